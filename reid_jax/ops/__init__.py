@@ -1,0 +1,1 @@
+"""Pure functions of arrays: distances, mining, losses, ranking and augmentation."""

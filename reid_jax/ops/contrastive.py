@@ -1,0 +1,53 @@
+"""Contrastive loss on pairs (Hadsell, Chopra & LeCun, CVPR 2006)."""
+
+import chex
+import jax
+import jax.numpy as jnp
+
+from reid_jax.ops.distances import paired_euclidean
+
+
+def pair_contrastive_loss(
+    embeddings: jax.Array,
+    labels: jax.Array,
+    *,
+    margin: float = 1.0,
+    halved: bool = False,
+    mask: jax.Array | None = None,
+    axis_name: str | None = None,
+) -> tuple[jax.Array, jax.Array]:
+    """Sum over the pairs (rows 2i and 2i + 1) of d^2 if same, max(0, margin - d)^2 if different.
+
+    Hadsell et al. (2006), eq. 4, where d is the Euclidean distance; the paper's factor 1/2 is there
+    with `halved=True`.
+
+    Args:
+      embeddings: (B, D) floating point, B even.
+      labels: (B,) integer; a pair is "same" where its two labels are equal.
+      margin: distance beyond which a different pair costs nothing.
+      halved: multiply by 1/2, as in the paper.
+      mask: (B,) bool, False for padding; a pair counts if both its rows are real.
+      axis_name: accepted because all objectives share a signature; a pair is always on one device,
+        so nothing is gathered.
+
+    Returns:
+      (sum, count): float32 scalars; count is the number of pairs. No pairs give (0, 0).
+
+    Raises:
+      AssertionError: on wrong ranks, lengths that differ, or an odd number of rows.
+    """
+    del axis_name
+    chex.assert_rank([embeddings, labels], [2, 1])
+    chex.assert_type(labels, int)
+    if mask is None:
+        mask = jnp.ones(labels.shape, bool)
+    chex.assert_rank(mask, 1)
+    chex.assert_equal_shape_prefix([embeddings, labels, mask], 1)
+    chex.assert_is_divisible(labels.shape[0], 2)
+
+    distance = paired_euclidean(embeddings[0::2], embeddings[1::2])
+    same = labels[0::2] == labels[1::2]
+    real = mask[0::2] & mask[1::2]
+    cost = jnp.square(jnp.where(same, distance, jnp.maximum(margin - distance, 0.0)))
+    weight = real.astype(jnp.float32) * (0.5 if halved else 1.0)
+    return jnp.sum(weight * cost), jnp.sum(real.astype(jnp.float32))
