@@ -1,0 +1,131 @@
+"""ResNet, ResNeXt, Wide ResNet and SE-ResNet.
+
+He et al. 2016 (with the stride on the 3x3 convolution, as in torchvision), Xie et al. 2017,
+Zagoruyko and Komodakis 2016, Hu et al. 2018 (SE-ResNet as in timm).
+"""
+
+from __future__ import annotations
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from reid_jax.models.layers import (
+    Backbone,
+    DropPath,
+    Dtype,
+    ModuleDef,
+    SqueezeExcite,
+    conv,
+    make_divisible,
+    max_pool,
+)
+from reid_jax.models.pooling import average_pool
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions, or the bottleneck 1x1 - 3x3 - 1x1, around a shortcut."""
+
+    planes: int
+    norm: ModuleDef
+    drop_path: DropPath
+    bottleneck: bool
+    stride: int = 1
+    groups: int = 1
+    base_width: int = 64
+    squeeze_excite: bool = False
+    dtype: Dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        if self.bottleneck:
+            width = self.planes * self.base_width // 64 * self.groups
+            # (features, kernel, stride, groups) of each convolution
+            layers = [
+                (width, 1, 1, 1),
+                (width, 3, self.stride, self.groups),
+                (self.planes * 4, 1, 1, 1),
+            ]
+        else:
+            layers = [(self.planes, 3, self.stride, 1), (self.planes, 3, 1, 1)]
+
+        y = x
+        for i, (features, kernel, stride, groups) in enumerate(layers, start=1):
+            layer = conv(
+                features, kernel, stride=stride, groups=groups, dtype=self.dtype, name=f"conv{i}"
+            )
+            y = layer(y)
+            last = i == len(layers)
+            # A branch that starts at zero makes the block an identity (Goyal et al. 2017, 5.1).
+            init = nn.initializers.zeros if last else nn.initializers.ones
+            y = self.norm(name=f"bn{i}", scale_init=init)(y)
+            if not last:
+                y = nn.relu(y)
+        if self.squeeze_excite:
+            reduced = make_divisible(y.shape[-1] / 16)
+            y = SqueezeExcite(reduced, dtype=self.dtype, name="se")(y)
+        if y.shape != x.shape:
+            shortcut = conv(
+                y.shape[-1], 1, stride=self.stride, dtype=self.dtype, name="downsample_0"
+            )
+            x = self.norm(name="downsample_1")(shortcut(x))
+        return nn.relu(x + self.drop_path(y))
+
+
+class ResNet(Backbone):
+    """A residual network; `stages` are the numbers of blocks. Maps: stem, layer1 ... layer4."""
+
+    stages: tuple[int, int, int, int]
+    bottleneck: bool
+    groups: int = 1
+    base_width: int = 64
+    squeeze_excite: bool = False
+
+    @nn.compact
+    def __call__(
+        self, images: jax.Array, train: bool = False, features_only: bool = False
+    ) -> jax.Array | dict[str, jax.Array]:
+        norm = self.batch_norm(train)
+        x = conv(64, 7, stride=2, dtype=self.dtype, name="conv1")(images.astype(self.dtype))
+        x = nn.relu(norm(name="bn1")(x))
+        maps = {"stem": x}
+        x = max_pool(x, 3, 2, 1)
+
+        block = 0
+        for stage, blocks in enumerate(self.stages):
+            for i in range(blocks):
+                x = ResidualBlock(
+                    planes=64 * 2**stage,
+                    norm=norm,
+                    drop_path=self.drop_path_layer(train, block, sum(self.stages) - 1),
+                    bottleneck=self.bottleneck,
+                    stride=2 if stage > 0 and i == 0 else 1,
+                    groups=self.groups,
+                    base_width=self.base_width,
+                    squeeze_excite=self.squeeze_excite,
+                    dtype=self.dtype,
+                    name=f"layer{stage + 1}_{i}",
+                )(x)
+                block += 1
+            maps[f"layer{stage + 1}"] = x
+        if features_only:
+            return maps
+        pooled = average_pool(x)
+        return nn.Dense(self.num_classes, name="fc")(pooled) if self.num_classes else pooled
+
+
+def _resnet(*stages: int, bottleneck: bool = True, **options: object) -> dict[str, object]:
+    return {"stages": stages, "bottleneck": bottleneck, **options}
+
+
+RESNETS: dict[str, dict[str, object]] = {
+    "resnet18": _resnet(2, 2, 2, 2, bottleneck=False),
+    "resnet34": _resnet(3, 4, 6, 3, bottleneck=False),
+    "resnet50": _resnet(3, 4, 6, 3),
+    "resnet101": _resnet(3, 4, 23, 3),
+    "resnet152": _resnet(3, 8, 36, 3),
+    "resnext50_32x4d": _resnet(3, 4, 6, 3, groups=32, base_width=4),
+    "resnext101_32x8d": _resnet(3, 4, 23, 3, groups=32, base_width=8),
+    "wide_resnet50_2": _resnet(3, 4, 6, 3, base_width=128),
+    "seresnet50": _resnet(3, 4, 6, 3, squeeze_excite=True),
+}

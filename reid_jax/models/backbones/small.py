@@ -1,0 +1,67 @@
+"""Two small networks for small images."""
+
+from __future__ import annotations
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from reid_jax.models.layers import Backbone, conv, max_pool
+from reid_jax.models.pooling import average_pool
+
+
+class TwoConv(Backbone):
+    """The net of the Siamese tutorials on 28x28 digits (Hadsell, Chopra and LeCun 2006, in spirit).
+
+    Two 5x5 convolutions (32 and 64 channels, no padding), each with PReLU and 2x2 pooling, then two
+    dense layers of 256 with PReLU. Its pooled features are those 256 numbers, so the image size is
+    fixed when the parameters are made.
+    """
+
+    @nn.compact
+    def __call__(
+        self, images: jax.Array, train: bool = False, features_only: bool = False
+    ) -> jax.Array | dict[str, jax.Array]:
+        maps = {}
+        x = images.astype(self.dtype)
+        for i, features in enumerate((32, 64), start=1):
+            x = conv(features, 5, padding=0, use_bias=True, dtype=self.dtype, name=f"conv{i}")(x)
+            x = nn.PReLU(negative_slope_init=0.25, name=f"act{i}")(x)
+            x = maps[f"conv{i}"] = max_pool(x, 2, 2)
+        if features_only:
+            return maps
+        x = x.reshape(x.shape[0], -1)
+        for i in (1, 2):
+            x = nn.Dense(256, dtype=self.dtype, name=f"fc{i}")(x)
+            x = nn.PReLU(negative_slope_init=0.25, name=f"fc_act{i}")(x)
+        x = x.astype(jnp.float32)
+        return nn.Dense(self.num_classes, name="classifier")(x) if self.num_classes else x
+
+
+class SmallCNN(Backbone):
+    """Four blocks of 3x3 convolution, batch norm, ReLU and 2x2 pooling, then the average.
+
+    The "Conv-4" of the few-shot literature (Vinyals et al. 2016; Snell et al. 2017): at 28 px the
+    last map has one position, so the average is that literature's flattened vector. Maps too small
+    to be halved are left as they are.
+    """
+
+    width: int = 64
+
+    @nn.compact
+    def __call__(
+        self, images: jax.Array, train: bool = False, features_only: bool = False
+    ) -> jax.Array | dict[str, jax.Array]:
+        norm = self.batch_norm(train)
+        maps = {}
+        x = images.astype(self.dtype)
+        for i in range(1, 5):
+            x = conv(self.width, 3, dtype=self.dtype, name=f"conv{i}")(x)
+            x = nn.relu(norm(name=f"bn{i}")(x))
+            if min(x.shape[1:3]) >= 2:
+                x = max_pool(x, 2, 2)
+            maps[f"block{i}"] = x
+        if features_only:
+            return maps
+        pooled = average_pool(x)
+        return nn.Dense(self.num_classes, name="classifier")(pooled) if self.num_classes else pooled

@@ -1,0 +1,72 @@
+"""A backbone with a pooling, a projection, a BNNeck and a normalisation: images to embeddings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from reid_jax.models.layers import BatchNorm
+from reid_jax.models.pooling import GeM
+
+
+class EmbeddingNet(nn.Module):
+    """Embeds images (B, H, W, C) float32, normalised -> dict of two (B, D) float32 arrays.
+
+    Attributes:
+      embedding_dim: size D of a linear projection, or None for the pooled features themselves.
+      pooling: "avg" takes the backbone's own pooling (for a transformer its class token), "gem"
+        pools the last feature map (`reid_jax.models.pooling.GeM`).
+      normalize: scale "embedding" to length one.
+      bnneck: Luo et al. 2019 (section 3.5): a batch norm without bias between the features of the
+        metric loss and those of the classification loss.
+
+    Returns:
+      "embedding": what is compared. With a BNNeck the features before the batch norm in training
+        and after it in evaluation.
+      "neck": what a classifier sees: the features after the batch norm; the same array as
+        "embedding" without BNNeck.
+    """
+
+    backbone: nn.Module
+    embedding_dim: int | None = None
+    pooling: str = "avg"
+    normalize: bool = True
+    bnneck: bool = False
+    dtype: Any = jnp.float32
+    axis_name: str | None = None
+
+    @nn.compact
+    def __call__(self, images: jax.Array, train: bool = False) -> dict[str, jax.Array]:
+        if self.pooling == "gem":
+            maps = self.backbone(images, train=train, features_only=True)
+            features = GeM(name="pool")(list(maps.values())[-1])
+        elif self.pooling == "avg":
+            features = self.backbone(images, train=train)
+        else:
+            raise ValueError(f'pooling must be "avg" or "gem", not {self.pooling!r}')
+        if self.embedding_dim is not None:
+            dense = nn.Dense(self.embedding_dim, dtype=self.dtype, name="projection")
+            features = dense(features.astype(self.dtype))
+        features = features.astype(jnp.float32)
+        neck = embedding = features
+        if self.bnneck:
+            norm = BatchNorm(
+                use_running_average=not train,
+                use_bias=False,
+                axis_name=self.axis_name,
+                name="neck",
+            )
+            neck = norm(features)
+            embedding = features if train else neck
+        if self.normalize:
+            embedding = l2_normalize(embedding)
+        return {"embedding": embedding, "neck": neck if self.bnneck else embedding}
+
+
+def l2_normalize(x: jax.Array, eps: float = 1e-12) -> jax.Array:
+    """x / |x| along the last axis; a zero vector stays zero, with gradient zero."""
+    squared = jnp.sum(jnp.square(x), axis=-1, keepdims=True)
+    return x * jax.lax.rsqrt(jnp.maximum(squared, eps))

@@ -1,0 +1,40 @@
+"""From a feature map to one vector: average and generalised-mean pooling."""
+
+from __future__ import annotations
+
+import chex
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+
+def average_pool(x: jax.Array) -> jax.Array:
+    """Mean over the positions: (B, H, W, C) -> (B, C) float32."""
+    chex.assert_rank(x, 4)
+    return x.astype(jnp.float32).mean((1, 2))
+
+
+def gem_pool(x: jax.Array, p: jax.Array, eps: float = 1e-6) -> jax.Array:
+    """Generalised mean over the positions: (B, H, W, C) -> (B, C) float32.
+
+    (mean of max(x, eps)^p)^(1/p), Radenovic, Tolias and Chum 2018, eq. 3; p = 1 is the average of
+    the clamped map, p -> infinity its maximum. `p` is a float32 scalar.
+    """
+    chex.assert_rank([x, p], [4, 0])
+    x = jnp.maximum(x.astype(jnp.float32), eps)
+    # Dividing by the largest value keeps x^p from overflowing or vanishing when p has grown.
+    largest = jax.lax.stop_gradient(x.max((1, 2), keepdims=True))
+    mean = jnp.exp(p * jnp.log(x / largest)).mean((1, 2))
+    return largest[:, 0, 0, :] * jnp.exp(jnp.log(mean) / p)
+
+
+class GeM(nn.Module):
+    """`gem_pool` with a learnable exponent, one for all channels, that starts at `p`."""
+
+    p: float = 3.0
+    eps: float = 1e-6
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        p = self.param("p", nn.initializers.constant(self.p), (), jnp.float32)
+        return gem_pool(x, p, self.eps)
