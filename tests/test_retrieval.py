@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from reid_jax import UserError
 from reid_jax.evaluation import evaluate_retrieval, nearest
-from reid_jax.ops import retrieval as ops
+from reid_jax.ops import match_ranks as device
 
 
 def similarity(query, entry, metric):
@@ -76,7 +76,7 @@ def assert_same(ours, reference):
 @pytest.mark.parametrize("by_search", [False, True])
 def test_market_protocol_with_ties_and_missing_matches(seed, by_search, monkeypatch):
     if by_search:
-        monkeypatch.setattr(ops, "COMPARE_UP_TO", 0)
+        monkeypatch.setattr(device, "COMPARE_UP_TO", 0)
     c = case(seed)
     same = lambda i, j: (  # noqa: E731
         c["query_ids"][i] == c["gallery_ids"][j]
@@ -91,7 +91,7 @@ def test_market_protocol_with_ties_and_missing_matches(seed, by_search, monkeypa
 @pytest.mark.parametrize("by_search", [False, True])
 def test_cosine_with_ties(by_search, monkeypatch):
     if by_search:
-        monkeypatch.setattr(ops, "COMPARE_UP_TO", 0)
+        monkeypatch.setattr(device, "COMPARE_UP_TO", 0)
     # Vectors with a norm that is a power of two, all axes and signs: cosines are exact.
     rng = np.random.default_rng(5)
     axes = np.concatenate([np.eye(4), -np.eye(4), np.ones((1, 4)) / 2, 2 * np.eye(4)])

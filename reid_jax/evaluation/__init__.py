@@ -1,5 +1,5 @@
 """From embeddings to measures, tables, pictures and a report."""
 
-from reid_jax.evaluation.retrieval import evaluate_retrieval, nearest
+from reid_jax.ops.retrieval import evaluate_retrieval, nearest
 
 __all__ = ["evaluate_retrieval", "nearest"]

@@ -1,222 +1,363 @@
-"""Exact ranking of a gallery for a block of queries, and the retrieval measures.
+"""Rank a gallery for every query, in blocks, and average the measures of retrieval."""
 
-No measure of retrieval needs the whole ranking: each follows from the ranks of a query's *matches*.
-So nothing here sorts the gallery: :func:`match_ranks` counts the entries before each match.
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
 
-Tie rule, everywhere: of two gallery entries with the same score, the one with the lower gallery
-index comes first.
-"""
-
-from functools import partial
-
-import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-NO_MATCH = np.iinfo(np.int32).max
-"""Fills the places of matches that are not there: as an index, and as a rank."""
+from reid_jax.errors import UserError
+from reid_jax.ops import match_ranks as device
 
-COMPARE_UP_TO = 256
-"""Up to here, comparing every match with the whole gallery beats a binary search (measured)."""
-
-
-def scores(
-    queries: jax.Array, gallery: jax.Array, offset: jax.Array, scale: jax.Array
-) -> jax.Array:
-    """``(2 queries @ gallery - offset) / scale``, whose order is the order of similarity.
-
-    With ``offset = 0, scale = 2 |g|`` that is the cosine similarity times ``|q|``; with
-    ``offset = |g|^2, scale = 1`` it is ``|q|^2 - |q - g|^2``. What is left out is the same for the
-    whole gallery of a query. Dividing after the product keeps the scores of quantised embeddings
-    exact, so that true ties stay ties.
-
-    Args:
-      queries: ``(B, D)`` float32.
-      gallery: ``(D, G)`` float32, one column an entry (contiguous for the product).
-      offset, scale: ``(G,)`` float32.
-
-    Returns:
-      ``(B, G)`` float32, larger is more similar.
-    """
-    chex.assert_rank([queries, gallery, offset, scale], [2, 2, 1, 1])
-    products = jnp.matmul(queries, gallery, precision=jax.lax.Precision.HIGHEST)
-    return (products * 2.0 - offset[None, :]) / scale[None, :]
+METRICS = ("cosine", "euclidean")
 
 
-def excluded(
-    query_codes: tuple[tuple[jax.Array, ...], ...],
-    gallery_codes: tuple[tuple[jax.Array, ...], ...],
-) -> jax.Array:
-    """``(B, G)`` bool: where *all* codes of *any* rule agree.
-
-    A rule is a tuple of int32 code arrays, ``(B,)`` each in ``query_codes``, ``(G,)`` each in
-    ``gallery_codes``: Market-1501's is ``(identity, camera)``, leave-one-out's ``(photo,)``.
-    """
-    rules = []
-    for query_rule, gallery_rule in zip(query_codes, gallery_codes, strict=True):
-        agree = [q[:, None] == g[None, :] for q, g in zip(query_rule, gallery_rule, strict=True)]
-        rules.append(jnp.stack(agree).all(axis=0) if len(agree) > 1 else agree[0])
-    return jnp.stack(rules).any(axis=0) if len(rules) > 1 else rules[0]
-
-
-def valid_scores(
-    queries: jax.Array,
-    gallery: jax.Array,
-    offset: jax.Array,
-    scale: jax.Array,
-    gallery_size: jax.Array,
-    query_codes: tuple[tuple[jax.Array, ...], ...],
-    gallery_codes: tuple[tuple[jax.Array, ...], ...],
-) -> jax.Array:
-    """:func:`scores`, minus infinity in the padding of the gallery and where :func:`excluded`."""
-    similarity = scores(queries, gallery, offset, scale)
-    invalid = (jnp.arange(gallery.shape[1], dtype=jnp.int32) >= gallery_size)[None, :]
-    if query_codes:
-        invalid = invalid | excluded(query_codes, gallery_codes)
-    similarity = jnp.where(invalid, -jnp.inf, similarity)
-    # Written out once: two fusions that each recompute a score may round it differently, and then a
-    # match would not be equal to itself.
-    return jax.lax.optimization_barrier(similarity)
-
-
-def _count_by_comparison(similarity: jax.Array, match: jax.Array, matches: jax.Array) -> jax.Array:
-    """Ranks by comparing each match with each entry of the gallery: O(G M), but one fused pass."""
-    position = jnp.arange(similarity.shape[1], dtype=jnp.int32)
-
-    def one_query(row: tuple[jax.Array, jax.Array, jax.Array]) -> jax.Array:
-        similarity, match, matches = row
-        tie = (similarity[None, :] == match[:, None]) & (position[None, :] < matches[:, None])
-        return 1 + jnp.sum((similarity[None, :] > match[:, None]) | tie, axis=1, dtype=jnp.int32)
-
-    # On a CPU, row by row stays in the cache: 10 times faster than the whole block at once.
-    rows = 1 if jax.default_backend() == "cpu" else similarity.shape[0]
-    return jnp.sort(jax.lax.map(one_query, (similarity, match, matches), batch_size=rows), axis=1)
-
-
-def _count_by_search(similarity: jax.Array, match: jax.Array, matches: jax.Array) -> jax.Array:
-    """Ranks by binary search of each entry of the gallery among the sorted matches: O(G log M)."""
-    gallery, number = similarity.shape[1], match.shape[1]
-    descending, index = jax.lax.sort((-match, matches), dimension=1, num_keys=2)
-    position = jnp.arange(gallery, dtype=jnp.int32)[None, :]
-    # The last match is always a filler, so that the answer is in [0, number - 1].
-    before = jnp.zeros(similarity.shape, jnp.int32)
-    steps = number.bit_length() - 1
-
-    def halve(i: jax.Array, before: jax.Array) -> jax.Array:
-        step = jnp.int32(number) >> (i + 1)
-        probe = before + step - 1
-        score = -jnp.take_along_axis(descending, probe, axis=1)
-        tie = (score == similarity) & (jnp.take_along_axis(index, probe, axis=1) < position)
-        return jnp.where((score > similarity) | tie, before + step, before)
-
-    before = jax.lax.fori_loop(0, steps, halve, before)
-    histogram = jax.vmap(lambda b: jnp.zeros(number, jnp.int32).at[b].add(1))(before)
-    # A match stands behind as many matches as its own place: it counts itself, hence no `1 +`.
-    return jnp.cumsum(histogram, axis=1)
-
-
-@partial(jax.jit, static_argnames="by_search")
-def match_ranks(
-    queries: jax.Array,
-    gallery: jax.Array,
-    offset: jax.Array,
-    scale: jax.Array,
-    gallery_size: jax.Array,
-    query_codes: tuple[tuple[jax.Array, ...], ...],
-    gallery_codes: tuple[tuple[jax.Array, ...], ...],
-    matches: jax.Array,
+def evaluate_retrieval(
+    query_embeddings: Any,
+    gallery_embeddings: Any,
+    query_ids: Any,
+    gallery_ids: Any,
+    query_cameras: Any = None,
+    gallery_cameras: Any = None,
+    metric: str = "cosine",
     *,
-    by_search: bool,
-) -> jax.Array:
-    """The rank (1 is the most similar) of each match of each query among the valid gallery entries.
+    query_index: Any = None,
+    gallery_index: Any = None,
+    query_groups: Any = None,
+    gallery_groups: Any = None,
+    ranks_at: Sequence[int] = (1, 5, 10),
+    block_size: int | None = None,
+    return_per_query: bool = False,
+) -> dict[str, Any]:
+    """How well the embeddings bring photos of the same individual to the top of the gallery.
+
+    Exact: no approximation, no sampling. The queries are taken in blocks on the device; memory
+    grows with ``block x gallery``, never with ``queries x gallery``. Of two gallery entries with
+    the same score, the one with the lower index in the gallery ranks first.
+
+    Three rules take gallery entries out of the ranking of a query (they count neither as right nor
+    as wrong):
+
+    - cameras: the same individual *and* the same camera (the protocol of Market-1501);
+    - index: the same photo, when the query is also in the gallery (leave-one-out);
+    - groups: anything of the same encounter or day as the query.
+
+    A query for which no match is left is excluded from the means, and counted.
 
     Args:
-      queries, gallery, offset, scale: see :func:`scores`.
-      gallery_size: scalar int32; columns of ``gallery`` from there on are padding.
-      query_codes, gallery_codes: see :func:`excluded`; excluded entries leave the ranking.
-      matches: ``(B, M)`` int32: gallery indices of the same individual, ascending, filled up with
-        :data:`NO_MATCH`. With ``by_search``, ``M`` is a power of two and the last is a filler.
-      by_search: which of two ways to count; the answer is the same.
+      query_embeddings, gallery_embeddings: ``(Q, D)`` and ``(G, D)``, ranked in float32.
+      query_ids, gallery_ids: ``(Q,)`` and ``(G,)`` identities, integers or strings.
+      query_cameras, gallery_cameras: ``(Q,)`` and ``(G,)``, both or neither.
+      metric: "cosine" or "euclidean" (which rank alike for embeddings of unit length).
+      query_index, gallery_index: ``(Q,)`` and ``(G,)``: which photo it is, both or neither.
+      query_groups, gallery_groups: ``(Q,)`` and ``(G,)``, both or neither.
+      ranks_at: the k of ``rank{k}`` (a match among the first k; metric learning says Recall@k) and
+        of ``precision@{k}`` (the share of matches among the first k).
+      block_size: queries per block; by default what fits about 16 MiB of scores (1 GiB on a GPU).
+      return_per_query: also return the measures of each query.
 
     Returns:
-      ``(B, M)`` int32, ascending; excluded matches and fillers have the rank :data:`NO_MATCH`.
+      ``rank{k}`` and ``precision@{k}`` for each k, ``mAP``, ``mINP``, ``map_at_r``, ``r_precision``
+      as floats (nan if no query has a match), ``num_queries`` (all that were given) and
+      ``num_excluded`` (of those, the ones without a match). With ``return_per_query`` also
+      ``per_query``: a dict of ``(Q,)`` float64 arrays ``ap, inp, ap_at_r, r_precision, cmc@k,
+      precision@k, first_rank, num_matches``, nan where excluded.
+
+    Raises:
+      UserError: shapes that do not fit, an unknown metric, or a number that is not finite.
     """
-    chex.assert_rank([queries, gallery, matches], 2)
-    chex.assert_equal_shape_prefix([queries, matches], 1)
-    similarity = valid_scores(
-        queries, gallery, offset, scale, gallery_size, query_codes, gallery_codes
+    ranking = Ranking(
+        query_embeddings,
+        gallery_embeddings,
+        metric,
+        exclude=_rules(
+            query_ids,
+            gallery_ids,
+            (query_cameras, gallery_cameras),
+            (query_index, gallery_index),
+            (query_groups, gallery_groups),
+        ),
+        block_size=block_size,
     )
-    there = matches < gallery_size
-    at = jnp.where(there, matches, 0)
-    match = jnp.where(there, jnp.take_along_axis(similarity, at, axis=1), -jnp.inf)
-    count = _count_by_search if by_search else _count_by_comparison
-    ranks = count(similarity, match, matches)
-    number = jnp.sum(match > -jnp.inf, axis=1, dtype=jnp.int32)
-    place = jnp.arange(matches.shape[1], dtype=jnp.int32)
-    return jnp.where(place[None, :] < number[:, None], ranks, NO_MATCH)
+    at = tuple(sorted({int(k) for k in ranks_at}))
+    if not at or at[0] < 1:
+        raise UserError(f"ranks_at is {tuple(ranks_at)}: give at least one rank, each 1 or more.")
+    per_query = _per_query(ranking, _codes(query_ids, gallery_ids, "ids"), at)
 
-
-@partial(jax.jit, static_argnames="k")
-def top_k(
-    queries: jax.Array,
-    gallery: jax.Array,
-    offset: jax.Array,
-    scale: jax.Array,
-    gallery_size: jax.Array,
-    query_codes: tuple[tuple[jax.Array, ...], ...],
-    gallery_codes: tuple[tuple[jax.Array, ...], ...],
-    *,
-    k: int,
-) -> tuple[jax.Array, jax.Array]:
-    """The ``k`` best valid gallery entries of each query: ``(B, k)`` scores and int32 indices.
-
-    Arguments as in :func:`match_ranks`. Where fewer than ``k`` are valid, the score is minus
-    infinity and the index means nothing.
-    """
-    similarity = valid_scores(
-        queries, gallery, offset, scale, gallery_size, query_codes, gallery_codes
-    )
-    if k == 1:
-        best = jnp.argmax(similarity, axis=1, keepdims=True).astype(jnp.int32)
-        return jnp.take_along_axis(similarity, best, axis=1), best
-    return jax.lax.top_k(similarity, k)
-
-
-def measures_from_ranks(ranks: np.ndarray, at: tuple[int, ...]) -> dict[str, np.ndarray]:
-    """Measures of each query from the ranks of its matches, in NumPy float64 (it is little work).
-
-    With the ascending ranks ``r_1 < ... < r_R`` of a query's ``R`` matches:
-
-    - ``cmc@k``: 1 if ``r_1 <= k`` (Rank-k of the cumulative match characteristic; metric learning
-      calls the same number Recall@k).
-    - ``precision@k``: share of matches among the first ``k``.
-    - ``ap = 1/R sum_j j / r_j``: average precision (Zheng et al., ICCV 2015, without the trapezoids
-      that the first Market-1501 code drew, as every newer implementation).
-    - ``inp = R / r_R``: inverse negative penalty (Ye et al., TPAMI 2021, eq. 4).
-    - ``r_precision``: share of matches among the first ``R``; ``ap_at_r``: ``1/R`` times the sum of
-      the precisions at the matches among the first ``R`` (Musgrave et al., ECCV 2020, eq. 4).
-
-    Args:
-      ranks: ``(Q, M)`` int32 from :func:`match_ranks`; every row has a match.
-      at: the ``k`` of ``cmc@k`` and ``precision@k``.
-
-    Returns:
-      ``(Q,)`` float64 arrays by name.
-    """
-    there = ranks < NO_MATCH
-    number = there.sum(axis=1)
-    nth = np.arange(1, ranks.shape[1] + 1)
-    precision = np.where(there, nth / ranks, 0.0)
-    within = ranks <= number[:, None]
-    last = np.take_along_axis(ranks, number[:, None] - 1, axis=1)[:, 0]
-    result = {
-        "ap": precision.sum(axis=1) / number,
-        "inp": number / last,
-        "ap_at_r": (precision * within).sum(axis=1) / number,
-        "r_precision": within.sum(axis=1) / number,
+    valid = ~np.isnan(per_query["ap"])
+    names = {"ap": "mAP", "inp": "mINP", "ap_at_r": "map_at_r", "r_precision": "r_precision"}
+    names |= {f"cmc@{k}": f"rank{k}" for k in at} | {f"precision@{k}": f"precision@{k}" for k in at}
+    result: dict[str, Any] = {
+        name: float(per_query[key][valid].mean()) if valid.any() else float("nan")
+        for key, name in names.items()
     }
-    for k in at:
-        result[f"cmc@{k}"] = (ranks[:, 0] <= k).astype(np.float64)
-        result[f"precision@{k}"] = (ranks <= k).sum(axis=1) / k
+    result["num_queries"] = len(valid)
+    result["num_excluded"] = int((~valid).sum())
+    if return_per_query:
+        result["per_query"] = per_query
     return result
+
+
+def nearest(
+    query_embeddings: Any,
+    gallery_embeddings: Any,
+    k: int,
+    metric: str = "cosine",
+    *,
+    query_index: Any = None,
+    gallery_index: Any = None,
+    block_size: int | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The ``k`` nearest gallery entries of each query, best first, the lower index first in a tie.
+
+    Returns:
+      ``(Q, k)`` float32: cosine similarity, or *minus* the Euclidean distance (larger is more
+      alike), and ``(Q, k)`` int64 indices into the gallery. Where fewer than ``k`` entries are left
+      after the exclusion of the same photo: minus infinity, and index -1.
+    """
+    rules = [_codes(query_index, gallery_index, "index")] if query_index is not None else []
+    ranking = Ranking(
+        query_embeddings,
+        gallery_embeddings,
+        metric,
+        exclude=[(rule,) for rule in rules],
+        block_size=block_size,
+    )
+    scores = np.full((ranking.num_queries, k), -np.inf, np.float32)
+    index = np.full((ranking.num_queries, k), -1, np.int64)
+    found = min(k, ranking.num_gallery)
+    for rows, block in ranking.blocks(np.arange(ranking.num_queries)):
+        best, where = block(device.top_k, k=found)
+        best, where = best[: len(rows)], where[: len(rows)]
+        scores[rows, :found] = ranking.similarity(best, rows)
+        index[rows, :found] = np.where(best > -np.inf, where, -1)
+    return scores, index
+
+
+Codes = tuple[np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Queries and a gallery, checked and laid out for the device.
+
+    ``exclude``: rules as in :func:`reid_jax.ops.match_ranks.excluded`, each a tuple of
+    ``(query codes, gallery codes)`` pairs.
+    """
+
+    query_embeddings: Any
+    gallery_embeddings: Any
+    metric: str = "cosine"
+    exclude: Sequence[tuple[Codes, ...]] = field(default=())
+    block_size: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.metric not in METRICS:
+            raise UserError(f"The metric {self.metric!r} is unknown: use one of {METRICS}.")
+        if self.block_size is not None and self.block_size < 1:
+            raise UserError(f"block_size is {self.block_size}: it must be 1 or more.")
+        for name, array in (("query", self.queries), ("gallery", self.gallery)):
+            if array.ndim != 2 or 0 in array.shape:
+                raise UserError(
+                    f"The {name} embeddings have the shape {array.shape}: "
+                    "they must be (photos, dimensions), with at least one photo."
+                )
+            with np.errstate(over="ignore"):
+                if not np.isfinite(np.einsum("nd,nd->n", array, array)).all():
+                    raise UserError(
+                        f"The {name} embeddings contain values that are not finite or too large."
+                    )
+        if self.queries.shape[1] != self.gallery.shape[1]:
+            raise UserError(
+                f"Query embeddings have {self.queries.shape[1]} dimensions and gallery embeddings "
+                f"{self.gallery.shape[1]}: both must come from the same model."
+            )
+        for rule in self.exclude:
+            for query, gallery in rule:
+                _check_length(query, self.num_queries, "query")
+                _check_length(gallery, self.num_gallery, "gallery")
+
+    @cached_property
+    def queries(self) -> np.ndarray:
+        return np.asarray(self.query_embeddings, dtype=np.float32)
+
+    @cached_property
+    def gallery(self) -> np.ndarray:
+        return np.asarray(self.gallery_embeddings, dtype=np.float32)
+
+    @property
+    def num_queries(self) -> int:
+        return len(self.queries)
+
+    @property
+    def num_gallery(self) -> int:
+        return len(self.gallery)
+
+    @cached_property
+    def _centre(self) -> np.ndarray:
+        """What is subtracted before Euclidean scores, so that a far origin costs no digits.
+
+        Rounded to a power of two near the spread: embeddings around the origin stay as they are,
+        and those on a grid stay on it, so that true ties stay ties.
+        """
+        if self.metric == "cosine":
+            return np.zeros(self.gallery.shape[1], np.float32)
+        sample = self.gallery[:4096].astype(np.float64)
+        mean, spread = sample.mean(axis=0), max(float(sample.std()), 1e-30)
+        grid = 2.0 ** np.ceil(np.log2(spread) + 2)
+        return (np.round(mean / grid) * grid).astype(np.float32)
+
+    @cached_property
+    def _on_device(self) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+        # Whole vector registers in every row, so that no entry is scored by another code path, and
+        # galleries of nearly the same size share a compilation.
+        width = -(-self.num_gallery // 128) * 128
+        columns = np.zeros((self.gallery.shape[1], width), np.float32)
+        np.subtract(self.gallery.T, self._centre[:, None], out=columns[:, : self.num_gallery])
+        squared = np.einsum("dg,dg->g", columns, columns)
+        if self.metric == "cosine":
+            offset = np.zeros(width, np.float32)
+            scale = 2.0 * np.maximum(np.sqrt(squared), np.float32(1e-30))
+        else:
+            offset, scale = squared, np.ones(width, np.float32)
+        size = jnp.asarray(self.num_gallery, jnp.int32)
+        return jnp.asarray(columns), jnp.asarray(offset), jnp.asarray(scale), size
+
+    @cached_property
+    def _gallery_codes(self) -> tuple[tuple[jax.Array, ...], ...]:
+        pad = self._on_device[0].shape[1] - self.num_gallery
+        return tuple(
+            tuple(jnp.asarray(np.pad(gallery, (0, pad))) for _, gallery in rule)
+            for rule in self.exclude
+        )
+
+    @cached_property
+    def block_rows(self) -> int:
+        """Queries per block."""
+        if self.block_size is not None:
+            return self.block_size
+        budget = 2**22 if jax.default_backend() == "cpu" else 2**28
+        fitting = max(1, budget // self.num_gallery)
+        wanted = 2 ** (fitting.bit_length() - 1)
+        enough = 2 ** (self.num_queries - 1).bit_length()
+        return max(8, min(wanted, 1024, enough))
+
+    def blocks(self, order: np.ndarray) -> Iterator[tuple[np.ndarray, Callable[..., Any]]]:
+        """Queries in the given order, block by block.
+
+        Yields the rows of a block, and a function that calls a device function of
+        ``ops/match_ranks.py`` on it; arrays among its arguments are padded to the block.
+        """
+        gallery, offset, scale, size = self._on_device
+        for start in range(0, len(order), self.block_rows):
+            rows = order[start : start + self.block_rows]
+            short = self.block_rows - len(rows)
+
+            def padded(array: np.ndarray, short: int = short) -> jax.Array:
+                return jnp.asarray(np.pad(array, [(0, short)] + [(0, 0)] * (array.ndim - 1)))
+
+            def call(
+                function: Callable[..., Any],
+                *arrays: np.ndarray,
+                rows: np.ndarray = rows,
+                padded: Callable[[np.ndarray], jax.Array] = padded,
+                **static: Any,
+            ) -> Any:
+                codes = tuple(tuple(padded(q[rows]) for q, _ in rule) for rule in self.exclude)
+                result = function(
+                    padded(self.queries[rows] - self._centre[None, :]),
+                    gallery,
+                    offset,
+                    scale,
+                    size,
+                    codes,
+                    self._gallery_codes,
+                    *(padded(a) for a in arrays),
+                    **static,
+                )
+                return jax.tree.map(np.asarray, result)
+
+            yield rows, call
+
+    def similarity(self, scores: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Cosine similarity, or minus the Euclidean distance, from the scores of these queries."""
+        queries = self.queries[rows] - self._centre
+        squared = np.einsum("nd,nd->n", queries, queries)[:, None]
+        if self.metric == "cosine":
+            return scores / np.maximum(np.sqrt(squared), 1e-30)
+        return -np.sqrt(np.maximum(squared - scores, 0.0))
+
+
+def _per_query(ranking: Ranking, ids: Codes, at: tuple[int, ...]) -> dict[str, np.ndarray]:
+    query_ids, gallery_ids = ids
+    _check_length(query_ids, ranking.num_queries, "query")
+    _check_length(gallery_ids, ranking.num_gallery, "gallery")
+    by_id = np.argsort(gallery_ids, kind="stable")
+    sorted_ids = gallery_ids[by_id]
+    first = np.searchsorted(sorted_ids, query_ids, side="left")
+    number = np.searchsorted(sorted_ids, query_ids, side="right") - first
+
+    keys = ["ap", "inp", "ap_at_r", "r_precision", "first_rank", "num_matches"]
+    keys += [f"cmc@{k}" for k in at] + [f"precision@{k}" for k in at]
+    result = {key: np.full(ranking.num_queries, np.nan) for key in keys}
+    # Queries with about as many matches share a block, so that few places are fillers.
+    order = np.argsort(number, kind="stable")
+    for rows, block in ranking.blocks(order[number[order] > 0]):
+        width = max(8, 2 ** int(number[rows].max()).bit_length())
+        places = first[rows, None] + np.arange(width)
+        there = np.arange(width) < number[rows, None]
+        matches = np.where(there, by_id[np.minimum(places, len(by_id) - 1)], device.NO_MATCH)
+        ranks = block(
+            device.match_ranks, matches.astype(np.int32), by_search=width > device.COMPARE_UP_TO
+        )[: len(rows)]
+        with_match = ranks[:, 0] < device.NO_MATCH
+        rows, ranks = rows[with_match], ranks[with_match]
+        for key, values in device.measures_from_ranks(ranks, at).items():
+            result[key][rows] = values
+        result["first_rank"][rows] = ranks[:, 0]
+        result["num_matches"][rows] = (ranks < device.NO_MATCH).sum(axis=1)
+    return result
+
+
+def _rules(
+    query_ids: Any, gallery_ids: Any, cameras: tuple, index: tuple, groups: tuple
+) -> list[tuple[Codes, ...]]:
+    rules: list[tuple[Codes, ...]] = []
+    for name, (query, gallery) in {"cameras": cameras, "index": index, "groups": groups}.items():
+        if (query is None) != (gallery is None):
+            missing = "query" if query is None else "gallery"
+            raise UserError(f"The {name} of the {missing} are missing: give both or neither.")
+        if query is not None:
+            rule: tuple[Codes, ...] = (_codes(query, gallery, name),)
+            if name == "cameras":
+                rule = (_codes(query_ids, gallery_ids, "ids"), *rule)
+            rules.append(rule)
+    return rules
+
+
+def _codes(query: Any, gallery: Any, name: str) -> Codes:
+    """Both as int32 codes, equal where the values are equal."""
+    query, gallery = np.asarray(query), np.asarray(gallery)
+    if query.ndim != 1 or gallery.ndim != 1:
+        raise UserError(
+            f"The {name} have the shapes {query.shape} and {gallery.shape}: "
+            "they must be one value per photo."
+        )
+    if (query.dtype.kind in "US") != (gallery.dtype.kind in "US"):
+        raise UserError(
+            f"The {name} are text for one of query and gallery and numbers for the other: "
+            "give both in the same form."
+        )
+    codes = np.unique(np.concatenate([query, gallery]), return_inverse=True)[1].astype(np.int32)
+    return codes[: len(query)], codes[len(query) :]
+
+
+def _check_length(values: np.ndarray, number: int, name: str) -> None:
+    if len(values) != number:
+        raise UserError(
+            f"There are {number} {name} embeddings, but {len(values)} values that describe them: "
+            "each photo needs one."
+        )
