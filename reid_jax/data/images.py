@@ -1,11 +1,11 @@
 """Decoding photos: every file becomes uint8 pixels or one exception that says why not."""
 
 import contextlib
-import io
 import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -20,8 +20,9 @@ except ImportError as error:  # pragma: no cover - the core installation has no 
 # PIL warns about odd but readable files; the ones that cannot be used are reported by name instead.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
-EXTENSIONS = frozenset(
-    ".jpg .jpeg .jpe .jfif .png .bmp .gif .tif .tiff .webp .ppm .pgm .pbm .heic .heif".split()
+EXTENSIONS = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"),
+    *(".ppm", ".pgm", ".pbm", ".heic", ".heif"),
 )
 MINIMUM_SIDE = 8
 MAXIMUM_ASPECT = 20
@@ -122,7 +123,7 @@ def _squash(image: Image.Image, size: int) -> np.ndarray:
     return pixels.reshape(size, size, -1)
 
 
-def read_image(file: str | io.IOBase, size: int, channels: int = 3) -> np.ndarray:
+def read_image(file: str | IO[bytes], size: int, channels: int = 3) -> np.ndarray:
     """Decodes one photo to uint8 (size, size, channels); the whole photo is squashed to a square.
 
     EXIF orientation is applied, 16-bit scaled to 8, palettes resolved, transparency composited over

@@ -5,7 +5,10 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -58,7 +61,7 @@ class _LateBar:
     def __init__(self, description: str | None, total: int):
         self._description, self._total = description, total
         self._start = time.monotonic()
-        self._progress = None
+        self._progress: Progress | None = None
 
     def update(self, completed: int) -> None:
         if self._description is None:

@@ -171,7 +171,7 @@ class PairSampler:
 
 
 class UniformSampler:
-    """Photos in random order: each once an epoch, the last batch filled up with some a second time."""
+    """Photos in random order, each once an epoch; the last batch is filled up with some of them."""
 
     def __init__(self, num_examples: int, batch_size: int, seed: int):
         """Raises `UserError` when a batch asks for more photos than there are."""

@@ -74,7 +74,7 @@ def _synthetic(where: str, seed: int) -> Dataset:
     from reid_jax.data.synthetic import synthetic_dataset
 
     match = re.fullmatch(r"(\d+)(?:x(\d+))?", where)
-    if not match or not int(match[1]) or match[2] and not int(match[2]):
+    if not match or not int(match[1]) or (match[2] and not int(match[2])):
         raise UserError(f'"synthetic:{where}" does not say how many: {_USAGE["synthetic"]}.')
     return synthetic_dataset(int(match[1]), int(match[2] or 20), seed=seed)
 

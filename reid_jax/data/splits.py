@@ -64,8 +64,8 @@ def make_splits(
     """
     if not 0 < test_fraction < 1 or not 0 <= validation_fraction < 1:
         raise UserError(
-            f"test_fraction = {test_fraction} and validation_fraction = {validation_fraction} leave "
-            "nothing: both must be below 1, and test_fraction above 0."
+            f"test_fraction = {test_fraction} and validation_fraction = {validation_fraction} are "
+            "impossible: both must be below 1, and test_fraction above 0."
         )
     if method not in _METHODS:
         raise UserError(f'There is no split "{method}": choose one of {", ".join(_METHODS)}.')
@@ -88,7 +88,13 @@ def make_splits(
     rest, test = part(dataset, everything, test_fraction, generator)
     if not validation_fraction:
         return Splits(rest, None, test)
-    train, validation = part(dataset, rest, validation_fraction, generator)
+    try:
+        train, validation = part(dataset, rest, validation_fraction, generator)
+    except UserError as error:
+        raise UserError(
+            "Once the test photos are taken, too few are left for a validation part: set "
+            f"validation_fraction to 0, lower test_fraction or add photos ({error})"
+        ) from error
     return Splits(train, validation, test)
 
 
@@ -149,8 +155,8 @@ def _by_date(
     del generator  # nothing here is random
     if "date" not in dataset.columns:
         raise UserError(
-            "A split by date needs the date of each photo, and this source has none: use a CSV with "
-            'a column "date", or split by "identity" or "photo".'
+            "A split by date needs the date of each photo, and this source has none: use a CSV "
+            'with a column "date", or split by "identity" or "photo".'
         )
     dates = dataset.columns["date"][indices]
     indices = indices[~np.isnat(dates)]
@@ -184,8 +190,8 @@ def _given(dataset: Dataset, fraction: float, generator: np.random.Generator) ->
     judged = QueryGallery(query, gallery) if len(query) else _leave_one_out(labels, test)
     if not len(train) or not len(judged.query) or not len(judged.gallery):
         raise UserError(
-            'The column "split" must hold "train" and "test" (or "query" and "gallery") with photos '
-            f"that have a match; it holds: {', '.join(np.unique(column)) or 'nothing'}."
+            'The column "split" must hold "train" and "test" (or "query" and "gallery") with '
+            f"photos that have a match; it holds: {', '.join(np.unique(column)) or 'nothing'}."
         )
     if len(validation):
         return Splits(train, _leave_one_out(labels, validation), judged)

@@ -15,10 +15,16 @@ from reid_jax.data.parallel import parallel_map
 SIDE = 96
 _TEXTURE_SIDE = 144
 _REACH = 1.25  # the texture shows [-_REACH, _REACH] of the plane of the head, snout to the right
-_BORDER = np.float32([0.86, 0.78, 0.58])
-_SCUTE_DARK = np.float32([0.16, 0.10, 0.06])
-_SCUTE_LIGHT = np.float32([0.62, 0.44, 0.22])
-_BEAK = np.float32([0.80, 0.66, 0.38])
+
+
+def _vector(*values: float) -> np.ndarray:
+    return np.array(values, np.float32)
+
+
+_BORDER = _vector(0.86, 0.78, 0.58)
+_SCUTE_DARK = _vector(0.16, 0.10, 0.06)
+_SCUTE_LIGHT = _vector(0.62, 0.44, 0.22)
+_BEAK = _vector(0.80, 0.66, 0.38)
 _FIRST_DAY = np.datetime64("2015-01-01T09:00:00", "s")
 
 
@@ -91,7 +97,7 @@ def _draw_individual(generator: np.random.Generator) -> np.ndarray:
 
     # What a scute looks like: its shade, a pale spot in some, stripes in others.
     count = len(centres)
-    shade = generator.uniform(0.0, 0.75, count).astype(np.float32)[cell]
+    shade = generator.uniform(0.0, 1.0, count).astype(np.float32)[cell]
     du, dv = u - centres[cell, 0], v - centres[cell, 1]
     spot = (generator.random(count) < 0.3)[cell] * (1 - _smoothstep(np.hypot(du, dv), 0.03, 0.075))
     angle = generator.uniform(0, np.pi, count).astype(np.float32)[cell]
@@ -111,9 +117,9 @@ def _draw_individual(generator: np.random.Generator) -> np.ndarray:
     )
     eye = _ellipse(u, v, 0.36, 0.14, 0.17, 0.12)
     colour = _mix(colour, _BORDER * 0.8, 1 - _smoothstep(eye, 1.1, 1.3))
-    colour = _mix(colour, np.float32([0.03, 0.03, 0.04]), 1 - _smoothstep(eye, 0.85, 1.0))
+    colour = _mix(colour, _vector(0.03, 0.03, 0.04), 1 - _smoothstep(eye, 0.85, 1.0))
     glint = _ellipse(u, v, 0.40, 0.18, 0.035, 0.028)
-    colour = _mix(colour, np.float32([0.9, 0.95, 1.0]), 1 - _smoothstep(glint, 0.7, 1.2))
+    colour = _mix(colour, _vector(0.9, 0.95, 1.0), 1 - _smoothstep(glint, 0.7, 1.2))
 
     cranium = _ellipse(u, v, -0.05, 0.06, 0.72, 0.52)
     snout = _ellipse(u, v, 0.48, -0.10, 0.50, 0.38)
@@ -164,26 +170,27 @@ def _photograph(texture: np.ndarray, count: int, generator: np.random.Generator)
     photo = _mix(background, lit, head[..., 3])
     photo = _occlude(scene, photo)
     photo = _blur(photo, scene.uniform(0.3, 1.5))
-    photo = photo + generator.normal(0, 0.012, photo.shape).astype(np.float32)
+    photo += 0.012 * generator.standard_normal(photo.shape, np.float32)
     return np.clip(np.rint(photo * 255), 0, 255).astype(np.uint8)
 
 
 def _pose(scene: _Scene) -> tuple[np.ndarray, np.ndarray]:
     """The point of the head's plane that each pixel sees, (M, SIDE, SIDE) each."""
-    angle = scene.uniform(-0.6, 0.6)
-    scale = 1.0 / scene.uniform(0.72, 1.08)
-    x, y = scene.x - scene.uniform(-0.25, 0.2), scene.y - scene.uniform(-0.2, 0.2)
+    angle = scene.uniform(-0.25, 0.25)
+    scale = 1.0 / scene.uniform(0.95, 1.15)
+    x, y = scene.x - scene.uniform(-0.09, 0.09), scene.y - scene.uniform(-0.09, 0.09)
     # The head turns towards or away from the camera: one side shrinks, the far end more so.
-    depth = 1 + scene.uniform(-0.22, 0.22) * x + scene.uniform(-0.15, 0.15) * y
+    depth = 1 + scene.uniform(-0.12, 0.12) * x + scene.uniform(-0.12, 0.12) * y
     x, y = x / depth, y / depth
-    u = scale * (np.cos(angle) * x + np.sin(angle) * y) / scene.uniform(0.78, 1.05)
+    u = scale * (np.cos(angle) * x + np.sin(angle) * y) / scene.uniform(0.88, 1.05)
     v = scale * (np.cos(angle) * y - np.sin(angle) * x)
-    return u + scene.uniform(-0.25, 0.25) * v, v
+    return u + scene.uniform(-0.12, 0.12) * v, v
 
 
 def _sample(texture: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """Bilinear look-up; the neck goes on to the left, elsewhere there is nothing outside."""
+    """Bilinear look-up; mirrored on the left, where the neck goes on."""
     last = _TEXTURE_SIDE - 1
+    u = np.where(u < -_REACH, -2 * _REACH - u, u)
     columns = np.clip((u / _REACH + 1) / 2 * last, 0, last - 1e-3)
     rows = np.clip((1 - v / _REACH) / 2 * last, 0, last - 1e-3)
     column, row = columns.astype(np.int32), rows.astype(np.int32)
@@ -201,7 +208,7 @@ def _background(scene: _Scene) -> np.ndarray:
     water = np.stack([c * depth * (1 + 0.3 * scene.y) for c in channels], -1)
     floor = scene.uniform(-1.5, -0.2) + 0.06 * scene.waves(2, 5.0)
     grain = (0.85 + 0.1 * scene.waves(4, 14.0))[..., None]
-    sand = np.float32([0.62, 0.60, 0.46]) * depth[..., None] * grain
+    sand = _vector(0.62, 0.60, 0.46) * depth[..., None] * grain
     return _mix(water, sand, 0.8 * (1 - _smoothstep(scene.y - floor, -0.08, 0.08)))
 
 
@@ -211,7 +218,7 @@ def _occlude(scene: _Scene, photo: np.ndarray) -> np.ndarray:
     distance = scene.uniform(0.1, 1.0)
     hue = scene.uniform(0, 1)
     veil = np.stack([0.05 + 0.05 * hue, 0.34 + 0.12 * hue, 0.52 - 0.22 * hue], -1)
-    kept = np.exp(-np.float32([1.1, 0.35, 0.30]) * distance[..., None])
+    kept = np.exp(-_vector(1.1, 0.35, 0.30) * distance[..., None])
     photo = photo * kept + veil * (1 - kept)
 
     for _ in range(2):  # weeds: swaying blades from below, in half of the photos
@@ -230,9 +237,9 @@ def _occlude(scene: _Scene, photo: np.ndarray) -> np.ndarray:
         inside = np.maximum(radius, 1e-3) - far
         rim = 1 - _smoothstep(np.abs(inside), 0.01, 0.035)
         bubble = (radius > 0.03) * np.maximum(0.7 * rim, 0.25 * (inside > 0))
-        photo = _mix(photo, np.float32([0.80, 0.92, 0.95]), bubble)
+        photo = _mix(photo, _vector(0.80, 0.92, 0.95), bubble)
     specks = scene.generator.random(photo.shape[:3]) < scene.uniform(0, 0.012)
-    return _mix(photo, np.float32([0.85, 0.85, 0.75]), 0.8 * specks)
+    return _mix(photo, _vector(0.85, 0.85, 0.75), 0.8 * specks)
 
 
 def _blur(photos: np.ndarray, sigma: np.ndarray) -> np.ndarray:
@@ -240,10 +247,11 @@ def _blur(photos: np.ndarray, sigma: np.ndarray) -> np.ndarray:
     taps = np.arange(-3, 4)
     kernel = np.exp(-(taps**2) / (2 * sigma.reshape(-1, 1) ** 2))
     kernel = (kernel / kernel.sum(1, keepdims=True)).astype(np.float32)[:, :, None, None, None]
-    for axis in (1, 2):
-        padding = [(3, 3) if a == axis else (0, 0) for a in range(4)]
-        padded = np.pad(photos, padding, mode="edge")
-        windows = np.lib.stride_tricks.sliding_window_view(padded, SIDE, axis)
-        # (M, ..., 7 offsets at `axis`, ..., SIDE at the end) -> sum of shifted copies
-        photos = sum(kernel[:, k] * np.moveaxis(windows.take(k, axis), -1, axis) for k in range(7))
-    return photos
+    padded = np.pad(photos, [(0, 0), (3, 3), (3, 3), (0, 0)], mode="edge")
+    rows = kernel[:, 0] * padded[:, :SIDE]
+    for k in range(1, 7):
+        rows += kernel[:, k] * padded[:, k : k + SIDE]
+    blurred = kernel[:, 0] * rows[:, :, :SIDE]
+    for k in range(1, 7):
+        blurred += kernel[:, k] * rows[:, :, k : k + SIDE]
+    return blurred
