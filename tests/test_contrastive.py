@@ -3,9 +3,9 @@ import functools
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from loss_cases import distance, numeric_gradient, value_and_gradient
 
 from reid_jax.ops.contrastive import pair_contrastive_loss
+from tests.loss_cases import distance, numeric_gradient, value_and_gradient
 
 
 def _reference(embeddings, labels, mask, margin=1.0, halved=False):

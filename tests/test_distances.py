@@ -4,7 +4,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from loss_cases import distance, numeric_gradient
 
 from reid_jax.ops.distances import (
     cosine_similarity,
@@ -13,6 +12,7 @@ from reid_jax.ops.distances import (
     paired_euclidean,
     squared_euclidean,
 )
+from tests.loss_cases import distance, numeric_gradient
 
 
 def _points(seed, rows, width=5):

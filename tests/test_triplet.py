@@ -6,7 +6,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from loss_cases import (
+
+from reid_jax.errors import UserError
+from reid_jax.ops.triplet import hardest, semi_hard_negatives, triplet_loss
+from tests.loss_cases import (
     CASES,
     check_against,
     check_permutations,
@@ -15,9 +18,6 @@ from loss_cases import (
     positives_of,
     value_and_gradient,
 )
-
-from reid_jax.errors import UserError
-from reid_jax.ops.triplet import hardest, semi_hard_negatives, triplet_loss
 
 
 def _mined(embeddings, labels, mask, margin, mining):
