@@ -1,0 +1,137 @@
+"""All measures of a set of embeddings in one flat dictionary, and the baseline of raw pixels."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from reid_jax.errors import UserError
+from reid_jax.ops.episodes import draw_episodes, one_shot_accuracy
+from reid_jax.ops.retrieval import evaluate_retrieval
+from reid_jax.ops.verification import (
+    average_precision,
+    best_f1,
+    bootstrap_mean,
+    equal_error_rate,
+    pair_scores,
+    roc_auc,
+    tar_at_far,
+)
+
+FALSE_ACCEPT_RATES = (1e-2, 1e-3, 1e-4)
+_WAYS = 20
+
+
+def evaluate_embeddings(
+    embeddings: np.ndarray,
+    labels: np.ndarray,
+    query: np.ndarray,
+    gallery: np.ndarray,
+    *,
+    columns: Mapping[str, np.ndarray] | None = None,
+    metric: str = "cosine",
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Retrieval, verification and (where the photos have alphabets) one-shot recognition.
+
+    The same photo never counts as its own match. Where the photos come from more than one camera,
+    the same individual by the same camera does not count either (Market-1501's protocol).
+
+    Args:
+      embeddings: ``(N, D)`` float.
+      labels: ``(N,)`` individuals.
+      query, gallery: indices into the N photos; they may overlap.
+      columns: facts about the photos, ``(N,)`` each; "camera", "alphabet" and "drawer" are used.
+      metric: how embeddings are compared: "cosine" or "euclidean".
+      seed: of the pairs, episodes and bootstrap.
+
+    Returns:
+      floats and counts by name: ``rank1, rank5, rank10, precision@k, mAP, mINP, map_at_r,
+      r_precision`` (see :func:`evaluate_retrieval`), ``rank1_low, rank1_high, mAP_low, mAP_high``
+      (95% bootstrap intervals over individuals), ``roc_auc, average_precision, eer, tar@far=...,
+      best_f1, best_f1_threshold`` of pairs of photos, ``one_shot_20way`` where there are alphabets,
+      ``num_photos, num_individuals, num_queries, num_gallery, num_excluded, num_pairs``.
+    """
+    embeddings, labels = np.asarray(embeddings, np.float32), np.asarray(labels)
+    query, gallery = np.asarray(query), np.asarray(gallery)
+    columns = columns or {}
+    camera = columns.get("camera")
+    by_camera = camera is not None and len(np.unique(camera)) > 1
+    result = evaluate_retrieval(
+        embeddings[query],
+        embeddings[gallery],
+        labels[query],
+        labels[gallery],
+        camera[query] if by_camera and camera is not None else None,
+        camera[gallery] if by_camera and camera is not None else None,
+        metric,
+        query_index=query,
+        gallery_index=gallery,
+        return_per_query=True,
+    )
+    per_query = result.pop("per_query")
+    for name, key in (("rank1", "cmc@1"), ("mAP", "ap")):
+        low, high = bootstrap_mean(per_query[key], labels[query], seed=seed)
+        result |= {f"{name}_low": low, f"{name}_high": high}
+
+    rows = np.union1d(query, gallery)
+    scores, same, _ = pair_scores(embeddings[rows], labels[rows], seed=seed, metric=metric)
+    if same.any() and not same.all():
+        result["roc_auc"] = roc_auc(scores, same)
+        result["average_precision"] = average_precision(scores, same)
+        result["eer"] = equal_error_rate(scores, same)
+        for far in FALSE_ACCEPT_RATES:
+            result[f"tar@far={far:g}"] = tar_at_far(scores, same, far)[0]
+        result["best_f1"], result["best_f1_threshold"] = best_f1(scores, same)
+    result |= _one_shot(embeddings[rows], labels[rows], rows, columns, metric, seed)
+    return result | {
+        "num_photos": len(rows),
+        "num_individuals": len(np.unique(labels[rows])),
+        "num_gallery": len(gallery),
+        "num_pairs": len(scores),
+    }
+
+
+def _one_shot(
+    embeddings: np.ndarray,
+    labels: np.ndarray,
+    rows: np.ndarray,
+    columns: Mapping[str, np.ndarray],
+    metric: str,
+    seed: int,
+) -> dict[str, float]:
+    if "alphabet" not in columns:
+        return {}
+    drawers = columns["drawer"][rows] if "drawer" in columns else None
+    try:
+        shown, asked = draw_episodes(
+            labels, columns["alphabet"][rows], drawers, ways=_WAYS, seed=seed
+        )
+    except UserError:  # no alphabet has 20 characters here: there is nothing to report
+        return {}
+    accuracy = one_shot_accuracy(embeddings, shown, asked, metric)
+    return {f"one_shot_{_WAYS}way": float(accuracy.mean())}
+
+
+def raw_pixel_embeddings(images: np.ndarray, size: int = 32) -> np.ndarray:
+    """The baseline that knows nothing: each photo's pixels, standardised.
+
+    Args:
+      images: ``(N, H, W, C)`` uint8, reduced to ``size`` by averaging when they are a multiple of
+        it.
+
+    Returns:
+      ``(N, D)`` float32, each row with mean 0 and variance 1, so that neither brightness nor
+      contrast of the whole photo decides.
+    """
+    images = np.asarray(images)
+    if images.ndim != 4:
+        raise UserError(f"Images have the shape {images.shape}: they must be (N, H, W, C).")
+    number, height, width, channels = images.shape
+    if height > size and height % size == 0 and width % size == 0:
+        shape = (number, size, height // size, size, width // size, channels)
+        flat = images.reshape(shape).mean(axis=(2, 4), dtype=np.float32).reshape(number, -1)
+    else:
+        flat = images.astype(np.float32).reshape(number, -1)
+    flat -= flat.mean(axis=1, keepdims=True)
+    return flat / np.maximum(flat.std(axis=1, keepdims=True), 1e-6)

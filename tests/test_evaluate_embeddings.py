@@ -1,0 +1,60 @@
+"""All measures together, on embeddings whose answer is known."""
+
+import numpy as np
+import pytest
+
+from reid_jax import UserError
+from reid_jax.evaluation.embedding import evaluate_embeddings, raw_pixel_embeddings
+
+
+def test_perfect_and_useless_embeddings():
+    labels = np.repeat(np.arange(12), 4)
+    everything = np.arange(48)
+    perfect = evaluate_embeddings(np.eye(12)[labels], labels, everything, everything)
+    for name in ("rank1", "mAP", "mINP", "map_at_r", "roc_auc", "average_precision", "best_f1"):
+        assert perfect[name] == pytest.approx(1.0), name
+    assert perfect["eer"] == pytest.approx(0.0)
+    assert perfect["tar@far=0.001"] == 1.0
+    assert (perfect["num_photos"], perfect["num_individuals"]) == (48, 12)
+    assert perfect["num_pairs"] == 48 * 47 // 2
+    useless = evaluate_embeddings(np.ones((48, 3)), labels, everything, everything)
+    assert useless["roc_auc"] == pytest.approx(0.5)
+    assert useless["rank1_low"] <= useless["rank1"] <= useless["rank1_high"]
+    assert "one_shot_20way" not in useless
+
+
+def test_cameras_and_alphabets_are_used_when_they_are_there():
+    labels = np.repeat(np.arange(24), 4)
+    everything, drawer = np.arange(96), np.tile(np.arange(4), 24)
+    columns = {"camera": drawer // 2, "alphabet": labels * 0, "drawer": drawer}
+    result = evaluate_embeddings(
+        np.eye(24)[labels], labels, everything, everything, columns=columns
+    )
+    assert result["one_shot_20way"] == 1.0
+    assert result["precision@5"] == pytest.approx(2 / 5)  # two of three by the other camera
+    columns = {"camera": drawer * 0}
+    result = evaluate_embeddings(
+        np.eye(24)[labels], labels, everything, everything, columns=columns
+    )
+    assert result["num_excluded"] == 0
+
+
+def test_everything_is_json():
+    import json
+
+    labels = np.repeat(np.arange(3), 2)
+    result = evaluate_embeddings(np.eye(3)[labels], labels, np.arange(3), np.arange(3, 6))
+    assert set(map(type, json.loads(json.dumps(result)).values())) <= {int, float}
+
+
+def test_raw_pixels_ignore_brightness_and_contrast():
+    rng = np.random.default_rng(0)
+    image = rng.integers(40, 90, (1, 64, 64, 3)).astype(np.uint8)
+    both = raw_pixel_embeddings(np.concatenate([image, image * 2 + 30]))
+    assert both.shape == (2, 32 * 32 * 3)
+    assert both.dtype == np.float32
+    np.testing.assert_allclose(both[0], both[1], atol=1e-3)
+    np.testing.assert_allclose([both.mean(), both.std()], [0, 1], atol=1e-4)
+    assert np.isfinite(raw_pixel_embeddings(np.zeros((1, 20, 20, 1), np.uint8))).all()
+    with pytest.raises(UserError, match="shape"):
+        raw_pixel_embeddings(np.zeros((4, 4)))
