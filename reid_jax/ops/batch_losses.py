@@ -25,11 +25,11 @@ def n_pair_loss(
 ) -> tuple[jax.Array, jax.Array]:
     """Sum over anchor-positive pairs (a, p) of log(1 + sum_n exp(f_a.f_n - f_a.f_p)).
 
-    Sohn (NeurIPS 2016), eq. 7. The paper draws one pair per class, and the negatives of an anchor
-    are the positives of the other pairs. Here, for any batch: every ordered pair of rows with the
-    same label counts, and its negatives are all rows with another label. As in the paper, the
-    embeddings are not normalised; `l2` times (|f_a|^2 + |f_p|^2) / 2, added for each pair, keeps
-    their length in check instead (section 3.2.2).
+    Sohn (NeurIPS 2016), the multi-class N-pair loss. The paper draws one pair per class, and the
+    negatives of an anchor are the positives of the other pairs. Here, for any batch: every ordered
+    pair of rows with the same label counts, and its negatives are all rows with another label. As
+    in the paper, the embeddings are not normalised; `l2` times (|f_a|^2 + |f_p|^2) / 2, added for
+    each pair, keeps their length in check instead.
 
     Args, errors: as `supervised_contrastive_loss`.
 
@@ -60,9 +60,9 @@ def angular_loss(
 
     f_apn = 4 tan^2(angle) (x_a + x_p).x_n - 2 (1 + tan^2(angle)) x_a.x_p
 
-    Wang et al. (ICCV 2017), "Deep metric learning with angular loss", eqs. 7 and 8, on unit vectors
-    x. Every ordered pair of rows with the same label counts; its negatives are all rows with
-    another label.
+    Wang et al. (ICCV 2017), "Deep metric learning with angular loss", in its N-pair form, on unit
+    vectors x. Every ordered pair of rows with the same label counts; its negatives are all rows
+    with another label.
 
     Args, errors: as `supervised_contrastive_loss`, and
       angle: in degrees, in (0, 60]; the paper uses 36 to 55.
@@ -105,9 +105,9 @@ def multi_similarity_loss(
     """Sum over anchors i of 1/alpha log(1 + sum_p exp(-alpha (S_ip - base)))
     + 1/beta log(1 + sum_n exp(beta (S_in - base))), over mined p and n; S is the cosine similarity.
 
-    Wang et al. (CVPR 2019), "Multi-similarity loss with general pair weighting", eq. 15, with its
-    mining (eqs. 11 and 12): a negative counts if S_in > min_p S_ip - epsilon, a positive if
-    S_ip < max_n S_in + epsilon. `base` is the paper's lambda, with the value of its authors' code.
+    Wang et al. (CVPR 2019), "Multi-similarity loss with general pair weighting", with its mining: a
+    negative counts if S_in > min_p S_ip - epsilon, a positive if S_ip < max_n S_in + epsilon.
+    `base` is the paper's lambda.
 
     Args, errors: as `supervised_contrastive_loss`.
 
