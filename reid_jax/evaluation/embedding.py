@@ -55,18 +55,11 @@ def evaluate_embeddings(
     embeddings, labels = np.asarray(embeddings, np.float32), np.asarray(labels)
     query, gallery = np.asarray(query), np.asarray(gallery)
     columns = columns or {}
-    camera = columns.get("camera")
-    by_camera = camera is not None and len(np.unique(camera)) > 1
     result = evaluate_retrieval(
         embeddings[query],
         embeddings[gallery],
-        labels[query],
-        labels[gallery],
-        camera[query] if by_camera and camera is not None else None,
-        camera[gallery] if by_camera and camera is not None else None,
-        metric,
-        query_index=query,
-        gallery_index=gallery,
+        metric=metric,
+        **retrieval_rules(labels, query, gallery, columns),
         return_per_query=True,
     )
     per_query = result.pop("per_query")
@@ -89,6 +82,21 @@ def evaluate_embeddings(
         "num_individuals": len(np.unique(labels[rows])),
         "num_gallery": len(gallery),
         "num_pairs": len(scores),
+    }
+
+
+def retrieval_rules(
+    labels: np.ndarray, query: np.ndarray, gallery: np.ndarray, columns: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Who is who and what is left out, as arguments of ``evaluate_retrieval`` and ``nearest``."""
+    rules = {"ids": labels, "index": np.arange(len(labels))}
+    camera = columns.get("camera")
+    if camera is not None and len(np.unique(camera)) > 1:
+        rules["cameras"] = np.asarray(camera)
+    return {
+        f"{side}_{name}": values[rows]
+        for name, values in rules.items()
+        for side, rows in (("query", query), ("gallery", gallery))
     }
 
 

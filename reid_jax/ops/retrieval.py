@@ -107,23 +107,37 @@ def nearest(
     k: int,
     metric: str = "cosine",
     *,
+    query_ids: Any = None,
+    gallery_ids: Any = None,
+    query_cameras: Any = None,
+    gallery_cameras: Any = None,
     query_index: Any = None,
     gallery_index: Any = None,
     block_size: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The ``k`` nearest gallery entries of each query, best first, the lower index first in a tie.
 
+    Photos are left out by camera (which needs the ids) and by index as in
+    :func:`evaluate_retrieval`.
+
     Returns:
       ``(Q, k)`` float32: cosine similarity, or *minus* the Euclidean distance (larger is more
       alike), and ``(Q, k)`` int64 indices into the gallery. Where fewer than ``k`` entries are left
-      after the exclusion of the same photo: minus infinity, and index -1.
+      after the exclusions: minus infinity, and index -1.
     """
-    rules = [_codes(query_index, gallery_index, "index")] if query_index is not None else []
+    if k < 1:
+        raise UserError(f"k is {k}: ask for 1 neighbour or more.")
     ranking = Ranking(
         query_embeddings,
         gallery_embeddings,
         metric,
-        exclude=[(rule,) for rule in rules],
+        exclude=_rules(
+            query_ids,
+            gallery_ids,
+            (query_cameras, gallery_cameras),
+            (query_index, gallery_index),
+            (None, None),
+        ),
         block_size=block_size,
     )
     scores = np.full((ranking.num_queries, k), -np.inf, np.float32)
