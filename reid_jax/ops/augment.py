@@ -16,6 +16,7 @@ _ELASTIC_GRID = 5
 _ERASED_AREA = (0.02, 0.4)
 _ERASED_RATIO = 0.3
 _NO_BLUR = 1e-2
+_PER_255 = 32897 / 2**23  # 1 / 255 in 16 bits
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,32 +113,41 @@ def augment(keys: jax.Array, images: jax.Array, spec: Augmentation) -> jax.Array
 
 def _augment_one(key: jax.Array, image: jax.Array, spec: Augmentation) -> jax.Array:
     is_color = image.shape[2] == 3
-    warp_key, water_key, color_key, blur_key, erase_key = (
-        jax.random.fold_in(key, index) for index in range(5)
+    # All draws of an example at once: calls of the generator cost more than its numbers.
+    draws_key, elastic_key, noise_key = jax.random.split(key, 3)
+    for_warp, for_water, for_color, for_blur, for_box = jnp.split(
+        jax.random.uniform(draws_key, (26,)), (10, 15, 19, 21)
     )
-    result = _warp(warp_key, image, spec) / 255.0
+    result = _to_unit(_warp(for_warp, elastic_key, image, spec))
     if spec.underwater and is_color:
-        result = _underwater(water_key, result, spec)
+        result = _underwater(for_water, result, spec)
     if spec.brightness or spec.contrast or (is_color and (spec.saturation or spec.hue)):
-        result = _recolor(color_key, result, spec)
+        result = _recolor(for_color, result, spec)
     if spec.blur:
-        result = _blur(blur_key, result, spec)
+        result = _blur(for_blur, result, spec)
     if spec.erasing:
-        result = _erase(erase_key, result, spec)
+        result = _erase(for_box, noise_key, result, spec)
     return result
 
 
-def _warp(key: jax.Array, image: jax.Array, spec: Augmentation) -> jax.Array:
+def _to_unit(pixels: jax.Array) -> jax.Array:
+    # XLA turns x / 255 into x * (1 / 255), which is not the same in the last bit. The first product
+    # here is exact for whole pixel values, the second far below the rounding of the sum.
+    return pixels * _PER_255 + pixels * (1.0 / 255.0 - _PER_255)
+
+
+def _warp(
+    draws: jax.Array, elastic_key: jax.Array, image: jax.Array, spec: Augmentation
+) -> jax.Array:
+    flip = draws[0] < 0.5 if spec.flip else False
     affine = spec.rotation or spec.shear or spec.scale or spec.translation
-    affine_key, crop_key, flip_key, elastic_key = jax.random.split(key, 4)
-    flip = jax.random.bernoulli(flip_key) if spec.flip else False
     if not (affine or spec.crop or spec.elastic):
         mirrored = jnp.where(flip, image[:, ::-1], image) if spec.flip else image
         return mirrored.astype(jnp.float32)
 
     geometry = warp.Geometry(flip=flip)
     if affine:
-        rotation, shear, scale, shift_y, shift_x = _within_one(affine_key, 5)
+        rotation, shear, scale, shift_y, shift_x = _either_way(draws[1:6])
         geometry = geometry._replace(
             rotation=math.radians(spec.rotation) * rotation,
             shear=math.radians(spec.shear) * shear,
@@ -146,9 +156,9 @@ def _warp(key: jax.Array, image: jax.Array, spec: Augmentation) -> jax.Array:
             shift_x=spec.translation * shift_x,
         )
     if spec.crop:
-        area, ratio, top, left = jax.random.uniform(crop_key, (4,))
+        area, ratio, top, left = draws[6:10]
         area = 1.0 - spec.crop * area
-        ratio = jnp.exp(math.log(spec.crop_ratio) * (2.0 * ratio - 1.0))
+        ratio = jnp.exp(math.log(spec.crop_ratio) * _either_way(ratio))
         geometry = geometry._replace(
             crop_height=jnp.minimum(jnp.sqrt(area / ratio), 1.0),
             crop_width=jnp.minimum(jnp.sqrt(area * ratio), 1.0),
@@ -166,16 +176,16 @@ def _warp(key: jax.Array, image: jax.Array, spec: Augmentation) -> jax.Array:
     return warp.resample(image, y, x, spec.border)
 
 
-def _underwater(key: jax.Array, image: jax.Array, spec: Augmentation) -> jax.Array:
-    chosen, water_type, distance, depth, brightness = jax.random.uniform(key, (5,))
+def _underwater(draws: jax.Array, image: jax.Array, spec: Augmentation) -> jax.Array:
+    chosen, water_type, distance, depth, brightness = draws
     coefficients = attenuation((len(JERLOV) - 1) * water_type)
     far = veil(coefficients, spec.underwater_metres * depth, 0.3 + 0.5 * brightness)
     distance = jnp.where(chosen < spec.underwater, spec.underwater_metres * distance, 0.0)
     return underwater(image, coefficients, far, distance)
 
 
-def _recolor(key: jax.Array, image: jax.Array, spec: Augmentation) -> jax.Array:
-    brightness, contrast, saturation, hue = _within_one(key, 4)
+def _recolor(draws: jax.Array, image: jax.Array, spec: Augmentation) -> jax.Array:
+    brightness, contrast, saturation, hue = _either_way(draws)
     if spec.brightness:
         image = photometric.adjust_brightness(image, _factor(spec.brightness, brightness))
     if spec.contrast:
@@ -187,34 +197,35 @@ def _recolor(key: jax.Array, image: jax.Array, spec: Augmentation) -> jax.Array:
     return jnp.clip(image, 0.0, 1.0)
 
 
-def _blur(key: jax.Array, image: jax.Array, spec: Augmentation) -> jax.Array:
-    chosen, amount = jax.random.uniform(key, (2,))
+def _blur(draws: jax.Array, image: jax.Array, spec: Augmentation) -> jax.Array:
+    chosen, amount = draws
     # Far below a pixel the blur matrix is exactly the identity.
     sigma = jnp.where(chosen < spec.blur, spec.blur_sigma * amount, _NO_BLUR)
     return jnp.clip(photometric.gaussian_blur(image, jnp.maximum(sigma, _NO_BLUR)), 0.0, 1.0)
 
 
-def _erase(key: jax.Array, image: jax.Array, spec: Augmentation) -> jax.Array:
+def _erase(
+    draws: jax.Array, noise_key: jax.Array, image: jax.Array, spec: Augmentation
+) -> jax.Array:
     """Zhong et al., "Random erasing data augmentation" (arXiv 1708.04896), algorithm 1.
 
     Filled with noise, the paper's best choice. Instead of drawing until the rectangle fits, its
     aspect ratio is drawn among those that fit, uniformly on a log scale.
     """
-    box_key, noise_key = jax.random.split(key)
-    chosen, area, ratio, top, left = jax.random.uniform(box_key, (5,))
+    chosen, area, ratio, top, left = draws
     sides = jnp.asarray(image.shape[:2], jnp.float32)
     area = _ERASED_AREA[0] + (_ERASED_AREA[1] - _ERASED_AREA[0]) * area
     widest = jnp.minimum(-jnp.log(area), -math.log(_ERASED_RATIO))
-    half_log_ratio = 0.5 * widest * (2.0 * ratio - 1.0)
+    half_log_ratio = 0.5 * widest * _either_way(ratio)
     size = jnp.round(jnp.sqrt(area) * sides * jnp.exp(jnp.stack([half_log_ratio, -half_log_ratio])))
     size = jnp.where(chosen < spec.erasing, size, 0.0)
     corner = jnp.floor((sides - size + 1.0) * jnp.stack([top, left]))
-    noise = jax.random.bits(noise_key, image.shape, jnp.uint8).astype(jnp.float32) / 255.0
-    return photometric.erase(image, noise, jnp.concatenate([corner, size]))
+    noise = jax.random.bits(noise_key, image.shape, jnp.uint8).astype(jnp.float32)
+    return photometric.erase(image, _to_unit(noise), jnp.concatenate([corner, size]))
 
 
-def _within_one(key: jax.Array, count: int) -> jax.Array:
-    return jax.random.uniform(key, (count,), minval=-1.0, maxval=1.0)
+def _either_way(draws: jax.Array) -> jax.Array:
+    return 2.0 * draws - 1.0
 
 
 def _factor(strength: float, draw: jax.Array) -> jax.Array:
