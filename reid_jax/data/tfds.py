@@ -122,8 +122,12 @@ def _prepare(builder: Any, packaged: bool) -> None:
                 f"{package}prepare it on a machine with a network (tfds build {builder.name}) and "
                 f"copy that machine's folder to {folder}, or name another with TFDS_DATA_DIR."
             )
+    from rich.console import Console
+
+    waiting = f"Preparing {builder.name} in {builder.data_path}, this once"
     try:
-        builder.download_and_prepare()
+        with Console(stderr=True).status(waiting):
+            builder.download_and_prepare()
     except Exception as error:
         raise UserError(
             f"TFDS could not prepare {builder.name} in {builder.data_path}: {_first_line(error)}."
