@@ -141,10 +141,10 @@ def read_image(file: str | IO[bytes], size: int, channels: int = 3) -> np.ndarra
         with Image.open(file) as image:
             if reason := _refusal(*image.size):
                 raise BadImageError(name, reason)
-            orientation = _orientation(image)
             if image.format in ("JPEG", "MPO"):
                 image.draft(None, (2 * size, 2 * size))
             image.load()
+            orientation = _orientation(image)  # of a PNG only known once the pixels are read
             pixels = _squash(_flatten(image, channels), size)
         if orientation is None:
             return pixels
