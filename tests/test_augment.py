@@ -244,55 +244,77 @@ def _luma(image):
 
 def test_brightness_contrast_saturation_are_numpys():
     image = _image()
-    np.testing.assert_allclose(
-        photometric.adjust_brightness(image, jnp.float32(1.3)), image * 1.3, rtol=1e-6
-    )
-    mean = _luma(image).mean()
-    np.testing.assert_allclose(
-        photometric.adjust_contrast(image, jnp.float32(0.4)), mean + 0.4 * (image - mean), rtol=1e-5
-    )
-    grey = _luma(image)
-    np.testing.assert_allclose(
-        photometric.adjust_saturation(image, jnp.float32(1.7)),
-        grey + 1.7 * (image - grey),
-        atol=1e-5,
-    )
+    bright = 1.3 * image
+    got = photometric.recolor(image, brightness=jnp.float32(1.3))
+    np.testing.assert_allclose(got, bright, atol=1e-5)
+    mean = _luma(bright).mean()
+    contrast = mean + 0.4 * (bright - mean)
+    got = photometric.recolor(image, brightness=jnp.float32(1.3), contrast=jnp.float32(0.4))
+    np.testing.assert_allclose(got, contrast, atol=1e-5)
+    for factor in (0.0, 1.7):
+        grey = _luma(image)
+        got = photometric.recolor(image, saturation=jnp.float32(factor))
+        np.testing.assert_allclose(got, grey + factor * (image - grey), atol=1e-5)
 
 
-def test_contrast_of_greyscale_is_about_its_mean():
+def test_greyscale_changes_about_its_mean():
     image = _image(size=(5, 5, 1))
-    expected = image.mean() + 2.0 * (image - image.mean())
-    got = photometric.adjust_contrast(jnp.asarray(image), jnp.float32(2.0))
+    expected = 1.2 * (image.mean() + 2.0 * (image - image.mean()))
+    got = photometric.recolor(
+        jnp.asarray(image), brightness=jnp.float32(1.2), contrast=jnp.float32(2.0)
+    )
     np.testing.assert_allclose(got, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("turns", [0.0, 0.1, 0.5, 1.0])
-def test_hue_turns_the_chroma_of_yiq(turns):
+def test_hue_and_saturation_turn_and_stretch_the_chroma_of_yiq(turns):
     """Pixel by pixel: luma stays, (I, Q) turns as a complex number."""
     to_yiq = np.array(
         [[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]]
     )
     image = _image()
-    got = np.asarray(photometric.adjust_hue(jnp.asarray(image), jnp.float32(turns)))
-    for before, after in zip(image.reshape(-1, 3), got.reshape(-1, 3), strict=True):
+    got = photometric.recolor(image, hue=jnp.float32(turns), saturation=jnp.float32(0.7))
+    for before, after in zip(image.reshape(-1, 3), np.reshape(got, (-1, 3)), strict=True):
         y, i, q = to_yiq @ before
-        turned = complex(i, q) * np.exp(2j * np.pi * turns)
+        turned = 0.7 * complex(i, q) * np.exp(2j * np.pi * turns)
         np.testing.assert_allclose(to_yiq @ after, [y, turned.real, turned.imag], atol=1e-5)
-    grey = np.full((1, 1, 3), 0.5, np.float32)
-    np.testing.assert_allclose(photometric.adjust_hue(grey, jnp.float32(turns)), grey, atol=1e-3)
+
+
+def test_all_colour_changes_at_once_are_one_after_the_other():
+    image = _image()
+    options = {"brightness": 1.2, "contrast": 0.7, "saturation": 1.4, "hue": 0.15}
+    at_once = photometric.recolor(image, **options)
+    step_by_step = image
+    for name, value in options.items():
+        step_by_step = photometric.recolor(step_by_step, **{name: value})
+    np.testing.assert_allclose(at_once, step_by_step, atol=2e-3)
 
 
 def test_blur_is_the_loop():
-    image, sigma = _image(size=(6, 5, 2)), 0.8
-    got = photometric.gaussian_blur(jnp.asarray(image), jnp.float32(sigma))
+    image, sigma, radius = _image(size=(6, 5, 2)), 0.8, 3
+    got = photometric.gaussian_blur(jnp.asarray(image), jnp.float32(sigma), radius)
     for y in range(6):
         for x in range(5):
             total, weights = 0.0, 0.0
-            for i in range(6):
-                for j in range(5):
-                    weight = np.exp(-((y - i) ** 2 + (x - j) ** 2) / (2 * sigma**2))
-                    total, weights = total + weight * image[i, j], weights + weight
+            for i in range(-radius, radius + 1):
+                for j in range(-radius, radius + 1):
+                    weight = np.exp(-(i**2 + j**2) / (2 * sigma**2))
+                    total = total + weight * image[np.clip(y + i, 0, 5), np.clip(x + j, 0, 4)]
+                    weights += weight
             np.testing.assert_allclose(got[y, x], total / weights, rtol=1e-5)
+
+
+def test_noise_is_uniform_and_differs_with_the_seed():
+    one, two = (
+        np.asarray(photometric.noise(jnp.uint32(seed), (64, 64, 3))).astype(int) for seed in (1, 2)
+    )
+    counts = np.bincount(one.reshape(-1), minlength=256)
+    assert counts.size == 256
+    assert ((counts - 48.0) ** 2 / 48.0).sum() < 340, "chi-squared, 255 degrees of freedom"
+    for shift in (1, 3, 64, 192):
+        flat = one.reshape(-1)
+        assert abs(np.corrcoef(flat[shift:], flat[:-shift])[0, 1]) < 0.04
+    assert abs(np.corrcoef(one.reshape(-1), two.reshape(-1))[0, 1]) < 0.04
 
 
 def test_blur_probability_zero_leaves_pixels_exactly():

@@ -74,7 +74,8 @@ class Augmentation:
             (("scale", "brightness", "contrast", "saturation"), 0.0, 10.0),
             (("translation",), 0.0, 1.0),
             (("hue", "elastic"), 0.0, 0.5),
-            (("underwater_metres", "blur_sigma"), 0.0, 100.0),
+            (("underwater_metres",), 0.0, 100.0),
+            (("blur_sigma",), 0.0, 10.0),
         ):
             for name in names:
                 value = getattr(self, name)
@@ -186,22 +187,23 @@ def _underwater(draws: jax.Array, image: jax.Array, spec: Augmentation) -> jax.A
 
 def _recolor(draws: jax.Array, image: jax.Array, spec: Augmentation) -> jax.Array:
     brightness, contrast, saturation, hue = _either_way(draws)
-    if spec.brightness:
-        image = photometric.adjust_brightness(image, _factor(spec.brightness, brightness))
-    if spec.contrast:
-        image = photometric.adjust_contrast(image, _factor(spec.contrast, contrast))
-    if spec.saturation and image.shape[2] == 3:
-        image = photometric.adjust_saturation(image, _factor(spec.saturation, saturation))
-    if spec.hue and image.shape[2] == 3:
-        image = photometric.adjust_hue(image, spec.hue * hue)
-    return jnp.clip(image, 0.0, 1.0)
+    recolored = photometric.recolor(
+        image,
+        brightness=_factor(spec.brightness, brightness),
+        contrast=_factor(spec.contrast, contrast),
+        saturation=_factor(spec.saturation, saturation),
+        hue=spec.hue * hue,
+    )
+    return jnp.clip(recolored, 0.0, 1.0)
 
 
 def _blur(draws: jax.Array, image: jax.Array, spec: Augmentation) -> jax.Array:
     chosen, amount = draws
-    # Far below a pixel the blur matrix is exactly the identity.
-    sigma = jnp.where(chosen < spec.blur, spec.blur_sigma * amount, _NO_BLUR)
-    return jnp.clip(photometric.gaussian_blur(image, jnp.maximum(sigma, _NO_BLUR)), 0.0, 1.0)
+    # Far below a pixel the weights are exactly 1 and 0.
+    sigma = jnp.where(chosen < spec.blur, spec.blur_sigma * amount, 0.0)
+    radius = math.ceil(3.0 * spec.blur_sigma)
+    blurred = photometric.gaussian_blur(image, jnp.maximum(sigma, _NO_BLUR), radius)
+    return jnp.clip(blurred, 0.0, 1.0)
 
 
 def _erase(
@@ -220,7 +222,7 @@ def _erase(
     size = jnp.round(jnp.sqrt(area) * sides * jnp.exp(jnp.stack([half_log_ratio, -half_log_ratio])))
     size = jnp.where(chosen < spec.erasing, size, 0.0)
     corner = jnp.floor((sides - size + 1.0) * jnp.stack([top, left]))
-    noise = jax.random.bits(noise_key, image.shape, jnp.uint8).astype(jnp.float32)
+    noise = photometric.noise(jax.random.bits(noise_key), image.shape).astype(jnp.float32)
     return photometric.erase(image, _to_unit(noise), jnp.concatenate([corner, size]))
 
 
