@@ -87,9 +87,9 @@ def evaluate_embeddings(
 
 def retrieval_rules(
     labels: np.ndarray, query: np.ndarray, gallery: np.ndarray, columns: Mapping[str, np.ndarray]
-) -> dict[str, np.ndarray]:
+) -> dict[str, Any]:
     """Who is who and what is left out, as arguments of ``evaluate_retrieval`` and ``nearest``."""
-    rules = {"ids": labels, "index": np.arange(len(labels))}
+    rules: dict[str, np.ndarray] = {"ids": labels, "index": np.arange(len(labels))}
     camera = columns.get("camera")
     if camera is not None and len(np.unique(camera)) > 1:
         rules["cameras"] = np.asarray(camera)
