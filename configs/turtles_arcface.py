@@ -1,0 +1,35 @@
+"""Sea turtles by the pattern of their heads, by ArcFace.
+
+    .venv/bin/python scripts/train.py configs/turtles_arcface.py --workdir runs/turtles_arcface \\
+        --data.source csv:PATH/metadata.csv
+
+Split by date: an individual's later days are the queries, its earlier days the gallery.
+"""
+
+from reid_jax.ops.augment import Augmentation
+from reid_jax.tasks.objectives import MarginSoftmax
+from reid_jax.training.config import (
+    DataConfig,
+    EmbeddingConfig,
+    ModelConfig,
+    OptimizerConfig,
+    TrainConfig,
+)
+
+
+def get_config() -> EmbeddingConfig:
+    return EmbeddingConfig(
+        data=DataConfig(
+            source="csv:../shared/data/turtles/metadata.csv",
+            split="date",
+            test_fraction=0.3,
+            validation_fraction=0.0,
+            image_size=224,
+            batch_size=64,
+        ),
+        augment=Augmentation(),
+        model=ModelConfig(backbone="resnet18", embedding_dim=256, pooling="gem"),
+        loss=MarginSoftmax(kind="arcface", scale=64.0, margin=0.5),
+        optimizer=OptimizerConfig(learning_rate=3e-4, weight_decay=1e-3, warmup_steps=200),
+        train=TrainConfig(steps=6000, log_every=50, evaluate_every=1000, checkpoint_every=500),
+    )

@@ -1,0 +1,1 @@
+"""What can be trained: a task is its initialisation, its loss and its evaluation."""

@@ -1,0 +1,98 @@
+"""Training a network whose output says who an individual is: images in, embeddings out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from reid_jax.models import EmbeddingNet
+from reid_jax.ops.augment import Augmentation, augment, example_keys
+from reid_jax.ops.retrieval import evaluate_retrieval
+from reid_jax.tasks.base import Batch, Term, Tree
+from reid_jax.tasks.objectives import Objective
+
+
+@dataclass(frozen=True)
+class EmbeddingTask:
+    """An embedding network, its objective and its augmentation.
+
+    Attributes:
+      net: images (B, H, W, C) to a dict with "embedding" and "neck", each (B, D).
+      objective: the loss and its class centres.
+      augmentation: what happens to the pixels in training.
+      num_classes: training individuals.
+      mean, std: normalisation of pixels in [0, 1], a value a channel.
+      metric: how embeddings are compared: "cosine" or "euclidean".
+    """
+
+    net: EmbeddingNet
+    objective: Objective
+    augmentation: Augmentation
+    num_classes: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    metric: str = "cosine"
+    monitor: str = "mAP"
+
+    def init(self, key: jax.Array, batch: Batch) -> tuple[Tree, Tree]:
+        net_key, objective_key = jax.random.split(key)
+        images = self._normalise(jnp.asarray(batch["image"][:1], jnp.float32) / 255)
+        variables = dict(jax.jit(self.net.init)(net_key, images))
+        outputs = jax.eval_shape(self.net.apply, variables, images)
+        dimension = outputs["embedding"].shape[-1]
+        objective = self.objective.init(objective_key, self.num_classes, dimension)
+        return {"net": variables.pop("params"), "objective": objective}, variables
+
+    def loss(
+        self, params: Tree, model_state: Tree, batch: Batch, key: jax.Array, axis_name: str | None
+    ) -> tuple[dict[str, Term], Tree]:
+        augment_key, dropout_key = jax.random.split(key)
+        size = batch["image"].shape[0]
+        offset = 0 if axis_name is None else jax.lax.axis_index(axis_name) * size
+        keys = example_keys(augment_key, jnp.arange(size) + offset)
+        images = self._normalise(augment(keys, batch["image"], self.augmentation))
+        net = self.net.clone(
+            axis_name=axis_name, backbone=self.net.backbone.clone(axis_name=axis_name)
+        )
+        outputs, updated = net.apply(
+            {"params": params["net"], **model_state},
+            images,
+            train=True,
+            mutable=list(model_state),
+            rngs={"dropout": dropout_key},
+        )
+        terms = self.objective.terms(
+            params["objective"], outputs, batch["label"], batch["mask"], axis_name
+        )
+        return terms, updated
+
+    def predict(self, params: Tree, model_state: Tree, batch: Batch) -> jax.Array:
+        """Embeddings (B, D) float32."""
+        images = self._normalise(jnp.asarray(batch["image"], jnp.float32) / 255)
+        return self.net.apply({"params": params["net"], **model_state}, images)["embedding"]
+
+    def evaluate(
+        self, predictions: np.ndarray, examples: Mapping[str, np.ndarray]
+    ) -> dict[str, float]:
+        """Retrieval metrics; `examples` has "label" (N,), "query" and "gallery" (indices).
+
+        A photo is never ranked against itself.
+        """
+        query, gallery, labels = examples["query"], examples["gallery"], examples["label"]
+        result = evaluate_retrieval(
+            predictions[query],
+            predictions[gallery],
+            labels[query],
+            labels[gallery],
+            query_index=query,
+            gallery_index=gallery,
+            metric=self.metric,
+        )
+        return {name: float(result[name]) for name in ("rank1", "rank5", "mAP", "map_at_r")}
+
+    def _normalise(self, images: jax.Array) -> jax.Array:
+        mean = jnp.asarray(self.mean, jnp.float32).reshape(1, 1, 1, -1)
+        std = jnp.asarray(self.std, jnp.float32).reshape(1, 1, 1, -1)
+        return (images - mean) / std

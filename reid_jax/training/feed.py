@@ -1,0 +1,75 @@
+"""How batches reach the step: from device memory or from the host, with identical pixels."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from reid_jax.data.dataset import Dataset
+from reid_jax.data.resident import load_resident
+from reid_jax.data.stream import Sampler, stream
+from reid_jax.training.step import TrainStep, make_resident_steps, make_streamed_step
+
+# A set up to this size is kept in device memory when the configuration leaves the choice.
+RESIDENT_BYTES = 4 * 2**30
+
+
+@dataclass(frozen=True)
+class Feed:
+    """What a compiled call reads.
+
+    Attributes:
+      shared: arrays that every call reads and every device holds.
+      batch_axis: the axis of a call's batch that devices divide.
+      make_step: wraps the training step so that it reads `(state, shared, batch)`.
+      calls: `calls(start, stop)` yields the batch of every call between two steps.
+      steps_per_call: steps a call.
+    """
+
+    shared: dict[str, np.ndarray]
+    batch_axis: int
+    make_step: Callable[[TrainStep], TrainStep]
+    calls: Callable[[int, int], Iterator[Any]]
+    steps_per_call: int
+
+
+def set_bytes(dataset: Dataset, size: int, channels: int) -> int:
+    """Memory of the whole set at this size, uint8."""
+    return len(dataset) * size * size * channels
+
+
+def make_feed(
+    dataset: Dataset,
+    sampler: Sampler,
+    *,
+    size: int,
+    channels: int,
+    input: str,
+    steps_per_call: int,
+) -> Feed:
+    """A resident feed, or a streamed one where asked for or where the set is too large."""
+    if input == "auto":
+        small = set_bytes(dataset, size, channels) <= RESIDENT_BYTES
+        input = "resident" if small else "stream"
+    if input == "resident":
+        shared = {"image": load_resident(dataset, size, channels), "label": dataset.labels}
+
+        def calls(start: int, stop: int) -> Iterator[np.ndarray]:
+            for first in range(start, stop, steps_per_call):
+                rows = [sampler(step) for step in range(first, first + steps_per_call)]
+                yield np.stack(rows).astype(np.int32)
+
+        return Feed(shared, 1, make_resident_steps, calls, steps_per_call)
+
+    def batches(start: int, stop: int) -> Iterator[dict[str, np.ndarray]]:
+        return stream(
+            dataset,
+            sampler,
+            size=size,
+            channels=channels,
+            start_step=start,
+            num_steps=stop - start,
+        )
+
+    return Feed({}, 0, make_streamed_step, batches, 1)

@@ -1,0 +1,256 @@
+"""The loop: steps, validations, checkpoints, and a clean end whatever happens."""
+
+import contextlib
+import math
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from reid_jax.errors import UserError
+from reid_jax.training.checkpoint import Checkpoints
+from reid_jax.training.config import TrainConfig
+from reid_jax.training.experiment import Experiment
+from reid_jax.training.logging import Display, RunLog
+from reid_jax.training.parallel import Layout
+from reid_jax.training.predictor import make_predictor
+from reid_jax.training.state import TrainState, create_state
+from reid_jax.training.step import make_train_step
+
+
+@dataclass
+class Progress:
+    """What the loop remembers beside the state; stored with each checkpoint."""
+
+    best_value: float | None = None
+    best_step: int = 0
+    without_improvement: int = 0
+
+    def improved(self, step: int, value: float) -> bool:
+        """Takes note of a validation; says whether it is the best so far."""
+        better = self.best_value is None or value > self.best_value
+        if better:
+            self.best_value, self.best_step, self.without_improvement = value, step, 0
+        else:
+            self.without_improvement += 1
+        return better
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The last state, and how training ended.
+
+    Attributes:
+      end: "done", "early" (patience ran out) or "stopped" (SIGTERM or Ctrl-C).
+    """
+
+    state: TrainState
+    progress: Progress
+    end: str
+
+
+@dataclass
+class _Window:
+    """The steps since the last row of the log; their metrics stay on the device until it is due."""
+
+    first_step: int
+    images_per_step: int
+    started: float = field(default_factory=time.perf_counter)
+    waited: float = 0.0
+    metrics: list[Any] = field(default_factory=list)
+
+    def row(self) -> dict[str, float]:
+        """Means over the window, and its speed.
+
+        Raises:
+          FloatingPointError: with the number of the first step whose loss or gradient is not
+            finite.
+        """
+        columns = _concatenated(jax.device_get(self.metrics))
+        seconds = time.perf_counter() - self.started
+        for index, (loss, norm) in enumerate(
+            zip(columns["loss"], columns["grad_norm"], strict=True)
+        ):
+            if not (math.isfinite(loss) and math.isfinite(norm)):
+                raise FloatingPointError(self.first_step + index + 1)
+        images = self.images_per_step * len(columns["loss"])
+        means = {name: float(np.mean(values)) for name, values in columns.items()}
+        return {**means, "images_per_second": images / seconds, "input_wait_seconds": self.waited}
+
+
+def _concatenated(metrics: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    return {name: np.concatenate([m[name] for m in metrics]) for name in metrics[0]}
+
+
+def initial_state(experiment: Experiment, config_seed: int, *, ema: bool) -> TrainState:
+    """The state before the first step: a pure function of the seed."""
+    params, model_state = experiment.task.init(jax.random.key(config_seed), experiment.example)
+    return create_state(params, model_state, experiment.optimizer, ema=ema)
+
+
+def fit(
+    experiment: Experiment, config: TrainConfig, layout: Layout, workdir: Path, *, ema_decay: float
+) -> Outcome:
+    """Trains to the last step, or goes on where the run in `workdir` stopped.
+
+    Raises:
+      UserError: when the loss stops being finite, or the disk is full.
+    """
+    layout.check(experiment.batch_size, experiment.shared_unit, "data.batch_size")
+    checkpoints = Checkpoints(workdir / "checkpoints")
+    state = initial_state(experiment, config.seed, ema=ema_decay > 0)
+    progress = Progress()
+    if (restored := checkpoints.restore_latest(state)) is not None:
+        state, progress = restored[0], Progress(**restored[1])
+    log = RunLog(workdir, int(state.step))
+    try:
+        with Display(config.steps, int(state.step)) as display, _signals() as stop:
+            loop = _Loop(experiment, config, layout, checkpoints, log, display, progress)
+            return loop.run(state, ema_decay, stop)
+    finally:
+        log.close()
+        checkpoints.close()
+
+
+class _Loop:
+    def __init__(
+        self,
+        experiment: Experiment,
+        config: TrainConfig,
+        layout: Layout,
+        checkpoints: Checkpoints,
+        log: RunLog,
+        display: Display,
+        progress: Progress,
+    ):
+        self.experiment, self.config, self.layout = experiment, config, layout
+        self.checkpoints, self.log, self.display = checkpoints, log, display
+        self.progress = progress
+        self.predict = make_predictor(experiment.task, layout)
+
+    def run(self, state: TrainState, ema_decay: float, stop: "_Stop") -> Outcome:
+        experiment, config, layout, feed = (
+            self.experiment,
+            self.config,
+            self.layout,
+            self.experiment.feed,
+        )
+        step = int(state.step)
+        if step >= config.steps or self._exhausted():
+            return Outcome(state, self.progress, self._exhausted() or "done")
+        where = "one device" if layout.size == 1 else f"{layout.size} devices ({layout.mode})"
+        start = f", from step {step}" if step else ""
+        self.display.say(f"{experiment.summary}; {config.steps} steps on {where}{start}")
+        train_step = make_train_step(
+            experiment.task, experiment.optimizer, seed=config.seed, ema_decay=ema_decay
+        )
+        compiled = layout.compile(
+            feed.make_step(train_step), batch_axis=feed.batch_axis, donate=True
+        )
+        shared, state = layout.everywhere(feed.shared), layout.everywhere(state)
+        calls = feed.calls(step, config.steps)
+        window = _Window(step, experiment.batch_size)
+        while True:
+            waiting = time.perf_counter()
+            batch = next(calls)
+            window.waited += time.perf_counter() - waiting
+            state, metrics = compiled(state, shared, layout.divide(batch, feed.batch_axis))
+            window.metrics.append(metrics)
+            step += feed.steps_per_call
+            self.display.advance(step)
+            done = step >= config.steps
+            due = {name: done or step % every == 0 for name, every in self._periods().items()}
+            if not (any(due.values()) or stop.requested):
+                continue
+            self._report(step, window)
+            if due["evaluate"]:
+                self._validate(step, state)
+            end = "done" if done else self._exhausted() or ("stopped" if stop.requested else None)
+            if due["checkpoint"] or end:
+                self.checkpoints.save_latest(state, vars(self.progress))
+            if end:
+                if experiment.validation is None:
+                    self.checkpoints.save_best(state, vars(self.progress))
+                self.checkpoints.wait()
+                return Outcome(state, self.progress, end)
+            window = _Window(step, experiment.batch_size)
+
+    def _periods(self) -> dict[str, int]:
+        config = self.config
+        return {
+            "log": config.log_every,
+            "evaluate": config.evaluate_every,
+            "checkpoint": config.checkpoint_every,
+        }
+
+    def _report(self, step: int, window: _Window) -> None:
+        try:
+            row = window.row()
+        except FloatingPointError as error:
+            self.checkpoints.wait()
+            good = self.checkpoints.latest_step
+            kept = (
+                "no checkpoint was saved before it"
+                if good is None
+                else (f"the last good checkpoint is that of step {good}")
+            )
+            raise UserError(
+                f"The loss or its gradient is not finite at step {error}; {kept}. A lower "
+                "optimizer.learning_rate, optimizer.clip_norm 1 or a longer warm-up may help."
+            ) from None
+        row["learning_rate"] = float(self.experiment.schedule(step - 1))
+        self.log.write(step, row)
+        self.display.rates(row["images_per_second"], row["loss"])
+
+    def _validate(self, step: int, state: TrainState) -> None:
+        """Evaluates and keeps the best."""
+        validation, task = self.experiment.validation, self.experiment.task
+        if validation is None:
+            return
+        predictions = self.predict(state.evaluated_params, state.model_state, [validation.images])
+        metrics = task.evaluate(predictions, validation.examples)
+        self.log.write(step, {f"validation/{name}": value for name, value in metrics.items()})
+        best = self.progress.improved(step, metrics[task.monitor])
+        numbers = "  ".join(f"{name} {value:.3f}" for name, value in metrics.items())
+        self.display.say(f"step {step:>6}  validation  {numbers}{'  best so far' if best else ''}")
+        if best:
+            self.checkpoints.save_best(state, vars(self.progress))
+
+    def _exhausted(self) -> str | None:
+        """ "early" when patience is at its end."""
+        patience = self.config.patience
+        return "early" if 0 < patience <= self.progress.without_improvement else None
+
+
+@dataclass
+class _Stop:
+    requested: bool = False
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[_Stop]:
+    """SIGTERM and the first Ctrl-C ask for a checkpoint and a clean end after the current step."""
+    stop = _Stop()
+
+    def request(number: int, frame: object) -> None:
+        del frame
+        stop.requested = True
+        signal.signal(number, previous[number])  # a second one ends at once
+
+    previous: dict[int, Any] = {}
+    try:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            previous[number] = signal.signal(number, request)
+    except ValueError:  # not the main thread: somebody else handles signals
+        yield stop
+        return
+    try:
+        yield stop
+    finally:
+        for which, handler in previous.items():
+            signal.signal(which, handler)

@@ -1,0 +1,115 @@
+"""Where a step runs: one device, all of this machine under pmap, or a mesh of any size.
+
+The only file that knows about devices. A function `f(state, shared, batch, *, axis_name=None)`
+is compiled so that `state` and `shared` live on every device and `batch` is divided along one axis.
+Its outputs are the same on all devices and come back as ordinary arrays, without a device axis.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import jax
+import numpy as np
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+from reid_jax.errors import UserError
+
+AXIS = "batch"
+Tree = Any
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A choice of devices and of how a batch is divided over them."""
+
+    mode: Literal["single", "pmap", "mesh"]
+    devices: tuple[jax.Device, ...]
+
+    @property
+    def size(self) -> int:
+        return len(self.devices)
+
+    @functools.cached_property
+    def mesh(self) -> Mesh:
+        return Mesh(np.asarray(self.devices), (AXIS,), axis_types=(AxisType.Auto,))
+
+    def check(self, batch_size: int, unit: int, name: str) -> None:
+        """A device's share must hold whole units (pairs, say).
+
+        Raises:
+          UserError: when `batch_size` does not divide.
+        """
+        if batch_size % (self.size * unit):
+            raise UserError(
+                f"{name} is {batch_size}, which {self.size} devices cannot share equally; "
+                f"a multiple of {self.size * unit} would do, or train.parallel single."
+            )
+
+    def compile(
+        self, function: Callable[..., Any], *, batch_axis: int, donate: bool
+    ) -> Callable[[Tree, Tree, Tree], Any]:
+        """Compiles `function(state, shared, batch, *, axis_name)`; `donate` reuses the memory."""
+        donated = (0,) if donate else ()
+        if self.mode == "single":
+            return jax.jit(function, donate_argnums=donated)
+        if self.mode == "pmap":
+            return jax.pmap(
+                functools.partial(function, axis_name=AXIS),
+                axis_name=AXIS,
+                in_axes=(None, None, batch_axis),
+                out_axes=None,
+                devices=self.devices,
+                donate_argnums=donated,
+            )
+        everywhere = NamedSharding(self.mesh, PartitionSpec())
+        return jax.jit(
+            function,
+            in_shardings=(everywhere, everywhere, self._divided(batch_axis)),
+            out_shardings=everywhere,
+            donate_argnums=donated,
+        )
+
+    def compile_map(self, function: Callable[[Tree, Any], Any]) -> Callable[[Tree, Any], Any]:
+        """Compiles `function(shared, batch)` whose result has a row an example."""
+        divided = self._divided(0)
+        return jax.jit(
+            function,
+            in_shardings=(NamedSharding(self.mesh, PartitionSpec()), divided),
+            out_shardings=divided,
+        )
+
+    def everywhere(self, tree: Tree) -> Tree:
+        """Puts a pytree on every device, once, so that calls do not move it again."""
+        return jax.device_put(tree, NamedSharding(self.mesh, PartitionSpec()))
+
+    def divide(self, tree: Tree, batch_axis: int) -> Tree:
+        """Divides the leaves of a host batch along an axis, as the compiled function expects it."""
+        if self.mode == "single":
+            return jax.device_put(tree, self.devices[0])
+        if self.mode == "pmap":
+            return jax.tree.map(lambda leaf: _split(leaf, batch_axis, self.size), tree)
+        return jax.device_put(tree, self._divided(batch_axis))
+
+    def _divided(self, batch_axis: int) -> NamedSharding:
+        return NamedSharding(self.mesh, PartitionSpec(*(None,) * batch_axis, AXIS))
+
+
+def _split(leaf: Any, axis: int, size: int) -> Any:
+    shape = leaf.shape
+    return leaf.reshape(*shape[:axis], size, shape[axis] // size, *shape[axis + 1 :])
+
+
+def make_layout(
+    mode: Literal["auto", "single", "pmap", "mesh"], devices: Sequence[jax.Device] | None = None
+) -> Layout:
+    """The layout for a mode; `auto` is pmap on one machine with several devices."""
+    available = tuple(jax.devices() if devices is None else devices)
+    if mode == "auto":
+        mode = "single" if len(available) == 1 else "pmap"
+        if jax.process_count() > 1:
+            mode = "mesh"
+    if mode == "single":
+        available = available[:1]
+    return Layout(mode, available)

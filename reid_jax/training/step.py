@@ -1,0 +1,103 @@
+"""The training step: one function for one device, for pmap and for a sharded mesh."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from reid_jax.data.resident import gather
+from reid_jax.tasks.base import Batch, Task
+from reid_jax.training.state import TrainState
+
+Metrics = dict[str, jax.Array]
+TrainStep = Callable[..., tuple[TrainState, Metrics]]
+
+
+def make_train_step(
+    task: Task, optimizer: optax.GradientTransformation, *, seed: int, ema_decay: float
+) -> TrainStep:
+    """Returns `train_step(state, batch, *, axis_name=None) -> (state, metrics)`.
+
+    The loss is the weighted sum over the task's terms of (sum over the global batch) / (count over
+    the global batch). Under `axis_name` a device differentiates its share of the sums divided by
+    the global counts, so that the sum of the devices' gradients is exactly the gradient of that
+    loss: gathers transpose to sums over devices, and nothing is divided twice.
+
+    Metrics are float32 scalars: "loss", "grad_norm", and each term by its name.
+    """
+
+    def train_step(
+        state: TrainState, batch: Batch, *, axis_name: str | None = None
+    ) -> tuple[TrainState, Metrics]:
+        def total(x: Any) -> Any:
+            return x if axis_name is None else jax.lax.psum(x, axis_name)
+
+        key = jax.random.fold_in(jax.random.key(seed), state.step)
+
+        def loss_function(params: Any) -> tuple[jax.Array, tuple[Metrics, Any]]:
+            terms, model_state = task.loss(params, state.model_state, batch, key, axis_name)
+            shares = {
+                name: term.total / jnp.maximum(total(jax.lax.stop_gradient(term.count)), 1.0)
+                for name, term in terms.items()
+            }
+            loss = sum(terms[name].weight * share for name, share in shares.items())
+            return jnp.asarray(loss), (shares, model_state)
+
+        gradient = jax.value_and_grad(loss_function, has_aux=True)
+        (loss, (shares, model_state)), grads = gradient(state.params)
+        loss, shares, grads = total((loss, shares, grads))
+        # Optax mixes integer counts with Python floats, which strict promotion refuses.
+        with jax.numpy_dtype_promotion("standard"):
+            updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
+        params = optax.apply_updates(state.params, updates)
+        ema = state.ema
+        if ema is not None:
+            ema = optax.incremental_update(params, ema, 1.0 - ema_decay)
+        metrics = {"loss": loss, "grad_norm": optax.tree.norm(grads), **shares}
+        new_state = state.replace(
+            step=state.step + 1,
+            params=params,
+            model_state=model_state,
+            opt_state=opt_state,
+            ema=ema,
+        )
+        return new_state, metrics
+
+    return train_step
+
+
+def make_resident_steps(train_step: TrainStep) -> TrainStep:
+    """Steps on a set that lives in device memory: `(state, dataset, indices, *, axis_name)`.
+
+    `dataset` has "image" uint8 (N, H, W, C) and "label" int32 (N,); `indices` int32 (S, B) says
+    which examples make the batches of S steps. Returns the state after S steps and metrics (S,).
+    """
+
+    def resident_steps(
+        state: TrainState, dataset: Batch, indices: jax.Array, *, axis_name: str | None = None
+    ) -> tuple[TrainState, Metrics]:
+        def one(state: TrainState, rows: jax.Array) -> tuple[TrainState, Metrics]:
+            batch = gather(dataset["image"], dataset["label"], rows)
+            return train_step(state, batch, axis_name=axis_name)
+
+        if indices.shape[0] == 1:  # XLA on a CPU runs convolutions inside a loop many times slower
+            state, metrics = one(state, indices[0])
+            return state, {name: value.reshape(1) for name, value in metrics.items()}
+        return jax.lax.scan(one, state, indices)
+
+    return resident_steps
+
+
+def make_streamed_step(train_step: TrainStep) -> TrainStep:
+    """The same interface for batches from the host: `(state, {}, batch, *, axis_name)`."""
+
+    def streamed_step(
+        state: TrainState, dataset: Batch, batch: Batch, *, axis_name: str | None = None
+    ) -> tuple[TrainState, Metrics]:
+        del dataset
+        state, metrics = train_step(state, batch, axis_name=axis_name)
+        return state, {name: value.reshape(1) for name, value in metrics.items()}
+
+    return streamed_step

@@ -1,0 +1,102 @@
+"""Configurations: what is refused, in which words, and the way to disk and back."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from reid_jax.errors import UserError
+from reid_jax.tasks.objectives import Contrastive, Joint, MarginSoftmax, NPair, Triplet
+from reid_jax.training.config import (
+    DataConfig,
+    EmbeddingConfig,
+    ModelConfig,
+    OptimizerConfig,
+    TrainConfig,
+    validate,
+)
+from reid_jax.training.config_file import (
+    claim_workdir,
+    from_json,
+    load_config_file,
+    read_run_config,
+    to_json,
+)
+from tests.paths import REPOSITORY
+
+CONFIGS = sorted((REPOSITORY / "configs").glob("*.py"))
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_configuration_is_valid_and_survives_the_way_to_disk_and_back(path):
+    config = load_config_file(path)
+    validate(config)
+    assert from_json(json.loads(json.dumps(to_json(config))), type(config)) == config
+    module_docstring = path.read_text().split('"""')[1]
+    assert f"configs/{path.name}" in module_docstring, "the docstring gives the command"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"data": DataConfig(batch_size=30)}, r"data.batch_size is 30, .* multiple of .* \(4\)"),
+        ({"data": DataConfig(photos_per_identity=1)}, "photos_per_identity is 1"),
+        ({"data": DataConfig(image_size=0)}, "data.image_size is 0; it must be above 0"),
+        ({"data": DataConfig(test_fraction=1.5)}, "test_fraction is 1.5; .* below 1"),
+        ({"model": ModelConfig(backbone="resnet19")}, "resnet18"),
+        ({"model": ModelConfig(bnneck=True)}, "bnneck needs a loss that classifies"),
+        ({"loss": Contrastive()}, "Contrastive goes with 'pairs'"),
+        ({"data": DataConfig(sampler="uniform")}, "set data.sampler to 'identities'"),
+        ({"data": DataConfig(sampler="pairs", batch_size=6), "loss": Contrastive()}, "of 4"),
+        ({"optimizer": OptimizerConfig(learning_rate=-1.0)}, "learning_rate is -1.0"),
+        ({"optimizer": OptimizerConfig(learning_rate=float("nan"))}, "learning_rate is nan"),
+        ({"optimizer": OptimizerConfig(warmup_steps=2000)}, "warm up for fewer"),
+        ({"train": TrainConfig(steps_per_call=30)}, "train.steps is 1000, .* multiple .* 30"),
+    ],
+)
+def test_impossible_values_are_refused_in_one_sentence(change, message):
+    with pytest.raises(UserError, match=message):
+        validate(dataclasses.replace(EmbeddingConfig(), **change))
+
+
+def test_a_configuration_file_that_is_not_there_names_those_that_are(monkeypatch):
+    monkeypatch.chdir(REPOSITORY)
+    with pytest.raises(UserError, match=r"configs/demo\.py"):
+        load_config_file(Path("configs/dmeo.py"))
+
+
+@pytest.mark.parametrize(
+    "loss", [Triplet(mining="all"), NPair(), MarginSoftmax(centers=3), Joint()]
+)
+def test_objectives_keep_their_kind_on_disk(loss):
+    config = EmbeddingConfig(loss=loss)
+    assert from_json(json.loads(json.dumps(to_json(config))), EmbeddingConfig).loss == loss
+
+
+def test_an_unknown_field_on_disk_is_named():
+    values = to_json(EmbeddingConfig())
+    values["train"]["stepps"] = 3
+    with pytest.raises(UserError, match="TrainConfig has no field stepps"):
+        from_json(values, EmbeddingConfig)
+
+
+def test_a_run_folder_belongs_to_one_experiment(tmp_path):
+    config = EmbeddingConfig()
+    claim_workdir(tmp_path, config)
+    assert read_run_config(tmp_path) == config
+    claim_workdir(tmp_path, config)
+    longer = dataclasses.replace(config, train=TrainConfig(steps=2000, log_every=50))
+    claim_workdir(tmp_path, longer)
+    assert read_run_config(tmp_path) == longer
+    other = dataclasses.replace(longer, loss=Triplet(margin=0.5))
+    with pytest.raises(UserError, match=r"loss.margin: 0.3 -> 0.5"):
+        claim_workdir(tmp_path, other)
+    with pytest.raises(UserError, match=r"train\.steps: 2000 -> 1000"):
+        claim_workdir(tmp_path, config)
+    assert read_run_config(tmp_path) == longer
+
+
+def test_a_folder_that_is_no_run_is_named(tmp_path):
+    with pytest.raises(UserError, match="is not the folder of a run"):
+        read_run_config(tmp_path)

@@ -1,0 +1,114 @@
+"""A run that is killed, stopped or moved to other devices ends where an undisturbed one does."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from reid_jax.training.checkpoint import Checkpoints
+from tests.paths import REPOSITORY
+
+STEPS = 60
+OPTIONS = {
+    "data.source": "synthetic:16x6",
+    "data.image-size": "24",
+    "data.batch-size": "16",
+    "data.photos-per-identity": "2",
+    "model.embedding-dim": "8",
+    "optimizer.warmup-steps": "5",
+    "train.steps": str(STEPS),
+    "train.log-every": "5",
+    "train.evaluate-every": "20",
+    "train.checkpoint-every": "10",
+}
+
+
+def start(workdir: Path, devices: int, **options: str) -> subprocess.Popen:
+    flags = f"--xla_force_host_platform_device_count={devices}"
+    arguments = [f"--{k}={v}" for k, v in (OPTIONS | options).items()]
+    return subprocess.Popen(
+        [sys.executable, "scripts/train.py", "configs/demo.py", f"--workdir={workdir}", *arguments],
+        cwd=REPOSITORY,
+        env={**os.environ, "XLA_FLAGS": flags},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def finish(process: subprocess.Popen, code: int = 0) -> str:
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == code, output
+    return output
+
+
+def wait_for_step(process: subprocess.Popen, workdir: Path, step: int) -> None:
+    log = workdir / "metrics.jsonl"
+    while process.poll() is None:
+        rows = log.read_text().splitlines() if log.exists() else []
+        if rows and json.loads(rows[-1])["step"] >= step:
+            return
+        time.sleep(0.01)
+    raise AssertionError(f"ended before step {step}:\n{process.communicate()[0]}")
+
+
+def final(workdir: Path) -> tuple[int, list[np.ndarray]]:
+    """The last checkpoint, read without knowing what made it."""
+    checkpoints = Checkpoints(workdir / "checkpoints")
+    step = checkpoints.latest_step
+    tree, _ = checkpoints.read_raw(step)
+    checkpoints.close()
+    return step, jax.tree.leaves(jax.device_get(tree))
+
+
+@pytest.fixture(scope="module", params=[1, 8])
+def undisturbed(request, tmp_path_factory):
+    workdir = tmp_path_factory.mktemp(f"undisturbed{request.param}")
+    finish(start(workdir, request.param))
+    return request.param, workdir
+
+
+def test_kill_minus_9_at_a_random_step_leaves_no_trace(undisturbed, tmp_path):
+    devices, reference = undisturbed
+    process = start(tmp_path, devices)
+    wait_for_step(process, tmp_path, random.randint(1, STEPS - 10))
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    output = finish(start(tmp_path, devices))
+    expected, found = final(reference), final(tmp_path)
+    assert found[0] == expected[0] == STEPS
+    for a, b in zip(expected[1], found[1], strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert "report" in output
+    steps = [
+        row["step"]
+        for row in map(json.loads, (tmp_path / "metrics.jsonl").read_text().splitlines())
+    ]
+    assert steps == sorted(steps)
+    assert steps.count(STEPS) == 2  # one row of training, one of validation
+
+
+def test_sigterm_saves_and_ends_cleanly_and_eight_devices_go_on_where_one_stopped(
+    undisturbed, tmp_path
+):
+    devices, reference = undisturbed
+    process = start(tmp_path, devices)
+    wait_for_step(process, tmp_path, 15)
+    process.send_signal(signal.SIGTERM)
+    output = finish(process)
+    assert "the same command goes on from there" in output
+    stopped, _ = final(tmp_path)
+    assert 15 <= stopped < STEPS
+    finish(start(tmp_path, 9 - devices))
+    expected, found = final(reference), final(tmp_path)
+    assert found[0] == STEPS
+    for a, b in zip(expected[1], found[1], strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-6)
