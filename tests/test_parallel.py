@@ -103,7 +103,7 @@ def test_the_gradient_is_that_of_the_whole_batch_not_a_multiple_of_it():
     def loss(params):
         key = jax.random.fold_in(jax.random.key(1), 0)
         terms, _ = task.loss(params, model_state, batch, key, None)
-        return terms["triplet"].total / terms["triplet"].count
+        return terms["triplet"].total / terms["triplet"].number
 
     expected = optax.tree.norm(jax.grad(loss)(params))
     for mode in ("single", "pmap", "mesh"):

@@ -13,12 +13,12 @@ Tree = Any
 class Term(NamedTuple):
     """One weighted term of a loss, as a sum over this device's share and what it is divided by.
 
-    The step adds `weight * psum(total) / psum(count)` over the terms, which is exact for padded
+    The step adds `weight * psum(total) / psum(number)` over the terms, which is exact for padded
     batches and for any number of devices.
     """
 
     total: jax.Array
-    count: jax.Array
+    number: jax.Array
     weight: float = 1.0
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -71,7 +72,8 @@ class EmbeddingTask:
     def predict(self, params: Tree, model_state: Tree, batch: Batch) -> jax.Array:
         """Embeddings (B, D) float32."""
         images = self._normalise(jnp.asarray(batch["image"], jnp.float32) / 255)
-        return self.net.apply({"params": params["net"], **model_state}, images)["embedding"]
+        outputs: Any = self.net.apply({"params": params["net"], **model_state}, images)
+        return outputs["embedding"]
 
     def evaluate(
         self, predictions: np.ndarray, examples: Mapping[str, np.ndarray]

@@ -103,12 +103,12 @@ class NPair(_InBatch):
 class Angular(_InBatch):
     """Angular loss (Wang et al. 2017)."""
 
-    alpha: float = 45.0
+    angle: float = 45.0
     """Upper bound of the angle at the negative, in degrees."""
 
     def terms(self, params, outputs, labels, mask, axis_name):
         loss = angular_loss(
-            outputs["embedding"], labels, alpha=self.alpha, mask=mask, axis_name=axis_name
+            outputs["embedding"], labels, angle=self.angle, mask=mask, axis_name=axis_name
         )
         return {"angular": Term(*loss)}
 

@@ -58,7 +58,9 @@ def from_json(values: Any, kind: Any) -> Any:
     Raises:
       UserError: for a field or kind that this version does not know.
     """
-    kinds: dict[str, Any] = {k.__name__: k for k in _members(kind) if dataclasses.is_dataclass(k)}
+    kinds: dict[str, Any] = {
+        k.__name__: k for k in _members(kind) if isinstance(k, type) and dataclasses.is_dataclass(k)
+    }
     if not kinds:
         return tuple(values) if isinstance(values, list) else values
     chosen = kinds.get(values.get("kind"))

@@ -19,9 +19,12 @@ def make_predictor(task: Task, layout: Layout, *, batch_size: int = 64) -> Predi
     shape, so that there is one compilation.
     """
     batch_size = max(batch_size, layout.size) // layout.size * layout.size
-    compiled = layout.compile_map(
-        lambda variables, image: task.predict(*variables, {"image": image})
-    )
+
+    def predict_block(variables: tuple[Tree, Tree], image: Any) -> Any:
+        params, model_state = variables
+        return task.predict(params, model_state, {"image": image})
+
+    compiled = layout.compile_map(predict_block)
 
     def predict(params: Tree, model_state: Tree, blocks: Iterable[np.ndarray]) -> np.ndarray:
         variables = layout.everywhere((params, model_state))

@@ -39,7 +39,7 @@ def make_train_step(
         def loss_function(params: Any) -> tuple[jax.Array, tuple[Metrics, Any]]:
             terms, model_state = task.loss(params, state.model_state, batch, key, axis_name)
             shares = {
-                name: term.total / jnp.maximum(total(jax.lax.stop_gradient(term.count)), 1.0)
+                name: term.total / jnp.maximum(total(jax.lax.stop_gradient(term.number)), 1.0)
                 for name, term in terms.items()
             }
             loss = sum(terms[name].weight * share for name, share in shares.items())
