@@ -56,7 +56,8 @@ def evaluate_retrieval(
       query_groups, gallery_groups: ``(Q,)`` and ``(G,)``, both or neither.
       ranks_at: the k of ``rank{k}`` (a match among the first k; metric learning says Recall@k) and
         of ``precision@{k}`` (the share of matches among the first k).
-      block_size: queries per block; by default what fits about 16 MiB of scores (1 GiB on a GPU).
+      block_size: queries per block; by default what fits 4 MiB of scores (1 GiB on a GPU), at
+        least 64.
       return_per_query: also return the measures of each query.
 
     Returns:
@@ -253,8 +254,8 @@ class Ranking:
         """Queries per block."""
         if self.block_size is not None:
             return self.block_size
-        budget = 2**22 if jax.default_backend() == "cpu" else 2**28
-        fitting = max(1, budget // self.num_gallery)
+        budget = 2**20 if jax.default_backend() == "cpu" else 2**28
+        fitting = max(64, budget // self.num_gallery)  # fewer make the product slow
         wanted = 2 ** (fitting.bit_length() - 1)
         enough = 2 ** (self.num_queries - 1).bit_length()
         return max(8, min(wanted, 1024, enough))
