@@ -160,7 +160,7 @@ def bootstrap_roc_auc(
 def pair_scores(
     embeddings: np.ndarray,
     labels: np.ndarray,
-    max_pairs: int = 200_000,
+    max_pairs: int = 100_000,
     seed: int = 0,
     metric: str = "cosine",
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
