@@ -9,8 +9,8 @@ import pytest
 from reid_jax.data import Dataset
 from reid_jax.evaluation import findings, report
 from reid_jax.evaluation.embedding import evaluate_embeddings
+from reid_jax.evaluation.flatten import tsne
 from reid_jax.evaluation.report import write_report
-from reid_jax.evaluation.tsne import tsne
 
 
 def photos(individuals=6, each=5, channels=3, names=None, columns=None, size=32):

@@ -9,58 +9,7 @@ from typing import Any
 import numpy as np
 
 from reid_jax.evaluation.findings import Confusion, Row, Strip
-
-MEASURES: dict[str, tuple[str, str]] = {
-    "rank1": (
-        "Rank-1",
-        "The share of photos whose single best match is the right individual. If you look at one "
-        "suggestion only, this is how often it is right.",
-    ),
-    "rank5": ("Rank-5", "The right individual is among the first five suggestions."),
-    "rank10": ("Rank-10", "The right individual is among the first ten suggestions."),
-    "mAP": (
-        "mAP",
-        "Mean average precision: 1 when all photos of the individual come before all others, less "
-        "for every stranger in between.",
-    ),
-    "mINP": (
-        "mINP",
-        "How clean the list is up to the individual's hardest photo: low when finding all of its "
-        "photos means looking through many strangers.",
-    ),
-    "map_at_r": (
-        "MAP@R",
-        "As mAP, but looking only as far down the list as the individual has photos: stricter.",
-    ),
-    "r_precision": (
-        "R-precision",
-        "Of as many suggestions as the individual has photos, the share that is right.",
-    ),
-    "roc_auc": (
-        "Pair AUC",
-        "Take two photos of one individual, and two of different ones: how often the first two "
-        "look more alike. 0.5 is guessing.",
-    ),
-    "eer": (
-        "Equal error rate",
-        "At the threshold where missing a same pair and accepting a different one are equally "
-        "frequent, how frequent they are. Lower is better.",
-    ),
-    "tar@far=0.01": (
-        "Found at 1% false",
-        "The share of same pairs recognised when one in a hundred different pairs may pass.",
-    ),
-    "tar@far=0.001": (
-        "Found at 0.1% false",
-        "The share of same pairs recognised when one in a thousand different pairs may pass.",
-    ),
-    "one_shot_20way": (
-        "20-way one-shot",
-        "Shown one drawing each of twenty characters, the share of new drawings matched to the "
-        "right one. Guessing gives 0.05.",
-    ),
-}
-TABLE = ("rank1", "rank5", "rank10", "mAP", "map_at_r", "roc_auc")
+from reid_jax.evaluation.glossary import MEASURES, TABLE
 
 _CSS = """
 :root{--ink:#1f2a2c;--soft:#5d6b6e;--line:#dfe4e2;--paper:#fbfbf8;--card:#fff;--green:#1a7f4b;

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from reid_jax.evaluation.tsne import tsne
 from reid_jax.ops.verification import roc_curve
 
 INK, MUTED, LINE = "#1f2a2c", "#6c7a7d", "#d9dfdd"
@@ -299,22 +298,3 @@ def individual_colours(number: int) -> np.ndarray:
     hue = (0.47 + order * 0.618034) % 1.0
     value = np.array([0.72, 0.9, 0.52])[order % 3]
     return hsv_to_rgb(np.stack([hue, np.full(number, 0.72), value], axis=1)).reshape(number, 3)
-
-
-def flatten(embeddings: np.ndarray, metric: str) -> dict[str, np.ndarray]:
-    """The plane: the embeddings themselves if they are 2-D, else PCA and t-SNE, by title."""
-    if embeddings.shape[1] == 2:
-        return {"The embeddings themselves": embeddings}
-    points = embeddings.astype(np.float64)
-    if metric == "cosine":
-        points /= np.maximum(np.linalg.norm(points, axis=1, keepdims=True), 1e-12)
-    points -= points.mean(axis=0)
-    left, size, _ = np.linalg.svd(points, full_matrices=False)
-    flat = {"PCA: the two directions of greatest spread": _two(left * size)}
-    if len(points) > 5:
-        flat["t-SNE: neighbours stay neighbours"] = tsne((left * size)[:, :50])
-    return flat
-
-
-def _two(points: np.ndarray) -> np.ndarray:
-    return np.pad(points[:, :2], ((0, 0), (0, max(0, 2 - points.shape[1]))))

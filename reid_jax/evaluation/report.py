@@ -11,6 +11,8 @@ import numpy as np
 
 from reid_jax.evaluation import page, plots
 from reid_jax.evaluation.findings import Findings, Strip, find
+from reid_jax.evaluation.flatten import flatten
+from reid_jax.evaluation.glossary import MEASURES
 from reid_jax.files import atomic_write, write_text
 
 _MAP_POINTS = 1000
@@ -83,7 +85,7 @@ def _figures(
     seed: int,
 ) -> dict[str, bytes]:
     shown = _map_rows(dataset.labels, rows, seed)
-    flat = plots.flatten(embeddings[shown], metric)
+    flat = flatten(embeddings[shown], metric)
     labels, names = dataset.labels[shown], list(dataset.identities)
     best = list(flat)[-1]
     figures = {
@@ -246,11 +248,11 @@ def _tables(
     found: Findings,
     names: Sequence[str],
 ) -> str:
-    columns = [name for name in page.MEASURES if name in metrics]
+    columns = [name for name in MEASURES if name in metrics]
     parts = [f"# {title}\n"]
     parts.append(
         _markdown(
-            ["", *(page.MEASURES[name][0] for name in columns)],
+            ["", *(MEASURES[name][0] for name in columns)],
             [
                 [row, *(page.number(values.get(name)) for name in columns)]
                 for row, values in {"this network": metrics, **baselines}.items()

@@ -1,4 +1,4 @@
-"""t-SNE of about a thousand points, exactly, on the device (van der Maaten and Hinton, 2008)."""
+"""Embeddings in the plane: PCA, and an exact t-SNE on the device for a thousand points or so."""
 
 from functools import partial
 
@@ -9,13 +9,33 @@ import numpy as np
 _EXAGGERATION, _EARLY, _STEPS = 12.0, 250, 750
 
 
+def flatten(embeddings: np.ndarray, metric: str) -> dict[str, np.ndarray]:
+    """The plane: the embeddings themselves if they are 2-D, else PCA and t-SNE, by title."""
+    if embeddings.shape[1] == 2:
+        return {"The embeddings themselves": embeddings}
+    points = embeddings.astype(np.float64)
+    if metric == "cosine":
+        points /= np.maximum(np.linalg.norm(points, axis=1, keepdims=True), 1e-12)
+    points -= points.mean(axis=0)
+    left, size, _ = np.linalg.svd(points, full_matrices=False)
+    flat = {"PCA: the two directions of greatest spread": _two(left * size)}
+    if len(points) > 5:
+        flat["t-SNE: neighbours stay neighbours"] = tsne((left * size)[:, :50])
+    return flat
+
+
+def _two(points: np.ndarray) -> np.ndarray:
+    return np.pad(points[:, :2], ((0, 0), (0, max(0, 2 - points.shape[1]))))
+
+
 def tsne(points: np.ndarray, perplexity: float = 30.0) -> np.ndarray:
     """Places points in the plane so that near neighbours stay near.
 
-    All pairs, no tree: for N points one step costs N^2, which at a thousand points is less than the
-    tree. It starts from the first two principal components, so nothing is random. Momentum, gains
-    and exaggeration are those of the authors' code; the learning rate ``N / 12`` (at least 50) is
-    Belkina et al.'s (Nature Communications 2019).
+    After van der Maaten and Hinton (JMLR 2008). All pairs, no tree: for N points one step costs
+    N^2, which at a thousand points is less than the tree. It starts from the first two principal
+    components, so nothing is random. Momentum, gains and exaggeration are those of the authors'
+    code; the learning rate ``N / 12`` (at least 50) is Belkina et al.'s (Nature Communications
+    2019).
 
     Args:
       points: ``(N, D)`` float, compared by Euclidean distance; centred, the first two columns the
