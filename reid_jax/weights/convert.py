@@ -15,8 +15,16 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from reid_jax.errors import UserError
 from reid_jax.models import backbone_info
-from reid_jax.weights.names import Path as FlaxPath
-from reid_jax.weights.names import dialects, reference_names, variable_shapes
+from reid_jax.weights.names import (
+    Path as FlaxPath,
+)
+from reid_jax.weights.names import (
+    dialects,
+    reference_names,
+    reference_shapes,
+    torch_axes,
+    variable_shapes,
+)
 from reid_jax.weights.sources import read_tensors
 
 Variables = dict[str, Any]
@@ -75,6 +83,7 @@ def variables_from_tensors(
     )
     dialect = next(d for d in dialects(name) if reference_names(name, num_classes, d) is names)
     shapes = variable_shapes(name, num_classes)
+    expected_shapes = reference_shapes(name, num_classes, dialect)
 
     pooled = set(reference_names(name, 0, dialect).values())
     missing = [key for key in names.values() if key not in tensors]
@@ -89,14 +98,14 @@ def variables_from_tensors(
     flat = {}
     for path, key in names.items():
         array = np.asarray(tensors[key])
-        expected = _reference_shape(name, dialect, path, shapes[path])
+        expected = expected_shapes[key]
         if array.shape != expected:
             hint = "" if key in pooled else "; num_classes=0 drops the classifier"
             raise UserError(
                 f"{key} in {source} has shape {array.shape}, but {name} needs {expected}{hint}"
             )
         # the shape in PyTorch's order of axes, and the permutation back
-        axes = _axes(path, len(shapes[path]))
+        axes = torch_axes(path, len(shapes[path]))
         array = array.reshape([shapes[path][axis] for axis in axes]).transpose(np.argsort(axes))
         flat[path] = jnp.asarray(np.ascontiguousarray(array), jnp.float32)
     return unflatten_dict(flat)
@@ -119,8 +128,8 @@ def tensors_from_variables(name: str, variables: Mapping[str, Any]) -> dict[str,
             raise UserError(
                 f"{'/'.join(path)} has shape {flat[path].shape}, but {name} needs {shapes[path]}"
             )
-        array = flat[path].transpose(_axes(path, flat[path].ndim))
-        shape = _reference_shape(name, dialect, path, shapes[path])
+        array = flat[path].transpose(torch_axes(path, flat[path].ndim))
+        shape = reference_shapes(name, num_classes, dialect)[key]
         # safetensors writes the memory as it lies, whatever the strides say
         tensors[key] = np.ascontiguousarray(array.reshape(shape), np.float32)
     return tensors
@@ -169,24 +178,3 @@ def _classifier_bias(name: str) -> FlaxPath:
     """The path of the bias with one number a class."""
     one, two = variable_shapes(name, 1), variable_shapes(name, 2)
     return next(path for path in one if path[-1] == "bias" and one[path] != two[path])
-
-
-def _axes(path: FlaxPath, ndim: int) -> tuple[int, ...]:
-    """The transposition from Flax to PyTorch: HWIO to OIHW and (in, out) to (out, in)."""
-    if path[-1] != "kernel":
-        return tuple(range(ndim))
-    return (3, 2, 0, 1) if ndim == 4 else (1, 0)
-
-
-def _reference_shape(
-    name: str, dialect: str, path: FlaxPath, shape: tuple[int, ...]
-) -> tuple[int, ...]:
-    transposed = tuple(shape[axis] for axis in _axes(path, len(shape)))
-    if path[-1] == "layer_scale" and dialect == "torchvision":
-        return (*shape, 1, 1)
-    # timm's VGG has its hidden layers as convolutions
-    if name.startswith("vgg") and dialect == "timm" and path[-1] == "kernel":
-        return {"classifier_0": (4096, 512, 7, 7), "classifier_3": (4096, 4096, 1, 1)}.get(
-            path[1], transposed
-        )
-    return transposed

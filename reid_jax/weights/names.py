@@ -68,6 +68,30 @@ def reference_names(name: str, num_classes: int, dialect: str) -> Mapping[Path, 
     return names
 
 
+@cache
+def reference_shapes(name: str, num_classes: int, dialect: str) -> Mapping[str, tuple[int, ...]]:
+    """Name in `dialect`'s state dict -> the shape there."""
+    shapes = variable_shapes(name, num_classes)
+    found = {}
+    for path, key in reference_names(name, num_classes, dialect).items():
+        shape = tuple(shapes[path][axis] for axis in torch_axes(path, len(shapes[path])))
+        if path[-1] == "layer_scale" and dialect == "torchvision":
+            shape = (*shape, 1, 1)
+        # timm's VGG has its hidden layers as convolutions
+        if key in ("pre_logits.fc1.weight", "pre_logits.fc2.weight"):
+            side = 7 if "fc1" in key else 1
+            shape = (shape[0], shape[1] // side**2, side, side)
+        found[key] = shape
+    return found
+
+
+def torch_axes(path: Path, ndim: int) -> tuple[int, ...]:
+    """The transposition from Flax to PyTorch: HWIO to OIHW and (in, out) to (out, in)."""
+    if path[-1] != "kernel":
+        return tuple(range(ndim))
+    return (3, 2, 0, 1) if ndim == 4 else (1, 0)
+
+
 @dataclasses.dataclass(frozen=True)
 class Network:
     """Whose names are wanted, of which network, and the paths of its modules."""

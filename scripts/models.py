@@ -1,0 +1,45 @@
+"""What each network costs; with a name, that network layer by layer."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from reid_jax import cli
+from reid_jax.models import backbone_names
+from reid_jax.models.summary import layer_table, markdown_table, summarize
+
+
+def models(
+    name: Annotated[str | None, tyro.conf.Positional] = None,
+    /,
+    *,
+    size: int | None = None,
+    compiled: bool = True,
+    speed: bool = False,
+    json_file: Annotated[Path | None, tyro.conf.arg(name="json")] = None,
+) -> None:
+    """Prints the table of all networks, or the layers of one.
+
+    Args:
+        name: One network, to be printed layer by layer.
+        size: Side of the images in pixels instead of each network's own.
+        compiled: Also count the multiply-adds in the compiled program (some seconds a network).
+        speed: Also measure images a second on this device (slow on a CPU).
+        json_file: Write the table there too.
+    """
+    if name is not None:
+        print(layer_table(name, input_size=size))
+        return
+    rows = []
+    for each in backbone_names():
+        rows.append(summarize(each, input_size=size, compiled=compiled, speed=speed))
+        lines = markdown_table(rows).splitlines()
+        print("\n".join(lines if len(rows) == 1 else lines[-1:]), flush=True)
+    if json_file:
+        json_file.write_text(json.dumps(rows, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    cli.run(models)
