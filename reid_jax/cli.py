@@ -1,8 +1,9 @@
 """What the scripts share: arguments from types, errors as one sentence, kept compilations."""
 
+import io
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import tyro
@@ -11,21 +12,40 @@ from reid_jax.errors import UserError
 
 
 def run(
-    main: Callable[..., None], *, prog: str | None = None, args: list[str] | None = None
+    main: Callable[..., None] | Mapping[str, Callable[..., None]],
+    *,
+    prog: str | None = None,
+    description: str | None = None,
+    args: list[str] | None = None,
 ) -> None:
-    """Calls `main` with the command line's arguments; a `UserError` is one line and code 2."""
+    """Calls `main` with the command line's arguments; a `UserError` is one line and code 2.
+
+    Of several functions, the first argument names the one to call.
+    """
     _quiet()
+    config = (tyro.conf.FlagConversionOff,)
     try:
-        tyro.cli(main, prog=prog, args=args, config=(tyro.conf.FlagConversionOff,))
+        if callable(main):
+            tyro.cli(main, prog=prog, description=description, args=args, config=config)
+        else:
+            tyro.extras.subcommand_cli_from_dict(
+                dict(main), prog=prog, description=description, args=args, config=config
+            )
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
+    except BrokenPipeError:  # `| head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
 
 
 def _quiet() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # file names need not be Unicode
+            stream.reconfigure(errors="backslashreplace")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 

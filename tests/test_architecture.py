@@ -15,6 +15,7 @@ ROOMS = {
     "data": set(),
     "tasks": {"ops", "models"},
     "training": {"ops", "models", "weights", "data", "tasks"},
+    "gallery": {"ops", "data", "training", "evaluation"},
     "evaluation": {"ops", "models", "weights", "data", "tasks", "training", "cli"},
 }
 EVERYWHERE = {"errors", "files"}

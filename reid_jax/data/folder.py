@@ -28,7 +28,7 @@ def folder_dataset(path: str) -> Dataset:
     loose: list[str] = []
     files: list[str] = []
     names: list[str] = []
-    for file in _photos(root, (os.path.realpath(root),), skipped):
+    for file in find_photos(root, skipped):
         individual, separator, _ = os.path.relpath(file, root).partition(os.sep)
         if separator:
             files.append(file)
@@ -42,9 +42,14 @@ def folder_dataset(path: str) -> Dataset:
     return checked_dataset(files, names, {}, skipped, path)
 
 
-def _photos(
-    folder: str, ancestors: tuple[str, ...], skipped: list[tuple[str, str]]
+def find_photos(
+    folder: str, skipped: list[tuple[str, str]], ancestors: tuple[str, ...] = ()
 ) -> Iterator[str]:
+    """Files with the extension of an image below `folder`, in order of their names.
+
+    Folders that cannot be read are added to `skipped`, with the reason.
+    """
+    ancestors = ancestors or (os.path.realpath(folder),)
     try:
         names = sorted(os.listdir(folder))
     except OSError as error:
@@ -57,7 +62,7 @@ def _photos(
         if os.path.isdir(path):
             real = os.path.realpath(path)
             if real not in ancestors:  # a link back up would never end
-                yield from _photos(path, (*ancestors, real), skipped)
+                yield from find_photos(path, skipped, (*ancestors, real))
         elif is_photo_name(name):
             yield path
 

@@ -40,6 +40,12 @@ _ORIENTATIONS = {
     8: Image.Transpose.ROTATE_90,
 }
 
+_UPRIGHT = (
+    Image.Transpose.FLIP_LEFT_RIGHT,
+    Image.Transpose.ROTATE_180,
+    Image.Transpose.FLIP_TOP_BOTTOM,
+)
+
 
 class BadImageError(UserError):
     """A file that cannot be used as a photo; `reason` is short and does not repeat the path."""
@@ -155,6 +161,21 @@ def read_image(file: str | IO[bytes], size: int, channels: int = 3) -> np.ndarra
         raise
     except Exception as error:
         raise BadImageError(name, _reason(error)) from error
+
+
+def proportions(path: str) -> tuple[int, int]:
+    """Width and height of a photo as it is to be seen, from its header.
+
+    Raises `BadImageError`, and nothing else, for whatever is wrong with the file.
+    """
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+            turned = _orientation(image)
+    except Exception as error:
+        raise BadImageError(path, _reason(error)) from error
+    sideways = turned is not None and turned not in _UPRIGHT
+    return (height, width) if sideways else (width, height)
 
 
 def check_images(paths: Sequence[str]) -> list[str | None]:

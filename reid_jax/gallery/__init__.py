@@ -1,0 +1,1 @@
+"""Embeddings of known individuals on disk, search, identification with rejection of unknowns."""

@@ -1,0 +1,221 @@
+"""What scripts/gallery.py does: call, and say in words what happened."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from tyro.conf import Positional, arg
+
+from reid_jax.cli import keep_compilations
+from reid_jax.data import Dataset
+from reid_jax.errors import UserError
+from reid_jax.files import write_text
+from reid_jax.gallery import members
+from reid_jax.gallery.duplicates import Twins, find_duplicates
+from reid_jax.gallery.identify import Index, check_answered, identify
+from reid_jax.gallery.output import (
+    as_csv,
+    as_json,
+    as_table,
+    counted,
+    percent,
+    shown,
+    skipped_text,
+    summary,
+)
+from reid_jax.gallery.sheet import as_html
+from reid_jax.gallery.store import Gallery, is_gallery, read_gallery
+from reid_jax.ops.individuals import Rule
+
+_PAIRS = 50  # duplicates on the screen
+
+
+def build(workdir: Path, data: str, out: Path) -> None:
+    """Makes a gallery from photos of known individuals, or puts a new one in an old one's place.
+
+    Args:
+        workdir: Folder of the run whose network embeds the photos.
+        data: Where the photos are: folder:PATH (a folder per individual), csv:PATH, ...
+        out: Folder of the gallery.
+    """
+    keep_compilations()
+    if is_gallery(out):
+        print(f"{out} is a gallery already; the new one takes its place when it is finished.")
+    gallery, dataset = members.build(workdir, data, out)
+    _say_skipped(dataset)
+    print(_described(out, gallery))
+
+
+def add(gallery: Path, data: str, workdir: Path | None = None) -> None:
+    """Adds photos; those whose file is in the gallery already are left as they are.
+
+    Args:
+        gallery: Folder of the gallery.
+        data: Where the photos are, as for build.
+        workdir: Where the run is now, should it have moved.
+    """
+    keep_compilations()
+    added, there, dataset = members.add(gallery, data, workdir)
+    _say_skipped(dataset)
+    already = f" ({there:,} were there already)" if there else ""
+    print(f"{counted(added, 'photo')} added{already}")
+    print(_size(read_gallery(gallery, thumbnails=False)))
+
+
+def remove(gallery: Path, identity: tuple[str, ...] = (), path: tuple[str, ...] = ()) -> None:
+    """Removes individuals with all their photos, or single photos.
+
+    Args:
+        gallery: Folder of the gallery.
+        identity: Names of individuals.
+        path: Photos, as info and identify name them.
+    """
+    removed = members.remove(gallery, identity, path)
+    print(f"{counted(removed, 'photo')} removed")
+    print(_size(read_gallery(gallery, thumbnails=False)))
+
+
+def info(gallery: Path) -> None:
+    """Says what is in a gallery, which network embedded it and when an answer is believed.
+
+    Args:
+        gallery: Folder of the gallery.
+    """
+    print(_described(gallery, read_gallery(gallery, thumbnails=False)))
+
+
+def identify_photos(
+    gallery: Path,
+    photos: Positional[Annotated[tuple[str, ...], arg(metavar="PHOTO ...")]],
+    json: Path | None = None,
+    csv: Path | None = None,
+    html: Path | None = None,
+    workdir: Path | None = None,
+    score: Rule = "max",
+    index: Index = "exact",
+) -> None:
+    """Says for each photo who it probably is, or that it is unknown.
+
+    Args:
+        gallery: Folder of the gallery.
+        photos: Photos, or folders with photos.
+        json: File for all answers.
+        csv: File for all answers, a row for each candidate.
+        html: File for a page with the pictures side by side.
+        workdir: Where the run is now, should it have moved.
+        score: An individual is as similar as its most similar photo (max), as its photos on average
+            (mean), or the most similar photos vote (vote).
+        index: Compare with every photo (exact), or look only into the promising part of a gallery
+            of millions (faiss).
+    """
+    keep_compilations()
+    found = identify(gallery, photos, workdir=workdir, rule=score, index=index)
+    writers: tuple[tuple[Path | None, Callable[..., str]], ...] = (
+        (json, as_json),
+        (csv, as_csv),
+        (html, as_html),
+    )
+    for path, content in writers:
+        if path is not None:
+            _write(path, content(found))
+    if found.answers:
+        print(as_table(found))
+        print()
+        print(summary(found))
+    elif found.skipped:
+        print(skipped_text(found.skipped))
+    for path, _ in writers:
+        if path is not None:
+            print(f"written: {path}")
+    check_answered(found)
+
+
+def duplicates(gallery: Path) -> None:
+    """Names pictures that are in the gallery twice, and individuals that look like one.
+
+    Args:
+        gallery: Folder of the gallery.
+    """
+    keep_compilations()
+    found = find_duplicates(gallery)
+    print(f"The same picture twice: {counted(len(found.pictures), 'pair')}")
+    _print_pairs(found.gallery, found.pictures, "identical or nearly so")
+    if found.threshold is None:
+        print("Individuals that look like one: not judged, the gallery is not calibrated")
+        return
+    print(
+        f"Individuals that look like one (similarity {found.threshold:.3f} or more): "
+        f"{counted(len(found.individuals), 'pair')}"
+    )
+    _print_pairs(found.gallery, found.individuals, None)
+
+
+def _print_pairs(gallery: Gallery, pairs: Sequence[Twins], note: str | None) -> None:
+    for pair in pairs[:_PAIRS]:
+        names = [shown(str(gallery.identities[row])) for row in (pair.first, pair.second)]
+        who = f"both {names[0]}" if names[0] == names[1] else f"{names[0]} and {names[1]}"
+        print(f"  {who}  {note or format(pair.score, '.3f')}")
+        for row in (pair.first, pair.second):
+            print(f"      {shown(str(gallery.paths[row]))}")
+    if len(pairs) > _PAIRS:
+        print(f"  ... and {len(pairs) - _PAIRS:,} more")
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        write_text(path, text)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written ({error.strerror}).") from error
+
+
+def _say_skipped(dataset: Dataset) -> None:
+    if dataset.skipped:
+        print(skipped_text(dataset.skipped))
+
+
+def _size(gallery: Gallery) -> str:
+    individuals = len(np.unique(gallery.identities))
+    return (
+        f"{counted(len(gallery), 'photo')} of {counted(individuals, 'individual')} "
+        "are in the gallery"
+    )
+
+
+def _described(folder: Path, gallery: Gallery) -> str:
+    settings = gallery.settings
+    _, counts = np.unique(gallery.identities, return_counts=True)
+    each = f"{counts.min()} / {np.median(counts):g} / {counts.max()}"
+    rows = [
+        ("gallery", shown(str(folder))),
+        ("photos", f"{len(gallery):,}"),
+        ("individuals", f"{len(counts):,}"),
+        ("photos each", f"{each}  (min / median / max)"),
+    ]
+    date = gallery.columns.get("date")
+    if date is not None and not np.isnat(date).all():
+        days = date[~np.isnat(date)].astype("datetime64[D]")
+        rows.append(("dates", f"{days.min()} to {days.max()}"))
+    rows += [
+        ("from", ", ".join(shown(source) for source in settings["sources"])),
+        ("built", settings["built"]),
+        ("run", shown(settings["run"])),
+        ("network", f"{settings['fingerprint']}, {gallery.embeddings.shape[1]} numbers a photo"),
+        ("compared by", settings["metric"]),
+        ("calibrated on", settings["calibrated_with"]),
+    ]
+    for rule in settings["calibration"]:
+        found = members.calibration_of(gallery, rule)
+        assert found is not None
+        low, high = found.first(np.array([-np.inf, np.inf]))
+        rows.append(
+            (
+                f"score {rule}",
+                f"unknown below {found.threshold:.3f}, probabilities from {percent(low)} to "
+                f"{percent(high)}; {found.num_known:,} answers about known and "
+                f"{found.num_unknown:,} about unknown individuals, balanced accuracy "
+                f"{found.geometric_mean:.2f}",
+            )
+        )
+    width = max(len(name) for name, _ in rows) + 2
+    return "\n".join(f"{name:<{width}}{value}" for name, value in rows)

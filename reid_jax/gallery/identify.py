@@ -1,0 +1,226 @@
+"""Who is on these photos? Candidates with probabilities, or "unknown"."""
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from reid_jax.data import Dataset
+from reid_jax.data.folder import find_photos
+from reid_jax.data.images import BadImageError, read_image
+from reid_jax.data.parallel import parallel_map
+from reid_jax.errors import UserError
+from reid_jax.evaluation.calibration import CANDIDATES
+from reid_jax.evaluation.run import TrainedModel
+from reid_jax.gallery.approximate import ApproximateSearch
+from reid_jax.gallery.members import calibration_of, model_of
+from reid_jax.gallery.store import Gallery, as_text, read_gallery
+from reid_jax.ops.individuals import GallerySearch, Rule
+
+Index = Literal["exact", "faiss"]
+
+_BLOCK = 512  # photos decoded at a time
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An individual that it may be.
+
+    Attributes:
+      identity: its name.
+      score: how alike, see :func:`reid_jax.ops.individuals.individual_scores`.
+      probability: that it is this one; None where the gallery could not be calibrated.
+      photo: row in the gallery of its most similar photo.
+    """
+
+    identity: str
+    score: float
+    probability: float | None
+    photo: int
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is said about one photo.
+
+    Attributes:
+      path: the photo.
+      known: whether the best score reaches the threshold; None where there is none.
+      candidates: the most likely first.
+    """
+
+    path: str
+    known: bool | None
+    candidates: tuple[Candidate, ...]
+
+    @property
+    def text(self) -> str:
+        """The name of the individual, or "unknown"."""
+        return "unknown" if self.known is False else self.candidates[0].identity
+
+
+@dataclass(frozen=True)
+class Identification:
+    """Answers for all photos that could be read.
+
+    Attributes:
+      gallery: what they were compared with (without its thumbnails).
+      folder: where it is.
+      rule: how photos of an individual were put together.
+      threshold: scores below it mean "unknown"; None where it could not be calibrated.
+      answers: in the order of the photos.
+      skipped: (path, reason) of each photo that could not be used.
+    """
+
+    gallery: Gallery
+    folder: Path
+    rule: Rule
+    threshold: float | None
+    answers: tuple[Answer, ...]
+    skipped: tuple[tuple[str, str], ...]
+
+
+def identify(
+    folder: Path,
+    photos: Sequence[str],
+    *,
+    workdir: Path | None = None,
+    rule: Rule = "max",
+    index: Index = "exact",
+) -> Identification:
+    """Looks photos up in a gallery.
+
+    Args:
+      folder: of the gallery.
+      photos: files, or folders with photos at any depth.
+      workdir: where the run is, should it have moved.
+      rule: see :func:`reid_jax.ops.individuals.individual_scores`.
+      index: "exact" compares with all photos; "faiss" with the most promising.
+
+    Raises:
+      UserError: there is no gallery, or its run is not there, or another one.
+    """
+    gallery = read_gallery(folder, thumbnails=False)
+    files, skipped = list_photos(photos)
+    model = model_of(folder, gallery, workdir)
+    readable: list[str] = []
+    embedded: list[np.ndarray] = []
+    for paths, pixels, bad in _decoded(files, model):
+        skipped += bad
+        if paths:
+            readable += paths
+            embedded.append(embed_pixels(model, paths, pixels))
+    answers: tuple[Answer, ...] = ()
+    if readable:
+        answers = look_up(gallery, readable, np.concatenate(embedded), rule, index)
+    calibration = calibration_of(gallery, rule)
+    threshold = None if calibration is None else calibration.threshold
+    return Identification(gallery, folder, rule, threshold, answers, tuple(skipped))
+
+
+def look_up(
+    gallery: Gallery, paths: Sequence[str], embeddings: np.ndarray, rule: Rule, index: Index
+) -> tuple[Answer, ...]:
+    """The answer for each of the photos with these ``(Q, D)`` embeddings."""
+    names, individual = np.unique(gallery.identities, return_inverse=True)
+    metric = gallery.settings["metric"]
+    search: GallerySearch | ApproximateSearch
+    if index == "exact":
+        search = GallerySearch(gallery.embeddings, individual, metric)
+    else:
+        search = ApproximateSearch(gallery.embeddings, individual, metric, gallery.folder)
+    scores, found = search.individuals_like(embeddings, CANDIDATES, rule)
+    calibration = calibration_of(gallery, rule)
+    probability = None if calibration is None else calibration.probabilities(scores)
+    photos_of = _rows_by_individual(individual, len(names))
+    answers = []
+    for row, path in enumerate(paths):
+        candidates = tuple(
+            Candidate(
+                identity=str(names[who]),
+                score=float(scores[row, place]),
+                probability=None if probability is None else float(probability[row, place]),
+                photo=_most_similar(embeddings[row], gallery, photos_of[who]),
+            )
+            for place, who in enumerate(found[row])
+            if who >= 0
+        )
+        known = None if calibration is None else bool(scores[row, 0] >= calibration.threshold)
+        answers.append(Answer(path, known, candidates))
+    return tuple(answers)
+
+
+def _rows_by_individual(individual: np.ndarray, number: int) -> list[np.ndarray]:
+    order = np.argsort(individual, kind="stable")
+    return np.split(order, np.cumsum(np.bincount(individual, minlength=number))[:-1])
+
+
+def _most_similar(query: np.ndarray, gallery: Gallery, rows: np.ndarray) -> int:
+    photos = np.asarray(gallery.embeddings[rows], np.float32)
+    if gallery.settings["metric"] == "cosine":
+        lengths = np.maximum(np.linalg.norm(photos, axis=1), 1e-12)
+        return int(rows[np.argmax(photos @ query / lengths)])
+    return int(rows[np.argmin(np.linalg.norm(photos - query, axis=1))])
+
+
+def list_photos(photos: Sequence[str]) -> tuple[list[str], list[tuple[str, str]]]:
+    """Files, those in folders included, each once; and what is neither, with a reason."""
+    files: list[str] = []
+    skipped: list[tuple[str, str]] = []
+    for path in map(os.path.expanduser, photos):
+        if os.path.isdir(path):
+            before = len(files)
+            files += find_photos(path, skipped)
+            if len(files) == before:
+                skipped.append((path, "there is no photo in this folder"))
+        elif os.path.isfile(path):
+            files.append(path)
+        else:
+            exists = os.path.lexists(path)
+            skipped.append((path, "it is not a file" if exists else "the file is missing"))
+    return list(dict.fromkeys(files)), skipped
+
+
+def _decoded(
+    files: Sequence[str], model: TrainedModel
+) -> Iterator[tuple[list[str], np.ndarray, list[tuple[str, str]]]]:
+    """Block by block: photos that could be read, their pixels, and the others with reasons."""
+    data = model.config.data
+
+    def read(path: str) -> np.ndarray | str:
+        try:
+            return read_image(path, data.image_size, data.channels)
+        except BadImageError as error:
+            return error.reason
+
+    for start in range(0, len(files), _BLOCK):
+        block = files[start : start + _BLOCK]
+        found = parallel_map(read, block, "Reading photos")
+        good = [(p, pixels) for p, pixels in zip(block, found, strict=True) if _is_pixels(pixels)]
+        bad = [(p, str(why)) for p, why in zip(block, found, strict=True) if not _is_pixels(why)]
+        pixels = np.stack([pixels for _, pixels in good]) if good else np.empty(0, np.uint8)
+        yield [path for path, _ in good], pixels, bad
+
+
+def _is_pixels(found: np.ndarray | str) -> bool:
+    return isinstance(found, np.ndarray)
+
+
+def embed_pixels(model: TrainedModel, paths: Sequence[str], pixels: np.ndarray) -> np.ndarray:
+    """``(N, D)`` embeddings of pixels that are in memory."""
+    labels = np.zeros(len(paths), np.int32)
+    return model.embed(Dataset(np.array(paths, object), labels, ("",), pixels=pixels))
+
+
+def check_answered(found: Identification) -> None:
+    """Raises a UserError when not a single photo could be used."""
+    if not found.answers:
+        path, reason = found.skipped[0] if found.skipped else ("", "no photos were named")
+        example = f" ({as_text(path)!r}: {reason})" if found.skipped else f" ({reason})"
+        raise UserError(
+            f"None of the {len(found.skipped)} photos could be used{example}; give image files "
+            "such as .jpg or .png, or folders with some."
+        )

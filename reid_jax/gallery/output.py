@@ -1,0 +1,143 @@
+"""Answers as an aligned text, as JSON and as CSV."""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from reid_jax.gallery.identify import Answer, Candidate, Identification
+from reid_jax.gallery.store import as_text
+
+CSV_COLUMNS = (
+    *("photo", "answer", "known", "rank", "identity", "score", "probability"),
+    *("gallery_photo", "skipped"),
+)
+_NAMED = 20  # skipped photos named on the screen; the files name all
+_WIDEST = 48
+
+
+def shown(name: str) -> str:
+    """A name on one line of a terminal: line breaks and the like are escaped."""
+    text = as_text(name)
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def shortened(name: str, width: int = _WIDEST) -> str:
+    """The end of a name that is too long: it tells more than the beginning."""
+    text = shown(name)
+    return text if len(text) <= width else "…" + text[-(width - 1) :]
+
+
+def percent(probability: float | None) -> str:
+    """``0.123 -> 12%``."""
+    return "–" if probability is None else f"{100 * probability:.0f}%"
+
+
+def as_table(found: Identification) -> str:
+    """A block for each photo: the answer, then the candidates, aligned over all photos."""
+    listed = [c for answer in found.answers for c in answer.candidates]
+    name_width = max([len(shown(c.identity)) for c in listed], default=0)
+    lines = []
+    for answer in found.answers:
+        lines.append(f"{shown(answer.path)}: {_verdict(answer)}")
+        for rank, candidate in enumerate(answer.candidates, 1):
+            photo = shortened(str(found.gallery.paths[candidate.photo]))
+            lines.append(
+                f"  {rank}  {shown(candidate.identity):<{name_width}}  "
+                f"{percent(candidate.probability):>4}  {candidate.score:7.3f}  {photo}"
+            )
+    return "\n".join(lines)
+
+
+def _verdict(answer: Answer) -> str:
+    best = answer.candidates[0]
+    if answer.known is False:
+        return f"unknown (most like {shown(best.identity)}, {percent(best.probability)})"
+    if answer.known is None:
+        return f"{shown(best.identity)} (not calibrated: it could be an unknown one)"
+    return f"{shown(best.identity)} ({percent(best.probability)})"
+
+
+def summary(found: Identification) -> str:
+    """How many photos, individuals, unknown ones, and which photos were skipped."""
+    photos = found.answers
+    unknown = sum(answer.known is False for answer in photos)
+    individuals = len({answer.text for answer in photos if answer.known is not False})
+    lines = [
+        f"{counted(len(photos), 'photo')}: {len(photos) - unknown} identified as "
+        f"{counted(individuals, 'individual')}, {unknown} unknown"
+    ]
+    if found.skipped:
+        lines.append(skipped_text(found.skipped))
+    return "\n".join(lines)
+
+
+def skipped_text(skipped: Sequence[tuple[str, str]]) -> str:
+    """Names the first of what was skipped, with reasons, and counts the rest."""
+    lines = [f"{counted(len(skipped), 'file')} skipped:"]
+    lines += [f"  {shown(path)}: {shown(reason)}" for path, reason in skipped[:_NAMED]]
+    if len(skipped) > _NAMED:
+        lines.append(f"  ... and {len(skipped) - _NAMED:,} more (--json names all)")
+    return "\n".join(lines)
+
+
+def counted(number: int, thing: str) -> str:
+    """``1 photo``, ``2 photos``."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
+def as_json(found: Identification) -> str:
+    """Everything, with the candidates of each photo."""
+    content = {
+        "gallery": as_text(str(found.folder.resolve())),
+        "fingerprint": found.gallery.settings["fingerprint"],
+        "score": found.rule,
+        "threshold": found.threshold,
+        "photos": [
+            {
+                "photo": as_text(answer.path),
+                "answer": answer.text,
+                "known": answer.known,
+                "candidates": [
+                    {"rank": rank, **_fields(found, candidate)}
+                    for rank, candidate in enumerate(answer.candidates, 1)
+                ],
+            }
+            for answer in found.answers
+        ],
+        "skipped": [
+            {"photo": as_text(path), "reason": as_text(reason)} for path, reason in found.skipped
+        ],
+    }
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+
+
+def _fields(found: Identification, candidate: Candidate) -> dict[str, Any]:
+    return {
+        "identity": candidate.identity,
+        "score": candidate.score,
+        "probability": candidate.probability,
+        "gallery_photo": str(found.gallery.paths[candidate.photo]),
+    }
+
+
+def as_csv(found: Identification) -> str:
+    """A row for each candidate of each photo, and one for each photo that was skipped."""
+    stream = io.StringIO(newline="")
+    writer = csv.DictWriter(stream, CSV_COLUMNS, restval="")
+    writer.writeheader()
+    for answer in found.answers:
+        known = "" if answer.known is None else str(answer.known).lower()
+        photo = {"photo": as_text(answer.path), "answer": answer.text, "known": known}
+        for rank, candidate in enumerate(answer.candidates, 1):
+            fields = _fields(found, candidate)
+            fields["score"] = f"{candidate.score:.6f}"
+            if candidate.probability is None:
+                fields["probability"] = ""
+            else:
+                fields["probability"] = f"{candidate.probability:.4f}"
+            writer.writerow({**photo, "rank": rank, **fields})
+    for path, reason in found.skipped:
+        writer.writerow({"photo": as_text(path), "skipped": as_text(reason)})
+    return stream.getvalue()

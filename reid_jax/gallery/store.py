@@ -1,0 +1,322 @@
+"""A gallery on disk. A reader sees the old one or the new one, whenever a writer is killed.
+
+    GALLERY/CURRENT                  the name of the generation that counts
+    GALLERY/generation-N/            photos.parquet, embeddings.npy, gallery.json
+
+Every change writes a whole new generation and syncs it to the disk before the file CURRENT is
+replaced, which is one atomic rename. Older generations and what a killed writer left are removed
+afterwards, or by the next change.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reid_jax.errors import UserError
+from reid_jax.files import write_text
+
+VERSION = 1
+COLUMNS = ("date", "camera", "orientation")
+"""Facts about a photo that are kept, where they are known."""
+
+_CURRENT = "CURRENT"
+_LOCK = ".lock"
+_PATIENCE = 30.0  # seconds to wait for another writer
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """N photos of known individuals, and how they were embedded.
+
+    Attributes:
+      paths, identities: ``(N,)`` str, no path twice.
+      columns: some of :data:`COLUMNS`, ``(N,)`` each; "date" as datetime64[s].
+      embeddings: ``(N, D)`` float32.
+      thumbnails: ``(N,)`` objects: a JPEG as bytes. None where they were not asked for.
+      settings: whose embeddings they are and what their scores are worth; JSON values.
+      folder: the generation that it was read from.
+    """
+
+    paths: np.ndarray
+    identities: np.ndarray
+    columns: Mapping[str, np.ndarray]
+    embeddings: np.ndarray
+    thumbnails: np.ndarray | None
+    settings: Mapping[str, Any]
+    folder: Path | None = None
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def take(self, rows: np.ndarray) -> "Gallery":
+        """The photos at ``rows``."""
+        return replace(
+            self,
+            paths=self.paths[rows],
+            identities=self.identities[rows],
+            columns={name: column[rows] for name, column in self.columns.items()},
+            embeddings=np.asarray(self.embeddings)[rows],
+            thumbnails=None if self.thumbnails is None else self.thumbnails[rows],
+        )
+
+
+def join(first: Gallery, second: Gallery) -> Gallery:
+    """Both, with the settings of the first. A fact that one of them lacks is missing there."""
+
+    def column(gallery: Gallery, name: str) -> np.ndarray:
+        if name in gallery.columns:
+            return gallery.columns[name]
+        if name == "date":
+            return np.full(len(gallery), np.datetime64("NaT", "s"))
+        return np.full(len(gallery), "")
+
+    both = [(getattr(first, name), getattr(second, name)) for name in _ARRAYS]
+    paths, identities, embeddings, thumbnails = (np.concatenate(two) for two in both)
+    there = [name for name in COLUMNS if name in first.columns or name in second.columns]
+    columns = {name: np.concatenate([column(first, name), column(second, name)]) for name in there}
+    return Gallery(paths, identities, columns, embeddings, thumbnails, first.settings)
+
+
+_ARRAYS = ("paths", "identities", "embeddings", "thumbnails")
+
+
+def as_text(name: str) -> str:
+    """A file name as Unicode that every file format takes: stray bytes become ``\\udc..``."""
+    return str(name).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def is_gallery(folder: Path) -> bool:
+    """Whether there is a gallery."""
+    return (folder / _CURRENT).is_file()
+
+
+def read_gallery(folder: Path, *, thumbnails: bool = True) -> Gallery:
+    """Reads the generation that counts. Embeddings are mapped, not read.
+
+    Args:
+      thumbnails: whether they are needed: they are most of the gallery.
+
+    Raises:
+      UserError: there is no gallery, a newer version wrote it, or its files are damaged.
+    """
+    for _ in range(100):
+        name = _current(folder)
+        try:
+            return _read(folder / name, thumbnails)
+        except FileNotFoundError as error:
+            if _current(folder) == name:  # else a writer was quicker: read what it wrote
+                raise UserError(
+                    f"The gallery {folder} is damaged ({Path(error.filename or name).name} is "
+                    "missing); build it again."
+                ) from error
+    raise UserError(f"The gallery {folder} is changed all the time; try again later.")
+
+
+def _current(folder: Path) -> str:
+    if not folder.is_dir():
+        raise UserError(f"There is no gallery {folder}; make one with scripts/gallery.py build.")
+    try:
+        name = (folder / _CURRENT).read_text().strip()
+    except FileNotFoundError as error:
+        raise UserError(
+            f"{folder} is not a gallery: it has no file {_CURRENT}; make one with "
+            "scripts/gallery.py build."
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{folder / _CURRENT} cannot be read ({error}).") from error
+    if not name.startswith("generation-") or "/" in name:
+        raise UserError(f"The gallery {folder} is damaged (its file {_CURRENT} names none).")
+    return name
+
+
+def _read(generation: Path, thumbnails: bool) -> Gallery:
+    pyarrow, parquet = _arrow()
+    try:
+        settings = json.loads((generation / "gallery.json").read_text())
+        if settings["version"] > VERSION:
+            raise UserError(
+                f"{generation.parent} was written by a newer reid_jax (version "
+                f"{settings['version']} of the format, this one knows {VERSION}); update reid_jax."
+            )
+        file = parquet.ParquetFile(generation / "photos.parquet")
+        wanted = [name for name in file.schema_arrow.names if thumbnails or name != "thumbnail"]
+        table = file.read(columns=wanted)
+        values = {name: table[name].to_numpy(zero_copy_only=False) for name in table.column_names}
+        embeddings = np.load(generation / "embeddings.npy", mmap_mode="r")
+        if embeddings.shape != (table.num_rows, settings["embedding_size"]):
+            raise ValueError(f"{table.num_rows} photos, embeddings {embeddings.shape}")
+        columns = {name: values[name] for name in COLUMNS if name in values}
+        for name, column in columns.items():
+            columns[name] = column.astype("datetime64[s]" if name == "date" else np.str_)
+        return Gallery(
+            paths=values["path"].astype(object),
+            identities=values["identity"].astype(object),
+            columns=columns,
+            embeddings=embeddings,
+            thumbnails=values["thumbnail"] if thumbnails else None,
+            settings=settings,
+            folder=generation,
+        )
+    except (FileNotFoundError, UserError):
+        raise
+    except (OSError, ValueError, KeyError, TypeError, pyarrow.ArrowException) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise UserError(
+            f"The gallery {generation.parent} is damaged ({reason}); build it again."
+        ) from error
+
+
+def write_gallery(folder: Path, gallery: Gallery) -> None:
+    """Makes a gallery, or puts this one in the place of the one that is there.
+
+    Raises:
+      UserError: the folder holds something else, another process writes, or the disk is full.
+    """
+    if folder.exists() and not is_gallery(folder) and _foreign(folder):
+        raise UserError(
+            f"{folder} is there already and is not a gallery; give the name of a new folder."
+        )
+    with _writing(folder):
+        _write(folder, gallery)
+
+
+def update_gallery(folder: Path, change: Callable[[Gallery], Gallery]) -> Gallery:
+    """Reads, changes and writes, so that no other writer comes between; returns the new one.
+
+    Raises:
+      UserError: as :func:`read_gallery` and :func:`write_gallery`.
+    """
+    _current(folder)
+    with _writing(folder):
+        changed = change(read_gallery(folder))
+        _write(folder, changed)
+    return changed
+
+
+def _foreign(folder: Path) -> bool:
+    if not folder.is_dir():
+        return True
+    return any(not _ours(path.name) for path in folder.iterdir())
+
+
+def _ours(name: str) -> bool:
+    return name in (_CURRENT, _LOCK) or name.startswith((f".{_CURRENT}.", "generation-"))
+
+
+def _write(folder: Path, gallery: Gallery) -> None:
+    current = _current(folder) if is_gallery(folder) else None
+    _remove_others(folder, current)
+    number = 1 + (int(current.removeprefix("generation-")) if current else 0)
+    name = f"generation-{number:06d}"
+    try:
+        _write_files(folder / name, gallery)
+        _sync(folder)
+        write_text(folder / _CURRENT, name + "\n")
+    except OSError as error:
+        shutil.rmtree(folder / name, ignore_errors=True)
+        raise UserError(
+            f"The gallery {folder} could not be written ({error.strerror or error}); what was "
+            "there before is intact."
+        ) from error
+    _sync(folder)
+    _remove_others(folder, name)
+
+
+def _arrow() -> tuple[Any, Any]:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise UserError("A gallery needs pyarrow: pip install 'reid-jax[gallery]'.") from error
+    return pyarrow, pyarrow.parquet
+
+
+def _write_files(generation: Path, gallery: Gallery) -> None:
+    pyarrow, parquet = _arrow()
+    assert gallery.thumbnails is not None, "a gallery that was read in part is not written"
+    generation.mkdir()
+    columns: dict[str, Any] = {
+        "path": pyarrow.array(gallery.paths.tolist(), pyarrow.string()),
+        "identity": pyarrow.array(gallery.identities.tolist(), pyarrow.string()),
+    }
+    for name, values in gallery.columns.items():
+        if name == "date":
+            columns[name] = pyarrow.array(values.astype("datetime64[s]"), pyarrow.timestamp("s"))
+        else:
+            columns[name] = pyarrow.array(values.tolist(), pyarrow.string())
+    columns["thumbnail"] = pyarrow.array(gallery.thumbnails.tolist(), pyarrow.binary())
+    with _synced(generation / "photos.parquet") as file:
+        parquet.write_table(pyarrow.table(columns), file)
+    with _synced(generation / "embeddings.npy") as file:
+        np.save(file, np.asarray(gallery.embeddings, np.float32))
+    settings = {
+        **gallery.settings,
+        "version": VERSION,
+        "embedding_size": gallery.embeddings.shape[1],
+        "num_photos": len(gallery),
+        "num_individuals": len(np.unique(gallery.identities)),
+    }
+    with _synced(generation / "gallery.json") as file:
+        file.write((json.dumps(settings, indent=2) + "\n").encode())
+    _sync(generation)
+
+
+@contextlib.contextmanager
+def _synced(path: Path) -> Iterator[Any]:
+    with open(path, "wb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync(folder: Path) -> None:
+    """So that the names in a folder survive a power cut, too."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _remove_others(folder: Path, current: str | None) -> None:
+    for path in folder.iterdir():
+        if path.name.startswith("generation-") and path.name != current:
+            shutil.rmtree(path, ignore_errors=True)
+        elif path.name.startswith(f".{_CURRENT}."):
+            path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """One writer at a time. The system lets go of the lock when the process ends, however."""
+    import fcntl
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise UserError(f"{folder} cannot be written to ({error.strerror}).") from error
+    try:
+        end = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as error:
+                if time.monotonic() > end:
+                    raise UserError(
+                        f"Another process is writing to the gallery {folder}; wait until it is "
+                        "done."
+                    ) from error
+                time.sleep(0.05)
+        yield
+    finally:
+        os.close(descriptor)
