@@ -19,9 +19,9 @@ from reid_jax.training.config import (
 def get_config() -> EmbeddingConfig:
     return EmbeddingConfig(
         data=DataConfig(source="synthetic:160x12", image_size=64, batch_size=64),
-        augment=Augmentation(),
+        augment=Augmentation(crop=0.3, rotation=10.0, brightness=0.2, contrast=0.2, saturation=0.2),
         model=ModelConfig(backbone="small_cnn", embedding_dim=128),
         loss=Triplet(margin=0.3, mining="semi_hard"),
         optimizer=OptimizerConfig(learning_rate=1e-3, warmup_steps=50),
-        train=TrainConfig(steps=1200, evaluate_every=200, checkpoint_every=200),
+        train=TrainConfig(steps=600, evaluate_every=150, checkpoint_every=150),
     )

@@ -1,6 +1,6 @@
-"""Sea turtles by the pattern of their heads, by pairs and the contrastive loss.
+r"""Sea turtles by the pattern of their heads, by pairs and the contrastive loss.
 
-    .venv/bin/python scripts/train.py configs/turtles_siamese.py --workdir runs/turtles_siamese \\
+    .venv/bin/python scripts/train.py configs/turtles_siamese.py --workdir runs/turtles_siamese \
         --data.source csv:PATH/metadata.csv
 
 Split by date: an individual's later days are the queries, its earlier days the gallery.
@@ -28,7 +28,16 @@ def get_config() -> EmbeddingConfig:
             sampler="pairs",
             batch_size=64,
         ),
-        augment=Augmentation(),
+        augment=Augmentation(
+            crop=0.4,
+            rotation=15.0,
+            brightness=0.3,
+            contrast=0.3,
+            saturation=0.3,
+            hue=0.03,
+            underwater=0.3,
+            erasing=0.3,
+        ),
         model=ModelConfig(backbone="resnet18", embedding_dim=256, pooling="gem"),
         loss=Contrastive(margin=1.0),
         optimizer=OptimizerConfig(learning_rate=3e-4, weight_decay=1e-3, warmup_steps=200),

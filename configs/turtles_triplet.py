@@ -1,6 +1,6 @@
-"""Sea turtles by the pattern of their heads, by a triplet loss on the hardest examples.
+r"""Sea turtles by the pattern of their heads, by a triplet loss on the hardest examples.
 
-    .venv/bin/python scripts/train.py configs/turtles_triplet.py --workdir runs/turtles_triplet \\
+    .venv/bin/python scripts/train.py configs/turtles_triplet.py --workdir runs/turtles_triplet \
         --data.source csv:PATH/metadata.csv
 
 Split by date: an individual's later days are the queries, its earlier days the gallery.
@@ -27,7 +27,16 @@ def get_config() -> EmbeddingConfig:
             image_size=224,
             batch_size=64,
         ),
-        augment=Augmentation(),
+        augment=Augmentation(
+            crop=0.4,
+            rotation=15.0,
+            brightness=0.3,
+            contrast=0.3,
+            saturation=0.3,
+            hue=0.03,
+            underwater=0.3,
+            erasing=0.3,
+        ),
         model=ModelConfig(backbone="resnet18", embedding_dim=256, pooling="gem"),
         loss=Triplet(margin=0.3, mining="hard"),
         optimizer=OptimizerConfig(learning_rate=3e-4, weight_decay=1e-3, warmup_steps=200),

@@ -1,107 +1,25 @@
 """A run folder and a set of photos: embeddings, metrics beside their baselines, a report."""
 
-import hashlib
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
 from reid_jax.cli import keep_compilations
 from reid_jax.data import Dataset, QueryGallery, describe, load_dataset
-from reid_jax.errors import UserError
 from reid_jax.evaluation.embedding import evaluate_embeddings, raw_pixel_embeddings
 from reid_jax.evaluation.report import write_report
+from reid_jax.evaluation.trained_model import TrainedModel, load_run
 from reid_jax.files import atomic_write, write_text
-from reid_jax.tasks.embedding import EmbeddingTask
-from reid_jax.training.checkpoint import Checkpoints
 from reid_jax.training.config import EmbeddingConfig, validate
-from reid_jax.training.config_file import claim_workdir, read_run_config
-from reid_jax.training.experiment import build, load_data, make_task
+from reid_jax.training.config_file import claim_workdir
+from reid_jax.training.experiment import build, load_data
 from reid_jax.training.logging import read_metrics
 from reid_jax.training.loop import fit
-from reid_jax.training.parallel import Layout, make_layout
-from reid_jax.training.predictor import Predict, make_predictor
+from reid_jax.training.parallel import make_layout
 
-_BLOCK = 512  # photos decoded at a time
-_SHOWN = ("rank1", "rank5", "rank10", "mAP", "map_at_r", "roc_auc")
-
-
-@dataclass(frozen=True)
-class TrainedModel:
-    """The best network of a run.
-
-    Attributes:
-      config: what it was trained with.
-      params, model_state: its variables.
-      step: the step they are from.
-    """
-
-    config: EmbeddingConfig
-    params: Any
-    model_state: Any
-    step: int
-
-    @cached_property
-    def task(self) -> EmbeddingTask:
-        return make_task(self.config, num_classes=0)
-
-    @cached_property
-    def layout(self) -> Layout:
-        return make_layout(self.config.train.parallel)
-
-    @cached_property
-    def _predict(self) -> Predict:
-        return make_predictor(self.task, self.layout)
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """Names the network by its numbers: 16 hexadecimal digits of a SHA-256."""
-        digest = hashlib.sha256()
-        leaves = jax.tree_util.tree_leaves_with_path((self.params["net"], self.model_state))
-        for path, leaf in leaves:
-            digest.update(jax.tree_util.keystr(path).encode())
-            digest.update(np.ascontiguousarray(leaf).tobytes())
-        return digest.hexdigest()[:16]
-
-    def embed(self, dataset: Dataset, indices: np.ndarray | None = None) -> np.ndarray:
-        """Embeddings (N, D) float32 of the photos at `indices`, or of all."""
-        rows = np.arange(len(dataset)) if indices is None else indices
-        return self._predict(self.params, self.model_state, self._blocks(dataset, rows))
-
-    def untrained(self, dataset: Dataset, indices: np.ndarray) -> np.ndarray:
-        """Embeddings by the same network before its first step."""
-        data = self.config.data
-        example = {
-            "image": np.zeros((1, data.image_size, data.image_size, data.channels), np.uint8)
-        }
-        params, model_state = self.task.init(jax.random.key(self.config.train.seed), example)
-        return self._predict(params, model_state, self._blocks(dataset, indices))
-
-    def _blocks(self, dataset: Dataset, rows: np.ndarray) -> Iterator[np.ndarray]:
-        data = self.config.data
-        for start in range(0, len(rows), _BLOCK):
-            yield dataset.load(rows[start : start + _BLOCK], data.image_size, data.channels)
-
-
-def load_run(workdir: Path) -> TrainedModel:
-    """The best checkpoint of a run.
-
-    Raises:
-      UserError: when the folder is not that of a run, or nothing was saved yet.
-    """
-    config = read_run_config(workdir)
-    checkpoints = Checkpoints(workdir / "checkpoints")
-    restored = checkpoints.restore_best()
-    checkpoints.close()
-    if restored is None:
-        raise UserError(f"{workdir} has no finished checkpoint yet; train it first.")
-    params, model_state, progress = restored
-    return TrainedModel(config, params, model_state, int(progress["best_step"]))
+_SHOWN = ("rank1", "rank5", "rank10", "mAP", "map_at_r", "roc_auc", "one_shot_20way")
 
 
 def train_and_report(config: EmbeddingConfig, workdir: Path) -> None:
@@ -148,13 +66,14 @@ def report(
     rows = np.union1d(test.query, test.gallery)
     query, gallery = np.searchsorted(rows, test.query), np.searchsorted(rows, test.gallery)
     photos = dataset.subset(rows)
-    everything = np.arange(len(photos))
     pixels = dataset.load(rows, 32, model.config.data.channels, progress="photos")
     candidates = {
         "this network": model.embed(photos),
-        "untrained network": model.untrained(photos, everything),
+        "untrained network": model.embed_untrained(photos),
         "raw pixels": raw_pixel_embeddings(pixels),
     }
+    if (frozen := model.embed_frozen(photos)) is not None:
+        candidates["frozen features"] = frozen
     results = {
         name: evaluate_embeddings(
             embeddings,

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from reid_jax.models import EmbeddingNet
+from reid_jax.models.layers import frozen_batch_norm
 from reid_jax.ops.augment import Augmentation, augment, example_keys
 from reid_jax.ops.retrieval import evaluate_retrieval
 from reid_jax.tasks.base import Batch, Term, Tree
@@ -26,6 +27,7 @@ class EmbeddingTask:
       num_classes: training individuals.
       mean, std: normalisation of pixels in [0, 1], a value a channel.
       metric: how embeddings are compared: "cosine" or "euclidean".
+      frozen: blocks of the backbone that get no gradient and whose BatchNorm does not move.
     """
 
     net: EmbeddingNet
@@ -35,6 +37,7 @@ class EmbeddingTask:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     metric: str = "cosine"
+    frozen: tuple[str, ...] = ()
     monitor: str = "mAP"
 
     def init(self, key: jax.Array, batch: Batch) -> tuple[Tree, Tree]:
@@ -57,17 +60,25 @@ class EmbeddingTask:
         net = self.net.clone(
             axis_name=axis_name, backbone=self.net.backbone.clone(axis_name=axis_name)
         )
-        outputs, updated = net.apply(
-            {"params": params["net"], **model_state},
-            images,
-            train=True,
-            mutable=list(model_state),
-            rngs={"dropout": dropout_key},
-        )
+        with frozen_batch_norm(("backbone", block) for block in self.frozen):
+            outputs, updated = net.apply(
+                {"params": self._with_frozen(params["net"]), **model_state},
+                images,
+                train=True,
+                mutable=list(model_state),
+                rngs={"dropout": dropout_key},
+            )
         terms = self.objective.terms(
             params["objective"], outputs, batch["label"], batch["mask"], axis_name
         )
         return terms, updated
+
+    def _with_frozen(self, params: Tree) -> Tree:
+        backbone = {
+            block: jax.lax.stop_gradient(leaves) if block in self.frozen else leaves
+            for block, leaves in params["backbone"].items()
+        }
+        return {**params, "backbone": backbone}
 
     def predict(self, params: Tree, model_state: Tree, batch: Batch) -> jax.Array:
         """Embeddings (B, D) float32."""

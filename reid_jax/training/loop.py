@@ -15,12 +15,12 @@ import numpy as np
 from reid_jax.errors import UserError
 from reid_jax.training.checkpoint import Checkpoints
 from reid_jax.training.config import TrainConfig
-from reid_jax.training.experiment import Experiment
+from reid_jax.training.experiment import Experiment, initial_variables, step_of_stage
 from reid_jax.training.logging import Display, RunLog
 from reid_jax.training.parallel import Layout
 from reid_jax.training.predictor import make_predictor
+from reid_jax.training.stages import Stage, stage_at
 from reid_jax.training.state import TrainState, create_state
-from reid_jax.training.step import make_train_step
 
 
 @dataclass
@@ -89,7 +89,7 @@ def _concatenated(metrics: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]
 
 def initial_state(experiment: Experiment, config_seed: int, *, ema: bool) -> TrainState:
     """The state before the first step: a pure function of the seed."""
-    params, model_state = experiment.task.init(jax.random.key(config_seed), experiment.example)
+    params, model_state = initial_variables(experiment, config_seed)
     return create_state(params, model_state, experiment.optimizer, ema=ema)
 
 
@@ -146,12 +146,7 @@ class _Loop:
         where = "one device" if layout.size == 1 else f"{layout.size} devices ({layout.mode})"
         start = f", from step {step}" if step else ""
         self.display.say(f"{experiment.summary}; {config.steps} steps on {where}{start}")
-        train_step = make_train_step(
-            experiment.task, experiment.optimizer, seed=config.seed, ema_decay=ema_decay
-        )
-        compiled = layout.compile(
-            feed.make_step(train_step), batch_axis=feed.batch_axis, donate=True
-        )
+        compiled: dict[Stage, Any] = {}
         shared, state = layout.everywhere(feed.shared), layout.everywhere(state)
         calls = feed.calls(step, config.steps)
         window = _Window(step, experiment.batch_size)
@@ -159,7 +154,11 @@ class _Loop:
             waiting = time.perf_counter()
             batch = next(calls)
             window.waited += time.perf_counter() - waiting
-            state, metrics = compiled(state, shared, layout.divide(batch, feed.batch_axis))
+            stage = stage_at(experiment.stages, step)
+            if stage not in compiled:
+                compiled = {stage: self._compile(stage, state, ema_decay)}
+            divided = layout.divide(batch, feed.batch_axis)
+            state, metrics = compiled[stage](state, shared, divided)
             window.metrics.append(metrics)
             step += feed.steps_per_call
             self.display.advance(step)
@@ -179,6 +178,13 @@ class _Loop:
                 self.checkpoints.wait()
                 return Outcome(state, self.progress, end)
             window = _Window(step, experiment.batch_size)
+
+    def _compile(self, stage: Stage, state: TrainState, ema_decay: float) -> Any:
+        step = step_of_stage(
+            self.experiment, stage, state.params, seed=self.config.seed, ema_decay=ema_decay
+        )
+        feed = self.experiment.feed
+        return self.layout.compile(feed.make_step(step), batch_axis=feed.batch_axis, donate=True)
 
     def _periods(self) -> dict[str, int]:
         config = self.config

@@ -16,7 +16,12 @@ TrainStep = Callable[..., tuple[TrainState, Metrics]]
 
 
 def make_train_step(
-    task: Task, optimizer: optax.GradientTransformation, *, seed: int, ema_decay: float
+    task: Task,
+    optimizer: optax.GradientTransformation,
+    *,
+    seed: int,
+    ema_decay: float,
+    rates: Any = None,
 ) -> TrainStep:
     """Returns `train_step(state, batch, *, axis_name=None) -> (state, metrics)`.
 
@@ -24,6 +29,8 @@ def make_train_step(
     the global batch). Under `axis_name` a device differentiates its share of the sums divided by
     the global counts, so that the sum of the devices' gradients is exactly the gradient of that
     loss: gathers transpose to sums over devices, and nothing is divided twice.
+
+    `rates`, a pytree like the parameters, multiplies each leaf's update (None: all ones).
 
     Metrics are float32 scalars: "loss", "grad_norm", and each term by its name.
     """
@@ -51,6 +58,8 @@ def make_train_step(
         # Optax mixes integer counts with Python floats, which strict promotion refuses.
         with jax.numpy_dtype_promotion("standard"):
             updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
+        if rates is not None:
+            updates = jax.tree.map(lambda update, rate: update * rate, updates, rates)
         params = optax.apply_updates(state.params, updates)
         ema = state.ema
         if ema is not None:

@@ -1,0 +1,117 @@
+"""The network of a run folder, ready to embed photos."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from reid_jax.data import Dataset
+from reid_jax.errors import UserError
+from reid_jax.models import EmbeddingNet
+from reid_jax.tasks.embedding import EmbeddingTask
+from reid_jax.training.checkpoint import Checkpoints
+from reid_jax.training.config import EmbeddingConfig
+from reid_jax.training.config_file import read_run_config
+from reid_jax.training.experiment import load_backbone, make_task, start_from
+from reid_jax.training.parallel import Layout, make_layout
+from reid_jax.training.predictor import Predict, make_predictor
+
+_BLOCK = 512  # photos decoded at a time
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """The best network of a run.
+
+    Attributes:
+      config: what it was trained with.
+      params, model_state: its variables.
+      step: the step they are from.
+    """
+
+    config: EmbeddingConfig
+    params: Any
+    model_state: Any
+    step: int
+
+    @cached_property
+    def task(self) -> EmbeddingTask:
+        return make_task(self.config, num_classes=0)
+
+    @cached_property
+    def layout(self) -> Layout:
+        return make_layout(self.config.train.parallel)
+
+    @cached_property
+    def _predict(self) -> Predict:
+        return make_predictor(self.task, self.layout)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Names what turns a photo into an embedding: 16 hexadecimal digits of a SHA-256.
+
+        The network's numbers and the preparation of its input; not how it was trained.
+        """
+        prepared = (self._shape, self.task.mean, self.task.std, self.config.model.normalize)
+        digest = hashlib.sha256(repr(prepared).encode())
+        leaves = jax.tree_util.tree_leaves_with_path((self.params["net"], self.model_state))
+        for path, leaf in leaves:
+            digest.update(jax.tree_util.keystr(path).encode())
+            digest.update(np.ascontiguousarray(leaf).tobytes())
+        return digest.hexdigest()[:16]
+
+    def embed(self, dataset: Dataset, indices: np.ndarray | None = None) -> np.ndarray:
+        """Embeddings (N, D) float32 of the photos at `indices`, or of all."""
+        return self._predict(self.params, self.model_state, self._blocks(dataset, indices))
+
+    def embed_untrained(self, dataset: Dataset) -> np.ndarray:
+        """Embeddings (N, D) by the same network with random parameters."""
+        params, model_state = self.task.init(jax.random.key(self.config.train.seed), self._example)
+        return self._predict(params, model_state, self._blocks(dataset, None))
+
+    def embed_frozen(self, dataset: Dataset) -> np.ndarray | None:
+        """Pooled features (N, F) of the published backbone that training started from, if any."""
+        backbone = load_backbone(self.config.model)
+        if backbone is None:
+            return None
+        task = replace(self.task, net=EmbeddingNet(self.task.net.backbone))
+        params, model_state = task.init(jax.random.key(0), self._example)
+        params, model_state = start_from(backbone, params, model_state)
+        predict = make_predictor(task, self.layout)
+        return predict(params, model_state, self._blocks(dataset, None))
+
+    @property
+    def _shape(self) -> tuple[int, int, int]:
+        data = self.config.data
+        return data.image_size, data.image_size, data.channels
+
+    @property
+    def _example(self) -> dict[str, np.ndarray]:
+        return {"image": np.zeros((1, *self._shape), np.uint8)}
+
+    def _blocks(self, dataset: Dataset, indices: np.ndarray | None) -> Iterator[np.ndarray]:
+        rows = np.arange(len(dataset)) if indices is None else indices
+        size, _, channels = self._shape
+        for start in range(0, len(rows), _BLOCK):
+            yield dataset.load(rows[start : start + _BLOCK], size, channels)
+
+
+def load_run(workdir: Path) -> TrainedModel:
+    """The best checkpoint of a run.
+
+    Raises:
+      UserError: when the folder is not that of a run, or nothing was saved yet.
+    """
+    config = read_run_config(workdir)
+    checkpoints = Checkpoints(workdir / "checkpoints")
+    restored = checkpoints.restore_best()
+    checkpoints.close()
+    if restored is None:
+        raise UserError(f"{workdir} has no finished checkpoint yet; train it first.")
+    params, model_state, progress = restored
+    return TrainedModel(config, params, model_state, int(progress["best_step"]))

@@ -1,0 +1,76 @@
+"""A schedule of what trains: the head first, then the last blocks of the backbone, more slowly."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+
+from reid_jax.errors import UserError
+
+Tree = Any
+
+
+@dataclass(frozen=True)
+class Stage:
+    """From one step on, how much of the backbone trains and how fast."""
+
+    start: int = 0
+    """The first step of the stage; it lasts until the next one starts."""
+    blocks: int = -1
+    """How many of the backbone's last blocks train: 0 none, -1 all."""
+    backbone_rate: float = 1.0
+    """Multiplies the learning rate of the backbone's blocks that train."""
+
+
+def check_stages(stages: Sequence[Stage], steps_per_call: int) -> None:
+    """Refuses a schedule that cannot be followed.
+
+    Raises:
+      UserError: naming the stage.
+    """
+    starts = [stage.start for stage in stages]
+    if starts and starts[0] != 0:
+        raise UserError(f"The first stage starts at step {starts[0]}; it must start at 0.")
+    if starts != sorted(set(starts)):
+        raise UserError(f"Stages start at steps {starts}; each must start after the one before it.")
+    for stage in stages:
+        if stage.start % steps_per_call:
+            raise UserError(
+                f"A stage starts at step {stage.start}, which is not a multiple of "
+                f"train.steps_per_call ({steps_per_call})."
+            )
+        if stage.blocks < -1 or stage.backbone_rate <= 0:
+            raise UserError(f"{stage} needs blocks of -1 or more and a rate above 0.")
+
+
+def stage_at(stages: Sequence[Stage], step: int) -> Stage:
+    """The stage that a step belongs to; without stages everything trains."""
+    current = Stage()
+    for stage in stages:
+        if stage.start <= step:
+            current = stage
+    return current
+
+
+def frozen_blocks(stage: Stage, blocks: Sequence[str]) -> tuple[str, ...]:
+    """The blocks, of those from input to output, that do not train in a stage."""
+    if stage.blocks < 0:
+        return ()
+    return tuple(blocks[: max(len(blocks) - stage.blocks, 0)])
+
+
+def update_rates(params: Tree, stage: Stage, frozen: Sequence[str]) -> Tree:
+    """A factor for each leaf's update: 0 where frozen, the stage's rate in the other blocks.
+
+    `params` is that of an embedding task, {"net": {"backbone": {block: ...}, ...}, ...}.
+    """
+
+    def rate(path: Any, leaf: jax.Array) -> float:
+        del leaf
+        names = [entry.key for entry in path if isinstance(entry, jax.tree_util.DictKey)]
+        if names[:2] != ["net", "backbone"]:
+            return 1.0
+        return 0.0 if names[2] in frozen else stage.backbone_rate
+
+    return jax.tree_util.tree_map_with_path(rate, params)
