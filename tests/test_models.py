@@ -22,7 +22,7 @@ def test_a_misspelt_name_suggests_the_right_one() -> None:
     with pytest.raises(UserError, match=r"'resnet_50'.*resnet50"):
         create_backbone("resnet_50")
     with pytest.raises(UserError, match=r"widht.*width"):
-        create_backbone("small_cnn", widht=8)
+        create_backbone("small_cnn", width=8)
 
 
 @pytest.mark.parametrize(("name", "size"), [("two_conv", 28), ("small_cnn", 28), ("resnet18", 64)])
@@ -83,7 +83,7 @@ def test_batch_norm_over_devices_is_batch_norm_of_the_whole_batch(key: jax.Array
 
 def test_frozen_batch_norms_do_not_move(key: jax.Array) -> None:
     x = images(32)
-    model = create_backbone("small_cnn", width=8)
+    model = create_backbone("small_cnn", widths=(8,) * 4)
     variables = model.init(key, x)
 
     def stats_after(*prefixes: tuple[str, ...]) -> dict:
@@ -158,7 +158,7 @@ def test_gem_gradient_with_respect_to_p(key: jax.Array) -> None:
 @pytest.mark.parametrize("pooling", ["avg", "gem"])
 def test_embedding_net(pooling: str, key: jax.Array) -> None:
     x = images(32)
-    net = EmbeddingNet(create_backbone("small_cnn", width=8), 16, pooling=pooling, bnneck=True)
+    net = EmbeddingNet(create_backbone("small_cnn", widths=(8,) * 4), 16, pooling=pooling, bnneck=True)
     variables = net.init(key, x)
     assert set(variables["params"]) >= {"backbone", "projection", "neck"}
     assert ("pool" in variables["params"]) == (pooling == "gem")

@@ -18,7 +18,8 @@ class EmbeddingNet(nn.Module):
     Attributes:
       embedding_dim: size D of a linear projection, or None for the pooled features themselves.
       pooling: "avg" takes the backbone's own pooling (for a transformer its class token), "gem"
-        pools the last feature map (`reid_jax.models.pooling.GeM`).
+        pools the last feature map (`reid_jax.models.pooling.GeM`), "flatten" keeps each of its
+        positions, which fixes the image size.
       normalize: scale "embedding" to length one.
       bnneck: Luo et al. 2019 (section 3.5): a batch norm without bias between the features of the
         metric loss and those of the classification loss.
@@ -43,10 +44,14 @@ class EmbeddingNet(nn.Module):
         if self.pooling == "gem":
             maps = self.backbone(images, train=train, features_only=True)
             features = GeM(name="pool")(list(maps.values())[-1])
+        elif self.pooling == "flatten":
+            maps = self.backbone(images, train=train, features_only=True)
+            last = list(maps.values())[-1]
+            features = last.reshape(last.shape[0], -1)
         elif self.pooling == "avg":
             features = self.backbone(images, train=train)
         else:
-            raise ValueError(f'pooling must be "avg" or "gem", not {self.pooling!r}')
+            raise ValueError(f'pooling must be "avg", "gem" or "flatten", not {self.pooling!r}')
         if self.embedding_dim is not None:
             dense = nn.Dense(self.embedding_dim, dtype=self.dtype, name="projection")
             features = dense(features.astype(self.dtype))

