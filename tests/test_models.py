@@ -22,7 +22,7 @@ def test_a_misspelt_name_suggests_the_right_one() -> None:
     with pytest.raises(UserError, match=r"'resnet_50'.*resnet50"):
         create_backbone("resnet_50")
     with pytest.raises(UserError, match=r"widht.*width"):
-        create_backbone("small_cnn", width=8)
+        create_backbone("small_cnn", widht=8)
 
 
 @pytest.mark.parametrize(("name", "size"), [("two_conv", 28), ("small_cnn", 28), ("resnet18", 64)])
