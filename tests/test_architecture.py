@@ -15,7 +15,7 @@ ROOMS = {
     "data": set(),
     "tasks": {"ops", "models"},
     "training": {"ops", "models", "weights", "data", "tasks"},
-    "gallery": {"ops", "data", "training", "evaluation"},
+    "gallery": {"ops", "data", "training", "evaluation", "cli"},
     "evaluation": {"ops", "models", "weights", "data", "tasks", "training", "cli"},
 }
 EVERYWHERE = {"errors", "files"}

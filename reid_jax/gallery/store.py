@@ -167,7 +167,7 @@ def _read(generation: Path, thumbnails: bool) -> Gallery:
         )
     except (FileNotFoundError, UserError):
         raise
-    except (OSError, ValueError, KeyError, TypeError, pyarrow.ArrowException) as error:
+    except (OSError, EOFError, ValueError, LookupError, TypeError, pyarrow.ArrowException) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UserError(
             f"The gallery {generation.parent} is damaged ({reason}); build it again."
@@ -226,7 +226,8 @@ def _write(folder: Path, gallery: Gallery) -> None:
             f"The gallery {folder} could not be written ({error.strerror or error}); what was "
             "there before is intact."
         ) from error
-    _sync(folder)
+    with contextlib.suppress(OSError):  # it is written; only a power cut could still undo it
+        _sync(folder)
     _remove_others(folder, name)
 
 

@@ -1,0 +1,47 @@
+"""A run that is trained in seconds, for tests of what comes after training."""
+
+import dataclasses
+from pathlib import Path
+
+from reid_jax.training.config_file import claim_workdir, load_config_file
+from reid_jax.training.experiment import build, load_data
+from reid_jax.training.loop import fit
+from reid_jax.training.parallel import make_layout
+from tests.paths import REPOSITORY
+
+
+def make_tiny_run(workdir: Path, *, steps: int = 20, seed: int = 0, **data: object) -> Path:
+    """Trains a small network for a few steps on drawn individuals, without a report."""
+    config = load_config_file(REPOSITORY / "configs" / "demo.py")
+    facts = {
+        "source": "synthetic:12x6",
+        "image_size": 24,
+        "batch_size": 8,
+        "photos_per_identity": 2,
+        "validation_fraction": 0.4,
+        **data,
+    }
+    config = dataclasses.replace(
+        config,
+        data=dataclasses.replace(config.data, **facts),
+        model=dataclasses.replace(config.model, embedding_dim=8),
+        optimizer=dataclasses.replace(config.optimizer, warmup_steps=2),
+        train=dataclasses.replace(
+            config.train,
+            steps=steps,
+            seed=seed,
+            evaluate_every=steps,
+            checkpoint_every=steps,
+            parallel="single",
+        ),
+    )
+    claim_workdir(workdir, config)
+    dataset, splits = load_data(config.data, config.train.seed)
+    fit(
+        build(config, dataset, splits),
+        config.train,
+        make_layout("single"),
+        workdir,
+        ema_decay=config.optimizer.ema_decay,
+    )
+    return workdir
