@@ -80,7 +80,8 @@ class _Window:
                 raise FloatingPointError(self.first_step + index + 1)
         images = self.images_per_step * len(columns["loss"])
         means = {name: float(np.mean(values)) for name, values in columns.items()}
-        return {**means, "images_per_second": images / seconds, "input_wait_seconds": self.waited}
+        speed = {"seconds": seconds, "images_per_second": images / seconds}
+        return {**means, **speed, "input_wait_seconds": self.waited}
 
 
 def _concatenated(metrics: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
