@@ -18,7 +18,7 @@ from PIL import Image
 from reid_jax import UserError
 from reid_jax.data import load_dataset
 from reid_jax.data.images import BadImageError, read_image
-from reid_jax.evaluation.run import load_run
+from reid_jax.evaluation.trained_model import load_run
 from reid_jax.gallery import members
 from reid_jax.gallery.approximate import ApproximateSearch
 from reid_jax.gallery.duplicates import find_duplicates

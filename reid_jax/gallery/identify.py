@@ -14,7 +14,7 @@ from reid_jax.data.images import BadImageError, read_image
 from reid_jax.data.parallel import parallel_map
 from reid_jax.errors import UserError
 from reid_jax.evaluation.calibration import CANDIDATES
-from reid_jax.evaluation.run import TrainedModel
+from reid_jax.evaluation.trained_model import TrainedModel
 from reid_jax.gallery.approximate import ApproximateSearch
 from reid_jax.gallery.members import calibration_of, model_of
 from reid_jax.gallery.store import Gallery, as_text, read_gallery

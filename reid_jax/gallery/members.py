@@ -13,7 +13,7 @@ import numpy as np
 from reid_jax.data import Dataset, QueryGallery, load_dataset
 from reid_jax.errors import UserError
 from reid_jax.evaluation.calibration import Calibration, calibrate, encounters
-from reid_jax.evaluation.run import TrainedModel, load_run
+from reid_jax.evaluation.trained_model import TrainedModel, load_run
 from reid_jax.gallery.pictures import thumbnails
 from reid_jax.gallery.store import (
     COLUMNS,
