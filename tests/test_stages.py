@@ -1,0 +1,128 @@
+"""Training in stages: what is frozen does not move, and what trains does, at its rate."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+
+from reid_jax.errors import UserError
+from reid_jax.models import block_names
+from reid_jax.tasks.objectives import MarginSoftmax
+from reid_jax.training.config import EmbeddingConfig
+from reid_jax.training.experiment import build, initial_variables, load_data, step_of_stage
+from reid_jax.training.loop import fit
+from reid_jax.training.parallel import make_layout
+from reid_jax.training.stages import Stage, check_stages, frozen_blocks, stage_at
+from reid_jax.training.state import create_state
+
+BLOCKS = block_names("small_cnn")
+
+
+@pytest.fixture(scope="module")
+def config():
+    config = EmbeddingConfig(loss=MarginSoftmax())
+    return dataclasses.replace(
+        config,
+        data=dataclasses.replace(config.data, source="synthetic:12x4", image_size=16, batch_size=8),
+        model=dataclasses.replace(config.model, embedding_dim=4),
+        optimizer=dataclasses.replace(config.optimizer, name="sgd", warmup_steps=0),
+    )
+
+
+@pytest.fixture(scope="module")
+def experiment(config):
+    return build(config, *load_data(config.data, 0))
+
+
+def one_step(experiment, stage):
+    params, model_state = initial_variables(experiment, 0)
+    state = create_state(params, model_state, experiment.optimizer, ema=False)
+    step = step_of_stage(experiment, stage, params, seed=0, ema_decay=0.0)
+    rows = next(experiment.feed.calls(0, 1))
+    call = jax.jit(experiment.feed.make_step(step))
+    after, _ = call(state, experiment.feed.shared, rows)
+    return jax.device_get(state), jax.device_get(after)
+
+
+def moved(before, after):
+    return {
+        name: any(
+            not np.array_equal(a, b)
+            for a, b in zip(
+                jax.tree.leaves(before[name]), jax.tree.leaves(after[name]), strict=True
+            )
+        )
+        for name in before
+    }
+
+
+@pytest.mark.parametrize(("blocks", "trained"), [(0, 0), (2, 2), (-1, len(BLOCKS))])
+def test_frozen_blocks_keep_parameters_and_statistics(experiment, blocks, trained):
+    before, after = one_step(experiment, Stage(blocks=blocks))
+    frozen = BLOCKS[: len(BLOCKS) - trained]
+    change = moved(before.params["net"]["backbone"], after.params["net"]["backbone"])
+    assert change == {name: name not in frozen for name in change}
+    statistics = moved(
+        before.model_state["batch_stats"]["backbone"], after.model_state["batch_stats"]["backbone"]
+    )
+    assert statistics == {name: name not in frozen for name in statistics}
+    head = moved(before.params["net"], after.params["net"])
+    assert head["projection"]
+    assert moved(before.params, after.params)["objective"]
+
+
+def test_the_backbone_moves_at_its_rate(experiment):
+    before, full = one_step(experiment, Stage())
+    _, tenth = one_step(experiment, Stage(backbone_rate=0.1))
+
+    def change(after, *path):
+        a, b = after.params["net"], before.params["net"]
+        for name in path:
+            a, b = a[name], b[name]
+        return a - b
+
+    kernel = ("backbone", "conv3", "kernel")
+    np.testing.assert_allclose(change(tenth, *kernel), 0.1 * change(full, *kernel), atol=1e-7)
+    head = ("projection", "kernel")
+    np.testing.assert_allclose(change(tenth, *head), change(full, *head), atol=1e-7)
+
+
+def test_a_run_goes_through_its_stages(config, tmp_path):
+    stages = (Stage(0, blocks=0), Stage(2, blocks=2, backbone_rate=0.5))
+    train = dataclasses.replace(config.train, steps=4)
+    staged = dataclasses.replace(config, stages=stages, train=train)
+    experiment = build(staged, *load_data(staged.data, 0))
+    params, _ = initial_variables(experiment, 0)
+    outcome = fit(experiment, train, make_layout("single"), tmp_path, ema_decay=0.0)
+    after = jax.device_get(outcome.state.params)
+    change = moved(params["net"]["backbone"], after["net"]["backbone"])
+    assert change == {name: name in BLOCKS[-2:] for name in change}
+
+
+def test_which_stage_a_step_belongs_to():
+    stages = (Stage(0, blocks=0), Stage(10, blocks=2), Stage(30))
+    assert [stage_at(stages, step).start for step in (0, 9, 10, 29, 30, 99)] == [
+        0,
+        0,
+        10,
+        10,
+        30,
+        30,
+    ]
+    assert stage_at((), 5) == Stage()
+    assert frozen_blocks(Stage(blocks=99), "abc") == ()
+
+
+@pytest.mark.parametrize(
+    ("stages", "message"),
+    [
+        ((Stage(5),), "starts at step 5; it must start at 0"),
+        ((Stage(0), Stage(20), Stage(10)), r"\[0, 20, 10\]; each must start after"),
+        ((Stage(0), Stage(15)), r"not a multiple of train.steps_per_call \(10\)"),
+        ((Stage(0, backbone_rate=0.0),), "a rate above 0"),
+    ],
+)
+def test_impossible_schedules_are_refused(stages, message):
+    with pytest.raises(UserError, match=message):
+        check_stages(stages, 10)
