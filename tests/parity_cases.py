@@ -1,0 +1,123 @@
+"""What the parity expectations were computed for: weights and images drawn by name from a seed.
+
+Imported by the test and by `data/make_parity.py`, which needs PyTorch; this file needs numpy only.
+"""
+
+import zlib
+
+import numpy as np
+
+SAMPLES = 48
+TILE = 999_983  # prime: drawing longer tensors from this many numbers keeps their order visible
+
+# Variance of the kernels times their inputs, by part of the name: deeper networks bear less.
+GAINS = [
+    ("resn", 1.0),
+    ("vit", 1.0),
+    ("convnext", 1.0),
+    ("lite", 1.6),
+    ("mobilenet", 1.6),
+    ("efficientnet_v2", 1.4),
+    ("efficientnet_b7", 1.75),
+    ("efficientnet_b6", 1.75),
+    ("efficientnet_b5", 1.85),
+    ("efficientnet_b4", 1.85),
+    ("efficientnet_b3", 1.9),
+    ("efficientnet", 2.1),
+]
+
+# The family each network is of; the first of a family is also compared in training mode.
+FAMILIES = {
+    "plain": [
+        "vgg11_bn",
+        "alexnet",
+        "vgg11",
+        "vgg13",
+        "vgg13_bn",
+        "vgg16",
+        "vgg16_bn",
+        "vgg19",
+        "vgg19_bn",
+    ],
+    "resnet": [
+        "resnet18",
+        "resnet34",
+        "resnet50",
+        "resnet101",
+        "resnet152",
+        "resnext50_32x4d",
+        "resnext101_32x8d",
+        "wide_resnet50_2",
+    ],
+    "se_resnet": ["seresnet50"],
+    "densenet": ["densenet121", "densenet169", "densenet201"],
+    "mobilenet_v1": ["mobilenetv1_100"],
+    "mobilenet_v2": ["mobilenet_v2"],
+    "mobilenet_v3": ["mobilenet_v3_small", "mobilenet_v3_large"],
+    "efficientnet": [f"efficientnet_b{i}" for i in range(8)],
+    "efficientnet_v2": ["efficientnet_v2_s"],
+    "efficientnet_lite": [f"tf_efficientnet_lite{i}" for i in range(3)],
+    "convnext": ["convnext_tiny"],
+    "vit": ["vit_b_16", "vit_small_patch16_224"],
+}
+NETWORKS = [name for family in FAMILIES.values() for name in family]
+IN_TRAINING = [family[0] for family in FAMILIES.values()]
+
+
+def image_size(name: str) -> int:
+    """Small sizes that each architecture admits; 224 where the reference admits no other."""
+    if name.startswith("vit"):
+        return 224
+    return 72 if name == "alexnet" else 64
+
+
+def draw_images(name: str, count: int = 2) -> np.ndarray:
+    """Normalised images (count, S, S, 3)."""
+    size = image_size(name)
+    rng = np.random.default_rng(zlib.crc32(f"images of {name}".encode()))
+    return rng.standard_normal((count, size, size, 3)).astype(np.float32)
+
+
+def draw_cotangent(name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """What the logits are multiplied by before the input gradient is taken."""
+    rng = np.random.default_rng(zlib.crc32(f"cotangent of {name}".encode()))
+    return rng.standard_normal(shape).astype(np.float32)
+
+
+def draw_weight(network: str, tensor: str, shape: tuple[int, ...]) -> np.ndarray:
+    """A tensor of the reference's state dict, from the name alone.
+
+    Kernels are scaled so that activations neither die out nor grow over the depth.
+    """
+    rng = np.random.default_rng(zlib.crc32(tensor.encode()))
+    size = int(np.prod(shape))
+    normal = np.resize(rng.standard_normal(min(size, TILE), np.float32), size).reshape(shape)
+    if tensor.endswith("running_mean"):
+        return 0.2 * normal
+    if tensor.endswith("running_var"):
+        return np.exp(0.3 * normal)
+    if tensor.endswith(("layer_scale", "gamma")):
+        return 0.3 * np.exp(0.3 * normal)
+    if tensor.endswith("bias"):
+        return 0.2 * normal
+    if len(shape) == 1:
+        return np.exp(0.2 * normal)
+    if "token" in tensor or "pos_emb" in tensor:
+        return 0.2 * normal
+    gain = next((g for prefix, g in GAINS if prefix in network), 2.0)
+    return (normal * np.sqrt(gain / np.prod(shape[1:]))).astype(np.float32)
+
+
+def summary(array: np.ndarray, key: str) -> np.ndarray:
+    """Norm, largest value and `SAMPLES` entries chosen by a seed: float32 (SAMPLES + 2,)."""
+    flat = np.asarray(array, np.float32).ravel()
+    rng = np.random.default_rng(zlib.crc32(key.encode()))
+    chosen = flat[rng.integers(0, flat.size, SAMPLES)]
+    norm = np.sqrt(np.sum(flat.astype(np.float64) ** 2))
+    return np.concatenate([[norm, np.abs(flat).max()], chosen]).astype(np.float32)
+
+
+def relative_error(ours: np.ndarray, expected: np.ndarray) -> float:
+    """Of two summaries: the largest difference, relative to the norm or to the largest value."""
+    norm = abs(float(ours[0]) - float(expected[0])) / float(expected[0])
+    return max(norm, float(np.abs(ours[1:] - expected[1:]).max() / expected[1]))

@@ -1,0 +1,98 @@
+"""Every network against torchvision 0.28 and timm 1.0, on weights drawn by name.
+
+`data/parity.npz` holds what they computed (`data/make_parity.py` writes it).
+"""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from reid_jax.models import backbone_names, create_backbone
+from reid_jax.weights.convert import tensors_from_variables, variables_from_tensors
+from reid_jax.weights.names import dialects, reference_names, reference_shapes
+from tests.parity_cases import (
+    IN_TRAINING,
+    NETWORKS,
+    draw_cotangent,
+    draw_images,
+    draw_weight,
+    relative_error,
+    summary,
+)
+
+EXPECTED = np.load(Path(__file__).parent / "data" / "parity.npz")
+# Compiling takes far longer than running here, so the compiler is told not to try hard.
+QUICK = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
+
+
+def drawn_variables(name: str) -> dict[str, Any]:
+    shapes = reference_shapes(name, 1000, dialects(name)[0])
+    tensors = {key: draw_weight(name, key, shape) for key, shape in shapes.items()}
+    return variables_from_tensors(name, tensors, 1000, "the drawn weights")
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_features_logits_and_input_gradient(name: str) -> None:
+    model, pooled_model = create_backbone(name, 1000), create_backbone(name)
+
+    @partial(jax.jit, compiler_options=QUICK)
+    def compute(variables: Any, images: jax.Array, cotangent: jax.Array) -> tuple[jax.Array, ...]:
+        logits, pull = jax.vjp(lambda x: model.apply(variables, x), images)
+        return pooled_model.apply(variables, images), logits, *pull(cotangent)
+
+    images, cotangent = draw_images(name), draw_cotangent(name, (2, 1000))
+    features, logits, gradient = compute(drawn_variables(name), images, cotangent)
+    for key, value, tolerance in [
+        ("features", features, 1e-4),
+        ("logits", logits, 1e-4),
+        ("gradient", gradient, 1e-3),
+    ]:
+        ours = summary(np.asarray(value), f"{name}/{key}")
+        error = relative_error(ours, EXPECTED[f"{name}/{key}"])
+        assert error <= tolerance, f"{key}: relative error {error:.1e}"
+
+
+@pytest.mark.parametrize("name", IN_TRAINING)
+def test_training_mode(name: str) -> None:
+    variables = drawn_variables(name)
+    model = create_backbone(name, 1000)
+    images = jnp.asarray(draw_images(name, 6))
+    apply = jax.jit(
+        lambda v, x: model.apply(v, x, train=True, mutable=["batch_stats"]),
+        compiler_options=QUICK,
+    )
+    logits, new = apply(variables, images)
+    ours = summary(np.asarray(logits), f"{name}/training_logits")
+    assert relative_error(ours, EXPECTED[f"{name}/training_logits"]) <= 1e-4
+    if "batch_stats" not in variables:
+        assert f"{name}/training_statistics" not in EXPECTED
+        return
+    names = reference_names(name, 1000, dialects(name)[0])
+    statistics = {
+        names[("batch_stats", *(key.key for key in path))]: np.asarray(value)
+        for path, value in jax.tree_util.tree_leaves_with_path(new["batch_stats"])
+    }
+    flat = np.concatenate([statistics[key] for key in sorted(statistics)])
+    ours = summary(flat, f"{name}/training_statistics")
+    assert relative_error(ours, EXPECTED[f"{name}/training_statistics"]) <= 1e-4
+
+
+def test_every_published_network_is_compared() -> None:
+    assert set(NETWORKS) == set(backbone_names()) - {"two_conv", "small_cnn", "small_cnn_wide"}
+    assert len(NETWORKS) == len(set(NETWORKS))
+
+
+@pytest.mark.parametrize("name", ["vgg11_bn", "mobilenet_v3_small", "convnext_tiny", "vit_b_16"])
+def test_names_and_values_come_back(name: str) -> None:
+    shapes = reference_shapes(name, 10, dialects(name)[0])
+    tensors = {key: draw_weight(name, key, shape) for key, shape in shapes.items()}
+    again = tensors_from_variables(name, variables_from_tensors(name, tensors, 10, "memory"))
+    assert again.keys() == tensors.keys()
+    for key, value in tensors.items():
+        np.testing.assert_array_equal(again[key], value)
+        assert again[key].flags.c_contiguous
