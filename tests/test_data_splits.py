@@ -184,3 +184,27 @@ def test_real_turtles_by_date():
     check(data, splits)
     assert len(np.unique(data.labels[splits.test.query])) == 115, "all seen on two days or more"
     assert len(np.unique(data.labels[splits.train])) == 320, "all are trained on"
+
+
+def test_an_open_split_knows_some_and_not_others():
+    labels = np.repeat(np.arange(20), 6)
+    data = dataset(labels, days=np.tile([0, 0, 1, 1, 2, 2], 20))
+    splits = make_splits(data, "open", test_fraction=0.3, validation_fraction=0.25, seed=3)
+    everybody: set[int] = set()
+    for (query, gallery), photos in ((splits.test, 6), (splits.validation, 4)):
+        known = np.isin(labels[query], labels[gallery])
+        strangers = set(labels[query[~known]].tolist())
+        assert strangers
+        assert known.any()
+        assert not strangers & set(labels[splits.train].tolist())
+        assert not strangers & everybody
+        everybody |= strangers
+        for who in strangers:  # with all the photos that are left of them
+            assert np.sum(labels[query] == who) == photos
+        newest = data.columns["date"][query[known]]
+        assert (newest > data.columns["date"][gallery].min()).all()
+    assert set(labels[splits.test.query].tolist()) >= set(labels[splits.train].tolist())
+    with pytest.raises(UserError, match="2 are left"):
+        make_splits(dataset([0, 0, 1, 1], days=[0, 1, 0, 1]), "open")
+    with pytest.raises(UserError, match="needs the date"):
+        make_splits(dataset([0, 0, 1, 1, 2, 2]), "open")

@@ -1,4 +1,4 @@
-"""Who is trained on and who is searched for: by identity, by photo, by date, or as given."""
+"""Who is trained on and who is searched for: by identity, photo or date, open, or as given."""
 
 from typing import Literal, NamedTuple
 
@@ -7,7 +7,7 @@ import numpy as np
 from reid_jax.data.dataset import Dataset
 from reid_jax.errors import UserError
 
-Method = Literal["identity", "photo", "date", "given"]
+Method = Literal["identity", "photo", "date", "open", "given"]
 
 
 class QueryGallery(NamedTuple):
@@ -51,6 +51,8 @@ def make_splits(
     date: the last part of each individual's days (at least one) are queries; the earlier days are
       the gallery and are trained on, as are individuals seen on one day only. A day is never torn
       apart. Photos without a date are used nowhere.
+    open: as by date, and beside that a part of the individuals is only searched for: nobody knows
+      them, neither the network nor the gallery. The right answer is "unknown".
     given: the column "split": "train" is trained on, "query" and "gallery" or else "test"
       (leave-one-out) are the test, "validation" or "val" (leave-one-out) the validation. Other
       values are used nowhere.
@@ -84,7 +86,7 @@ def make_splits(
     everything = np.arange(len(dataset))
     if method == "given":
         return _given(dataset, validation_fraction, generator)
-    part = {"identity": _by_identity, "photo": _by_photo, "date": _by_date}[method]
+    part = {"identity": _by_identity, "photo": _by_photo, "date": _by_date, "open": _open}[method]
     rest, test = part(dataset, everything, test_fraction, generator)
     if not validation_fraction:
         return Splits(rest, None, test)
@@ -98,7 +100,7 @@ def make_splits(
     return Splits(train, validation, test)
 
 
-_METHODS = ("identity", "photo", "date", "given")
+_METHODS = ("identity", "photo", "date", "open", "given")
 
 
 def _leave_one_out(labels: np.ndarray, indices: np.ndarray) -> QueryGallery:
@@ -174,6 +176,22 @@ def _by_date(
     held = np.where(num_days > 1, np.clip(np.rint(fraction * num_days), 1, num_days - 1), 0)
     out = (day_number >= (num_days - held)[pairs[:, 0]])[encounter.reshape(-1)]
     return _Part(indices[~out], QueryGallery(indices[out], indices[~out]))
+
+
+def _open(
+    dataset: Dataset, indices: np.ndarray, fraction: float, generator: np.random.Generator
+) -> _Part:
+    individuals = generator.permutation(np.unique(dataset.labels[indices]))
+    if len(individuals) < 3:
+        raise UserError(
+            f"An open split needs individuals to know and to hold out; {len(individuals)} are left "
+            'here: add individuals, or split by "date".'
+        )
+    held = int(np.clip(round(fraction * len(individuals)), 1, len(individuals) - 2))
+    unknown = np.isin(dataset.labels[indices], individuals[:held])
+    rest, (query, gallery) = _by_date(dataset, indices[~unknown], fraction, generator)
+    strangers = indices[unknown & ~np.isnat(dataset.columns["date"][indices])]
+    return _Part(rest, QueryGallery(np.sort(np.concatenate([query, strangers])), gallery))
 
 
 def _given(dataset: Dataset, fraction: float, generator: np.random.Generator) -> Splits:

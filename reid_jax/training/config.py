@@ -23,8 +23,9 @@ class DataConfig:
 
     source: str = "synthetic:120x12"
     """folder:PATH, csv:PATH, tfds:NAME, omniglot:PATH or synthetic:N (or synthetic:NxPHOTOS)."""
-    split: Literal["identity", "photo", "date", "given"] = "identity"
-    """What is held out: whole individuals, random photos, later days, or the source's own split."""
+    split: Literal["identity", "photo", "date", "open", "given"] = "identity"
+    """What is held out: whole individuals, random photos, later days, later days and individuals as
+    unknown ones, or the source's own split."""
     test_fraction: float = 0.3
     """Share of individuals (identity) or of each individual's photos or days to hold out."""
     validation_fraction: float = 0.15

@@ -1,0 +1,75 @@
+"""The open-set table of a run: who is unknown, what calibrates, and that nothing leaks."""
+
+import json
+
+import numpy as np
+import pytest
+
+from reid_jax import UserError
+from reid_jax.data import Dataset, make_splits
+from reid_jax.evaluation.open_set_run import arrange, evaluate_open_set_run, measure
+from tests.tiny_run import make_tiny_run
+
+
+def dataset(individuals=24, days=4):
+    labels = np.repeat(np.arange(individuals), 2 * days).astype(np.int32)
+    day = np.tile(np.repeat(np.arange(days), 2), individuals)
+    dates = np.datetime64("2020-01-01", "s") + day * np.timedelta64(1, "D")
+    return Dataset(
+        paths=np.array([f"{i}.jpg" for i in range(len(labels))]),
+        labels=labels,
+        identities=tuple(f"t{i}" for i in range(individuals)),
+        columns={"date": dates},
+    )
+
+
+@pytest.mark.parametrize("method", ["open", "date", "identity", "photo"])
+@pytest.mark.parametrize("validation_fraction", [0.0, 0.3])
+def test_known_unknown_and_calibrating_photos_are_kept_apart(method, validation_fraction):
+    data = dataset()
+    splits = make_splits(
+        data, method, test_fraction=0.4, validation_fraction=validation_fraction, seed=0
+    )
+    photos = arrange(data, splits, 0.25, seed=0)
+    query, gallery = photos.test
+    known = np.isin(data.labels[query], data.labels[gallery])
+    assert known.any()
+    assert not known.all()
+    assert not np.intersect1d(query, photos.calibration.query).size
+    strangers = np.unique(data.labels[query[~known]])
+    trained = np.isin(strangers, data.labels[splits.train]).any()
+    assert photos.unknown_were_trained_on == trained == (method in ("date", "photo"))
+    for row in query[known]:  # there is something to find, from another day
+        own = gallery[data.labels[gallery] == data.labels[row]]
+        assert (photos.encounter[own] != photos.encounter[row]).any()
+    if not validation_fraction:
+        calibrating = np.unique(data.labels[photos.calibration.query])
+        assert not np.isin(calibrating, data.labels[query]).any()
+
+
+def test_perfect_and_useless_embeddings():
+    data = dataset()
+    splits = make_splits(data, "open", test_fraction=0.4, validation_fraction=0.3, seed=0)
+    photos = arrange(data, splits, 0.25, seed=0)
+    rows = np.unique(np.concatenate([*photos.test, *photos.calibration]))
+    labels = data.labels[rows]
+    noise = np.random.default_rng(0).normal(size=(len(rows), 24))
+    perfect = measure(np.eye(24)[labels] + 0.01 * noise, labels, rows, photos, "cosine")
+    for name in ("auroc", "oscr", "baks", "baus", "geometric_mean", "closed_rank1"):
+        assert perfect[name] == pytest.approx(1), name
+    useless = measure(noise, labels, rows, photos, "cosine")
+    assert useless["auroc"] < 0.8
+    assert useless["closed_rank1"] < 0.4
+
+
+def test_the_table_of_a_run(tmp_path, capsys):
+    run = make_tiny_run(tmp_path / "run", steps=3, source="synthetic:16x6", test_fraction=0.4)
+    result = evaluate_open_set_run(run, json_path=tmp_path / "out.json")
+    said = capsys.readouterr().out
+    assert json.loads((tmp_path / "out.json").read_text()) == result
+    assert set(result["rows"]) == {"this network", "untrained network", "raw pixels"}
+    for name in ("AUROC", "OSCR", "DIR@1%", "BAKS", "BAUS", "raw pixels"):
+        assert name in said
+    assert not result["unknown_were_trained_on"]
+    with pytest.raises(UserError, match="unknown_fraction is 2"):
+        evaluate_open_set_run(run, unknown_fraction=2)
