@@ -29,9 +29,10 @@ def train_and_report(config: EmbeddingConfig, workdir: Path) -> None:
     dataset, splits = load_data(config.data, config.train.seed)
     print(describe(dataset))
     layout = make_layout(config.train.parallel)
+    experiment = build(config, dataset, splits)
     claim_workdir(workdir, config)
     outcome = fit(
-        build(config, dataset, splits),
+        experiment,
         config.train,
         layout,
         workdir,

@@ -1,0 +1,127 @@
+"""The commands as a person gives them: what they print, what they write, what they refuse."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tests.paths import REPOSITORY
+from tests.tiny_run import make_tiny_run
+
+
+def command(*arguments, code=0, **environment):
+    result = subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        cwd=REPOSITORY,
+        env={**os.environ, "XLA_FLAGS": "", "COLUMNS": "200", **environment},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert result.returncode == code, result.stdout + result.stderr
+    assert "Traceback" not in result.stderr, result.stderr
+    return result.stdout + result.stderr
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return make_tiny_run(tmp_path_factory.mktemp("run"))
+
+
+def test_evaluate_prints_the_baselines_beside_the_network_and_writes_json(run, tmp_path):
+    output = command("scripts/evaluate.py", "--workdir", run, "--json", tmp_path / "m.json")
+    metrics = json.loads((tmp_path / "m.json").read_text())
+    row = next(line for line in output.splitlines() if line.startswith("this network"))
+    assert f"{metrics['rank1']:.3f}" in row
+    assert "untrained network" in output
+    assert "raw pixels" in output
+    assert (run / "report" / "index.html").stat().st_size > 10_000
+
+
+def test_embed_writes_what_the_contract_says(run, tmp_path):
+    output = command(
+        "scripts/embed.py", "--workdir", run, "--data", "synthetic:3x4", "--out", tmp_path / "e.npz"
+    )
+    assert "12 embeddings of 8 numbers" in output
+    with np.load(tmp_path / "e.npz") as file:
+        assert file["embeddings"].shape == (12, 8)
+        assert file["embeddings"].dtype == np.float32
+        np.testing.assert_allclose(np.linalg.norm(file["embeddings"], axis=1), 1.0, atol=1e-5)
+        assert file["paths"].shape == file["identities"].shape == (12,)
+        assert len(set(file["identities"].tolist())) == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--data.batch-size", "4096"], "1024 individuals, the training photos show"),
+        (["--train.stepps", "3"], "--train.steps"),
+        (["--model.backbone", "resnet19"], "resnet18"),
+        (["--data.source", "folder:nowhere"], "nowhere"),
+        (["--data.source", "flder:x"], "folder"),
+        (["--optimizer.learning-rate", "fast"], "fast"),
+        (["--model.pretrained", "weights.pth"], "there is no file weights.pth"),
+    ],
+)
+def test_what_is_misspelt_or_impossible_is_refused(options, message, tmp_path):
+    output = command(
+        "scripts/train.py", "configs/demo.py", "--workdir", tmp_path / "run", *options, code=2
+    )
+    assert message in output
+    assert not (tmp_path / "run").exists()
+
+
+def test_help_explains_each_field():
+    output = command("scripts/train.py", "configs/demo.py", "--help")
+    for text in ("--optimizer.learning-rate", "the warm-up", "--loss.mining", "--augment.crop"):
+        assert text in output
+
+
+def test_a_loss_that_is_not_finite_names_the_step_and_the_last_good_checkpoint(tmp_path):
+    output = command(
+        "scripts/train.py",
+        "configs/demo.py",
+        *("--workdir", tmp_path / "run", "--data.source", "synthetic:16x4"),
+        *("--data.image-size", "16", "--data.batch-size", "16", "--train.checkpoint-every", "2"),
+        *("--optimizer.name", "sgd", "--optimizer.learning-rate", "1e30"),
+        *("--optimizer.warmup-steps", "6", "--train.steps", "20", "--model.normalize", "False"),
+        code=2,
+    )
+    assert "not finite at step" in output
+    assert "checkpoint" in output
+
+
+def test_a_folder_that_is_no_run_is_one_sentence(tmp_path):
+    output = command("scripts/evaluate.py", "--workdir", tmp_path, code=2)
+    assert output.strip().splitlines()[-1].startswith("error: ")
+
+
+def test_training_on_arrays_needs_no_tensorflow_and_no_pillow():
+    program = """
+import sys
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {"tensorflow", "tensorflow_datasets", "PIL", "matplotlib"}:
+            raise ImportError(name)
+sys.meta_path.insert(0, Blocker())
+import jax, numpy as np, optax
+import reid_jax
+from reid_jax.models import EmbeddingNet, create_backbone
+from reid_jax.ops.augment import Augmentation
+from reid_jax.tasks.embedding import EmbeddingTask
+from reid_jax.tasks.objectives import Triplet
+from reid_jax.training.state import create_state
+from reid_jax.training.step import make_train_step
+net = EmbeddingNet(create_backbone("small_cnn"), embedding_dim=4)
+task = EmbeddingTask(net, Triplet(), Augmentation(flip=True), 2, (0.5,) * 3, (0.5,) * 3)
+images = np.random.default_rng(0).integers(0, 256, (8, 16, 16, 3), np.uint8)
+batch = {"image": images, "label": np.arange(8, dtype=np.int32) // 4, "mask": np.ones(8, bool)}
+optimizer = optax.sgd(0.1)
+state = create_state(*task.init(jax.random.key(0), batch), optimizer, ema=False)
+state, metrics = jax.jit(make_train_step(task, optimizer, seed=0, ema_decay=0.0))(state, batch)
+print("step", int(state.step), "loss", float(metrics["loss"]))
+"""
+    assert "step 1 loss" in command("-c", program)
