@@ -2,11 +2,12 @@
 
     .venv/bin/python scripts/train.py configs/omniglot.py --workdir runs/omniglot
 
-Trains on the five alphabets of images_background_small1.zip.
+Trains on the five alphabets of images_background_small1.zip; the report is on the ones of
+images_background_small2.zip that are not among them. Two CPU cores: 20 minutes.
 """
 
 from reid_jax.ops.augment import Augmentation
-from reid_jax.tasks.objectives import Triplet
+from reid_jax.tasks.objectives import SupervisedContrastive
 from reid_jax.training.config import (
     DataConfig,
     EmbeddingConfig,
@@ -15,21 +16,27 @@ from reid_jax.training.config import (
     TrainConfig,
 )
 
+FOLDER = "../shared/data/omniglot"
+
 
 def get_config() -> EmbeddingConfig:
     return EmbeddingConfig(
         data=DataConfig(
-            source="omniglot:../shared/data/omniglot/images_background_small1.zip",
-            split="identity",
-            image_size=35,
+            source=f"omniglot:{FOLDER}/images_background_small1.zip,"
+            f"{FOLDER}/images_background_small2.zip",
+            split="given",
+            validation_fraction=0.0,
+            image_size=32,
             channels=1,
             batch_size=128,
             photos_per_identity=4,
-            rotations=True,
+            symmetries=8,
         ),
-        augment=Augmentation(),
-        model=ModelConfig(backbone="small_cnn", embedding_dim=128),
-        loss=Triplet(margin=0.3, mining="hard"),
-        optimizer=OptimizerConfig(learning_rate=1e-3, warmup_steps=100),
-        train=TrainConfig(steps=3000),
+        augment=Augmentation(
+            rotation=12.0, shear=14.0, scale=0.25, translation=0.1, elastic=0.04, border="edge"
+        ),
+        model=ModelConfig(backbone="small_cnn_wide", pooling="flatten", embedding_dim=0, shifts=1),
+        loss=SupervisedContrastive(temperature=0.1),
+        optimizer=OptimizerConfig(learning_rate=2e-3, warmup_steps=100, ema_decay=0.998),
+        train=TrainConfig(steps=7000, log_every=100, evaluate_every=1000, checkpoint_every=1000),
     )

@@ -19,16 +19,19 @@ def omniglot_dataset(paths: list[str]) -> Dataset:
     An individual is a character, "Alphabet/characterNN"; columns "alphabet" and "drawer" ("01" to
     "20", from the file's name). Pixels are uint8 105 x 105 x 1 in memory, black ink on white as in
     the files, so that the same drawings read as `folder:` look the same. A drawing that is in
-    several of the zips, as Greek and Latin are in both small ones, is taken once.
+    several of the zips, as Greek and Latin are in both small ones, is taken once. Of several
+    paths the first is "train" in the column "split" and the others are "test": what they add.
 
     Raises:
       UserError: a path does not exist, is not a zip, or holds no alphabet.
     """
     names: list[str] = []
+    split: list[str] = []
     pixels: list[np.ndarray] = []
     seen: set[str] = set()
     skipped: list[tuple[str, str]] = []
     for path in (os.path.expanduser(path.strip()) for path in paths):
+        part_of = "test" if names else "train"
         drawings = _drawings(path)
         if not drawings:
             raise UserError(
@@ -42,6 +45,7 @@ def omniglot_dataset(paths: list[str]) -> Dataset:
             try:
                 pixels.append(read_image(io.BytesIO(data), SIDE, 1))
                 names.append(name)
+                split.append(part_of)
             except BadImageError as error:
                 skipped.append((f"{path}/{name}", error.reason))
     if not names:
@@ -54,6 +58,7 @@ def omniglot_dataset(paths: list[str]) -> Dataset:
         identities=tuple(identities.tolist()),
         columns={
             "alphabet": np.array([part[0] for part in parts]),
+            "split": np.array(split),
             "drawer": np.array([part[2].rpartition(".")[0].rpartition("_")[2] for part in parts]),
         },
         pixels=np.stack(pixels),

@@ -7,8 +7,6 @@ import numpy as np
 from reid_jax.data.dataset import Dataset
 from reid_jax.errors import UserError
 
-QUARTERS = ("", "@90", "@180", "@270")
-
 
 def relabelled(dataset: Dataset) -> Dataset:
     """Only the individuals that have photos, in the same order; labels from 0 without gaps."""
@@ -20,25 +18,30 @@ def relabelled(dataset: Dataset) -> Dataset:
     )
 
 
-def with_rotations(dataset: Dataset) -> Dataset:
-    """Four individuals out of each: itself and its photos turned by 90, 180 and 270 degrees.
+def with_symmetries(dataset: Dataset, count: int) -> Dataset:
+    """`count` individuals out of each: its photos turned by quarters (4), and mirrored too (8).
 
-    The usual enlargement of Omniglot's characters (Santoro et al. 2016, section 4.1).
+    The usual enlargement of Omniglot's characters (Santoro et al. 2016, section 4.1), by which a
+    turned character is another one.
 
     Raises:
       UserError: when the photos are not in memory.
     """
     if dataset.pixels is None:
         raise UserError(
-            "data.rotations needs a source whose photos are in memory, such as omniglot:PATH; "
+            "data.symmetries needs a source whose photos are in memory, such as omniglot:PATH; "
             "photos in files do not become other individuals by turning them."
         )
-    count = len(dataset.identities)
+    mirrored = dataset.pixels[:, :, ::-1]
+    pixels = [np.rot90(dataset.pixels, turns, axes=(1, 2)) for turns in range(4)]
+    pixels += [np.rot90(mirrored, turns, axes=(1, 2)) for turns in range(4)]
+    names = [f"{mirror}@{90 * turns}" for mirror in ("", "mirrored") for turns in range(4)]
+    individuals = len(dataset.identities)
     return Dataset(
-        paths=np.concatenate([np.char.add(dataset.paths.astype(str), q) for q in QUARTERS]),
-        labels=np.concatenate([dataset.labels + np.int32(k * count) for k in range(4)]),
-        identities=tuple(name + quarter for quarter in QUARTERS for name in dataset.identities),
-        columns={name: np.tile(column, 4) for name, column in dataset.columns.items()},
-        pixels=np.concatenate([np.rot90(dataset.pixels, k, axes=(1, 2)) for k in range(4)]),
+        paths=np.concatenate([np.char.add(dataset.paths.astype(str), n) for n in names[:count]]),
+        labels=np.concatenate([dataset.labels + np.int32(k * individuals) for k in range(count)]),
+        identities=tuple(who + name for name in names[:count] for who in dataset.identities),
+        columns={name: np.tile(column, count) for name, column in dataset.columns.items()},
+        pixels=np.concatenate(pixels[:count]),
         skipped=dataset.skipped,
     )

@@ -42,8 +42,8 @@ class DataConfig:
     """K of the P x K batches."""
     input: Literal["auto", "resident", "stream"] = "auto"
     """Keep the whole set in device memory, or decode while training; auto decides by size."""
-    rotations: bool = False
-    """Make every individual four, rotated by 0, 90, 180 and 270 degrees (for characters)."""
+    symmetries: Literal[1, 4, 8] = 1
+    """Make every training individual four by quarter turns, or eight with mirror images."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import optax
 from reid_jax.data import Dataset, Splits, load_dataset, make_splits
 from reid_jax.data.samplers import IdentitySampler, PairSampler, UniformSampler
 from reid_jax.data.stream import Sampler
-from reid_jax.data.transforms import relabelled, with_rotations
+from reid_jax.data.transforms import relabelled, with_symmetries
 from reid_jax.models import EmbeddingNet, block_names, create_backbone
 from reid_jax.tasks.embedding import EmbeddingTask
 from reid_jax.training.config import DataConfig, EmbeddingConfig, ModelConfig
@@ -151,11 +151,11 @@ def make_sampler(config: DataConfig, labels: np.ndarray, seed: int) -> Sampler:
     return IdentitySampler(labels, identities, config.photos_per_identity, seed)
 
 
-def training_set(dataset: Dataset, splits: Splits, *, rotations: bool) -> Dataset:
+def training_set(dataset: Dataset, splits: Splits, *, symmetries: int) -> Dataset:
     """The training photos, their labels counted from 0 without gaps."""
     train = dataset.subset(splits.train)
-    if rotations:
-        train = with_rotations(train)
+    if symmetries > 1:
+        train = with_symmetries(train, symmetries)
     return relabelled(train)
 
 
@@ -166,7 +166,7 @@ def build(config: EmbeddingConfig, dataset: Dataset, splits: Splits) -> Experime
       UserError: when configuration and data do not fit.
     """
     data, optimizer, train = config.data, config.optimizer, config.train
-    photos = training_set(dataset, splits, rotations=data.rotations)
+    photos = training_set(dataset, splits, symmetries=data.symmetries)
     sampler = make_sampler(data, photos.labels, train.seed)
     schedule = make_schedule(
         optimizer.learning_rate,
