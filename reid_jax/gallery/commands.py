@@ -19,6 +19,7 @@ from reid_jax.gallery.output import (
     as_json,
     as_table,
     counted,
+    doubt,
     percent,
     shown,
     skipped_text,
@@ -26,7 +27,7 @@ from reid_jax.gallery.output import (
 )
 from reid_jax.gallery.sheet import as_html
 from reid_jax.gallery.store import Gallery, is_gallery, read_gallery
-from reid_jax.ops.individuals import Rule
+from reid_jax.ops.individuals import RULES, Rule
 
 _PAIRS = 50  # duplicates on the screen
 
@@ -204,18 +205,26 @@ def _described(folder: Path, gallery: Gallery) -> str:
         ("compared by", settings["metric"]),
         ("calibrated on", settings["calibrated_with"]),
     ]
-    for rule in settings["calibration"]:
+    for rule in RULES:
         found = members.calibration_of(gallery, rule)
-        assert found is not None
+        if found is None:
+            continue
+        if rule == RULES[0]:
+            rows.append(
+                (
+                    "",
+                    f"{found.num_known:,} answers about known and {found.num_unknown:,} about "
+                    "unknown individuals",
+                )
+            )
         low, high = found.first(np.array([-np.inf, np.inf]))
         rows.append(
             (
                 f"score {rule}",
-                f"unknown below {found.threshold:.3f}, probabilities from {percent(low)} to "
-                f"{percent(high)}; {found.num_known:,} answers about known and "
-                f"{found.num_unknown:,} about unknown individuals, balanced accuracy "
-                f"{found.geometric_mean:.2f}",
+                f"unknown below {found.threshold:.3f}; the first suggestion is right with "
+                f"{percent(low)} to {percent(high)}; balanced accuracy {found.geometric_mean:.2f}",
             )
         )
     width = max(len(name) for name, _ in rows) + 2
-    return "\n".join(f"{name:<{width}}{value}" for name, value in rows)
+    lines = [f"{name:<{width}}{value}" for name, value in rows]
+    return "\n".join([*lines, *filter(None, [doubt(gallery, RULES[0])])])

@@ -217,10 +217,12 @@ def embed_pixels(model: TrainedModel, paths: Sequence[str], pixels: np.ndarray) 
 
 def check_answered(found: Identification) -> None:
     """Raises a UserError when not a single photo could be used."""
-    if not found.answers:
-        path, reason = found.skipped[0] if found.skipped else ("", "no photos were named")
-        example = f" ({as_text(path)!r}: {reason})" if found.skipped else f" ({reason})"
-        raise UserError(
-            f"None of the {len(found.skipped)} photos could be used{example}; give image files "
-            "such as .jpg or .png, or folders with some."
-        )
+    if found.answers:
+        return
+    if not found.skipped:
+        raise UserError("Name the photos to identify, or folders with photos.")
+    path, reason = found.skipped[0]
+    raise UserError(
+        f"None of the {len(found.skipped)} photos could be used ({as_text(path)!r}: {reason}); "
+        "give image files such as .jpg or .png, or folders with some."
+    )

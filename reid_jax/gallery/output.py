@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from reid_jax.gallery.identify import Answer, Candidate, Identification
-from reid_jax.gallery.store import as_text
+from reid_jax.gallery.members import calibration_of
+from reid_jax.gallery.store import Gallery, as_text
+from reid_jax.ops.individuals import Rule
 
 CSV_COLUMNS = (
     *("photo", "answer", "known", "rank", "identity", "score", "probability"),
@@ -15,6 +17,7 @@ CSV_COLUMNS = (
 )
 _NAMED = 20  # skipped photos named on the screen; the files name all
 _WIDEST = 48
+_RELIABLE = 0.5  # balanced accuracy on known and unknown individuals (geometric mean)
 
 
 def shown(name: str) -> str:
@@ -68,9 +71,22 @@ def summary(found: Identification) -> str:
         f"{counted(len(photos), 'photo')}: {len(photos) - unknown} identified as "
         f"{counted(individuals, 'individual')}, {unknown} unknown"
     ]
+    if doubtful := doubt(found.gallery, found.rule):
+        lines.append(doubtful)
     if found.skipped:
         lines.append(skipped_text(found.skipped))
     return "\n".join(lines)
+
+
+def doubt(gallery: Gallery, rule: Rule) -> str:
+    """A warning where the calibration showed a network that cannot do it; else empty."""
+    calibration = calibration_of(gallery, rule)
+    if calibration is None or calibration.geometric_mean >= _RELIABLE:
+        return ""
+    return (
+        "This network is not to be relied on: on the calibration photos its balanced accuracy was "
+        f"{calibration.geometric_mean:.2f}. Take its answers as suggestions."
+    )
 
 
 def skipped_text(skipped: Sequence[tuple[str, str]]) -> str:

@@ -6,8 +6,9 @@ from html import escape
 
 import numpy as np
 
+from reid_jax.data.parallel import parallel_map
 from reid_jax.gallery.identify import Answer, Candidate, Identification
-from reid_jax.gallery.output import counted, percent, shown
+from reid_jax.gallery.output import counted, doubt, percent, shown
 from reid_jax.gallery.pictures import thumbnail_of_file
 from reid_jax.gallery.store import read_gallery
 
@@ -22,6 +23,7 @@ h1{font-size:2.1rem;line-height:1.15;letter-spacing:-.02em;margin:0 0 .5rem}
 .lead{font-size:1.08rem;color:var(--soft);margin:0 0 1.2rem;max-width:46rem}
 .lead b{color:var(--ink)}
 .note{color:var(--soft);font-size:.92rem;max-width:46rem}
+.note.warning{color:var(--amber);font-weight:600}
 nav{display:flex;gap:1.2rem;margin:1.4rem 0 0;font-size:.95rem}
 input[type=radio]{position:absolute;opacity:0}
 nav label{cursor:pointer;color:var(--soft);border-bottom:2px solid transparent;padding:.2rem 0}
@@ -48,7 +50,7 @@ li b{display:block;overflow:hidden;text-overflow:ellipsis;white-space:nowrap;fon
 li span{color:var(--soft);display:block}
 .meter{display:block;height:.35rem;border-radius:2px;background:#e7ebe9;margin:.2rem 0 .25rem}
 .meter i{display:block;height:100%;border-radius:2px;background:var(--teal);min-width:2px}
-.unknown .meter i{background:var(--amber)}
+li .chance{float:right;color:var(--ink)}.unknown .meter i{background:var(--amber)}
 .missing{display:flex;align-items:center;justify-content:center;height:6.6rem;color:var(--soft);
 background:#eef1ef;border-radius:6px;margin-bottom:.35rem}
 table{border-collapse:collapse;width:100%;font-size:.92rem}
@@ -70,7 +72,11 @@ def as_html(found: Identification) -> str:
       UserError: the gallery is no longer there.
     """
     pictures = _gallery_pictures(found)
-    cards = "\n".join(_card(answer, found, pictures) for answer in found.answers)
+    asked = parallel_map(thumbnail_of_file, [answer.path for answer in found.answers])
+    cards = "\n".join(
+        _card(answer, picture, found, pictures)
+        for answer, picture in zip(found.answers, asked, strict=True)
+    )
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
@@ -110,13 +116,16 @@ def _opening(found: Identification) -> str:
     )
     note = (
         '<p class="note">The percentages are the chances that a suggestion is right if every '
-        "second photo shows an individual that is not in the gallery. Check what is below 90% by "
-        "eye.</p>"
+        "second photo shows an individual that is not in the gallery. Below each picture: the "
+        f"chance, the similarity (unknown below {found.threshold:.3f}) and the date. Check what is "
+        "below 90% by eye.</p>"
         if found.threshold is not None
         else '<p class="note">This gallery could not be calibrated: there are no percentages, and '
         "no photo is called unknown.</p>"
     )
-    return f"<h1>Who is it?</h1>{lead}{note}"
+    doubtful = doubt(gallery, found.rule)
+    warning = f'<p class="note warning">{escape(doubtful)}</p>' if doubtful else ""
+    return f"<h1>Who is it?</h1>{lead}{note}{warning}"
 
 
 def _filter(found: Identification) -> str:
@@ -131,21 +140,23 @@ def _filter(found: Identification) -> str:
     return f"{inputs}<nav>{labels}</nav>"
 
 
-def _card(answer: Answer, found: Identification, pictures: dict[str, bytes]) -> str:
+def _card(
+    answer: Answer, picture: bytes | None, found: Identification, pictures: dict[str, bytes]
+) -> str:
     best = answer.candidates[0]
     kind = "unknown" if answer.known is False else "known"
     if answer.known is False:
-        said = f"Most like {shown(best.identity)}, which is right with {percent(best.probability)}."
+        said = f"Most like {shown(best.identity)}: {percent(best.probability)} likely."
     elif answer.known is None:
         said = "The most similar individual."
     else:
-        said = f"Right with {percent(best.probability)}."
+        said = f"{percent(best.probability)} likely."
     title = "Unknown" if answer.known is False else shown(best.identity)
     items = "".join(_candidate(candidate, found, pictures) for candidate in answer.candidates)
     name = shown(answer.path)
     return (
         f'<article class="{kind}"><div class="asked">'
-        f"{_image(thumbnail_of_file(answer.path), name)}<p>{escape(name)}</p></div>"
+        f"{_image(picture, name)}<p>{escape(name)}</p></div>"
         f'<div><h2>{escape(title)}</h2><p class="said">{escape(said)}</p>'
         f"<ol>{items}</ol></div></article>"
     )
@@ -154,17 +165,19 @@ def _card(answer: Answer, found: Identification, pictures: dict[str, bytes]) -> 
 def _candidate(candidate: Candidate, found: Identification, pictures: dict[str, bytes]) -> str:
     path = str(found.gallery.paths[candidate.photo])
     name = escape(shown(candidate.identity))
-    facts = [f"similarity {candidate.score:.2f}"]
+    facts = [f"{candidate.score:.3f}"]
     date = found.gallery.columns.get("date")
     if date is not None and not np.isnat(date[candidate.photo]):
         facts.append(str(date[candidate.photo].astype("datetime64[D]")))
-    meter = ""
+    chance = ""
     if candidate.probability is not None:
         width = 100 * candidate.probability
-        meter = f'<span class="meter"><i style="width:{width:.1f}%"></i></span>'
-        facts.insert(0, percent(candidate.probability))
+        chance = (
+            f'<span class="meter"><i style="width:{width:.1f}%"></i></span>'
+            f'<span class="chance">{percent(candidate.probability)}</span>'
+        )
     return (
-        f'<li>{_image(pictures.get(path), shown(path))}<b title="{name}">{name}</b>{meter}'
+        f'<li>{_image(pictures.get(path), shown(path))}<b title="{name}">{name}</b>{chance}'
         f"<span>{escape(' · '.join(facts))}</span></li>"
     )
 
