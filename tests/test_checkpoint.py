@@ -10,6 +10,7 @@ import numpy as np
 import optax
 import pytest
 
+from reid_jax.errors import UserError
 from reid_jax.training.checkpoint import Checkpoints
 from reid_jax.training.state import create_state
 from tests.paths import REPOSITORY
@@ -129,3 +130,23 @@ def test_a_full_disk_is_one_sentence_and_the_checkpoint_before_it_is_intact(tmp_
     assert "refused: " in result.stdout, result.stdout + result.stderr
     assert "that of step 1 is intact" in result.stdout
     assert "intact: 1" in result.stdout
+
+
+def test_a_damaged_best_checkpoint_gives_way_to_the_latest(tmp_path):
+    checkpoints = Checkpoints(tmp_path, say=lambda _: None)
+    checkpoints.save_best(make_state(3), {"best_step": 3})
+    checkpoints.save_latest(make_state(5), {"best_step": 3})
+    checkpoints.wait()
+    for path in (tmp_path / "best").rglob("*"):
+        if path.is_file():
+            os.truncate(path, 0)
+    said = []
+    params, _, progress = Checkpoints(tmp_path, say=said.append).restore_best()
+    np.testing.assert_array_equal(params["net"]["kernel"], np.full((3, 4), 5.0))
+    assert progress["best_step"] == 5
+    assert "step 5 is used" in said[0]
+    for path in (tmp_path / "latest").rglob("*"):
+        if path.is_file():
+            os.truncate(path, 0)
+    with pytest.raises(UserError, match="nor can the latest"):
+        Checkpoints(tmp_path, say=said.append).restore_best()

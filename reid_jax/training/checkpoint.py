@@ -107,12 +107,29 @@ class Checkpoints:
         return None
 
     def restore_best(self) -> tuple[Tree, Tree, dict[str, Any]] | None:
-        """Parameters, model state and progress of the best step, or None when there is none."""
+        """Parameters, model state and progress of the best step, or None when there is none.
+
+        Should the best one be damaged, the latest takes its place, and that is said.
+
+        Raises:
+          UserError: when that cannot be read either.
+        """
         step = self._best.latest_step()
         if step is None:
             return None
-        tree, progress = self._read(self._best, step, None)
-        return tree["params"], tree.get("model_state", {}), progress
+        try:
+            tree, progress = self._read(self._best, step, None)
+            return tree["params"], tree.get("model_state", {}), progress
+        except Exception as error:
+            damaged = f"{self._folder / 'best' / str(step)} cannot be read ({type(error).__name__})"
+        try:
+            latest = self.latest_step
+            tree, progress = self.read_raw(-1 if latest is None else latest)
+        except Exception as error:
+            raise UserError(f"{damaged}, nor can the latest checkpoint; train again.") from error
+        self._say(f"{damaged}; the checkpoint of step {latest} is used in its place.")
+        params = tree.get("ema", tree["params"])
+        return params, tree.get("model_state", {}), {**progress, "best_step": latest}
 
     def read_raw(self, step: int) -> tuple[Tree, dict[str, Any]]:
         """What a latest checkpoint holds, as nested dicts of arrays, whatever trained it."""

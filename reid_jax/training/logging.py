@@ -77,14 +77,13 @@ class Display:
             TextColumn("step"),
             MofNCompleteColumn(),
             BarColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TextColumn("{task.fields[loss]}"),
+            TextColumn("{task.fields[numbers]}"),
             TimeRemainingColumn(),
             console=self._console,
             disable=not self._console.is_terminal,
             transient=True,
         )
-        self._task = self._bar.add_task("", total=steps, completed=done, rate="", loss="compiling")
+        self._task = self._bar.add_task("", total=steps, completed=done, numbers="compiling")
 
     def __enter__(self) -> "Display":
         self._bar.start()
@@ -97,11 +96,9 @@ class Display:
         """Moves the bar."""
         self._bar.update(self._task, completed=step)
 
-    def rates(self, images_per_second: float, loss: float) -> None:
-        """Changes the numbers beside the bar."""
-        self._bar.update(
-            self._task, rate=f"{images_per_second:,.0f} images/s", loss=f"loss {loss:.4f}"
-        )
+    def numbers(self, words: str) -> None:
+        """Changes what stands beside the bar."""
+        self._bar.update(self._task, numbers=words)
 
     def say(self, text: str) -> None:
         """Prints a line above the bar."""

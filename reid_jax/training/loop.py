@@ -32,8 +32,8 @@ class Progress:
     without_improvement: int = 0
 
     def improved(self, step: int, value: float) -> bool:
-        """Takes note of a validation; says whether it is the best so far."""
-        better = self.best_value is None or value > self.best_value
+        """Takes note of a validation; says whether it is the best so far (NaN never is)."""
+        better = value > (-math.inf if self.best_value is None else self.best_value)
         if better:
             self.best_value, self.best_step, self.without_improvement = value, step, 0
         else:
@@ -135,13 +135,8 @@ class _Loop:
         self.predict = make_predictor(experiment.task, layout)
 
     def run(self, state: TrainState, ema_decay: float, stop: "_Stop") -> Outcome:
-        experiment, config, layout, feed = (
-            self.experiment,
-            self.config,
-            self.layout,
-            self.experiment.feed,
-        )
-        step = int(state.step)
+        experiment, config, layout = self.experiment, self.config, self.layout
+        feed, step = experiment.feed, int(state.step)
         if step >= config.steps or self._exhausted():
             return Outcome(state, self.progress, self._exhausted() or "done")
         where = "one device" if layout.size == 1 else f"{layout.size} devices ({layout.mode})"
@@ -167,14 +162,15 @@ class _Loop:
             due = {name: done or step % every == 0 for name, every in self._periods().items()}
             if not (any(due.values()) or stop.requested):
                 continue
-            self._report(step, window)
+            speed = self._report(step, window)
             if due["evaluate"]:
-                self._validate(step, state)
+                self._validate(step, state, speed)
             end = "done" if done else self._exhausted() or ("stopped" if stop.requested else None)
             if due["checkpoint"] or end:
                 self.checkpoints.save_latest(state, vars(self.progress))
             if end:
-                if experiment.validation is None:
+                if self.progress.best_value is None:  # nothing chose: the last one is used
+                    self.progress.best_step = step
                     self.checkpoints.save_best(state, vars(self.progress))
                 self.checkpoints.wait()
                 return Outcome(state, self.progress, end)
@@ -195,7 +191,8 @@ class _Loop:
             "checkpoint": config.checkpoint_every,
         }
 
-    def _report(self, step: int, window: _Window) -> None:
+    def _report(self, step: int, window: _Window) -> str:
+        """Writes the window's row; returns it in words."""
         try:
             row = window.row()
         except FloatingPointError as error:
@@ -204,7 +201,7 @@ class _Loop:
             kept = (
                 "no checkpoint was saved before it"
                 if good is None
-                else (f"the last good checkpoint is that of step {good}")
+                else f"the last good checkpoint is that of step {good}"
             )
             raise UserError(
                 f"The loss or its gradient is not finite at step {error}; {kept}. A lower "
@@ -212,24 +209,28 @@ class _Loop:
             ) from None
         row["learning_rate"] = float(self.experiment.schedule(step - 1))
         self.log.write(step, row)
-        self.display.rates(row["images_per_second"], row["loss"])
+        words = f"loss {row['loss']:.4f}  {row['images_per_second']:,.0f} images/s"
+        self.display.numbers(words)
+        return words
 
-    def _validate(self, step: int, state: TrainState) -> None:
-        """Evaluates and keeps the best."""
+    def _validate(self, step: int, state: TrainState, speed: str) -> None:
+        """Evaluates and keeps the best; says how it goes."""
         validation, task = self.experiment.validation, self.experiment.task
         if validation is None:
+            self.display.say(f"step {step:>6}  {speed}")
             return
         predictions = self.predict(state.evaluated_params, state.model_state, [validation.images])
         metrics = task.evaluate(predictions, validation.examples)
         self.log.write(step, {f"validation/{name}": value for name, value in metrics.items()})
         best = self.progress.improved(step, metrics[task.monitor])
         numbers = "  ".join(f"{name} {value:.3f}" for name, value in metrics.items())
-        self.display.say(f"step {step:>6}  validation  {numbers}{'  best so far' if best else ''}")
+        note = "  best so far" if best else ""
+        self.display.say(f"step {step:>6}  {speed}  validation  {numbers}{note}")
         if best:
             self.checkpoints.save_best(state, vars(self.progress))
 
     def _exhausted(self) -> str | None:
-        """ "early" when patience is at its end."""
+        """Says "early" when patience is at its end."""
         patience = self.config.patience
         return "early" if 0 < patience <= self.progress.without_improvement else None
 
