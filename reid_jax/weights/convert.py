@@ -51,6 +51,7 @@ def load_pretrained(name: str, source: str | Path, *, num_classes: int = 0) -> V
       UserError: for an unknown network or source, and for a missing, extra or wrongly shaped
         tensor, which it names.
     """
+    _require_reference(name)
     return variables_from_tensors(name, read_tensors(name, source), num_classes, str(source))
 
 
@@ -71,7 +72,6 @@ def variables_from_tensors(
     name: str, tensors: Mapping[str, np.ndarray], num_classes: int, source: str
 ) -> Variables:
     """See `load_pretrained`; `source` is only named in errors."""
-    _require_reference(name)
     tensors = {
         _current_name(key): value
         for key, value in tensors.items()

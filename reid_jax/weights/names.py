@@ -29,9 +29,19 @@ _LEAVES = {
 }
 
 
-@cache
 def variable_shapes(name: str, num_classes: int) -> Mapping[Path, tuple[int, ...]]:
     """The shape of every variable of a network for colour images, by path."""
+    pooled = _traced_shapes(name, 0)
+    if num_classes == 0:
+        return pooled
+    return {
+        path: shape if path in pooled or shape[-1] != 1 else (*shape[:-1], num_classes)
+        for path, shape in _traced_shapes(name, 1).items()
+    }
+
+
+@cache
+def _traced_shapes(name: str, num_classes: int) -> Mapping[Path, tuple[int, ...]]:
     module = create_backbone(name, num_classes)
     size = backbone_info(name).inputs.input_size
     images = jax.ShapeDtypeStruct((1, size, size, 3), jnp.float32)
