@@ -75,7 +75,8 @@ class IdentitySampler:
         if identities_per_batch > len(self._groups):
             raise UserError(
                 f"A batch asks for {identities_per_batch} individuals, the training photos show "
-                f"{len(self._groups)}: set identities_per_batch to {len(self._groups)} or less."
+                f"{len(self._groups)}: set data.batch_size to "
+                f"{len(self._groups) * photos_per_identity} or less."
             )
         if photos_per_identity > 1 and self._groups.sizes.max() < 2:
             raise UserError(
