@@ -165,3 +165,27 @@ def test_what_cannot_be_calibrated_is_said():
         calibrate(
             embeddings, labels, everything, everything[:2], encounter=everything, metric="cosine"
         )
+
+
+def test_probabilities_hold_when_half_of_the_photos_are_unknown():
+    """Of the answers believed with p, a share of p is right, also where many have no match."""
+    embeddings, labels = people(200, 4, 1.1)
+    first = np.flatnonzero((labels < 100) & ((labels < 60) | (np.arange(800) % 4 == 0)))
+    calibration = calibrate(
+        embeddings, labels, first, first, encounter=np.arange(800), metric="cosine"
+    )
+    assert calibration.num_unknown == calibration.num_known + 40
+    other = np.flatnonzero(labels >= 100)
+    search = GallerySearch(embeddings[other], labels[other] - 100, "cosine")
+    own = labels[other] - 100, labels[other] - 100
+    photo = np.arange(400), np.arange(400)
+    scores, right = [], []
+    for exclude in ([photo], [own]):
+        found = search.individuals_like(embeddings[other], 5, "max", exclude)
+        scores.append(found[0])
+        right.append(found[1] == own[0][:, None])
+    probability = calibration.probabilities(np.concatenate(scores))[:, 0]
+    correct = np.concatenate(right)[:, 0]
+    assert abs(probability.mean() - correct.mean()) < 0.06
+    sure = probability > np.quantile(probability, 0.7)
+    assert abs(probability[sure].mean() - correct[sure].mean()) < 0.1

@@ -83,7 +83,8 @@ def calibrate(
 ) -> Calibration:
     """Asks for each query twice: with its individual in the gallery, and with it taken out.
 
-    So known and unknown individuals are equally frequent, and alike in everything else. Photos of
+    So known and unknown individuals are alike in everything else, and for the probabilities equally
+    frequent; queries without a match in the gallery serve the threshold as unknown ones. Photos of
     the query's own encounter never count: the next photo will be of another day.
 
     Args:
@@ -120,18 +121,20 @@ def calibrate(
     right = np.concatenate([right, np.zeros(strange.shape, bool)])
     asked = np.concatenate([individual[matched], individual[query]])
     is_known = np.arange(len(asked)) < len(matched)
+    in_pairs = np.concatenate([known[known], known])
     answered = np.isfinite(scores[:, 0])
     scores, right, asked = scores[answered], right[answered], asked[answered]
-    is_known = is_known[answered]
+    is_known, in_pairs = is_known[answered], in_pairs[answered]
     threshold, mean = calibrate_threshold(scores[:, 0], right[:, 0], asked, is_known)
-    listed = np.isfinite(scores[:, 1:])
+    paired, paired_right = scores[in_pairs], right[in_pairs]
+    listed = np.isfinite(paired[:, 1:])
     if listed.any():
-        rest = calibrate_probability(scores[:, 1:][listed], right[:, 1:][listed])
+        rest = calibrate_probability(paired[:, 1:][listed], paired_right[:, 1:][listed])
     else:
         rest = ProbabilityCalibration(0.0, 0.0, 0.0, 0.0)
     return Calibration(
         threshold=threshold,
-        first=calibrate_probability(scores[:, 0], right[:, 0]),
+        first=calibrate_probability(paired[:, 0], paired_right[:, 0]),
         rest=rest,
         geometric_mean=mean,
         num_known=int(is_known.sum()),

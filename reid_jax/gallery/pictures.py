@@ -9,6 +9,7 @@ from reid_jax.data.images import BadImageError, proportions, read_image
 from reid_jax.data.parallel import parallel_map
 
 SIDE = 192  # of the longer side, in pixels
+LARGE_SIDE = 400
 _SHORTEST = 48
 _QUALITY = 80
 
@@ -34,10 +35,10 @@ def thumbnails(dataset: Dataset) -> np.ndarray:
 
 
 def thumbnail_of_file(path: str) -> bytes | None:
-    """A JPEG of one photo, or None when it cannot be read."""
+    """A JPEG of one photo, larger, or None when it cannot be read."""
     try:
         width, height = proportions(path)
-        return jpeg(read_image(path, SIDE), width / height)
+        return jpeg(read_image(path, LARGE_SIDE), width / height)
     except BadImageError:
         return None
 

@@ -165,10 +165,10 @@ def _card(
 def _candidate(candidate: Candidate, found: Identification, pictures: dict[str, bytes]) -> str:
     path = str(found.gallery.paths[candidate.photo])
     name = escape(shown(candidate.identity))
-    facts = [f"{candidate.score:.3f}"]
+    day = ""
     date = found.gallery.columns.get("date")
     if date is not None and not np.isnat(date[candidate.photo]):
-        facts.append(str(date[candidate.photo].astype("datetime64[D]")))
+        day = f"<span>{date[candidate.photo].astype('datetime64[D]')}</span>"
     chance = ""
     if candidate.probability is not None:
         width = 100 * candidate.probability
@@ -178,7 +178,7 @@ def _candidate(candidate: Candidate, found: Identification, pictures: dict[str, 
         )
     return (
         f'<li>{_image(pictures.get(path), shown(path))}<b title="{name}">{name}</b>{chance}'
-        f"<span>{escape(' · '.join(facts))}</span></li>"
+        f"<span>{candidate.score:.3f}</span>{day}</li>"
     )
 
 
