@@ -1,0 +1,43 @@
+"""The README's tables come from files."""
+
+import json
+
+import pytest
+
+from reid_jax.errors import UserError
+from reid_jax.evaluation.tables import record_run, update_readme
+from tests.paths import REPOSITORY
+
+
+def test_a_run_replaces_its_older_entry_and_stands_in_the_readme(tmp_path):
+    run, results = tmp_path / "run", tmp_path / "results"
+    with pytest.raises(UserError, match=r"no report/metrics\.json"):
+        record_run(results, run, "demo", "")
+    (run / "report").mkdir(parents=True)
+    (run / "metrics.jsonl").write_text(
+        '{"step": 1, "seconds": 90.0}\n{"step": 2, "seconds": 30.0}\n'
+    )
+    for rank1 in (0.5, 0.75):
+        report = {
+            "metrics": {"rank1": rank1, "mAP": 0.25},
+            "baselines": {"raw pixels": {"mAP": 0.125}},
+        }
+        (run / "report" / "metrics.json").write_text(json.dumps(report))
+        record_run(results, run, "demo", "drawn animals")
+    readme = tmp_path / "README.md"
+    readme.write_text("before\n<!-- table: training -->\nold\n<!-- end -->\nafter\n")
+    update_readme(readme, results)
+    text = readme.read_text()
+    assert text.startswith("before\n")
+    assert text.endswith("<!-- end -->\nafter\n")
+    assert "old" not in text
+    assert "| `demo`: drawn animals | this network (2 min) | 0.750 | 0.250 |" in text
+    assert "|  | raw pixels |  | 0.125 |" in text
+    assert "0.500" not in text
+
+
+def test_the_readme_shows_what_the_files_say(tmp_path):
+    readme = tmp_path / "README.md"
+    readme.write_text((REPOSITORY / "README.md").read_text())
+    update_readme(readme, REPOSITORY / "scripts" / "results")
+    assert readme.read_text() == (REPOSITORY / "README.md").read_text()
