@@ -1,6 +1,7 @@
 """Decoding photos: every file becomes uint8 pixels or one exception that says why not."""
 
 import contextlib
+import logging
 import os
 import warnings
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ except ImportError as error:  # pragma: no cover - the core installation has no 
 
 # PIL warns about odd but readable files; the ones that cannot be used are reported by name instead.
 warnings.filterwarnings("ignore", module=r"PIL\.")
+logging.getLogger("PIL").setLevel(logging.CRITICAL)
 
 EXTENSIONS = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"),
