@@ -25,9 +25,9 @@ def get_config() -> EmbeddingConfig:
             batch_size=160,
             photos_per_identity=16,
         ),
-        augment=Augmentation(flip=True),
+        augment=Augmentation(flip=True, translation=0.05, erasing=0.2),
         model=ModelConfig(backbone="small_cnn", embedding_dim=64),
         loss=Triplet(margin=0.3, mining="all"),
         optimizer=OptimizerConfig(learning_rate=2e-3, warmup_steps=100),
-        train=TrainConfig(steps=2000, log_every=50, evaluate_every=500, checkpoint_every=500),
+        train=TrainConfig(steps=3000, log_every=50, evaluate_every=1000, checkpoint_every=1000),
     )

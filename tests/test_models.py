@@ -158,7 +158,8 @@ def test_gem_gradient_with_respect_to_p(key: jax.Array) -> None:
 @pytest.mark.parametrize("pooling", ["avg", "gem"])
 def test_embedding_net(pooling: str, key: jax.Array) -> None:
     x = images(32)
-    net = EmbeddingNet(create_backbone("small_cnn", widths=(8,) * 4), 16, pooling=pooling, bnneck=True)
+    backbone = create_backbone("small_cnn", widths=(8,) * 4)
+    net = EmbeddingNet(backbone, 16, pooling=pooling, bnneck=True)
     variables = net.init(key, x)
     assert set(variables["params"]) >= {"backbone", "projection", "neck"}
     assert ("pool" in variables["params"]) == (pooling == "gem")

@@ -5,7 +5,7 @@ from itertools import cycle
 
 import numpy as np
 
-from reid_jax.evaluation.plots import MUTED, NETWORK, OTHER, _figure, _percent, _png
+from reid_jax.evaluation.plots import MUTED, NETWORK, OTHER, as_png, new_figure, percent_axis
 from reid_jax.ops.verification import average_precision, roc_auc, roc_curve
 
 Curves = Mapping[str, tuple[np.ndarray, np.ndarray]]
@@ -17,7 +17,7 @@ _SIZE = (6.4, 4.4)
 
 def roc_curves(curves: Curves) -> bytes:
     """A PNG: true against false accept rate, the latter on a logarithmic scale."""
-    with _figure(*_SIZE) as (figure, axes):
+    with new_figure(*_SIZE) as (figure, axes):
         least = 1.0
         for (name, (scores, same)), colour in zip(curves.items(), cycle(_COLOURS), strict=False):
             far, tar, _ = roc_curve(scores, same)
@@ -31,14 +31,14 @@ def roc_curves(curves: Curves) -> bytes:
         axes.set_title("Same pairs recognised (ROC)")
         axes.set_xlabel("different pairs taken for the same")
         axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:g}%")
-        _percent(axes.yaxis)
+        percent_axis(axes.yaxis)
         axes.legend(fontsize=9)
-        return _png(figure)
+        return as_png(figure)
 
 
 def precision_recall_curves(curves: Curves) -> bytes:
     """A PNG: of the pairs taken for the same, how many are, against how many are found."""
-    with _figure(*_SIZE) as (figure, axes):
+    with new_figure(*_SIZE) as (figure, axes):
         share = 0.0
         for (name, (scores, same)), colour in zip(curves.items(), cycle(_COLOURS), strict=False):
             falling = np.argsort(-scores, kind="stable")
@@ -51,7 +51,7 @@ def precision_recall_curves(curves: Curves) -> bytes:
         axes.set(xlim=(0, 1), ylim=(0, 1.02))
         axes.set_title("How many of the accepted pairs are right?")
         axes.set_xlabel("same pairs recognised")
-        _percent(axes.xaxis)
-        _percent(axes.yaxis)
+        percent_axis(axes.xaxis)
+        percent_axis(axes.yaxis)
         axes.legend(fontsize=9)
-        return _png(figure)
+        return as_png(figure)

@@ -36,7 +36,7 @@ _STYLE: Any = {
 
 
 @contextmanager
-def _figure(width: float, height: float, columns: int = 1):
+def new_figure(width: float, height: float, columns: int = 1):
     import matplotlib
     from matplotlib.figure import Figure
 
@@ -45,13 +45,13 @@ def _figure(width: float, height: float, columns: int = 1):
         yield figure, figure.subplots(1, columns)
 
 
-def _png(figure: Any) -> bytes:
+def as_png(figure: Any) -> bytes:
     stream = io.BytesIO()
     figure.savefig(stream, format="png", metadata={"Software": None})
     return stream.getvalue()
 
 
-def _percent(axis: Any) -> None:
+def percent_axis(axis: Any) -> None:
     from matplotlib.ticker import PercentFormatter
 
     axis.set_major_formatter(PercentFormatter(1.0, decimals=0))
@@ -63,7 +63,7 @@ def loss_curve(history: Sequence[Mapping[str, Any]]) -> bytes | None:
     names = sorted({name for row in history for name in row if name.startswith("validation/")})
     if len(loss) < 2:
         return None
-    with _figure(9.0 if names else 5.6, 3.3, 2 if names else 1) as (figure, axes):
+    with new_figure(9.0 if names else 5.6, 3.3, 2 if names else 1) as (figure, axes):
         left, right = axes if names else (axes, None)
         step, value = np.array(loss, np.float64).T
         left.plot(step, value, color=NETWORK, linewidth=0.8, alpha=0.35)
@@ -82,9 +82,9 @@ def loss_curve(history: Sequence[Mapping[str, Any]]) -> bytes | None:
                 right.plot(step, value, color=colour, marker="o", markersize=3.5, label=label)
         if right is not None:
             right.set(title="On validation photos", xlabel="step", ylim=(0, None))
-            _percent(right.yaxis)
+            percent_axis(right.yaxis)
             right.legend(ncols=2, fontsize=9)
-        return _png(figure)
+        return as_png(figure)
 
 
 _SHORT = {"rank1": "Rank-1", "rank5": "Rank-5", "rank10": "Rank-10", "map_at_r": "MAP@R"}
@@ -106,7 +106,7 @@ def cmc(first_rank: np.ndarray, baselines: Mapping[str, Mapping[str, Any]]) -> b
         return None
     k = np.arange(1, 21)
     share = (ranks[:, None] <= k).mean(axis=0)
-    with _figure(5.6, 3.9) as (figure, axes):
+    with new_figure(5.6, 3.9) as (figure, axes):
         for (name, values), colour in zip(baselines.items(), BASELINES, strict=False):
             known = [at for at in (1, 5, 10) if isinstance(values.get(f"rank{at}"), float)]
             heights = [values[f"rank{at}"] for at in known]
@@ -115,17 +115,17 @@ def cmc(first_rank: np.ndarray, baselines: Mapping[str, Mapping[str, Any]]) -> b
         axes.set(xlabel="length of the list", ylim=(0, 1.02), xlim=(0.5, 20.5))
         axes.set_title("Is the right individual on the list?")
         axes.set_xticks([1, 5, 10, 15, 20])
-        _percent(axes.yaxis)
+        percent_axis(axes.yaxis)
         handles, labels = axes.get_legend_handles_labels()
         axes.legend(handles[::-1], labels[::-1], fontsize=9, loc="best")
-        return _png(figure)
+        return as_png(figure)
 
 
 def roc(scores: np.ndarray, same: np.ndarray) -> bytes:
     """True against false accept rate, the latter on a logarithmic scale, where it matters."""
     far, tar, _ = roc_curve(scores, same)
     least = max(1.0 / max(int(np.sum(~same)), 1), 1e-6)
-    with _figure(5.6, 3.9) as (figure, axes):
+    with new_figure(5.6, 3.9) as (figure, axes):
         shown = far >= least
         axes.plot(far[shown], tar[shown], color=NETWORK)
         guess = np.geomspace(least, 1, 100)
@@ -135,8 +135,8 @@ def roc(scores: np.ndarray, same: np.ndarray) -> bytes:
         axes.set_xlabel("different pairs taken for the same")
         axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:g}%")
         axes.legend(fontsize=9)
-        _percent(axes.yaxis)
-        return _png(figure)
+        percent_axis(axes.yaxis)
+        return as_png(figure)
 
 
 def det(scores: np.ndarray, same: np.ndarray) -> bytes:
@@ -146,7 +146,7 @@ def det(scores: np.ndarray, same: np.ndarray) -> bytes:
     far, tar, _ = roc_curve(scores, same)
     least = 1e-4
     ticks = np.array([0.001, 0.01, 0.05, 0.2, 0.5, 0.8, 0.95])
-    with _figure(5.6, 3.9) as (figure, axes):
+    with new_figure(5.6, 3.9) as (figure, axes):
         axes.plot(
             ndtri(np.clip(far, least, 1 - least)),
             ndtri(np.clip(1 - tar, least, 1 - least)),
@@ -161,14 +161,14 @@ def det(scores: np.ndarray, same: np.ndarray) -> bytes:
         axes.set_xlabel("different pairs taken for the same")
         axes.set_ylabel("same pairs missed")
         axes.legend(fontsize=9)
-        return _png(figure)
+        return as_png(figure)
 
 
 def score_distribution(scores: np.ndarray, same: np.ndarray, metric: str) -> bytes:
     """How similar pairs of the same and of different individuals are."""
     low, high = np.quantile(scores, [0.0005, 0.9995])
     edges = np.linspace(low, max(high, low + 1e-6), 61)
-    with _figure(5.6, 3.9) as (figure, axes):
+    with new_figure(5.6, 3.9) as (figure, axes):
         for kind, colour, name in ((~same, OTHER, "different"), (same, NETWORK, "same")):
             density, _ = np.histogram(scores[kind], edges, density=True)
             axes.stairs(density, edges, color=colour, linewidth=1.6)
@@ -181,7 +181,7 @@ def score_distribution(scores: np.ndarray, same: np.ndarray, metric: str) -> byt
         axes.grid(visible=False)
         axes.spines["left"].set_visible(False)
         axes.legend(fontsize=9)
-        return _png(figure)
+        return as_png(figure)
 
 
 def embedding_map(
@@ -192,7 +192,7 @@ def embedding_map(
     colours = individual_colours(len(individuals))
     place = np.searchsorted(individuals, labels)
     named = np.argsort(-counts, kind="stable")[:12]
-    with _figure(5.4 * len(flat) if len(flat) > 1 else 6.4, 5.4, len(flat)) as (figure, panels):
+    with new_figure(5.4 * len(flat) if len(flat) > 1 else 6.4, 5.4, len(flat)) as (figure, panels):
         for axes, (title, points) in zip(np.atleast_1d(panels), flat.items(), strict=True):
             size = float(np.clip(6000 / len(points), 9, 36))
             axes.scatter(*points.T, c=colours[place], s=size, linewidths=0, alpha=0.85)
@@ -214,7 +214,7 @@ def embedding_map(
                     )
             axes.set_title(title)
             _bare(axes)
-        return _png(figure)
+        return as_png(figure)
 
 
 def thumbnail_map(
@@ -239,11 +239,11 @@ def thumbnail_map(
         tile = _framed(images[i], colours[i], border)
         top, left = (cells - 1 - y) * pitch, x * pitch
         canvas[top : top + len(tile), left : left + len(tile)] = tile
-    with _figure(9.0, 9.2) as (figure, axes):
+    with new_figure(9.0, 9.2) as (figure, axes):
         axes.imshow(canvas, interpolation="antialiased")
         axes.set_title(title)
         _bare(axes)
-        return _png(figure)
+        return as_png(figure)
 
 
 def strips(rows: Sequence[Sequence[tuple[np.ndarray, str, bool | None]]]) -> bytes | None:
@@ -256,7 +256,7 @@ def strips(rows: Sequence[Sequence[tuple[np.ndarray, str, bool | None]]]) -> byt
     side = rows[0][0][0].shape[0] + 2 * border
     across, down = side + gap, side + text
     canvas = np.full((len(rows) * down, max(map(len, rows)) * across + gap, 3), 255, np.uint8)
-    with _figure(canvas.shape[1] / 130, canvas.shape[0] / 130) as (figure, axes):
+    with new_figure(canvas.shape[1] / 130, canvas.shape[0] / 130) as (figure, axes):
         for i, line in enumerate(rows):
             for k, (image, caption, right) in enumerate(line):
                 colour = INK if right is None else RIGHT if right else WRONG
@@ -268,7 +268,7 @@ def strips(rows: Sequence[Sequence[tuple[np.ndarray, str, bool | None]]]) -> byt
                 axes.text(*at, mark + caption, color=colour, fontsize=7.5, va="top")
         axes.imshow(canvas, interpolation="antialiased")
         _bare(axes)
-        return _png(figure)
+        return as_png(figure)
 
 
 def _framed(image: np.ndarray, colour: np.ndarray, border: int) -> np.ndarray:

@@ -57,7 +57,8 @@ class TrainedModel:
 
         The network's numbers and the preparation of its input; not how it was trained.
         """
-        prepared = (self._shape, self.task.mean, self.task.std, self.config.model.normalize)
+        model = self.config.model
+        prepared = (self._shape, self.task.mean, self.task.std, model.normalize, model.shifts)
         digest = hashlib.sha256(repr(prepared).encode())
         leaves = jax.tree_util.tree_leaves_with_path((self.params["net"], self.model_state))
         for path, leaf in leaves:
