@@ -1,0 +1,96 @@
+"""Rows of benchmark results: made, printed, kept."""
+
+import json
+import os
+import platform
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from reid_jax.bench.measure import Measurement
+from reid_jax.errors import UserError
+from reid_jax.files import write_text
+
+_COLUMNS = {
+    "case": "{}",
+    "ours": "{:.3g}",
+    "peer": "{:.3g}",
+    "unit": "{}",
+    "ratio_to_peer": "{:.2f}",
+    "ratio_to_roofline": "{:.2f}",
+    "peak_memory_bytes": "{:,}",
+    "compile_seconds": "{:.2f}",
+    "spread": "{:.0%}",
+    "note": "{}",
+}
+
+
+def make_row(
+    suite: str,
+    case: str,
+    ours: Measurement,
+    peer: Measurement | None = None,
+    *,
+    unit: str,
+    peer_share: float = 1.0,
+) -> dict[str, Any]:
+    """None where something was not measured. ``peer_share``: how much of the work the peer did."""
+    theirs = peer.seconds / peer_share if peer else None
+    return {
+        "suite": suite,
+        "case": case,
+        "device": device_name(),
+        "ours": ours.seconds,
+        "peer": theirs,
+        "ratio_to_peer": theirs / ours.seconds if theirs else None,
+        "ratio_to_roofline": None,
+        "peak_memory_bytes": ours.peak_memory_bytes,
+        "peer_peak_memory_bytes": peer.peak_memory_bytes if peer else None,
+        "compile_seconds": ours.compile_seconds,
+        "unit": unit,
+        "spread": ours.spread,
+        "peer_spread": peer.spread if peer else None,
+        "note": f"peer timed on {peer_share:.2%} of it, scaled" if peer_share < 1 else None,
+        "date": datetime.now(UTC).date().isoformat(),
+        "versions": {"python": platform.python_version()}
+        | {name: version(name) for name in ("jax", "jaxlib", "numpy")},
+    }
+
+
+def device_name() -> str:
+    """The first device's kind; of a CPU, its model and number of cores."""
+    if jax.default_backend() != "cpu":
+        return str(jax.devices()[0].device_kind)
+    info = Path("/proc/cpuinfo")
+    model = re.search("model name\t: (.+)", info.read_text() if info.is_file() else "")
+    return f"{model[1] if model else platform.machine()}, {os.cpu_count()} CPU cores"
+
+
+def as_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The rows in aligned columns, under the device that they were measured on."""
+    lines = [tuple(_COLUMNS)] + [
+        tuple("-" if row[key] is None else form.format(row[key]) for key, form in _COLUMNS.items())
+        for row in rows
+    ]
+    columns = []
+    for column in zip(*lines, strict=True):
+        width = max(map(len, column))
+        left = column[0] in ("case", "unit", "note")
+        columns.append([cell.ljust(width) if left else cell.rjust(width) for cell in column])
+    return "\n".join([rows[0]["device"], *map("  ".join, zip(*columns, strict=True))])
+
+
+def keep(rows: Sequence[Mapping[str, Any]], file: Path) -> None:
+    """Writes the rows as JSON in the place of those of their suites; other suites' stay."""
+    new = {row["suite"] for row in rows}
+    try:
+        older = json.loads(file.read_text()) if file.is_file() else []
+        kept = [row for row in older if row["suite"] not in new]
+    except (ValueError, TypeError, KeyError) as error:
+        raise UserError(f"{file} is no list of benchmark rows: name another file.") from error
+    write_text(file, json.dumps([*kept, *rows], indent=1) + "\n")

@@ -1,0 +1,27 @@
+"""Measures time, memory and compilation beside what one would use instead."""
+
+from pathlib import Path
+
+from tyro.conf import Positional, UseCounterAction
+
+from reid_jax import cli
+from reid_jax.bench import run_suite
+from reid_jax.bench.report import as_table, keep
+
+
+def main(suite: Positional[str], peer: UseCounterAction[int] = 0, json: Path | None = None) -> None:
+    """Prints medians of repeats on fresh inputs, and ratios (above 1 where ours is better).
+
+    Args:
+        suite: What to measure: retrieval.
+        peer: Also measure the others.
+        json: File for the rows; those of other suites in it stay.
+    """
+    rows = run_suite(suite, peer=bool(peer))
+    print(as_table(rows))
+    if json is not None:
+        keep(rows, json)
+
+
+if __name__ == "__main__":
+    cli.run(main)
