@@ -58,8 +58,8 @@ def run(size: Size = MARKET, *, peer: bool = False) -> list[dict[str, Any]]:
             return Photos(*(a if i % 2 else a[:number] for i, a in enumerate(photos)))
 
         theirs = measure(way, first)
-        means = [[np.nanmean(ap[:number]) for ap in each.results] for each in (mine, theirs)]
-        apart = float(np.abs(np.subtract(*means)).max())
+        pairs = zip(mine.results, theirs.results, strict=True)
+        apart = max(abs(float(np.nanmean(a[:number]) - np.nanmean(b))) for a, b in pairs)
         if not apart <= TOLERANCE:
             raise UserError(
                 f"The {name} and evaluate_retrieval differ by {apart:.2g} in mAP: they must agree "
