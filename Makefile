@@ -25,4 +25,4 @@ demo: setup
 	@echo "Open runs/demo/report/index.html"
 
 clean:
-	rm -rf runs build .pytest_cache .ruff_cache .mypy_cache
+	rm -rf build .pytest_cache .ruff_cache .mypy_cache

@@ -1,4 +1,4 @@
-"""Who is this drawn animal? 120 procedurally drawn individuals, some never seen in training.
+"""Who is this drawn animal? 160 procedurally drawn individuals, some never seen in training.
 
     .venv/bin/python scripts/train.py configs/demo.py --workdir runs/demo
 

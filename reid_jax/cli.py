@@ -1,9 +1,10 @@
 """What the scripts share: arguments from types, errors as one sentence, kept compilations."""
 
+import contextlib
 import io
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import tyro
@@ -18,28 +19,35 @@ def run(
     description: str | None = None,
     args: list[str] | None = None,
 ) -> None:
-    """Calls `main` with the command line's arguments; a `UserError` is one line and code 2.
+    """Calls `main` with the command line's arguments, see `plain_errors`.
 
     Of several functions, the first argument names the one to call.
     """
-    _quiet()
     config = (tyro.conf.FlagConversionOff,)
-    try:
+    with plain_errors():
         if callable(main):
             tyro.cli(main, prog=prog, description=description, args=args, config=config)
         else:
             tyro.extras.subcommand_cli_from_dict(
                 dict(main), prog=prog, description=description, args=args, config=config
             )
-    except UserError as error:
+
+
+@contextlib.contextmanager
+def plain_errors() -> Iterator[None]:
+    """What a person did or a disk refused is one line and exit code 2, not a traceback."""
+    _quiet()
+    try:
+        yield
+    except BrokenPipeError:  # `| head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except (UserError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
-    except BrokenPipeError:  # `| head` has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
 
 
 def _quiet() -> None:

@@ -18,7 +18,8 @@ def main() -> None:
     if len(sys.argv) < 2 or sys.argv[1].startswith("-"):
         print(__doc__)
         sys.exit(0 if set(sys.argv) & {"-h", "--help"} else 2)
-    default = load_config_file(Path(sys.argv[1]))
+    with cli.plain_errors():
+        default = load_config_file(Path(sys.argv[1]))
 
     def train(
         workdir: Path,

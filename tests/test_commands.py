@@ -7,7 +7,10 @@ import sys
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from reid_jax.data import load_dataset
+from reid_jax.evaluation.trained_model import load_run
 from tests.paths import REPOSITORY
 from tests.tiny_run import make_tiny_run
 
@@ -63,7 +66,10 @@ def test_embed_writes_what_the_contract_says(run, tmp_path):
         (["--data.source", "folder:nowhere"], "nowhere"),
         (["--data.source", "flder:x"], "folder"),
         (["--optimizer.learning-rate", "fast"], "fast"),
-        (["--model.pretrained", "weights.pth"], "there is no file weights.pth"),
+        (["--loss.soft", "True"], "semi_hard"),
+        (["--loss.margin", "-1"], "loss.margin"),
+        (["--train.seed", "-1"], "train.seed"),
+        (["--model.pretrained", "weights.pth"], "small_cnn is a network of this library"),
     ],
 )
 def test_what_is_misspelt_or_impossible_is_refused(options, message, tmp_path):
@@ -72,6 +78,39 @@ def test_what_is_misspelt_or_impossible_is_refused(options, message, tmp_path):
     )
     assert message in output
     assert not (tmp_path / "run").exists()
+
+
+def test_a_misspelt_configuration_names_those_that_are_there(tmp_path):
+    output = command("scripts/train.py", "configs/dmeo.py", "--workdir", tmp_path, code=2)
+    assert "configs/demo.py" in output
+
+
+def test_photos_that_are_added_later_stay_out_of_the_split(tmp_path):
+    """Otherwise a new individual would deal all of them anew, trained ones among the held-out."""
+    photos, run = tmp_path / "photos", tmp_path / "run"
+    dataset = load_dataset("synthetic:12x4")
+    for row in range(len(dataset)):
+        write_photo(photos / dataset.identities[dataset.labels[row]], row, dataset.pixels[row])
+    make_tiny_run(run, source=f"folder:{photos}")
+    before = load_run(run).load_data()
+    for row in range(4):
+        write_photo(photos / "a newcomer", row, dataset.pixels[row][::-1])
+    after = load_run(run).load_data()
+    assert len(after[0]) == len(before[0]) + 4
+    for old, new in (
+        (before[1].train, after[1].train),
+        (before[1].test.query, after[1].test.query),
+        (before[1].validation.gallery, after[1].validation.gallery),
+    ):
+        assert before[0].paths[old].tolist() == after[0].paths[new].tolist()
+    (photos / dataset.identities[dataset.labels[0]]).rename(tmp_path / "elsewhere")
+    output = command("scripts/evaluate.py", "--workdir", run)
+    assert "4 photos of the run are no longer in its source" in output
+
+
+def write_photo(folder, number, pixels):
+    folder.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(folder / f"{number}.png")
 
 
 def test_help_explains_each_field():

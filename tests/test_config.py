@@ -83,8 +83,10 @@ def test_an_unknown_field_on_disk_is_named():
 
 def test_a_run_folder_belongs_to_one_experiment(tmp_path):
     config = EmbeddingConfig()
-    claim_workdir(tmp_path, config)
+    claim_workdir(tmp_path, dataclasses.replace(config, loss=Triplet(margin=0.9)))
+    claim_workdir(tmp_path, config)  # nothing was saved yet: it may still change
     assert read_run_config(tmp_path) == config
+    (tmp_path / "checkpoints" / "latest" / "200").mkdir(parents=True)
     claim_workdir(tmp_path, config)
     longer = dataclasses.replace(config, train=TrainConfig(steps=2000, log_every=50))
     claim_workdir(tmp_path, longer)

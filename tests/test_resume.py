@@ -75,8 +75,15 @@ def final(workdir: Path) -> tuple[int, list[np.ndarray]]:
     return step, jax.tree.leaves(jax.device_get(tree))
 
 
+def best(workdir: Path):
+    checkpoints = Checkpoints(workdir / "checkpoints", read_only=True)
+    params, model_state, progress = checkpoints.restore_best()
+    checkpoints.close()
+    return progress["best_step"], jax.tree.leaves(jax.device_get((params, model_state)))
+
+
 def assert_same(expected, found):
-    assert found[0] == expected[0] == STEPS
+    assert found[0] == expected[0]
     for a, b in zip(expected[1], found[1], strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -96,7 +103,9 @@ def test_kill_minus_9_at_a_random_step_leaves_no_trace(undisturbed, tmp_path):
     process.communicate()
     output = finish(start(tmp_path, devices))
     assert_same(final(reference), final(tmp_path))
+    assert_same(best(reference), best(tmp_path))
     assert "report" in output
+    assert final(tmp_path)[0] == STEPS
     steps = [
         row["step"]
         for row in map(json.loads, (tmp_path / "metrics.jsonl").read_text().splitlines())
@@ -116,6 +125,7 @@ def test_sigterm_saves_and_ends_cleanly(undisturbed, tmp_path):
     assert 15 <= stopped < STEPS
     finish(start(tmp_path, devices))
     assert_same(final(reference), final(tmp_path))
+    assert_same(best(reference), best(tmp_path))
 
 
 def test_eight_devices_go_on_where_one_stopped(tmp_path):

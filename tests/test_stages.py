@@ -39,7 +39,7 @@ def one_step(experiment, stage):
     params, model_state = initial_variables(experiment, 0)
     state = create_state(params, model_state, experiment.optimizer, ema=False)
     step = step_of_stage(experiment, stage, params, seed=0, ema_decay=0.0)
-    rows = next(experiment.feed.calls(0, 1))
+    rows, _ = next(experiment.feed.calls(0, 1))
     call = jax.jit(experiment.feed.make_step(step))
     after, _ = call(state, experiment.feed.shared, rows)
     return jax.device_get(state), jax.device_get(after)
@@ -121,8 +121,9 @@ def test_which_stage_a_step_belongs_to():
         ((Stage(0), Stage(20), Stage(10)), r"\[0, 20, 10\]; each must start after"),
         ((Stage(0), Stage(15)), r"not a multiple of train.steps_per_call \(10\)"),
         ((Stage(0, backbone_rate=0.0),), "a rate above 0"),
+        ((Stage(0), Stage(200)), "starts at step 200; train.steps is only 100"),
     ],
 )
 def test_impossible_schedules_are_refused(stages, message):
     with pytest.raises(UserError, match=message):
-        check_stages(stages, 10)
+        check_stages(stages, 100, 10)

@@ -7,6 +7,7 @@ from reid_jax.training.config_file import claim_workdir, load_config_file
 from reid_jax.training.experiment import build, load_data
 from reid_jax.training.loop import fit
 from reid_jax.training.parallel import make_layout
+from reid_jax.training.split_file import keep_split
 from tests.paths import REPOSITORY
 
 
@@ -37,6 +38,7 @@ def make_tiny_run(workdir: Path, *, steps: int = 20, seed: int = 0, **data: obje
     )
     claim_workdir(workdir, config)
     dataset, splits = load_data(config.data, config.train.seed)
+    keep_split(workdir, dataset, splits)
     fit(
         build(config, dataset, splits),
         config.train,

@@ -21,7 +21,6 @@ from reid_jax.evaluation.trained_model import TrainedModel, load_run
 from reid_jax.files import atomic_write, write_text
 from reid_jax.ops.retrieval import evaluate_retrieval
 from reid_jax.ops.verification import bootstrap_mean, pair_scores
-from reid_jax.training.experiment import load_data
 
 CONFIDENCE = 0.95
 _COMPARED = {"rank1": "cmc@1", "mAP": "ap"}
@@ -110,7 +109,7 @@ def contend(workdirs: Sequence[Path]) -> list[Contender]:
     reference: dict[str, tuple[str, ...]] | None = None
     for name, workdir in zip(names, workdirs, strict=True):
         model = load_run(workdir)
-        dataset, splits = load_data(model.config.data, model.config.train.seed)
+        dataset, splits = model.load_data()
         facts = _held_out(dataset, splits.test)
         if reference is not None and facts != reference:
             raise UserError(

@@ -15,7 +15,6 @@ from reid_jax.evaluation.embedding import raw_pixel_embeddings
 from reid_jax.evaluation.open_set import evaluate_open_set
 from reid_jax.evaluation.trained_model import load_run
 from reid_jax.files import write_text
-from reid_jax.training.experiment import load_data
 
 _COLUMNS = {
     "auroc": "AUROC",
@@ -107,7 +106,7 @@ def evaluate_open_set_run(
     """
     keep_compilations()
     model = load_run(workdir)
-    dataset, splits = load_data(model.config.data, model.config.train.seed)
+    dataset, splits = model.load_data()
     photos = arrange(dataset, splits, unknown_fraction, model.config.train.seed)
     rows = np.unique(np.concatenate([*photos.test, *photos.calibration]))
     taken = dataset.subset(rows)

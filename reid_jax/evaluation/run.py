@@ -1,6 +1,7 @@
 """A run folder and a set of photos: embeddings, metrics beside their baselines, a report."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,12 @@ from reid_jax.evaluation.report import write_report
 from reid_jax.evaluation.trained_model import TrainedModel, load_run
 from reid_jax.files import atomic_write, write_text
 from reid_jax.training.config import EmbeddingConfig, validate
-from reid_jax.training.config_file import claim_workdir
-from reid_jax.training.experiment import build, load_data
+from reid_jax.training.config_file import check_workdir, claim_workdir, with_absolute_paths
+from reid_jax.training.experiment import build
 from reid_jax.training.logging import read_metrics
 from reid_jax.training.loop import fit
 from reid_jax.training.parallel import make_layout
+from reid_jax.training.split_file import keep_split, load_run_data
 
 _SHOWN = ("rank1", "rank5", "rank10", "mAP", "map_at_r", "roc_auc", "one_shot_20way")
 
@@ -26,11 +28,15 @@ def train_and_report(config: EmbeddingConfig, workdir: Path) -> None:
     """Trains (or goes on training) and writes the report on what was held out."""
     validate(config)
     keep_compilations()
-    dataset, splits = load_data(config.data, config.train.seed)
+    config = with_absolute_paths(config)
+    check_workdir(workdir, config)
+    dataset, splits = load_run_data(workdir, config.data, config.train.seed, training=True)
     print(describe(dataset))
     layout = make_layout(config.train.parallel)
     experiment = build(config, dataset, splits)
+    layout.check(experiment.batch_size, experiment.shared_unit, "data.batch_size")
     claim_workdir(workdir, config)
+    keep_split(workdir, dataset, splits)
     outcome = fit(
         experiment,
         config.train,
@@ -41,7 +47,7 @@ def train_and_report(config: EmbeddingConfig, workdir: Path) -> None:
     if outcome.end == "stopped":
         print(f"Stopped at step {int(outcome.state.step)}; the same command goes on from there.")
         return
-    report(load_run(workdir), workdir, dataset, splits.test, title=str(workdir.name))
+    report(load_run(workdir), workdir / "report", dataset, splits.test, title=workdir.name)
 
 
 def evaluate_run(workdir: Path, source: str | None = None, json_path: Path | None = None) -> None:
@@ -49,19 +55,20 @@ def evaluate_run(workdir: Path, source: str | None = None, json_path: Path | Non
     keep_compilations()
     model = load_run(workdir)
     if source is None:
-        dataset, splits = load_data(model.config.data, model.config.train.seed)
-        test = splits.test
+        dataset, splits = model.load_data()
+        test, name = splits.test, "report"
     else:
         dataset = load_dataset(source, seed=model.config.train.seed)
+        name = "report-" + re.sub(r"[^A-Za-z0-9]+", "-", source).strip("-")
         test = QueryGallery(np.arange(len(dataset)), np.arange(len(dataset)))
     print(describe(dataset))
-    metrics = report(model, workdir, dataset, test, title=workdir.name)
+    metrics = report(model, workdir / name, dataset, test, title=workdir.name)
     if json_path is not None:
         write_text(json_path, json.dumps(metrics, indent=2) + "\n")
 
 
 def report(
-    model: TrainedModel, workdir: Path, dataset: Dataset, test: QueryGallery, *, title: str
+    model: TrainedModel, folder: Path, dataset: Dataset, test: QueryGallery, *, title: str
 ) -> dict[str, Any]:
     """Prints and writes the metrics of a model and of its baselines; returns the model's."""
     rows = np.union1d(test.query, test.gallery)
@@ -90,7 +97,7 @@ def report(
     _print_table(results)
     metrics = results.pop("this network")
     write_report(
-        workdir / "report",
+        folder,
         title=title,
         embeddings=candidates["this network"],
         dataset=photos,
@@ -98,11 +105,11 @@ def report(
         gallery=gallery,
         metrics=metrics,
         baselines=results,
-        history=read_metrics(workdir),
+        history=read_metrics(model.workdir),
         metric=model.task.metric,
         seed=model.config.train.seed,
     )
-    print(f"report: {workdir / 'report' / 'index.html'}")
+    print(f"report: {folder / 'index.html'}")
     return metrics
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from reid_jax.data import Dataset
+from reid_jax.data import Dataset, Splits
 from reid_jax.errors import UserError
 from reid_jax.models import EmbeddingNet
 from reid_jax.tasks.embedding import EmbeddingTask
@@ -20,6 +20,7 @@ from reid_jax.training.config_file import read_run_config
 from reid_jax.training.experiment import load_backbone, make_task, start_from
 from reid_jax.training.parallel import Layout, make_layout
 from reid_jax.training.predictor import Predict, make_predictor
+from reid_jax.training.split_file import load_run_data
 
 _BLOCK = 512  # photos decoded at a time
 
@@ -29,11 +30,13 @@ class TrainedModel:
     """The best network of a run.
 
     Attributes:
+      workdir: the run's folder.
       config: what it was trained with.
       params, model_state: its variables.
       step: the step they are from.
     """
 
+    workdir: Path
     config: EmbeddingConfig
     params: Any
     model_state: Any
@@ -57,14 +60,19 @@ class TrainedModel:
 
         The network's numbers and the preparation of its input; not how it was trained.
         """
-        model = self.config.model
-        prepared = (self._shape, self.task.mean, self.task.std, model.normalize, model.shifts)
+        model = replace(self.config.model, pretrained="", drop_path=0.0)
+        prepared = (self._shape, self.task.mean, self.task.std, model)
         digest = hashlib.sha256(repr(prepared).encode())
         leaves = jax.tree_util.tree_leaves_with_path((self.params["net"], self.model_state))
         for path, leaf in leaves:
             digest.update(jax.tree_util.keystr(path).encode())
             digest.update(np.ascontiguousarray(leaf).tobytes())
         return digest.hexdigest()[:16]
+
+    def load_data(self) -> tuple[Dataset, Splits]:
+        """The photos that the run was made from, divided as they were then."""
+        seed = self.config.train.seed
+        return load_run_data(self.workdir, self.config.data, seed, training=False)
 
     def embed(self, dataset: Dataset, indices: np.ndarray | None = None) -> np.ndarray:
         """Embeddings (N, D) float32 of the photos at `indices`, or of all."""
@@ -109,10 +117,10 @@ def load_run(workdir: Path) -> TrainedModel:
       UserError: when the folder is not that of a run, or nothing was saved yet.
     """
     config = read_run_config(workdir)
-    checkpoints = Checkpoints(workdir / "checkpoints")
+    checkpoints = Checkpoints(workdir / "checkpoints", read_only=True)
     restored = checkpoints.restore_best()
     checkpoints.close()
     if restored is None:
         raise UserError(f"{workdir} has no finished checkpoint yet; train it first.")
     params, model_state, progress = restored
-    return TrainedModel(config, params, model_state, int(progress["best_step"]))
+    return TrainedModel(workdir, config, params, model_state, int(progress["best_step"]))

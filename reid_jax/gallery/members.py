@@ -26,7 +26,6 @@ from reid_jax.gallery.store import (
 )
 from reid_jax.ops.individuals import RULES, Rule
 from reid_jax.ops.open_set import ProbabilityCalibration
-from reid_jax.training.experiment import load_data
 
 _MOST_QUERIES = 2000  # for the calibration: enough for its two curves, and soon embedded
 _MOST_GALLERY = 20_000
@@ -178,7 +177,7 @@ def calibrate_with_run(
     they cannot be read: the gallery's own, each looked up among the others.
     """
     try:
-        dataset, splits = load_data(model.config.data, model.config.train.seed)
+        dataset, splits = model.load_data()
     except UserError as error:
         why = f"the data of the run cannot be read: {error}"
     else:

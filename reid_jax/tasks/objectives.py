@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 import jax
 import jax.numpy as jnp
 
+from reid_jax.errors import UserError
 from reid_jax.ops.batch_losses import (
     angular_loss,
     multi_similarity_loss,
@@ -21,6 +22,14 @@ from reid_jax.ops.contrastive import pair_contrastive_loss
 from reid_jax.ops.margin_softmax import margin_softmax_loss
 from reid_jax.ops.triplet import triplet_loss
 from reid_jax.tasks.base import Term, Tree
+
+
+def _require(objective: object, **right: bool) -> None:
+    """Raises a UserError that names the first field whose value is not right."""
+    for name, fine in right.items():
+        if not fine:
+            value, kind = getattr(objective, name), type(objective).__name__
+            raise UserError(f"loss.{name} of {kind} is {value}, which is out of its range.")
 
 
 class Objective(Protocol):
@@ -55,6 +64,9 @@ class Contrastive(_InBatch):
     halved: bool = False
     """Halve the loss, as in the paper's equation; without it, as in most tutorials."""
 
+    def __post_init__(self) -> None:
+        _require(self, margin=self.margin > 0)
+
     def terms(self, params, outputs, labels, mask, axis_name):
         loss = pair_contrastive_loss(
             outputs["embedding"],
@@ -77,6 +89,11 @@ class Triplet(_InBatch):
     """Which triplets: all of them, the hardest of each anchor, or FaceNet's semi-hard ones."""
     soft: bool = False
     """Soft margin log(1 + exp(x)) instead of the hinge."""
+
+    def __post_init__(self) -> None:
+        _require(self, margin=self.margin >= 0)
+        if self.soft and self.mining == "semi_hard":
+            raise UserError("loss.soft has no margin for loss.mining semi_hard; use all or hard.")
 
     def terms(self, params, outputs, labels, mask, axis_name):
         loss = triplet_loss(
@@ -106,6 +123,9 @@ class Angular(_InBatch):
     angle: float = 45.0
     """Upper bound of the angle at the negative, in degrees."""
 
+    def __post_init__(self) -> None:
+        _require(self, angle=0 < self.angle < 90)
+
     def terms(self, params, outputs, labels, mask, axis_name):
         loss = angular_loss(
             outputs["embedding"], labels, angle=self.angle, mask=mask, axis_name=axis_name
@@ -125,6 +145,9 @@ class MultiSimilarity(_InBatch):
     """Similarity at which a pair counts half."""
     epsilon: float = 0.1
     """Slack of the mining."""
+
+    def __post_init__(self) -> None:
+        _require(self, alpha=self.alpha > 0, beta=self.beta > 0, epsilon=self.epsilon >= 0)
 
     def terms(self, params, outputs, labels, mask, axis_name):
         loss = multi_similarity_loss(
@@ -146,6 +169,9 @@ class SupervisedContrastive(_InBatch):
 
     temperature: float = 0.1
     """Divides the cosine similarities."""
+
+    def __post_init__(self) -> None:
+        _require(self, temperature=self.temperature > 0)
 
     def terms(self, params, outputs, labels, mask, axis_name):
         loss = supervised_contrastive_loss(
@@ -174,6 +200,10 @@ class MarginSoftmax:
     """Radians for arcface (0.5), cosine for cosface (0.35)."""
     centers: int = 1
     """Centres an individual; the closest one counts."""
+
+    def __post_init__(self) -> None:
+        fine = 0 <= self.margin < 1.58
+        _require(self, scale=self.scale > 0, margin=fine, centers=self.centers >= 1)
 
     def init(self, key: jax.Array, num_classes: int, dimension: int) -> Tree:
         shape = (num_classes, self.centers, dimension)

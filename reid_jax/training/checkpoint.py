@@ -24,20 +24,27 @@ class Checkpoints:
     """The `checkpoints/` folder of a run.
 
     Args:
-      folder: made when it is not there.
+      folder: made when it is not there, unless only read.
       say: called with one line when a damaged checkpoint had to be set aside.
+      read_only: touch nothing, so that a run can be looked at while it trains.
     """
 
-    def __init__(self, folder: Path, say: Callable[[str], None] = print):
+    def __init__(
+        self, folder: Path, say: Callable[[str], None] = print, *, read_only: bool = False
+    ):
         logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax narrates every file it writes
         self._folder = folder.resolve()
         self._say = say
+        self._read_only = read_only
         self._latest = self._manager("latest", _KEPT)
         self._best = self._manager("best", 1)
 
     def _manager(self, name: str, kept: int) -> ocp.CheckpointManager:
         options = ocp.CheckpointManagerOptions(
-            max_to_keep=kept, create=True, cleanup_tmp_directories=True
+            max_to_keep=None if self._read_only else kept,
+            create=not self._read_only,
+            cleanup_tmp_directories=not self._read_only,
+            read_only=self._read_only,
         )
         return ocp.CheckpointManager(self._folder / name, options=options)
 
@@ -47,7 +54,11 @@ class Checkpoints:
         return self._latest.latest_step()
 
     def save_latest(self, state: TrainState, progress: dict[str, Any]) -> None:
-        """Starts writing the whole state and the trainer's own progress (JSON)."""
+        """Starts writing the whole state and the trainer's own progress (JSON).
+
+        Waits for the best one first: a state that remembers a best step never exists without it.
+        """
+        self._wait_for(self._best)
         self._save(self._latest, int(state.step), _as_tree(state), progress)
 
     def save_best(self, state: TrainState, progress: dict[str, Any]) -> None:
@@ -74,11 +85,14 @@ class Checkpoints:
         Raises:
           UserError: when it could not be written; the checkpoints before it are intact.
         """
-        for manager in (self._latest, self._best):
-            try:
-                manager.wait_until_finished()
-            except Exception as error:
-                raise self._unwritable(None, error) from error
+        self._wait_for(self._best)
+        self._wait_for(self._latest)
+
+    def _wait_for(self, manager: ocp.CheckpointManager) -> None:
+        try:
+            manager.wait_until_finished()
+        except Exception as error:
+            raise self._unwritable(None, error) from error
 
     def _unwritable(self, step: int | None, error: Exception) -> UserError:
         which = "A checkpoint" if step is None else f"The checkpoint of step {step}"
@@ -87,24 +101,47 @@ class Checkpoints:
         intact = self.latest_step
         rest = "no checkpoint exists yet" if intact is None else f"that of step {intact} is intact"
         return UserError(
-            f"{which} could not be written to {self._folder} ({reason}); {rest}. Make room on the "
-            "disk and give the same command again."
+            f"{which} could not be written to {self._folder} ({reason}); {rest}. Where the disk is "
+            "full, make room; the same command goes on from there."
         )
 
     def restore_latest(self, template: TrainState) -> tuple[TrainState, dict[str, Any]] | None:
         """The last readable state and progress, or None when there is none.
 
+        Best checkpoints of later steps are removed: those steps will be done again.
+
         Args:
           template: a state with the same structure, shapes and dtypes.
+
+        Raises:
+          UserError: when a checkpoint is whole but of another network.
         """
         while (step := self.latest_step) is not None:
             try:
                 tree, progress = self._read(self._latest, step, _as_tree(template))
             except Exception as error:
+                if self._is_whole(step):
+                    raise UserError(
+                        f"The checkpoint of step {step} in {self._folder} does not fit what the "
+                        "configuration and the photos make now; train into another --workdir."
+                    ) from error
                 self._set_aside(step, error)
                 continue
+            self._forget_best_after(step)
             return template.replace(**tree), progress
+        self._forget_best_after(-1)
         return None
+
+    def _is_whole(self, step: int) -> bool:
+        try:
+            self.read_raw(step)
+        except Exception:
+            return False
+        return True
+
+    def _forget_best_after(self, step: int) -> None:
+        for later in [best for best in self._best.all_steps() if best > step]:
+            self._best.delete(later)
 
     def restore_best(self) -> tuple[Tree, Tree, dict[str, Any]] | None:
         """Parameters, model state and progress of the best step, or None when there is none.

@@ -109,9 +109,9 @@ class TrainConfig:
     patience: int = 0
     """Stop after this many validations without improvement; 0 never."""
     steps_per_call: int = 1
-    """Steps a compiled call with a resident set; 1 on a CPU, 10-100 on a GPU or TPU."""
+    """Steps a compiled call with a resident set (streamed: 1); 10-100 on a GPU or TPU."""
     parallel: Literal["auto", "single", "pmap", "mesh"] = "auto"
-    """One device, or all: pmap on one machine, jit over a mesh on any number of them."""
+    """One device of this machine, or all of them: under pmap, or by jit over a mesh."""
 
 
 @dataclass(frozen=True)
@@ -154,6 +154,7 @@ def validate(config: EmbeddingConfig) -> None:
         "model.shifts": model.shifts,
         "optimizer.clip_norm": optimizer.clip_norm,
         "train.patience": train.patience,
+        "train.seed": train.seed,
     }
     fractions = {
         "data.test_fraction": data.test_fraction,
@@ -172,7 +173,9 @@ def validate(config: EmbeddingConfig) -> None:
         if not 0 <= value < 1:
             raise UserError(f"{name} is {value}; it must be at least 0 and below 1.")
     backbone_info(model.backbone)
-    check_stages(config.stages, train.steps_per_call)
+    check_stages(config.stages, train.steps, train.steps_per_call)
+    if train.patience and not data.validation_fraction and data.split != "given":
+        raise UserError("train.patience needs a validation; set data.validation_fraction above 0.")
     if optimizer.warmup_steps >= train.steps:
         raise UserError(
             f"optimizer.warmup_steps is {optimizer.warmup_steps}, but train.steps is only "

@@ -5,6 +5,7 @@ import importlib.util
 import json
 import types
 import typing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -97,32 +98,61 @@ def read_run_config(workdir: Path) -> EmbeddingConfig:
     return from_json(values, _KINDS.get(values.get("type"), EmbeddingConfig))
 
 
-def claim_workdir(workdir: Path, config: EmbeddingConfig) -> None:
-    """Makes the run folder, or checks that the one that is there belongs to this experiment.
+def check_workdir(workdir: Path, config: EmbeddingConfig) -> None:
+    """Checks that a run folder, where there is one, belongs to this experiment.
 
-    `train.steps` may grow; logging, checkpointing and devices may change.
+    `train.steps` may grow; logging, checkpointing and devices may change. A run that has saved
+    nothing yet may change in any way.
 
     Raises:
       UserError: naming the fields that differ.
     """
+    saved = workdir / "checkpoints" / "latest"
+    if not (workdir / "config.json").is_file() or not any(saved.glob("[0-9]*")):
+        return
+    before, now = _flat(to_json(read_run_config(workdir))), _flat(to_json(config))
+    differing = [
+        name
+        for name in sorted(set(before) | set(now))
+        if before.get(name) != now.get(name) and name not in _FREE
+    ]
+    if differing == ["train.steps"] and now["train.steps"] > before["train.steps"]:
+        return
+    if differing:
+        changes = ", ".join(f"{n}: {before.get(n)} -> {now.get(n)}" for n in differing[:5])
+        raise UserError(
+            f"{workdir} holds a run with another configuration ({changes}); give the same "
+            "options to go on with it, or another --workdir to start a new one."
+        )
+
+
+def claim_workdir(workdir: Path, config: EmbeddingConfig) -> None:
+    """Makes the run folder and writes the configuration; see `check_workdir`."""
+    check_workdir(workdir, config)
     path = workdir / "config.json"
-    if path.is_file():
-        before, now = _flat(to_json(read_run_config(workdir))), _flat(to_json(config))
-        differing = [
-            name
-            for name in sorted(set(before) | set(now))
-            if before.get(name) != now.get(name) and name not in _FREE
-        ]
-        if differing == ["train.steps"] and now["train.steps"] > before["train.steps"]:
-            differing = []
-        if differing:
-            changes = ", ".join(f"{n}: {before.get(n)} -> {now.get(n)}" for n in differing[:5])
-            raise UserError(
-                f"{workdir} holds a run with another configuration ({changes}); give the same "
-                "options to go on with it, or another --workdir to start a new one."
-            )
-    workdir.mkdir(parents=True, exist_ok=True)
+    if not any((workdir / "checkpoints" / "latest").glob("[0-9]*")):
+        (workdir / "split.npz").unlink(missing_ok=True)
     write_text(path, json.dumps(to_json(config), indent=2) + "\n")
+
+
+def with_absolute_paths(config: EmbeddingConfig) -> EmbeddingConfig:
+    """The configuration with the paths in it made independent of the current folder."""
+    kind, colon, rest = config.data.source.partition(":")
+    source = config.data.source
+    if colon and kind in ("folder", "csv", "omniglot"):
+        source = f"{kind}:" + ",".join(_absolute(path) for path in rest.split(","))
+    pretrained = config.model.pretrained
+    if pretrained and pretrained != "pypi" and not pretrained.startswith("hub"):
+        pretrained = _absolute(pretrained)
+    return replace(
+        config,
+        data=replace(config.data, source=source),
+        model=replace(config.model, pretrained=pretrained),
+    )
+
+
+def _absolute(path: str) -> str:
+    return str(Path(path.strip()).expanduser().absolute())
 
 
 def _flat(values: Any, prefix: str = "") -> dict[str, Any]:

@@ -23,15 +23,14 @@ class Feed:
       shared: arrays that every call reads and every device holds.
       batch_axis: the axis of a call's batch that devices divide.
       make_step: wraps the training step so that it reads `(state, shared, batch)`.
-      calls: `calls(start, stop)` yields the batch of every call between two steps.
-      steps_per_call: steps a call.
+      calls: `calls(start, stop)` yields, between two steps, the batch of each call and how many
+        steps it makes.
     """
 
     shared: dict[str, np.ndarray]
     batch_axis: int
     make_step: Callable[[TrainStep], TrainStep]
-    calls: Callable[[int, int], Iterator[Any]]
-    steps_per_call: int
+    calls: Callable[[int, int], Iterator[tuple[Any, int]]]
 
 
 def set_bytes(dataset: Dataset, size: int, channels: int) -> int:
@@ -55,15 +54,18 @@ def make_feed(
     if input == "resident":
         shared = {"image": load_resident(dataset, size, channels), "label": dataset.labels}
 
-        def calls(start: int, stop: int) -> Iterator[np.ndarray]:
-            for first in range(start, stop, steps_per_call):
-                rows = [sampler(step) for step in range(first, first + steps_per_call)]
-                yield np.stack(rows).astype(np.int32)
+        def calls(start: int, stop: int) -> Iterator[tuple[np.ndarray, int]]:
+            while start < stop:
+                # A run that was stopped in between finds its way back to whole calls.
+                count = steps_per_call - start % steps_per_call
+                rows = [sampler(step) for step in range(start, start + count)]
+                yield np.stack(rows).astype(np.int32), count
+                start += count
 
-        return Feed(shared, 1, make_resident_steps, calls, steps_per_call)
+        return Feed(shared, 1, make_resident_steps, calls)
 
-    def batches(start: int, stop: int) -> Iterator[dict[str, np.ndarray]]:
-        return stream(
+    def batches(start: int, stop: int) -> Iterator[tuple[dict[str, np.ndarray], int]]:
+        streamed = stream(
             dataset,
             sampler,
             size=size,
@@ -71,5 +73,6 @@ def make_feed(
             start_step=start,
             num_steps=stop - start,
         )
+        return ((batch, 1) for batch in streamed)
 
-    return Feed({}, 0, make_streamed_step, batches, 1)
+    return Feed({}, 0, make_streamed_step, batches)

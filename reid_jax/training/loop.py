@@ -5,7 +5,7 @@ import math
 import signal
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from reid_jax.training.experiment import Experiment, initial_variables, step_of_
 from reid_jax.training.logging import Display, RunLog
 from reid_jax.training.parallel import Layout
 from reid_jax.training.predictor import make_predictor
-from reid_jax.training.stages import Stage, stage_at
+from reid_jax.training.stages import Stage, stage_at, with_fresh_moments
 from reid_jax.training.state import TrainState, create_state
 
 
@@ -138,6 +138,7 @@ class _Loop:
         experiment, config, layout = self.experiment, self.config, self.layout
         feed, step = experiment.feed, int(state.step)
         if step >= config.steps or self._exhausted():
+            self._keep_a_best(state)
             return Outcome(state, self.progress, self._exhausted() or "done")
         where = "one device" if layout.size == 1 else f"{layout.size} devices ({layout.mode})"
         start = f", from step {step}" if step else ""
@@ -148,15 +149,17 @@ class _Loop:
         window = _Window(step, experiment.batch_size)
         while True:
             waiting = time.perf_counter()
-            batch = next(calls)
+            batch, count = next(calls)
             window.waited += time.perf_counter() - waiting
             stage = stage_at(experiment.stages, step)
             if stage not in compiled:
                 compiled = {stage: self._compile(stage, state, ema_decay)}
+            if 0 < step == stage.start:
+                state = state.replace(opt_state=with_fresh_moments(state.opt_state))
             divided = layout.divide(batch, feed.batch_axis)
             state, metrics = compiled[stage](state, shared, divided)
             window.metrics.append(metrics)
-            step += feed.steps_per_call
+            step += count
             self.display.advance(step)
             done = step >= config.steps
             due = {name: done or step % every == 0 for name, every in self._periods().items()}
@@ -166,12 +169,11 @@ class _Loop:
             if due["evaluate"]:
                 self._validate(step, state, speed)
             end = "done" if done else self._exhausted() or ("stopped" if stop.requested else None)
-            if due["checkpoint"] or end:
-                self.checkpoints.save_latest(state, vars(self.progress))
             if end:
-                if self.progress.best_value is None:  # nothing chose: the last one is used
-                    self.progress.best_step = step
-                    self.checkpoints.save_best(state, vars(self.progress))
+                self._keep_a_best(state)
+            if due["checkpoint"] or end:
+                self.checkpoints.save_latest(state, asdict(self.progress))
+            if end:
                 self.checkpoints.wait()
                 return Outcome(state, self.progress, end)
             window = _Window(step, experiment.batch_size)
@@ -227,7 +229,13 @@ class _Loop:
         note = "  best so far" if best else ""
         self.display.say(f"step {step:>6}  {speed}  validation  {numbers}{note}")
         if best:
-            self.checkpoints.save_best(state, vars(self.progress))
+            self.checkpoints.save_best(state, asdict(self.progress))
+
+    def _keep_a_best(self, state: TrainState) -> None:
+        """Where no validation chose a best state, the last one is used."""
+        if self.progress.best_value is None:
+            self.progress.best_step = int(state.step)
+            self.checkpoints.save_best(state, asdict(self.progress))
 
     def _exhausted(self) -> str | None:
         """Says "early" when patience is at its end."""

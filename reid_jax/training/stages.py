@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+import optax
 
 from reid_jax.errors import UserError
 
@@ -23,7 +25,7 @@ class Stage:
     """Multiplies the learning rate of the backbone's blocks that train."""
 
 
-def check_stages(stages: Sequence[Stage], steps_per_call: int) -> None:
+def check_stages(stages: Sequence[Stage], steps: int, steps_per_call: int) -> None:
     """Refuses a schedule that cannot be followed.
 
     Raises:
@@ -35,6 +37,8 @@ def check_stages(stages: Sequence[Stage], steps_per_call: int) -> None:
     if starts != sorted(set(starts)):
         raise UserError(f"Stages start at steps {starts}; each must start after the one before it.")
     for stage in stages:
+        if stage.start >= steps:
+            raise UserError(f"A stage starts at step {stage.start}; train.steps is only {steps}.")
         if stage.start % steps_per_call:
             raise UserError(
                 f"A stage starts at step {stage.start}, which is not a multiple of "
@@ -74,3 +78,19 @@ def update_rates(params: Tree, stage: Stage, frozen: Sequence[str]) -> Tree:
         return 0.0 if names[2] in frozen else stage.backbone_rate
 
     return jax.tree_util.tree_map_with_path(rate, params)
+
+
+def with_fresh_moments(opt_state: Tree) -> Tree:
+    """The optimiser's state with Adam's moments and their count at zero.
+
+    A block that starts to train has no moments yet; with the count of the others its first steps
+    would be three times too long.
+    """
+
+    def is_adam(node: Any) -> bool:
+        return isinstance(node, optax.ScaleByAdamState)
+
+    def fresh(node: Any) -> Any:
+        return jax.tree.map(jnp.zeros_like, node) if is_adam(node) else node
+
+    return jax.tree.map(fresh, opt_state, is_leaf=is_adam)

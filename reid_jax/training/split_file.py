@@ -1,0 +1,86 @@
+"""Which photos a run trained on and which it held out, kept with the run.
+
+A split is drawn from what is there, so that a photo more would make another one, and photos that
+were trained on would come back as held-out ones. A run therefore keeps its own.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from reid_jax.data import Dataset, QueryGallery, Splits, load_dataset
+from reid_jax.errors import UserError
+from reid_jax.files import atomic_write
+from reid_jax.training.config import DataConfig
+from reid_jax.training.experiment import load_data
+
+_NAME = "split.npz"
+
+
+def load_run_data(
+    workdir: Path, config: DataConfig, seed: int, *, training: bool
+) -> tuple[Dataset, Splits]:
+    """The photos of a run's source, divided as the run divided them; newly so for a new run.
+
+    Photos that were added since belong to neither side.
+
+    Args:
+      training: whether to train on them; then none may be missing.
+
+    Raises:
+      UserError: the source cannot be read or divided, or photos to train on are gone.
+    """
+    file = workdir / _NAME
+    if not file.is_file():
+        return load_data(config, seed)
+    dataset = load_dataset(config.source, seed=seed)
+    return dataset, _read(file, dataset, training=training)
+
+
+def keep_split(workdir: Path, dataset: Dataset, splits: Splits) -> None:
+    """Writes the division beside the run's configuration, unless it is there already."""
+    if (workdir / _NAME).is_file():
+        return
+    parts = {"train": splits.train, **_parts(splits)}
+    names = np.asarray(dataset.identities)[dataset.labels]
+    with atomic_write(workdir / _NAME) as file:
+        np.savez_compressed(
+            file,
+            train_identities=names[splits.train],
+            **{part: dataset.paths[rows].astype(str) for part, rows in parts.items()},
+        )
+
+
+def _parts(splits: Splits) -> dict[str, np.ndarray]:
+    parts = {"test_query": splits.test.query, "test_gallery": splits.test.gallery}
+    if splits.validation is not None:
+        parts["validation_query"] = splits.validation.query
+        parts["validation_gallery"] = splits.validation.gallery
+    return parts
+
+
+def _read(file: Path, dataset: Dataset, *, training: bool) -> Splits:
+    place = {path: row for row, path in enumerate(dataset.paths.tolist())}
+    names = np.asarray(dataset.identities)[dataset.labels]
+    with np.load(file) as kept:
+        stored = {name: kept[name] for name in kept.files}
+    identities = stored.pop("train_identities")
+    rows: dict[str, np.ndarray] = {}
+    gone: set[str] = set()
+    for part, paths in stored.items():
+        found = [place[path] for path in paths.tolist() if path in place]
+        gone |= set(paths.tolist()) - place.keys()
+        rows[part] = np.asarray(found, np.int64)
+    complete = len(rows["train"]) == len(identities)
+    if training and not (complete and np.array_equal(names[rows["train"]], identities)):
+        example = f", such as {min(gone)}" if gone else ""
+        raise UserError(
+            f"Photos that this run trained on are gone or show somebody else now{example}; bring "
+            "them back, or train into another --workdir."
+        )
+    if gone:
+        print(f"{len(gone)} photos of the run are no longer in its source, such as {min(gone)}")
+    validation = None
+    if "validation_query" in rows:
+        validation = QueryGallery(rows["validation_query"], rows["validation_gallery"])
+    return Splits(rows["train"], validation, QueryGallery(rows["test_query"], rows["test_gallery"]))
