@@ -29,5 +29,5 @@ def get_config() -> EmbeddingConfig:
         model=ModelConfig(backbone="two_conv", embedding_dim=2, normalize=False),
         loss=Contrastive(margin=1.0),
         optimizer=OptimizerConfig(learning_rate=1e-3, warmup_steps=100),
-        train=TrainConfig(steps=4000, log_every=50, evaluate_every=1000, checkpoint_every=1000),
+        train=TrainConfig(steps=2500, log_every=50, evaluate_every=500, checkpoint_every=500),
     )
