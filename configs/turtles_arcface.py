@@ -23,7 +23,7 @@ def get_config() -> EmbeddingConfig:
             source="csv:../shared/data/turtles/metadata.csv",
             split="date",
             test_fraction=0.3,
-            validation_fraction=0.0,
+            validation_fraction=0.15,
             image_size=224,
             batch_size=64,
         ),

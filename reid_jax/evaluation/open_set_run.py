@@ -73,7 +73,9 @@ def arrange(dataset: Dataset, splits: Splits, unknown_fraction: float, seed: int
     matched = has_match(labels, encounter, query, gallery)
     known = query[matched & ~unknown]
     if splits.validation is not None:
-        calibration, calibrated_with = splits.validation, "the run's validation photos"
+        # Nothing of those who are to be unknown may have set the threshold.
+        others = (rows[~np.isin(labels[rows], strangers)] for rows in splits.validation)
+        calibration, calibrated_with = QueryGallery(*others), "the run's validation photos"
     else:
         individuals = rng.permutation(np.unique(labels[known]))
         chosen = individuals[: max(1, round(_CALIBRATING * len(individuals)))]
