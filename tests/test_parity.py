@@ -36,25 +36,36 @@ def drawn_variables(name: str) -> dict[str, Any]:
     return variables_from_tensors(name, tensors, 1000, "the drawn weights")
 
 
+def evaluation(name: str, dtype: Any) -> dict[str, float]:
+    """Relative errors of pooled features, logits and the gradient of their weighted sum."""
+    model = create_backbone(name, 1000, dtype=dtype)
+    pooled_model = create_backbone(name, dtype=dtype)
+
+    # At this level the products of attention are plain loops.
+    @partial(jax.jit, compiler_options=None if name.startswith("vit") else QUICK)
+    def compute(variables: Any, images: jax.Array, cotangent: jax.Array) -> dict[str, jax.Array]:
+        logits, pull = jax.vjp(lambda x: model.apply(variables, x), images)
+        features = pooled_model.apply(variables, images)
+        return {"features": features, "logits": logits, "gradient": pull(cotangent)[0]}
+
+    inputs = (drawn_variables(name), draw_images(name), draw_cotangent(name, (2, 1000)))
+    found = compute(*jax.tree.map(lambda x: jnp.asarray(x, dtype), inputs))
+    return {
+        key: relative_error(summary(value, f"{name}/{key}"), EXPECTED[f"{name}/{key}"])
+        for key, value in found.items()
+    }
+
+
 @pytest.mark.parametrize("name", NETWORKS)
 def test_features_logits_and_input_gradient(name: str) -> None:
-    model, pooled_model = create_backbone(name, 1000), create_backbone(name)
-
-    @partial(jax.jit, compiler_options=QUICK)
-    def compute(variables: Any, images: jax.Array, cotangent: jax.Array) -> tuple[jax.Array, ...]:
-        logits, pull = jax.vjp(lambda x: model.apply(variables, x), images)
-        return pooled_model.apply(variables, images), logits, *pull(cotangent)
-
-    images, cotangent = draw_images(name), draw_cotangent(name, (2, 1000))
-    features, logits, gradient = compute(drawn_variables(name), images, cotangent)
-    for key, value, tolerance in [
-        ("features", features, 1e-4),
-        ("logits", logits, 1e-4),
-        ("gradient", gradient, 1e-3),
-    ]:
-        ours = summary(np.asarray(value), f"{name}/{key}")
-        error = relative_error(ours, EXPECTED[f"{name}/{key}"])
-        assert error <= tolerance, f"{key}: relative error {error:.1e}"
+    errors = evaluation(name, jnp.float32)
+    assert errors["features"] <= 1e-4
+    assert errors["logits"] <= 1e-4
+    if errors["gradient"] > 1e-3:
+        # Rounding may put one of a million ReLUs on the other side of its kink, in PyTorch's
+        # float32 too: then the gradient is another one, and float64 tells whether it is right.
+        with jax.enable_x64(True):
+            assert evaluation(name, jnp.float64)["gradient"] <= 1e-6
 
 
 @pytest.mark.parametrize("name", IN_TRAINING)

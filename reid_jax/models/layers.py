@@ -64,6 +64,11 @@ def he_normal_fan_out(
     return jnp.asarray((2.0 / fan_out) ** 0.5, dtype) * jax.random.normal(key, shape, dtype)
 
 
+def widen(x: jax.Array) -> jax.Array:
+    """In the precision of statistics and logits: float32, float64 staying what it is."""
+    return x if x.dtype == jnp.float64 else x.astype(jnp.float32)
+
+
 class BatchNorm(nn.Module):
     """Batch normalisation over all axes but the last (Ioffe and Szegedy 2015, algorithm 1).
 
@@ -92,7 +97,7 @@ class BatchNorm(nn.Module):
         running_mean = self.variable("batch_stats", "mean", jnp.zeros, features, jnp.float32)
         running_var = self.variable("batch_stats", "var", jnp.ones, features, jnp.float32)
 
-        x = x.astype(jnp.float32)
+        x = widen(x)
         shape = (1,) * (x.ndim - 1) + features
         if self.use_running_average:
             mean, var = running_mean.value, running_var.value
@@ -228,7 +233,7 @@ class SqueezeExcite(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         channels = x.shape[-1]
-        s = x.astype(jnp.float32).mean((1, 2), keepdims=True).astype(self.dtype)
+        s = widen(x).mean((1, 2), keepdims=True).astype(self.dtype)
         s = conv(self.reduced, 1, use_bias=True, dtype=self.dtype, name="fc1")(s)
         s = conv(channels, 1, use_bias=True, dtype=self.dtype, name="fc2")(self.act(s))
         return x * self.gate(s)

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from reid_jax.errors import UserError
+from reid_jax.models.layers import widen
 
 
 def average_pool(x: jax.Array) -> jax.Array:
@@ -22,7 +23,7 @@ def average_pool(x: jax.Array) -> jax.Array:
         raise UserError(
             "the images are too small for this network: nothing is left of its last map"
         )
-    return x.astype(jnp.float32).mean((1, 2))
+    return widen(x).mean((1, 2))
 
 
 def _require_positions(x: jax.Array) -> None:
@@ -59,7 +60,7 @@ def gem_pool(x: jax.Array, p: jax.Array, eps: float = 1e-6) -> jax.Array:
     the clamped map, p -> infinity its maximum. `p` is a float32 scalar.
     """
     chex.assert_rank([x, p], [4, 0])
-    x = jnp.maximum(x.astype(jnp.float32), eps)
+    x = jnp.maximum(widen(x), eps)
     # Dividing by the largest value keeps x^p from overflowing or vanishing when p has grown.
     largest = jax.lax.stop_gradient(x.max((1, 2), keepdims=True))
     mean = jnp.exp(p * jnp.log(x / largest)).mean((1, 2))

@@ -11,9 +11,8 @@ from typing import Any
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 
-from reid_jax.models.layers import Backbone, conv, max_pool
+from reid_jax.models.layers import Backbone, conv, max_pool, widen
 from reid_jax.models.pooling import adaptive_average_pool, average_pool
 
 
@@ -26,7 +25,7 @@ class _Plain(Backbone):
         """Two dense layers of 4096 and the output, called `classifier_{i}` as in torchvision."""
         x = adaptive_average_pool(x, bins)
         # torchvision flattens (C, H, W): the same order here keeps the weights' order.
-        x = x.transpose(0, 3, 1, 2).reshape(x.shape[0], -1).astype(jnp.float32)
+        x = widen(x.transpose(0, 3, 1, 2).reshape(x.shape[0], -1))
         for i in hidden:
             x = nn.relu(self.classify(x, train, f"classifier_{i}", 4096))
         return nn.Dense(self.num_classes, name=f"classifier_{last}")(x)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 
-from reid_jax.models.layers import Backbone, conv, max_pool
+from reid_jax.models.layers import Backbone, conv, max_pool, widen
 from reid_jax.models.pooling import average_pool
 
 
@@ -36,7 +35,7 @@ class TwoConv(Backbone):
         for i in (1, 2):
             x = nn.Dense(256, dtype=self.dtype, name=f"fc{i}")(x)
             x = nn.PReLU(negative_slope_init=0.25, name=f"fc_act{i}")(x)
-        x = x.astype(jnp.float32)
+        x = widen(x)
         return self.classify(x, train, "classifier") if self.num_classes else x
 
 

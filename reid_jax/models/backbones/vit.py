@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from reid_jax.errors import UserError
-from reid_jax.models.layers import Backbone, DropPath, Dtype, conv
+from reid_jax.models.layers import Backbone, DropPath, Dtype, conv, widen
 
 _norm = partial(nn.LayerNorm, epsilon=1e-6, use_fast_variance=False)
 _dense = partial(nn.Dense, kernel_init=nn.initializers.xavier_uniform())
@@ -30,7 +30,7 @@ class EncoderBlock(nn.Module):
         qkv = _dense(3 * width, dtype=self.dtype, name="qkv")(y)
         q, k, v = jnp.moveaxis(qkv.reshape(batch, tokens, 3, self.heads, -1), 2, 0)
         logits = jnp.einsum("bqhd,bkhd->bhqk", q * q.shape[-1] ** -0.5, k)
-        attention = nn.softmax(logits.astype(jnp.float32)).astype(self.dtype)
+        attention = nn.softmax(widen(logits)).astype(self.dtype)
         y = jnp.einsum("bhqk,bkhd->bqhd", attention, v).reshape(batch, tokens, width)
         x = x + self.drop_path(_dense(width, dtype=self.dtype, name="proj")(y))
 
@@ -91,7 +91,7 @@ class VisionTransformer(Backbone):
         maps[f"block{self.depth}"] = patches(x)
         if features_only:
             return maps
-        pooled = x[:, 0].astype(jnp.float32)
+        pooled = widen(x[:, 0])
         return self.classify(pooled, train, "head") if self.num_classes else pooled
 
     def _positions(self, rows: int, columns: int) -> jax.Array:
