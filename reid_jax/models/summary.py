@@ -41,10 +41,14 @@ class Published:
 
 
 PUBLISHED = {
-    "alexnet": Published(61, 720, "torchvision's single column, which the 61M / 0.72G describe"),
+    "alexnet": Published(
+        61, 720, "of the two-column original at 227 px; this is torchvision's single column"
+    ),
     "vgg16": Published(138, 15_500),
-    "resnet50": Published(25.6, 4_100, "stride on the 3x3; on the first 1x1 it is 3.8G"),
-    "resnet152": Published(60.2, 11_600, "stride on the 3x3; on the first 1x1 it is 11.3G"),
+    "resnet50": Published(25.6, 4_100, "the paper's 3.8 has the stride on the first 1x1"),
+    "resnet152": Published(
+        60.2, 11_600, "batch norms counted; the paper's 11.3 has the stride on the first 1x1"
+    ),
     "densenet201": Published(20, 4_300),
     "mobilenet_v2": Published(3.5, 300),
     "efficientnet_b0": Published(5.3, 390),
