@@ -2,7 +2,7 @@
 
     .venv/bin/python scripts/train.py configs/fashion_mnist_siamese.py --workdir runs/siamese
 
-Two CPU cores: about two minutes. The picture to look at is report/embedding.png.
+The picture to look at is report/embedding.png.
 """
 
 from reid_jax.tasks.objectives import Contrastive
