@@ -1,6 +1,6 @@
 """Who is this drawn animal? 160 procedurally drawn individuals, some never seen in training.
 
-    .venv/bin/python scripts/train.py configs/demo.py --workdir runs/demo
+.venv/bin/python scripts/train.py configs/demo.py --workdir runs/demo
 """
 
 from reid_jax.ops.augment import Augmentation
