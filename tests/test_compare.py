@@ -106,6 +106,7 @@ def test_two_runs_from_end_to_end(tmp_path, capsys):
     assert (tmp_path / "out" / "comparison.txt").read_text().strip() in said
 
     edit_data(runs[1], test_fraction=0.5)
+    (runs[1] / "split.npz").unlink()
     with pytest.raises(UserError, match="hold out different photos"):
         contend(runs)
     with pytest.raises(UserError, match="named twice"):
