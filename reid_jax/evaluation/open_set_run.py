@@ -11,9 +11,8 @@ from reid_jax.cli import keep_compilations
 from reid_jax.data import Dataset, QueryGallery, Splits
 from reid_jax.errors import UserError
 from reid_jax.evaluation.calibration import calibrate, encounters, has_match
-from reid_jax.evaluation.embedding import raw_pixel_embeddings
 from reid_jax.evaluation.open_set import evaluate_open_set
-from reid_jax.evaluation.trained_model import load_run
+from reid_jax.evaluation.trained_model import embed_beside_baselines, load_run
 from reid_jax.files import write_text
 
 _COLUMNS = {
@@ -112,14 +111,7 @@ def evaluate_open_set_run(
     photos = arrange(dataset, splits, unknown_fraction, model.config.train.seed)
     rows = np.unique(np.concatenate([*photos.test, *photos.calibration]))
     taken = dataset.subset(rows)
-    pixels = dataset.load(rows, 32, model.config.data.channels, progress="photos")
-    candidates = {
-        "this network": model.embed(taken),
-        "untrained network": model.embed_untrained(taken),
-        "raw pixels": raw_pixel_embeddings(pixels),
-    }
-    if (frozen := model.embed_frozen(taken)) is not None:
-        candidates["frozen features"] = frozen
+    candidates = embed_beside_baselines(model, taken)
     table = {
         name: measure(embeddings, taken.labels, rows, photos, model.task.metric)
         for name, embeddings in candidates.items()

@@ -9,9 +9,9 @@ import numpy as np
 
 from reid_jax.cli import keep_compilations
 from reid_jax.data import Dataset, QueryGallery, describe, load_dataset
-from reid_jax.evaluation.embedding import evaluate_embeddings, raw_pixel_embeddings
+from reid_jax.evaluation.embedding import evaluate_embeddings
 from reid_jax.evaluation.report import write_report
-from reid_jax.evaluation.trained_model import TrainedModel, load_run
+from reid_jax.evaluation.trained_model import TrainedModel, embed_beside_baselines, load_run
 from reid_jax.files import atomic_write, write_text
 from reid_jax.training.config import EmbeddingConfig, validate
 from reid_jax.training.config_file import check_workdir, claim_workdir, with_absolute_paths
@@ -74,14 +74,7 @@ def report(
     rows = np.union1d(test.query, test.gallery)
     query, gallery = np.searchsorted(rows, test.query), np.searchsorted(rows, test.gallery)
     photos = dataset.subset(rows)
-    pixels = dataset.load(rows, 32, model.config.data.channels, progress="photos")
-    candidates = {
-        "this network": model.embed(photos),
-        "untrained network": model.embed_untrained(photos),
-        "raw pixels": raw_pixel_embeddings(pixels),
-    }
-    if (frozen := model.embed_frozen(photos)) is not None:
-        candidates["frozen features"] = frozen
+    candidates = embed_beside_baselines(model, photos)
     results = {
         name: evaluate_embeddings(
             embeddings,

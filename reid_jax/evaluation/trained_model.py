@@ -12,6 +12,7 @@ import numpy as np
 
 from reid_jax.data import Dataset, Splits
 from reid_jax.errors import UserError
+from reid_jax.evaluation.embedding import raw_pixel_embeddings
 from reid_jax.models import EmbeddingNet
 from reid_jax.tasks.embedding import EmbeddingTask
 from reid_jax.training.checkpoint import Checkpoints
@@ -124,3 +125,17 @@ def load_run(workdir: Path) -> TrainedModel:
         raise UserError(f"{workdir} has no finished checkpoint yet; train it first.")
     params, model_state, progress = restored
     return TrainedModel(workdir, config, params, model_state, int(progress["best_step"]))
+
+
+def embed_beside_baselines(model: TrainedModel, photos: Dataset) -> dict[str, np.ndarray]:
+    """Embeddings (N, D) of the same photos by the network and by what it has to beat, by name."""
+    channels = model.config.data.channels
+    pixels = photos.load(np.arange(len(photos)), 32, channels, progress="photos")
+    candidates = {
+        "this network": model.embed(photos),
+        "untrained network": model.embed_untrained(photos),
+        "raw pixels": raw_pixel_embeddings(pixels),
+    }
+    if (frozen := model.embed_frozen(photos)) is not None:
+        candidates["frozen features"] = frozen
+    return candidates

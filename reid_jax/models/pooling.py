@@ -19,16 +19,15 @@ def average_pool(x: jax.Array) -> jax.Array:
       UserError: for a map without positions, which an image too small for its network leaves.
     """
     chex.assert_rank(x, 4)
-    if 0 in x.shape[1:3]:
-        raise UserError(
-            "the images are too small for this network: nothing is left of its last map"
-        )
+    _require_positions(x)
     return widen(x).mean((1, 2))
 
 
 def _require_positions(x: jax.Array) -> None:
     if 0 in x.shape[1:3]:
-        raise UserError("the images are too small for this network: its last map has no positions")
+        raise UserError(
+            "the images are too small for this network: nothing is left of its last map"
+        )
 
 
 def adaptive_average_pool(x: jax.Array, size: int) -> jax.Array:
@@ -37,10 +36,7 @@ def adaptive_average_pool(x: jax.Array, size: int) -> jax.Array:
     Bin i of n positions spans [floor(i n / size), ceil((i + 1) n / size)).
     """
     chex.assert_rank(x, 4)
-    if 0 in x.shape[1:3]:
-        raise UserError(
-            "the images are too small for this network: nothing is left of its last map"
-        )
+    _require_positions(x)
     rows, columns = (_bin_means(n, size, x.dtype) for n in x.shape[1:3])
     return jnp.einsum("ih,jw,bhwc->bijc", rows, columns, x, precision="highest")
 
