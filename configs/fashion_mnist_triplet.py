@@ -2,7 +2,7 @@
 
 .venv/bin/python scripts/train.py configs/fashion_mnist_triplet.py --workdir runs/fashion_triplet
 
-11 minutes of CPU time with the report: Rank-1 0.888.
+Four and a half minutes on two CPU cores with the report: Rank-1 0.907.
 """
 
 from reid_jax.ops.augment import Augmentation
@@ -27,9 +27,11 @@ def get_config() -> EmbeddingConfig:
             batch_size=160,
             photos_per_identity=16,
         ),
-        augment=Augmentation(flip=True, translation=0.05, erasing=0.2),
-        model=ModelConfig(backbone="small_cnn", embedding_dim=64),
+        augment=Augmentation(flip=True),
+        model=ModelConfig(backbone="small_cnn_wide", embedding_dim=64),
         loss=Triplet(margin=0.3, mining="all"),
-        optimizer=OptimizerConfig(learning_rate=2e-3, warmup_steps=100),
-        train=TrainConfig(steps=3000, log_every=50, evaluate_every=1000, checkpoint_every=1000),
+        optimizer=OptimizerConfig(
+            learning_rate=2e-3, warmup_steps=100, weight_decay=0.02, ema_decay=0.998
+        ),
+        train=TrainConfig(steps=2500, log_every=50, evaluate_every=1000, checkpoint_every=1000),
     )
