@@ -39,6 +39,32 @@ def test_cameras_and_alphabets_are_used_when_they_are_there():
     assert result["num_excluded"] == 0
 
 
+def test_photos_of_the_same_day_are_also_left_out():
+    # Two days of two photos each; a day's photos are alike, the days of an individual are not.
+    labels, everything = np.repeat(np.arange(6), 4), np.arange(24)
+    day = np.tile([0, 0, 1, 1], 6)
+    columns = {"date": np.datetime64("2020-01-01T10", "s") + day * np.timedelta64(86400, "s")}
+    by_day = np.eye(12)[labels * 2 + day]
+    result = evaluate_embeddings(by_day, labels, everything, everything, columns=columns)
+    assert result["rank1"] == 1.0
+    assert result["rank1_other_day"] < 0.5
+    assert result["num_excluded_other_day"] == 0
+    first, second = everything[day == 0], everything[day == 1]
+    result = evaluate_embeddings(by_day, labels, first, second, columns=columns)
+    assert "rank1_other_day" not in result  # the queries' days are not in the gallery
+    columns["date"] = np.full(24, "NaT", "datetime64[s]")
+    result = evaluate_embeddings(by_day, labels, everything, everything, columns=columns)
+    assert "rank1_other_day" not in result
+
+
+def test_reranking_is_reported_beside():
+    labels, everything = np.repeat(np.arange(12), 4), np.arange(48)
+    noisy = np.eye(12)[labels] + np.random.default_rng(0).normal(0, 0.05, (48, 12))
+    result = evaluate_embeddings(noisy, labels, everything, everything, rerank=True)
+    assert result["rank1_reranked"] == result["rank1"] == 1.0
+    assert result["mAP_reranked"] > 0.99
+
+
 def test_everything_is_json():
     import json
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from reid_jax import UserError
 from reid_jax.evaluation import evaluate_retrieval, nearest
 from reid_jax.ops import match_ranks as device
+from reid_jax.ops.retrieval import evaluate_distances
 
 
 def similarity(query, entry, metric):
@@ -183,6 +184,17 @@ def test_far_origin_costs_no_digits():
     near = evaluate_retrieval(queries, gallery, ids[:20], ids[20:], metric="euclidean")
     far = evaluate_retrieval(queries + 5000, gallery + 5000, ids[:20], ids[20:], metric="euclidean")
     assert far["mAP"] == pytest.approx(near["mAP"], abs=0.02)
+
+
+def test_distances_that_are_there_are_measured_alike():
+    data = case(11)
+    both = [data[key] for key in ("query_ids", "gallery_ids", "query_cameras", "gallery_cameras")]
+    queries, gallery = data["query_embeddings"], data["gallery_embeddings"]
+    distances = np.square(queries[:, None] - gallery[None, :]).sum(axis=2)
+    order = np.random.default_rng(0).permutation(len(queries))
+    blocks = [(rows, distances[rows]) for rows in np.array_split(order, 4)]
+    want = evaluate_retrieval(queries, gallery, *both, metric="euclidean")
+    assert evaluate_distances(blocks, *both) == pytest.approx(want, nan_ok=True)
 
 
 @given(st.integers(0, 2**32 - 1))

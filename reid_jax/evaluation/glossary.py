@@ -6,6 +6,17 @@ MEASURES: dict[str, tuple[str, str]] = {
         "The share of photos whose single best match is the right individual. If you look at one "
         "suggestion only, this is how often it is right.",
     ),
+    "rank1_other_day": (
+        "Rank-1, another day",
+        "Rank-1 when the individual's photos of the same day do not count: photos of one encounter "
+        "look alike whoever it is, so this is the honest number where days are mixed.",
+    ),
+    "mAP_other_day": ("mAP, another day", "mAP when photos of the same day do not count."),
+    "rank1_reranked": (
+        "Rank-1, re-ranked",
+        "Rank-1 after ranking anew by neighbours that name each other (k-reciprocal re-ranking).",
+    ),
+    "mAP_reranked": ("mAP, re-ranked", "mAP after ranking anew by mutual neighbours."),
     "rank5": ("Rank-5", "The right individual is among the first five suggestions."),
     "rank10": ("Rank-10", "The right individual is among the first ten suggestions."),
     "mAP": (

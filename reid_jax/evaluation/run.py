@@ -22,6 +22,7 @@ from reid_jax.training.parallel import make_layout
 from reid_jax.training.split_file import keep_split, load_run_data
 
 _SHOWN = ("rank1", "rank5", "rank10", "mAP", "map_at_r", "roc_auc", "one_shot_20way")
+_SHOWN += ("rank1_other_day", "mAP_other_day", "rank1_reranked", "mAP_reranked")
 
 
 def train_and_report(config: EmbeddingConfig, workdir: Path) -> None:
@@ -50,7 +51,13 @@ def train_and_report(config: EmbeddingConfig, workdir: Path) -> None:
     report(load_run(workdir), workdir / "report", dataset, splits.test, title=workdir.name)
 
 
-def evaluate_run(workdir: Path, source: str | None = None, json_path: Path | None = None) -> None:
+def evaluate_run(
+    workdir: Path,
+    source: str | None = None,
+    json_path: Path | None = None,
+    *,
+    rerank: bool = False,
+) -> None:
     """Evaluates a run on what it held out, or on all photos of another source, leave-one-out."""
     keep_compilations()
     model = load_run(workdir)
@@ -62,13 +69,19 @@ def evaluate_run(workdir: Path, source: str | None = None, json_path: Path | Non
         name = "report-" + re.sub(r"[^A-Za-z0-9]+", "-", source).strip("-")
         test = QueryGallery(np.arange(len(dataset)), np.arange(len(dataset)))
     print(describe(dataset))
-    metrics = report(model, workdir / name, dataset, test, title=workdir.name)
+    metrics = report(model, workdir / name, dataset, test, title=workdir.name, rerank=rerank)
     if json_path is not None:
         write_text(json_path, json.dumps(metrics, indent=2) + "\n")
 
 
 def report(
-    model: TrainedModel, folder: Path, dataset: Dataset, test: QueryGallery, *, title: str
+    model: TrainedModel,
+    folder: Path,
+    dataset: Dataset,
+    test: QueryGallery,
+    *,
+    title: str,
+    rerank: bool = False,
 ) -> dict[str, Any]:
     """Prints and writes the metrics of a model and of its baselines; returns the model's."""
     rows = np.union1d(test.query, test.gallery)
@@ -83,6 +96,7 @@ def report(
             gallery,
             columns=photos.columns,
             metric=model.task.metric,
+            rerank=rerank,
             seed=model.config.train.seed,
         )
         for name, embeddings in candidates.items()
@@ -109,9 +123,10 @@ def report(
 def _print_table(results: dict[str, dict[str, Any]]) -> None:
     width = max(map(len, results)) + 2
     names = [name for name in _SHOWN if name in next(iter(results.values()))]
-    print(" " * width + "".join(f"{name:>10}" for name in names))
+    cell = max(10, max(map(len, names)) + 2)
+    print(" " * width + "".join(f"{name:>{cell}}" for name in names))
     for row, values in results.items():
-        print(f"{row:<{width}}" + "".join(f"{values[name]:>10.3f}" for name in names))
+        print(f"{row:<{width}}" + "".join(f"{values[name]:>{cell}.3f}" for name in names))
 
 
 def embed_to_file(workdir: Path, source: str, out: Path) -> None:

@@ -1,6 +1,6 @@
 """Rank a gallery for every query, in blocks, and average the measures of retrieval."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -78,11 +78,85 @@ def evaluate_retrieval(
         ),
         block_size=block_size,
     )
+    at = _checked_ranks(ranks_at)
+    per_query = _per_query(ranking, _codes(query_ids, gallery_ids, "ids"), at)
+
+    result = _means(per_query, at)
+    if return_per_query:
+        result["per_query"] = per_query
+    return result
+
+
+def evaluate_distances(
+    blocks: Iterable[tuple[np.ndarray, np.ndarray]],
+    query_ids: Any,
+    gallery_ids: Any,
+    query_cameras: Any = None,
+    gallery_cameras: Any = None,
+    *,
+    query_index: Any = None,
+    gallery_index: Any = None,
+    query_groups: Any = None,
+    gallery_groups: Any = None,
+    ranks_at: Sequence[int] = (1, 5, 10),
+) -> dict[str, Any]:
+    """:func:`evaluate_retrieval` of distances that are already there, such as re-ranked ones.
+
+    Args:
+      blocks: rows of the queries, int ``(B,)``, and their distances to the gallery ``(B, G)``, as
+        :func:`reid_jax.ops.reranking.k_reciprocal_blocks` yields them; every query once.
+
+    The other arguments, the tie rule and the result are those of :func:`evaluate_retrieval`.
+    """
+    at = _checked_ranks(ranks_at)
+    query, gallery = _codes(query_ids, gallery_ids, "ids")
+    rules = _rules(
+        query_ids,
+        gallery_ids,
+        (query_cameras, gallery_cameras),
+        (query_index, gallery_index),
+        (query_groups, gallery_groups),
+    )
+    per_query = _unknown(len(query), at)
+    for rows, distances in blocks:
+        out = np.zeros(distances.shape, bool)
+        for rule in rules:
+            out |= np.all([q[rows, None] == g[None, :] for q, g in rule], axis=0)
+        order = np.argsort(np.where(out, np.inf, distances), axis=1, kind="stable")
+        match = (query[rows, None] == gallery[None, :]) & ~out
+        right = np.take_along_axis(match, order, axis=1)
+        ranks = np.where(right, np.arange(1, len(gallery) + 1), device.NO_MATCH)
+        ranks = np.sort(ranks, axis=1)[:, : max(1, int(match.sum(axis=1).max()))]
+        _fill(per_query, rows, ranks, at)
+    return _means(per_query, at)
+
+
+def _checked_ranks(ranks_at: Sequence[int]) -> tuple[int, ...]:
     at = tuple(sorted({int(k) for k in ranks_at}))
     if not at or at[0] < 1:
         raise UserError(f"ranks_at is {tuple(ranks_at)}: give at least one rank, each 1 or more.")
-    per_query = _per_query(ranking, _codes(query_ids, gallery_ids, "ids"), at)
+    return at
 
+
+def _unknown(queries: int, at: tuple[int, ...]) -> dict[str, np.ndarray]:
+    keys = ["ap", "inp", "ap_at_r", "r_precision", "first_rank", "num_matches"]
+    keys += [f"cmc@{k}" for k in at] + [f"precision@{k}" for k in at]
+    return {key: np.full(queries, np.nan) for key in keys}
+
+
+def _fill(
+    per_query: dict[str, np.ndarray], rows: np.ndarray, ranks: np.ndarray, at: tuple[int, ...]
+) -> None:
+    """Puts the measures of these queries in their places; who has no match stays unknown."""
+    with_match = ranks[:, 0] < device.NO_MATCH
+    rows, ranks = rows[with_match], ranks[with_match]
+    for key, values in device.measures_from_ranks(ranks, at).items():
+        per_query[key][rows] = values
+    per_query["first_rank"][rows] = ranks[:, 0]
+    per_query["num_matches"][rows] = (ranks < device.NO_MATCH).sum(axis=1)
+
+
+def _means(per_query: dict[str, np.ndarray], at: tuple[int, ...]) -> dict[str, Any]:
     valid = ~np.isnan(per_query["ap"])
     names = {"ap": "mAP", "inp": "mINP", "ap_at_r": "map_at_r", "r_precision": "r_precision"}
     names |= {f"cmc@{k}": f"rank{k}" for k in at} | {f"precision@{k}": f"precision@{k}" for k in at}
@@ -90,11 +164,7 @@ def evaluate_retrieval(
         name: float(per_query[key][valid].mean()) if valid.any() else float("nan")
         for key, name in names.items()
     }
-    result["num_queries"] = len(valid)
-    result["num_excluded"] = int((~valid).sum())
-    if return_per_query:
-        result["per_query"] = per_query
-    return result
+    return result | {"num_queries": len(valid), "num_excluded": int((~valid).sum())}
 
 
 def nearest(
@@ -156,9 +226,7 @@ def _per_query(ranking: Ranking, ids: Codes, at: tuple[int, ...]) -> dict[str, n
     first = np.searchsorted(sorted_ids, query_ids, side="left")
     number = np.searchsorted(sorted_ids, query_ids, side="right") - first
 
-    keys = ["ap", "inp", "ap_at_r", "r_precision", "first_rank", "num_matches"]
-    keys += [f"cmc@{k}" for k in at] + [f"precision@{k}" for k in at]
-    result = {key: np.full(ranking.num_queries, np.nan) for key in keys}
+    result = _unknown(ranking.num_queries, at)
     # Queries with about as many matches share a block, so that few places are fillers.
     order = np.argsort(number, kind="stable")
     for rows, block in ranking.blocks(order[number[order] > 0]):
@@ -169,12 +237,7 @@ def _per_query(ranking: Ranking, ids: Codes, at: tuple[int, ...]) -> dict[str, n
         ranks = block(
             device.match_ranks, matches.astype(np.int32), by_search=width > device.COMPARE_UP_TO
         )[: len(rows)]
-        with_match = ranks[:, 0] < device.NO_MATCH
-        rows, ranks = rows[with_match], ranks[with_match]
-        for key, values in device.measures_from_ranks(ranks, at).items():
-            result[key][rows] = values
-        result["first_rank"][rows] = ranks[:, 0]
-        result["num_matches"][rows] = (ranks < device.NO_MATCH).sum(axis=1)
+        _fill(result, rows, ranks, at)
     return result
 
 
