@@ -391,8 +391,15 @@ def test_faiss_finds_what_the_exact_search_finds(tmp_path):
             np.testing.assert_allclose(
                 *(scores[expected[1] == found[1]] for scores in (expected[0], found[0])), rtol=1e-4
             )
-        assert (tmp_path / "index.faiss").is_file()
-        (tmp_path / "index.faiss").unlink()
+        kept = tmp_path / "index.faiss"
+        for damage in (kept.read_bytes()[:1000], b"", None):  # cut, empty, of another gallery
+            if damage is None:
+                ApproximateSearch(embeddings[:800], individuals[:800], metric, tmp_path)
+            else:
+                kept.write_bytes(damage)
+            again = ApproximateSearch(embeddings.astype(np.float32), individuals, metric, tmp_path)
+            np.testing.assert_array_equal(again.individuals_like(queries, 1, rule)[1], found[1])
+        kept.unlink()
 
 
 def test_without_faiss_its_index_says_so(monkeypatch):

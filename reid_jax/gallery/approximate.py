@@ -49,9 +49,8 @@ class ApproximateSearch:
         order = np.argsort(self._individuals, kind="stable")
         self._photos = np.split(order, np.cumsum(np.bincount(self._individuals))[:-1])
         path = None if folder is None else folder / _FILE
-        if path is not None and path.is_file():
-            self._index = faiss.read_index(str(path))
-        else:
+        self._index = None if path is None else _read(faiss, path, self._gallery.shape)
+        if self._index is None:
             self._index = _train(faiss, self._gallery, self._cosine)
             # A gallery that cannot be written to can be searched all the same.
             with contextlib.suppress(OSError):
@@ -90,6 +89,15 @@ class ApproximateSearch:
         votes[voters] = weight[voters]
         share = np.add.reduceat(votes, starts) / np.minimum(sizes, VOTES)
         return np.where(share > 0, share, -np.inf)
+
+
+def _read(faiss: Any, path: Path, shape: tuple[int, ...]) -> Any | None:
+    """The kept index, or None where it is lost, damaged, or of another gallery."""
+    try:
+        index = faiss.read_index(str(path)) if path.is_file() else None
+    except RuntimeError:
+        return None
+    return index if index is not None and (index.ntotal, index.d) == shape else None
 
 
 def _train(faiss: Any, gallery: np.ndarray, cosine: bool) -> Any:
