@@ -1,5 +1,6 @@
 """The commands as a person gives them: what they print, what they write, what they refuse."""
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -164,3 +165,13 @@ state, metrics = jax.jit(make_train_step(task, optimizer, seed=0, ema_decay=0.0)
 print("step", int(state.step), "loss", float(metrics["loss"]))
 """
     assert "step 1 loss" in command("-c", program)
+
+
+def test_weights_that_are_gone_cost_one_row_of_the_table(run, tmp_path, capsys):
+    model = load_run(run)
+    network = dataclasses.replace(
+        model.config.model, backbone="resnet18", pretrained=str(tmp_path / "gone.safetensors")
+    )
+    moved = dataclasses.replace(model, config=dataclasses.replace(model.config, model=network))
+    assert moved.embed_frozen(model.load_data()[0]) is None
+    assert "no row for frozen features: " in capsys.readouterr().out

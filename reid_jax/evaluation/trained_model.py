@@ -85,8 +85,15 @@ class TrainedModel:
         return self._predict(params, model_state, self._blocks(dataset, None))
 
     def embed_frozen(self, dataset: Dataset) -> np.ndarray | None:
-        """Pooled features (N, F) of the published backbone that training started from, if any."""
-        backbone = load_backbone(self.config.model)
+        """Pooled features (N, F) of the published backbone that training started from, if any.
+
+        None, and a sentence, where the published weights are no longer where they were.
+        """
+        try:
+            backbone = load_backbone(self.config.model)
+        except (UserError, OSError) as error:
+            print(f"no row for frozen features: {error}")
+            return None
         if backbone is None:
             return None
         task = replace(self.task, net=EmbeddingNet(self.task.net.backbone))
