@@ -1,0 +1,56 @@
+"""What the modules over frames share: masks, means that leave padding out, the first layer."""
+
+import chex
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+
+class FrameProjection(nn.Module):
+    """Frame features (B, T, D) -> (B, T, width): LayerNorm, Dense, GELU; 0 where no frame is."""
+
+    width: int
+    dropout: float = 0.0
+
+    @nn.compact
+    def __call__(self, features: jax.Array, mask: jax.Array, *, train: bool) -> jax.Array:
+        chex.assert_rank([features, mask], [3, 2])
+        chex.assert_equal_shape_prefix([features, mask], 2)
+        # What stands in padding may be anything, also NaN.
+        x = zero_padding(features.astype(jnp.float32), mask)
+        x = nn.gelu(nn.Dense(self.width)(nn.LayerNorm()(x)))
+        x = nn.Dropout(self.dropout, deterministic=not train)(x)
+        return zero_padding(x, mask)
+
+
+class FrameConvolution(nn.Module):
+    """A convolution over time, (B, T, D) -> (B, T, width), that sees padding as the video's end."""
+
+    width: int
+    kernel: int = 3
+    dilation: int = 1
+
+    @nn.compact
+    def __call__(self, x: jax.Array, mask: jax.Array) -> jax.Array:
+        convolution = nn.Conv(self.width, (self.kernel,), kernel_dilation=(self.dilation,))
+        return zero_padding(convolution(zero_padding(x, mask)), mask)
+
+
+def zero_padding(x: jax.Array, mask: jax.Array) -> jax.Array:
+    """`x` (..., T, D) with zeros where `mask` (..., T) is False."""
+    return jnp.where(mask[..., None], x, 0.0)
+
+
+def masked_mean(x: jax.Array, mask: jax.Array) -> jax.Array:
+    """The mean of `x` (..., T, D) over the frames of `mask` (..., T) -> (..., D); 0 without any."""
+    number = jnp.sum(mask, axis=-1, keepdims=True).astype(x.dtype)
+    return jnp.sum(zero_padding(x, mask), axis=-2) / jnp.maximum(number, 1.0)
+
+
+def split_windows(x: jax.Array, mask: jax.Array, size: int) -> tuple[jax.Array, jax.Array]:
+    """Cuts (B, T, D) and (B, T) into windows (B, W, size, D) and (B, W, size), the last padded."""
+    batch, length, depth = x.shape
+    extra = -length % size
+    x = jnp.pad(x, ((0, 0), (0, extra), (0, 0)))
+    mask = jnp.pad(mask, ((0, 0), (0, extra)))
+    return x.reshape(batch, -1, size, depth), mask.reshape(batch, -1, size)

@@ -1,0 +1,38 @@
+"""Convolutions at several frame rates, side by side."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from reid_jax.models.temporal.frames import (
+    FrameConvolution,
+    FrameProjection,
+    masked_mean,
+    split_windows,
+)
+
+
+class MultiScaleEncoder(nn.Module):
+    """Features (B, T, D) and mask (B, T) -> (B, embedding_dim).
+
+    For each stride, means of so many neighbouring frames go through a convolution of their own, so
+    that one sees quick changes and another slow ones (as the pathways of SlowFast, Feichtenhofer et
+    al., ICCV 2019); their means over time are concatenated.
+    """
+
+    embedding_dim: int = 128
+    width: int = 256
+    dropout: float = 0.0
+    strides: tuple[int, ...] = (1, 2, 4)
+
+    @nn.compact
+    def __call__(self, features: jax.Array, mask: jax.Array, *, train: bool) -> jax.Array:
+        x = FrameProjection(self.width, self.dropout)(features, mask, train=train)
+        scales = []
+        for stride in self.strides:
+            windows, real = split_windows(x, mask, stride)
+            slower, there = masked_mean(windows, real), real.any(axis=-1)
+            convolution = FrameConvolution(self.width, name=f"stride{stride}")
+            slower = slower + nn.gelu(convolution(nn.LayerNorm()(slower), there))
+            scales.append(masked_mean(slower, there))
+        return nn.Dense(self.embedding_dim)(jnp.concatenate(scales, axis=-1))

@@ -1,0 +1,33 @@
+"""Gated convolutions whose every layer speaks to the output (van den Oord et al. 2016, WaveNet)."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from reid_jax.models.temporal.frames import FrameConvolution, FrameProjection, masked_mean
+
+
+class SkipEncoder(nn.Module):
+    """Features (B, T, D) and mask (B, T) -> (B, embedding_dim).
+
+    Gated, dilated layers (van den Oord et al., arXiv:1609.03499, eq. 2) with a residual path and a
+    skip path (figure 4); the video is the mean over frames of the sum of all skips.
+    """
+
+    embedding_dim: int = 128
+    width: int = 256
+    dropout: float = 0.0
+    blocks: int = 3
+
+    @nn.compact
+    def __call__(self, features: jax.Array, mask: jax.Array, *, train: bool) -> jax.Array:
+        x = FrameProjection(self.width, self.dropout)(features, mask, train=train)
+        skips = x
+        for block in range(self.blocks):
+            both = FrameConvolution(2 * self.width, dilation=2**block)(nn.LayerNorm()(x), mask)
+            filtered, gate = jnp.split(both, 2, axis=-1)
+            y = nn.tanh(filtered) * nn.sigmoid(gate)
+            y = nn.Dropout(self.dropout, deterministic=not train)(y)
+            x = x + nn.Dense(self.width)(y)
+            skips = skips + nn.Dense(self.width)(y)
+        return nn.Dense(self.embedding_dim)(masked_mean(nn.gelu(skips), mask))
