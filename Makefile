@@ -1,8 +1,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PEERS := .venv-peers
 
-.PHONY: setup test lint demo clean
+.PHONY: setup test lint demo peers clean
 
 setup: $(VENV)/installed
 
@@ -23,6 +24,16 @@ test: lint
 demo: setup
 	$(BIN)/python scripts/train.py configs/demo.py --workdir runs/demo
 	@echo "Open runs/demo/report/index.html"
+
+# What the benchmarks run beside, in an environment of its own. timm and torchvision name a build of
+# torch each, hence --no-deps. On a GPU machine set PEER_PYTHON to the Python that has PyTorch there.
+peers: $(PEERS)/installed
+
+$(PEERS)/installed: scripts/peers/requirements.txt
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/pip install --quiet --requirement scripts/peers/requirements.txt
+	$(PEERS)/bin/pip install --quiet --no-deps torchvision==0.28.0 timm
+	touch $@
 
 clean:
 	rm -rf build .pytest_cache .ruff_cache .mypy_cache

@@ -1,13 +1,25 @@
 """Benchmarks: the rows, and that what is timed finds the same. No time is asserted."""
 
 import json
+import mmap
+import sys
+import time
 
 import jax
 import numpy as np
 import pytest
 
 from reid_jax import UserError
-from reid_jax.bench import measure, peers_numpy, report, retrieval, run_suite
+from reid_jax.bench import (
+    measure,
+    memory,
+    peers,
+    peers_numpy,
+    report,
+    retrieval,
+    roofline,
+    run_suite,
+)
 
 TINY = (24, 90, 16, 7, 3)
 KEYS = {"suite", "case", "device", "ours", "peer", "ratio_to_peer", "ratio_to_roofline"}
@@ -60,17 +72,113 @@ def test_a_peer_that_finds_something_else_is_not_compared(monkeypatch):
         retrieval.run(TINY, peer=True)
 
 
-def test_measure_takes_new_inputs_and_sees_memory_and_compilation():
+def test_measure_takes_new_inputs_and_sees_compilation():
     double = jax.jit(lambda x: x * 2.0 + np.float32(0.125))
-
-    def call(inputs):
-        np.ones(2**23)  # 64 MiB
-        return double(inputs)
-
-    measured = measure.measure(call, lambda seed: np.full(3, seed, np.float32))
+    measured = measure.measure(double, lambda seed: np.full(3, seed, np.float32))
     assert [float(result[0]) for result in measured.results] == [2 * i + 0.125 for i in range(6)]
     assert measured.compile_seconds > 0
-    assert measured.peak_memory_bytes is None or measured.peak_memory_bytes > 60 * 2**20
+    assert measured.work is None
+
+
+@pytest.mark.parametrize("kernel", [True, False])
+def test_the_peak_is_seen_with_and_without_the_kernels_help(kernel, monkeypatch):
+    if kernel and not memory.kernel_keeps_peaks():
+        pytest.skip("this kernel does not start its peak anew")
+    if memory.read_memory("VmRSS") is None:
+        pytest.skip("this system says nothing of a process's memory")
+    monkeypatch.setattr(memory, "kernel_keeps_peaks", lambda: kernel)
+    with memory.watch_peak() as peak, mmap.mmap(-1, 2**26) as pages:
+        pages.write(b"1" * 2**26)
+        time.sleep(0.05)  # the sampling thread sees what lasts
+    assert peak.highest - peak.resident > 60 * 2**20
+
+
+def test_memory_is_null_where_the_system_does_not_tell(monkeypatch, tmp_path):
+    monkeypatch.setattr(memory, "_STATUS", tmp_path / "none")
+    measured = measure.measure(lambda x: x, lambda seed: np.ones(1))
+    assert measured.peak_memory_bytes is None
+
+
+def test_work_memory_and_roofline_of_a_compiled_function():
+    def product(a, b):
+        return a @ b
+
+    def inputs(seed):
+        rng = np.random.default_rng(seed)
+        return tuple(np.float32(rng.normal(size=(64, 64))) for _ in range(2))
+
+    measured = measure.measure_compiled(product, inputs, keep=lambda c: float(c[0, 0]))
+    a, b = inputs(3)
+    assert measured.results[3] == pytest.approx(float((a @ b)[0, 0]), rel=1e-4, abs=1e-4)
+    assert measured.work.operations == pytest.approx(2 * 64**3, rel=0.01)
+    assert measured.work.bytes == pytest.approx(3 * 4 * 64**2, rel=0.01)
+    assert measured.peak_memory_bytes >= 4 * 64**2
+    limit = roofline.Ceilings(1e9, 1e9)
+    assert roofline.attainable_seconds(roofline.Work(2e9, 3e9), limit) == 3.0
+    assert roofline.attainable_seconds(roofline.Work(4e9, 3e9), limit) == 4.0
+
+
+def test_ceilings_are_measured(monkeypatch):
+    monkeypatch.setattr(roofline, "_SIZES", {"cpu": (32, 64), "accelerator": (32, 64)})
+    limit = roofline.ceilings.__wrapped__("float32")
+    assert limit.operations_per_second > 0
+    assert limit.bytes_per_second > 0
+
+
+PEER = """
+import json, sys
+import numpy as np
+request = json.loads(sys.argv[1])
+if request["what"] == "fail":
+    raise MemoryError("too large")
+losses = [float(np.load(path)["x"].sum()) for path in request["inputs"]]
+print("noise of a library")
+print(json.dumps({"seconds": 2.0, "spread": 0.1, "loss": losses, "versions": {"peer": "1"}}))
+"""
+
+
+@pytest.fixture
+def peer(tmp_path, monkeypatch):
+    """A peer that sums, in this Python."""
+    folder = tmp_path / "scripts" / "peers"
+    folder.mkdir(parents=True)
+    (folder / "total.py").write_text(PEER)
+    monkeypatch.setattr(peers, "ROOT", tmp_path)
+    monkeypatch.setenv("PEER_PYTHON", sys.executable)
+    return lambda what: peers.run_peer(
+        "total", {"what": what}, lambda seed: {"x": np.arange(seed + 1)}, repeats=2
+    )
+
+
+def test_a_peer_gets_the_inputs_of_every_call_and_is_compared(peer):
+    theirs = peer("sum")
+    assert theirs.loss == (0.0, 1.0, 3.0)
+    assert peers.difference([0.0, 1.0, 3.0], theirs) == 0.0
+    assert peers.difference([0.0, 1.0, 3.3], theirs) == pytest.approx(0.1)
+    ours = measure.Measurement(4.0, 0.2, 100, 0.5, ())
+    row = report.make_row("mining", "a", ours, theirs, attainable=1.0, loss_difference=0.1)
+    assert row.keys() >= KEYS
+    assert row["ratio_to_peer"] == 0.5
+    assert row["ratio_to_roofline"] == 0.25
+    assert row["versions"]["peer"] == "1"
+    assert row["note"] == "losses differ by 0.1"
+    rate = report.as_rate(row, 8, "images/s")
+    assert (rate["ours"], rate["peer"], rate["ratio_to_peer"]) == (2.0, 4.0, 0.5)
+
+
+def test_a_peer_that_fails_is_null_and_says_why(peer):
+    theirs = peer("fail")
+    ours = measure.Measurement(4.0, 0.2, None, 0.5, ())
+    row = report.make_row("mining", "a", ours, theirs, loss_difference=float("nan"))
+    assert row["peer"] is None
+    assert row["ratio_to_peer"] is None
+    assert row["note"] == "peer failed: MemoryError: too large"
+
+
+def test_without_peers_the_way_to_them_is_named(peer, monkeypatch):
+    monkeypatch.delenv("PEER_PYTHON")
+    with pytest.raises(UserError, match="make peers"):
+        peer("sum")
 
 
 def test_kept_rows_replace_those_of_their_suite_only(tmp_path):
@@ -84,5 +192,5 @@ def test_kept_rows_replace_those_of_their_suite_only(tmp_path):
 
 
 def test_an_unknown_suite_is_named():
-    with pytest.raises(UserError, match="no suite 'retrievel': use one of retrieval"):
+    with pytest.raises(UserError, match=r"no suite 'retrievel': use one of .*retrieval"):
         run_suite("retrievel", peer=False)

@@ -13,9 +13,11 @@ from typing import Any
 import jax
 
 from reid_jax.bench.measure import Measurement
+from reid_jax.bench.peers import PeerResult
 from reid_jax.errors import UserError
 from reid_jax.files import write_text
 
+AGREEMENT = 1e-4  # between losses that are the same but for rounding
 _COLUMNS = {
     "case": "{}",
     "ours": "{:.3g}",
@@ -34,13 +36,37 @@ def make_row(
     suite: str,
     case: str,
     ours: Measurement,
-    peer: Measurement | None = None,
+    peer: Measurement | PeerResult | None = None,
     *,
-    unit: str,
+    unit: str = "s",
     peer_share: float = 1.0,
+    attainable: float | None = None,
+    loss_difference: float | None = None,
+    note: str | None = None,
 ) -> dict[str, Any]:
-    """None where something was not measured. ``peer_share``: how much of the work the peer did."""
-    theirs = peer.seconds / peer_share if peer else None
+    """A row of results; None where something was not measured, ratios above 1 if ours is better.
+
+    Args:
+      suite, case: what was measured.
+      ours, peer: the measurements.
+      unit: of ours and peer.
+      peer_share: how much of the work the peer did; its time is scaled to all of it.
+      attainable: seconds that the device's ceilings allow.
+      loss_difference: relative, between ours and the peer's; above 1e-4 the note says so.
+      note: what else must be known to read the row.
+    """
+    theirs = peer.seconds / peer_share if peer and peer.seconds else None
+    notes = [note] if note else []
+    if peer_share < 1:
+        notes.append(f"peer timed on {peer_share:.2%} of it, scaled")
+    if isinstance(peer, PeerResult) and peer.failure:
+        notes.append(f"peer {peer.failure}")
+    elif loss_difference is not None and not loss_difference <= AGREEMENT:
+        notes.append(f"losses differ by {loss_difference:.1g}")
+    versions = {"python": platform.python_version()}
+    versions |= {name: version(name) for name in ("jax", "jaxlib", "numpy")}
+    if isinstance(peer, PeerResult):
+        versions |= peer.versions
     return {
         "suite": suite,
         "case": case,
@@ -48,18 +74,24 @@ def make_row(
         "ours": ours.seconds,
         "peer": theirs,
         "ratio_to_peer": theirs / ours.seconds if theirs else None,
-        "ratio_to_roofline": None,
+        "ratio_to_roofline": attainable / ours.seconds if attainable else None,
         "peak_memory_bytes": ours.peak_memory_bytes,
         "peer_peak_memory_bytes": peer.peak_memory_bytes if peer else None,
         "compile_seconds": ours.compile_seconds,
         "unit": unit,
         "spread": ours.spread,
         "peer_spread": peer.spread if peer else None,
-        "note": f"peer timed on {peer_share:.2%} of it, scaled" if peer_share < 1 else None,
+        "loss_difference": loss_difference if theirs else None,
+        "note": "; ".join(notes) or None,
         "date": datetime.now(UTC).date().isoformat(),
-        "versions": {"python": platform.python_version()}
-        | {name: version(name) for name in ("jax", "jaxlib", "numpy")},
+        "versions": versions,
     }
+
+
+def as_rate(row: Mapping[str, Any], number: float, unit: str) -> dict[str, Any]:
+    """The row in things a second instead of seconds: ``number`` things were done in a call."""
+    rates = {key: number / row[key] if row[key] else None for key in ("ours", "peer")}
+    return {**row, **rates, "unit": unit}
 
 
 def device_name() -> str:
