@@ -17,6 +17,7 @@ ROOMS = {
     "training": {"ops", "models", "weights", "data", "tasks"},
     "gallery": {"ops", "data", "training", "evaluation", "cli"},
     "evaluation": {"ops", "models", "weights", "data", "tasks", "training", "cli"},
+    "video": {"ops", "models", "weights", "data", "tasks", "training", "evaluation", "cli"},
     "bench": {"ops", "models", "data", "tasks", "training", "evaluation"},
 }
 EVERYWHERE = {"errors", "files"}
