@@ -26,6 +26,14 @@ GAINS = [
     ("efficientnet", 2.1),
 ]
 
+# Siblings that differ from a compared one in a number of the registry's table only: these take
+# minutes to compile, and run with `make test CI=1`.
+SIBLINGS = {
+    *("vgg13", "vgg13_bn", "vgg16_bn", "vgg19", "resnet34", "resnet101", "resnet152"),
+    *("resnext101_32x8d", "densenet169", "densenet201", "tf_efficientnet_lite1"),
+    *(f"efficientnet_b{i}" for i in (1, 2, 4, 5, 6)),
+}
+
 # The family each network is of; the first of a family is also compared in training mode.
 FAMILIES = {
     "plain": [

@@ -18,6 +18,7 @@ from reid_jax.weights.names import dialects, reference_names, reference_shapes
 from tests.parity_cases import (
     IN_TRAINING,
     NETWORKS,
+    SIBLINGS,
     draw_cotangent,
     draw_images,
     draw_weight,
@@ -56,7 +57,13 @@ def evaluation(name: str, dtype: Any) -> dict[str, float]:
     }
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.exhaustive] if name in SIBLINGS else [])
+        for name in NETWORKS
+    ],
+)
 def test_features_logits_and_input_gradient(name: str) -> None:
     errors = evaluation(name, jnp.float32)
     assert errors["features"] <= 1e-4
@@ -96,6 +103,7 @@ def test_training_mode(name: str) -> None:
 def test_every_published_network_is_compared() -> None:
     assert set(NETWORKS) == {name for name in backbone_names() if backbone_info(name).reference}
     assert len(NETWORKS) == len(set(NETWORKS))
+    assert set(NETWORKS) >= SIBLINGS
 
 
 @pytest.mark.parametrize("name", ["vgg11_bn", "mobilenet_v3_small", "convnext_tiny", "vit_b_16"])
