@@ -1,0 +1,293 @@
+"""Video files that the tests encode themselves, whole, odd and broken, and folders of frames."""
+
+import gc
+import wave
+import weakref
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from reid_jax.data.video import (
+    FrameFolder,
+    VideoFile,
+    find_videos,
+    indices_at_rate,
+    open_video,
+    uniform_indices,
+)
+from reid_jax.errors import UserError
+
+av = pytest.importorskip("av")
+
+SIDE = 64
+
+
+def grey(index: int) -> int:
+    """Frames are told apart by their brightness, which survives the coding."""
+    return 20 + 5 * (index % 43)
+
+
+def encode(
+    path: Path,
+    number: int,
+    *,
+    codec: str = "libx264",
+    rate: int = 30,
+    times: list[int] | None = None,
+    turned: int = 0,
+    options: dict[str, str] | None = None,
+) -> Path:
+    """Frames of one brightness each; the upper left quarter is white in all."""
+    with av.open(str(path), "w", options=options or {}) as container:
+        stream = container.add_stream(codec, rate=rate)
+        stream.width, stream.height, stream.pix_fmt = 2 * SIDE, SIDE, "yuv420p"
+        stream.gop_size, stream.bit_rate = 12, 4_000_000
+        stream.codec_context.max_b_frames = 2
+        if turned:
+            stream.set_display_rotation(turned)
+        for i in range(number):
+            pixels = np.full((SIDE, 2 * SIDE, 3), grey(i), np.uint8)
+            pixels[: SIDE // 2, :SIDE] = 255
+            frame = av.VideoFrame.from_ndarray(pixels, "rgb24")
+            frame.pts = i if times is None else times[i]
+            for packet in stream.encode(frame):
+                container.mux(packet)
+        for packet in stream.encode(None):
+            container.mux(packet)
+    return path
+
+
+def brightness(frame) -> float:
+    return float(frame.draw((SIDE, SIDE))[-8:, -8:].mean())
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("videos")
+
+
+@pytest.fixture(scope="module")
+def mp4(folder) -> Path:
+    return encode(folder / "a.mp4", 40)
+
+
+KINDS = [
+    ("k.mp4", "libx264"),
+    ("k.mov", "mpeg4"),
+    ("k.mkv", "libx264"),
+    ("k.webm", "libvpx-vp9"),
+    ("k.avi", "mpeg4"),
+    ("k.ts", "libx264"),
+    ("k.h264", "libx264"),  # no time stamps at all
+]
+
+
+@pytest.mark.parametrize(("name", "codec"), KINDS)
+def test_every_container_gives_every_frame_and_any_frame(name, codec, folder):
+    video = VideoFile(encode(folder / name, 40, codec=codec))
+    assert len(video.times) == 40
+    np.testing.assert_allclose(video.times, np.arange(40) / 30, atol=1e-3)
+    whole = list(video.frames())
+    assert [frame.index for frame in whole] == list(range(40))
+    assert [abs(brightness(f) - grey(f.index)) < 3 for f in whole] == [True] * 40
+    assert video.problem == ""
+    for indices in ([0], [39], [13], [1, 2, 30], [11, 12, 13, 36], range(0, 40, 7)):
+        some = list(video.frames_at(list(indices)))
+        assert [frame.index for frame in some] == list(indices)
+        assert [f.time for f in some] == [video.times[i] for i in indices]
+        for frame in some:
+            assert abs(brightness(frame) - grey(frame.index)) < 3
+    with pytest.raises(IndexError):
+        list(video.frames_at([40]))
+
+
+def test_frames_are_drawn_at_the_size_asked_for(mp4):
+    frame = next(VideoFile(mp4).frames())
+    assert frame.draw(None).shape == (SIDE, 2 * SIDE, 3)
+    assert frame.draw((48, 27)).shape == (27, 48, 3)
+    assert frame.draw((48, 27)).dtype == np.uint8
+
+
+@pytest.mark.parametrize(
+    ("turned", "corner"), [(90, "lower left"), (-90, "upper right"), (180, "lower right")]
+)
+def test_a_telephone_that_was_held_upright(turned, corner, folder):
+    video = VideoFile(encode(folder / f"turned{turned}.mp4", 2, turned=turned))
+    pixels = next(video.frames()).draw(None)
+    height, width = pixels.shape[:2]
+    assert (width > height) == (turned == 180)
+    white = {
+        f"{across} {along}": pixels[rows, columns].mean() > 250
+        for across, rows in (("upper", slice(0, height // 4)), ("lower", slice(-height // 4, None)))
+        for along, columns in (("left", slice(0, width // 4)), ("right", slice(-width // 4, None)))
+    }
+    assert white == {place: place == corner for place in white}
+
+
+def test_a_variable_rate_keeps_its_times(folder):
+    times = [0, 1, 2, 10, 11, 40, 90, 91]
+    video = VideoFile(encode(folder / "vfr.mp4", len(times), times=times))
+    np.testing.assert_allclose(video.times, np.array(times) / 30, atol=1e-3)
+    assert indices_at_rate(video.times, 1.0).tolist() == [0, 5, 6]
+    assert [f.index for f in video.frames_at([5, 6])] == [5, 6]
+
+
+def test_no_frame_is_kept(mp4):
+    references: list[weakref.ref] = []
+    for frames in (VideoFile(mp4).frames(), VideoFile(mp4).frames_at(range(0, 40, 2))):
+        references.clear()
+        for frame in frames:
+            references.append(weakref.ref(frame))
+            frame.draw((8, 8))
+            gc.collect()
+            assert sum(reference() is not None for reference in references) <= 2
+        assert len(references) >= 20
+
+
+def test_a_truncated_file_gives_what_is_there_and_says_so(folder):
+    whole = encode(folder / "w.mp4", 240, options={"movflags": "faststart"})
+    cut = folder / "cut.mp4"
+    cut.write_bytes(whole.read_bytes()[: int(0.7 * whole.stat().st_size)])
+    video = VideoFile(cut)
+    frames = list(video.frames())
+    assert 40 < len(frames) < 240
+    assert np.all(np.diff([frame.index for frame in frames]) > 0)
+    assert "cut off" in video.problem
+    assert "of 240 frames" in video.problem
+    assert len(list(video.frames_at([0, 20, len(video.times) - 1]))) >= 2
+
+
+def test_a_truncated_matroska_file(folder):
+    whole = encode(folder / "w.mkv", 240)
+    cut = folder / "cut.mkv"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    video = VideoFile(cut)
+    assert 40 < len(list(video.frames())) < 240
+    assert "of 8.0 seconds are there" in video.problem
+
+
+def test_damage_in_the_middle_costs_some_frames_only(folder):
+    content = bytearray(encode(folder / "w2.mp4", 240).read_bytes())
+    middle = content.find(b"mdat") + 3000
+    content[middle : middle + 300] = bytes(300)
+    damaged = folder / "damaged.mp4"
+    damaged.write_bytes(bytes(content))
+    video = VideoFile(damaged)
+    frames = list(video.frames())
+    assert 100 < len(frames) < 240
+    assert "could not be decoded" in video.problem
+    assert [f.index for f in frames] == sorted({f.index for f in frames})
+
+
+def test_what_is_no_video_is_named_in_one_sentence(folder, mp4):
+    def refused(path: Path) -> str:
+        with pytest.raises(UserError) as caught:
+            open_video(path)
+        assert str(caught.value).startswith(str(path))
+        assert "\n" not in str(caught.value)
+        return str(caught.value)
+
+    assert "does not exist" in refused(folder / "absent.mp4")
+    empty = folder / "empty.mp4"
+    empty.write_bytes(b"")
+    assert "empty" in refused(empty)
+    text = folder / "text.mp4"
+    text.write_text("a film about a hedgehog\n" * 100)
+    assert "it is none" in refused(text)
+    with wave.open(str(folder / "sound.wav"), "wb") as sound:
+        sound.setparams((1, 2, 8000, 0, "NONE", ""))
+        sound.writeframes(bytes(16000))
+    assert "sound but no pictures" in refused(folder / "sound.wav")
+    cut = folder / "no_index.mp4"
+    cut.write_bytes(mp4.read_bytes()[:2000])
+    assert "its index is missing" in refused(cut)
+    with av.open(str(folder / "zero.mkv"), "w") as container:
+        stream = container.add_stream("libx264", rate=30)
+        stream.width, stream.height, stream.pix_fmt = SIDE, SIDE, "yuv420p"
+        container.start_encoding()
+    assert "ends before its first frame" in refused(folder / "zero.mkv")
+    playlist = folder / "list.m3u8"
+    playlist.write_text("#EXTM3U\n#EXTINF:1,\nhttp://localhost:1/a.ts\n#EXT-X-ENDLIST\n")
+    refused(playlist)
+
+
+def test_a_video_of_one_frame(folder):
+    video = VideoFile(encode(folder / "one.mp4", 1))
+    assert [frame.index for frame in video.frames()] == [0]
+    assert indices_at_rate(video.times, 2.0).tolist() == [0]
+
+
+def test_a_folder_of_frames(tmp_path):
+    for i in range(12):
+        pixels = np.full((10, 20, 3), 20 * i, np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{i}.jpg", quality=95)
+    (tmp_path / "7.jpg").write_bytes(b"broken")
+    video = FrameFolder(tmp_path, 4.0)
+    np.testing.assert_allclose(video.times, np.arange(12) / 4)
+    frames = list(video.frames())
+    assert [frame.index for frame in frames] == [i for i in range(12) if i != 7]
+    for frame in frames:
+        assert frame.draw(None).shape == (10, 20, 3)
+        assert abs(float(frame.draw((4, 4)).mean()) - 20 * frame.index) < 3
+    assert "1 of 12 pictures cannot be read (7.jpg)" in video.problem
+    assert [f.index for f in video.frames_at([7, 8, 11])] == [8, 11]
+
+
+def test_folders_with_nothing_in_them(tmp_path):
+    with pytest.raises(UserError, match="holds no pictures"):
+        open_video(tmp_path)
+    with pytest.raises(UserError, match="holds no videos"):
+        find_videos([tmp_path])
+    with pytest.raises(UserError, match="does not exist"):
+        find_videos([tmp_path / "absent"])
+    (tmp_path / "x.png").write_bytes(b"broken")
+    with pytest.raises(UserError, match="none can be read"):
+        list(open_video(tmp_path).frames())
+
+
+def test_videos_and_folders_of_frames_are_found(tmp_path):
+    for name in ("b10.mp4", "b9.MP4", "notes.txt", ".hidden.mp4"):
+        (tmp_path / name).write_bytes(b"")
+    (tmp_path / "frames").mkdir()
+    (tmp_path / "frames" / "0.jpg").write_bytes(b"")
+    (tmp_path / "other").mkdir()
+    names = [path.name for path in find_videos([tmp_path, tmp_path / "notes.txt"])]
+    assert names == ["b9.MP4", "b10.mp4", "frames", "notes.txt"]
+
+
+increasing = st.lists(st.floats(0.001, 3.0), max_size=60).map(
+    lambda gaps: np.concatenate([[0.0], np.cumsum(gaps)])
+)
+
+
+@settings(deadline=None, max_examples=100)
+@given(increasing, st.floats(0.1, 60.0))
+def test_sampling_at_a_rate(times, rate):
+    found = indices_at_rate(times, rate)
+    assert found[0] == 0
+    assert np.all(np.diff(found) > 0)
+    for k in range(int(times[-1] * rate) + 1):
+        assert abs(times[found] - k / rate).min() <= abs(times - k / rate).min() + 1e-9
+
+
+def test_the_rate_of_the_data_gives_its_picks():
+    """TVSum's features are of every 15th frame of about 30 a second."""
+    times = np.arange(4000) * 1001 / 30000
+    np.testing.assert_allclose(indices_at_rate(times, 2.0)[:60], 15 * np.arange(60), atol=1)
+    times = np.arange(100) / 25
+    assert indices_at_rate(times, 25.0).tolist() == list(range(100))
+    assert indices_at_rate(times, 1000.0).tolist() == list(range(100))
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.integers(1, 500), st.integers(1, 600))
+def test_uniform_sampling(number, count):
+    found = uniform_indices(number, count)
+    assert len(found) == min(number, count)
+    assert 0 <= found[0] <= found[-1] < number
+    gaps = np.diff(found)
+    assert len(gaps) == 0 or gaps.max() - gaps.min() <= 1
