@@ -7,7 +7,7 @@ import pytest
 
 from reid_jax.data.video_edits import edit_frames, edit_names
 from reid_jax.data.video_features import VideoFeatures, load_video_features
-from reid_jax.data.video_frames import read_frame_folders
+from reid_jax.data.frame_folders import read_frame_folders
 from reid_jax.data.video_pairs import (
     NEGATIVE,
     POSITIVE,
