@@ -52,6 +52,7 @@ def test_every_configuration_is_valid_and_survives_the_way_to_disk_and_back(path
         ({"optimizer": OptimizerConfig(learning_rate=-1.0)}, "learning_rate is -1.0"),
         ({"optimizer": OptimizerConfig(learning_rate=float("nan"))}, "learning_rate is nan"),
         ({"optimizer": OptimizerConfig(warmup_steps=2000)}, "warm up for fewer"),
+        ({"train": TrainConfig(accumulate=3)}, r"64, .* multiple of train.accumulate \(3\)"),
         ({"train": TrainConfig(steps_per_call=30)}, r"train\.steps is 1000, .*_per_call \(30\)"),
     ],
 )

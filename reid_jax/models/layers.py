@@ -270,17 +270,27 @@ class Backbone(nn.Module, kw_only=True):
 
     `num_classes=0` gives pooled features (B, F) float32, otherwise logits float32; with
     `features_only=True` a dict of named maps (B, h, w, c) in order, the last being what is pooled.
+    `remat` keeps only the inputs of blocks for the gradient (networks with `has_blocks`).
     `dropout` acts before each classifier layer, `drop_path` (the rate at the last block) on
     residual branches.
     """
 
     has_residuals: ClassVar[bool] = True
+    has_blocks: ClassVar[bool] = True
 
     num_classes: int = 0
     dtype: Dtype = jnp.float32
     dropout: float = 0.0
     drop_path: float = 0.0
     axis_name: str | None = None
+    remat: bool = False
+
+    def block(self, kind: type[nn.Module]) -> ModuleDef:
+        """The block's class, with `remat` one whose inside is computed again for the gradient.
+
+        What is kept of a block is its input (Chen et al. 2016): memory for one more forward pass.
+        """
+        return nn.remat(kind) if self.remat else kind
 
     def batch_norm(self, train: bool, *, momentum: float = 0.9, epsilon: float = 1e-5) -> ModuleDef:
         """`BatchNorm` with this network's dtype and axis, for blocks to instantiate."""

@@ -178,6 +178,7 @@ def create_backbone(
     dtype: Any = jnp.float32,
     drop_path: float = 0.0,
     axis_name: str | None = None,
+    remat: bool = False,
     **options: Any,
 ) -> nn.Module:
     """The network `name` as a Linen module (see `reid_jax.models.layers.Backbone` for its call).
@@ -187,6 +188,7 @@ def create_backbone(
       dtype: of the computation; parameters and batch statistics are float32 always.
       drop_path: rate of stochastic depth at the last residual block (0 at the first).
       axis_name: mapped axis over which batch norms and dropout masks are shared.
+      remat: keep only the inputs of blocks for the gradient: less memory, one more forward pass.
       options: of the network's class, e.g. `widths` of "small_cnn".
 
     Raises:
@@ -199,9 +201,16 @@ def create_backbone(
             raise UserError(f"{name} has no option {option!r}: it has {', '.join(sorted(allowed))}")
     if drop_path and not info.build.has_residuals:  # type: ignore[attr-defined]
         raise UserError(f"{name} has no residual branches, so drop_path must be 0")
+    if remat and not info.build.has_blocks:  # type: ignore[attr-defined]
+        raise UserError(f"{name} has no blocks to compute again, so remat must be off")
     arguments = {**info.options, **options}
     return info.build(
-        num_classes=num_classes, dtype=dtype, drop_path=drop_path, axis_name=axis_name, **arguments
+        num_classes=num_classes,
+        dtype=dtype,
+        drop_path=drop_path,
+        axis_name=axis_name,
+        remat=remat,
+        **arguments,
     )
 
 

@@ -1,9 +1,10 @@
 """What the trainer knows of a task: its parameters, its loss and its evaluation."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 Batch = Mapping[str, Any]  # arrays
@@ -51,3 +52,39 @@ class Task(Protocol):
     ) -> dict[str, float]:
         """Metrics of the predictions (N, ...) for the N examples described by `examples`."""
         ...
+
+
+@runtime_checkable
+class DividedTask(Task, Protocol):
+    """A task whose loss is a network applied to examples, then terms over what it gives for all.
+
+    Its gradient can be accumulated over parts of a batch (`reid_jax.training.accumulate`).
+    """
+
+    def outputs(
+        self,
+        params: Tree,
+        model_state: Tree,
+        batch: Batch,
+        positions: jax.Array,
+        keys: tuple[jax.Array, jax.Array],
+        axis_name: str | None,
+    ) -> tuple[Tree, Tree]:
+        """What the network gives in training, arrays (B, ...), and the updated model state.
+
+        `positions` (B,) of the examples in the global batch. The first key is folded with them to
+        draw what an example's own changes are, the second draws the network's noise (dropout).
+        """
+        ...
+
+    def terms(
+        self, params: Tree, outputs: Tree, batch: Batch, axis_name: str | None
+    ) -> dict[str, Term]:
+        """The loss terms of all of this device's examples."""
+        ...
+
+
+def positions_in_batch(size: int, axis_name: str | None) -> jax.Array:
+    """Where this device's rows (size,) are in the global batch."""
+    offset = 0 if axis_name is None else jax.lax.axis_index(axis_name) * size
+    return jnp.arange(size) + offset

@@ -13,7 +13,7 @@ from reid_jax.models.layers import frozen_batch_norm
 from reid_jax.ops.augment import Augmentation, augment, example_keys
 from reid_jax.ops.distances import normalize
 from reid_jax.ops.retrieval import evaluate_retrieval
-from reid_jax.tasks.base import Batch, Term, Tree
+from reid_jax.tasks.base import Batch, Term, Tree, positions_in_batch
 from reid_jax.tasks.objectives import Objective
 
 
@@ -56,11 +56,25 @@ class EmbeddingTask:
     def loss(
         self, params: Tree, model_state: Tree, batch: Batch, key: jax.Array, axis_name: str | None
     ) -> tuple[dict[str, Term], Tree]:
+        positions = positions_in_batch(batch["image"].shape[0], axis_name)
         augment_key, dropout_key = jax.random.split(key)
-        size = batch["image"].shape[0]
-        offset = 0 if axis_name is None else jax.lax.axis_index(axis_name) * size
-        keys = example_keys(augment_key, jnp.arange(size) + offset)
-        images = self._normalise(augment(keys, batch["image"], self.augmentation))
+        keys = augment_key, dropout_key
+        outputs, updated = self.outputs(params, model_state, batch, positions, keys, axis_name)
+        return self.terms(params, outputs, batch, axis_name), updated
+
+    def outputs(
+        self,
+        params: Tree,
+        model_state: Tree,
+        batch: Batch,
+        positions: jax.Array,
+        keys: tuple[jax.Array, jax.Array],
+        axis_name: str | None,
+    ) -> tuple[dict[str, jax.Array], Tree]:
+        """Of augmented images "embedding" and "neck", each (B, D); and the updated model state."""
+        augment_key, dropout_key = keys
+        each = example_keys(augment_key, positions)
+        images = self._normalise(augment(each, batch["image"], self.augmentation))
         net = self.net.clone(
             axis_name=axis_name, backbone=self.net.backbone.clone(axis_name=axis_name)
         )
@@ -72,10 +86,15 @@ class EmbeddingTask:
                 mutable=list(model_state),
                 rngs={"dropout": dropout_key},
             )
-        terms = self.objective.terms(
+        return outputs, updated
+
+    def terms(
+        self, params: Tree, outputs: Tree, batch: Batch, axis_name: str | None
+    ) -> dict[str, Term]:
+        """The objective's terms over the whole batch."""
+        return self.objective.terms(
             params["objective"], outputs, batch["label"], batch["mask"], axis_name
         )
-        return terms, updated
 
     def _with_frozen(self, params: Tree) -> Tree:
         backbone = {

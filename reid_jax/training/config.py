@@ -68,6 +68,8 @@ class ModelConfig:
     """Arithmetic inside the network; parameters, distances and losses stay float32."""
     drop_path: float = 0.0
     """Probability of skipping a residual branch, growing linearly to the last block."""
+    remat: bool = field(default=False, repr=False)  # a network's fingerprint does not see it
+    """Compute the backbone's blocks again for the gradient: less memory, one more forward pass."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,9 @@ class TrainConfig:
     """Stop after this many validations without improvement; 0 never."""
     steps_per_call: int = 1
     """Steps a compiled call with a resident set (streamed: 1); 10-100 on a GPU or TPU."""
+    accumulate: int = 1
+    """Passes that a batch is made in, for the memory of a part and one more forward pass. The loss
+    still sees the whole batch; BatchNorm sees a part at a time."""
     parallel: Literal["auto", "single", "pmap", "mesh"] = "auto"
     """One device of this machine, or all of them: under pmap, or by jit over a mesh."""
 
@@ -145,6 +150,7 @@ def validate(config: EmbeddingConfig) -> None:
         "train.evaluate_every": train.evaluate_every,
         "train.checkpoint_every": train.checkpoint_every,
         "train.steps_per_call": train.steps_per_call,
+        "train.accumulate": train.accumulate,
     }
     not_negative = {
         "model.embedding_dim": model.embedding_dim,
@@ -187,6 +193,11 @@ def validate(config: EmbeddingConfig) -> None:
                 f"train.{name} is {getattr(train, name)}, which is not a multiple of "
                 f"train.steps_per_call ({train.steps_per_call})."
             )
+    if data.batch_size % train.accumulate:
+        raise UserError(
+            f"data.batch_size is {data.batch_size}, which is not a multiple of "
+            f"train.accumulate ({train.accumulate})."
+        )
     if data.sampler == "identities" and data.batch_size % data.photos_per_identity:
         raise UserError(
             f"data.batch_size is {data.batch_size}, which is not a multiple of "

@@ -1,5 +1,6 @@
 """From a configuration to what the loop runs: the task, its data, its optimiser, its validation."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -43,7 +44,7 @@ class Experiment:
       pretrained: published variables of the backbone, or None.
       blocks: names of the backbone's blocks, from input to output.
       example: a batch of the right shape.
-      shared_unit: rows that must stay on one device (2 for pairs).
+      shared_unit: a device holds a multiple of so many rows (2 for pairs; parts of a batch).
       summary: one line for the console.
     """
 
@@ -100,7 +101,13 @@ def start_from(backbone: Mapping[str, Any], params: Any, model_state: Any) -> tu
 
 
 def step_of_stage(
-    experiment: Experiment, stage: Stage, params: Any, *, seed: int, ema_decay: float
+    experiment: Experiment,
+    stage: Stage,
+    params: Any,
+    *,
+    seed: int,
+    ema_decay: float,
+    accumulate: int = 1,
 ) -> TrainStep:
     """The training step while a stage lasts; what is frozen is known when it is compiled."""
     frozen = frozen_blocks(stage, experiment.blocks)
@@ -109,6 +116,7 @@ def step_of_stage(
         experiment.optimizer,
         seed=seed,
         ema_decay=ema_decay,
+        accumulate=accumulate,
         rates=None
         if stage.blocks < 0 and stage.backbone_rate == 1
         else update_rates(params, stage, frozen),
@@ -119,7 +127,9 @@ def make_net(model: ModelConfig) -> EmbeddingNet:
     """The embedding network of a configuration."""
     dtype = jax.numpy.dtype(model.dtype)
     return EmbeddingNet(
-        backbone=create_backbone(model.backbone, dtype=dtype, drop_path=model.drop_path),
+        backbone=create_backbone(
+            model.backbone, dtype=dtype, drop_path=model.drop_path, remat=model.remat
+        ),
         embedding_dim=model.embedding_dim or None,
         pooling=model.pooling,
         normalize=model.normalize,
@@ -200,7 +210,7 @@ def build(config: EmbeddingConfig, dataset: Dataset, splits: Splits) -> Experime
         ),
         example={"image": np.zeros((1, data.image_size, data.image_size, data.channels), np.uint8)},
         batch_size=data.batch_size,
-        shared_unit=2 if data.sampler == "pairs" else 1,
+        shared_unit=math.lcm(2 if data.sampler == "pairs" else 1, train.accumulate),
         validation=validation,
         summary=f"{len(photos):,} training photos of {len(photos.identities):,} individuals",
     )

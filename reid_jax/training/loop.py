@@ -180,7 +180,12 @@ class _Loop:
 
     def _compile(self, stage: Stage, state: TrainState, ema_decay: float) -> Any:
         step = step_of_stage(
-            self.experiment, stage, state.params, seed=self.config.seed, ema_decay=ema_decay
+            self.experiment,
+            stage,
+            state.params,
+            seed=self.config.seed,
+            ema_decay=ema_decay,
+            accumulate=self.config.accumulate,
         )
         feed = self.experiment.feed
         return self.layout.compile(feed.make_step(step), batch_axis=feed.batch_axis, donate=True)

@@ -35,6 +35,13 @@ class Layout:
     def mesh(self) -> Mesh:
         return Mesh(np.asarray(self.devices), (AXIS,), axis_types=(AxisType.Auto,))
 
+    @property
+    def _options(self) -> dict[str, str] | None:
+        # By default XLA on a CPU drops barriers, merges what was to be computed again, and saves
+        # no memory by rematerialisation or accumulation. pmap takes no options.
+        cpu = self.devices[0].platform == "cpu"
+        return {"xla_disable_hlo_passes": "cse_barrier_expander"} if cpu else None
+
     def check(self, batch_size: int, unit: int, name: str) -> None:
         """A device's share must hold whole units (pairs, say).
 
@@ -53,7 +60,7 @@ class Layout:
         """Compiles `function(state, shared, batch, *, axis_name)`; `donate` reuses the memory."""
         donated = (0,) if donate else ()
         if self.mode == "single":
-            return jax.jit(function, donate_argnums=donated)
+            return jax.jit(function, donate_argnums=donated, compiler_options=self._options)
         if self.mode == "pmap":
             return jax.pmap(
                 functools.partial(function, axis_name=AXIS),
@@ -69,6 +76,7 @@ class Layout:
             in_shardings=(everywhere, everywhere, self._divided(batch_axis)),
             out_shardings=everywhere,
             donate_argnums=donated,
+            compiler_options=self._options,
         )
 
     def compile_map(self, function: Callable[[Tree, Any], Any]) -> Callable[[Tree, Any], Any]:

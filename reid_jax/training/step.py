@@ -4,11 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import optax
 
 from reid_jax.data.resident import gather
-from reid_jax.tasks.base import Batch, Task
+from reid_jax.errors import UserError
+from reid_jax.tasks.base import Batch, DividedTask, Task
+from reid_jax.training.accumulate import make_accumulated_gradient, make_gradient
 from reid_jax.training.state import TrainState
 
 Metrics = dict[str, jax.Array]
@@ -22,6 +23,7 @@ def make_train_step(
     seed: int,
     ema_decay: float,
     rates: Any = None,
+    accumulate: int = 1,
 ) -> TrainStep:
     """Returns `train_step(state, batch, *, axis_name=None) -> (state, metrics)`.
 
@@ -30,10 +32,18 @@ def make_train_step(
     the global counts, so that the sum of the devices' gradients is exactly the gradient of that
     loss: gathers transpose to sums over devices, and nothing is divided twice.
 
+    `accumulate` passes over parts of the batch make the gradient (a `DividedTask` then).
     `rates`, a pytree like the parameters, multiplies each leaf's update (None: all ones).
 
     Metrics are float32 scalars: "loss", "grad_norm", and each term by its name.
     """
+
+    if accumulate > 1:
+        if not isinstance(task, DividedTask):
+            raise UserError(f"train.accumulate is {accumulate}; this task needs it to be 1.")
+        gradient = make_accumulated_gradient(task, accumulate)
+    else:
+        gradient = make_gradient(task)
 
     def train_step(
         state: TrainState, batch: Batch, *, axis_name: str | None = None
@@ -42,18 +52,9 @@ def make_train_step(
             return x if axis_name is None else jax.lax.psum(x, axis_name)
 
         key = jax.random.fold_in(jax.random.key(seed), state.step)
-
-        def loss_function(params: Any) -> tuple[jax.Array, tuple[Metrics, Any]]:
-            terms, model_state = task.loss(params, state.model_state, batch, key, axis_name)
-            shares = {
-                name: term.total / jnp.maximum(total(jax.lax.stop_gradient(term.number)), 1.0)
-                for name, term in terms.items()
-            }
-            loss = sum(terms[name].weight * share for name, share in shares.items())
-            return jnp.asarray(loss), (shares, model_state)
-
-        gradient = jax.value_and_grad(loss_function, has_aux=True)
-        (loss, (shares, model_state)), grads = gradient(state.params)
+        loss, shares, model_state, grads = gradient(
+            state.params, state.model_state, batch, key, axis_name
+        )
         loss, shares, grads = total((loss, shares, grads))
         # Optax mixes integer counts with Python floats, which strict promotion refuses.
         with jax.numpy_dtype_promotion("standard"):

@@ -92,7 +92,7 @@ class ConvNeXt(Backbone):
                 x = Downsample(width, self.dtype, name=f"downsample{stage}")(x)
             for i in range(depth):
                 drop_path = self.drop_path_layer(train, block, sum(self.depths))
-                x = ConvNeXtBlock(drop_path, self.dtype, name=f"stage{stage}_{i}")(x)
+                x = self.block(ConvNeXtBlock)(drop_path, self.dtype, name=f"stage{stage}_{i}")(x)
                 block += 1
             maps[f"stage{stage}"] = x
         if features_only:

@@ -62,7 +62,7 @@ class DenseNet(Backbone):
         x = max_pool(x, 3, 2, 1)
         for block, layers in enumerate(self.blocks, start=1):
             for layer in range(1, layers + 1):
-                x = DenseLayer(
+                x = self.block(DenseLayer)(
                     self.growth, norm, self.dtype, name=f"denseblock{block}_denselayer{layer}"
                 )(x)
             if block == len(self.blocks):

@@ -126,7 +126,7 @@ class MobileNet(Backbone):
         block = 0
         for s, stage in enumerate(self.stages, start=1):
             for i, spec in enumerate(stage):
-                x = InvertedResidual(
+                x = self.block(InvertedResidual)(
                     spec,
                     norm,
                     self.drop_path_layer(train, block, blocks),

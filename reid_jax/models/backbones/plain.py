@@ -18,6 +18,7 @@ from reid_jax.models.pooling import adaptive_average_pool, average_pool
 
 class _Plain(Backbone):
     has_residuals = False
+    has_blocks = False
 
     def classifier(
         self, x: jax.Array, bins: int, hidden: tuple[int, int], last: int, train: bool

@@ -94,7 +94,7 @@ class ResNet(Backbone):
         block = 0
         for stage, blocks in enumerate(self.stages):
             for i in range(blocks):
-                x = ResidualBlock(
+                x = self.block(ResidualBlock)(
                     planes=64 * 2**stage,
                     norm=norm,
                     drop_path=self.drop_path_layer(train, block, sum(self.stages)),

@@ -18,6 +18,7 @@ class TwoConv(Backbone):
     """
 
     has_residuals = False
+    has_blocks = False
 
     @nn.compact
     def __call__(
@@ -48,6 +49,7 @@ class SmallCNN(Backbone):
     """
 
     has_residuals = False
+    has_blocks = False
 
     widths: tuple[int, int, int, int] = (64, 64, 64, 64)
 

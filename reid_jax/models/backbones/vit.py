@@ -84,7 +84,7 @@ class VisionTransformer(Backbone):
         maps = {}
         for i in range(self.depth):
             drop_path = self.drop_path_layer(train, i, self.depth)
-            x = EncoderBlock(self.heads, drop_path, self.dtype, name=f"block_{i}")(x)
+            x = self.block(EncoderBlock)(self.heads, drop_path, self.dtype, name=f"block_{i}")(x)
             if (i + 1) % (self.depth // 4) == 0 and i + 1 < self.depth:
                 maps[f"block{i + 1}"] = patches(x)
         x = _norm(dtype=self.dtype, name="norm")(x)

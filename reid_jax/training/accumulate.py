@@ -1,0 +1,128 @@
+"""A batch in several passes: the gradient of the whole batch in the memory of a part of it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from reid_jax.tasks.base import Batch, DividedTask, Task, Term, Tree, positions_in_batch
+
+Metrics = dict[str, jax.Array]
+Gradient = Callable[..., tuple[jax.Array, Metrics, Tree, Tree]]
+
+
+def weighted_loss(
+    terms: dict[str, Term], axis_name: str | None
+) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """This device's share of the loss, and of each of its terms.
+
+    A term's share is its sum here over its count on all devices, so that shares add up to the loss.
+    """
+
+    def everywhere(x: jax.Array) -> jax.Array:
+        return x if axis_name is None else jax.lax.psum(x, axis_name)
+
+    shares = {
+        name: term.total / jnp.maximum(everywhere(jax.lax.stop_gradient(term.number)), 1.0)
+        for name, term in terms.items()
+    }
+    return jnp.asarray(sum(terms[name].weight * share for name, share in shares.items())), shares
+
+
+def make_gradient(task: Task) -> Gradient:
+    """Returns `gradient(params, model_state, batch, key, axis_name)`, of the batch in one pass.
+
+    That gives this device's share of the loss (a scalar), the terms' shares, the new model state,
+    and the gradient of the share with respect to `params`.
+    """
+
+    def gradient(
+        params: Tree, model_state: Tree, batch: Batch, key: jax.Array, axis_name: str | None
+    ) -> tuple[jax.Array, Metrics, Tree, Tree]:
+        def loss_function(params: Tree) -> tuple[jax.Array, tuple[Metrics, Tree]]:
+            terms, updated = task.loss(params, model_state, batch, key, axis_name)
+            loss, shares = weighted_loss(terms, axis_name)
+            return loss, (shares, updated)
+
+        (loss, (shares, updated)), grads = jax.value_and_grad(loss_function, has_aux=True)(params)
+        return loss, shares, updated, grads
+
+    return gradient
+
+
+def make_accumulated_gradient(task: DividedTask, parts: int) -> Gradient:
+    """The same in `parts` passes, by GradCache (Gao et al. 2021, section 3.2).
+
+    The outputs of all parts are made without keeping what a gradient needs; the loss, which may
+    compare any two examples of the batch, gives their gradient; then each part is passed forward
+    and backward with its share of that. It costs one more forward pass and is exact for a network
+    that treats examples one by one. BatchNorm takes its statistics from a part and moves its
+    running ones once a part; dropout draws anew in each part.
+
+    A part is every `parts`-th row, so that a batch which is divided over devices by rows stays
+    where it is. The rows here must be a multiple of `parts`.
+    """
+
+    def gradient(
+        params: Tree, model_state: Tree, batch: Batch, key: jax.Array, axis_name: str | None
+    ) -> tuple[jax.Array, Metrics, Tree, Tree]:
+        rows = batch["label"].shape[0] // parts
+        split = jax.tree.map(
+            lambda x: jnp.moveaxis(x.reshape(rows, parts, *x.shape[1:]), 1, 0), dict(batch)
+        )
+        positions = positions_in_batch(rows * parts, axis_name).reshape(rows, parts).T
+        example_key, noise_key = jax.random.split(key)
+        noise_keys = jax.vmap(lambda number: jax.random.fold_in(noise_key, number))
+        inputs = (split, positions, noise_keys(jnp.arange(parts)))
+
+        def outputs(params: Tree, model_state: Tree, inputs: Any) -> Any:
+            part, positions, noise_key = inputs
+            keys = example_key, noise_key
+            return task.outputs(params, model_state, part, positions, keys, axis_name)
+
+        def forward(before: Tree, inputs: Any) -> tuple[Tree, Tree]:
+            before, inputs = _one_after_another(before, inputs)
+            result, _ = outputs(params, model_state, inputs)
+            return result, result
+
+        shapes = jax.eval_shape(outputs, params, model_state, jax.tree.map(lambda x: x[0], inputs))
+        nothing = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes[0])
+        _, found = _scan(forward, nothing, inputs)
+        whole = jax.tree.map(
+            lambda x: jnp.moveaxis(x, 0, 1).reshape(rows * parts, *x.shape[2:]), found
+        )
+
+        def loss_function(params: Tree, whole: Tree) -> tuple[jax.Array, Metrics]:
+            return weighted_loss(task.terms(params, whole, batch, axis_name), axis_name)
+
+        (loss, shares), (grads, whole_grads) = jax.value_and_grad(
+            loss_function, argnums=(0, 1), has_aux=True
+        )(params, whole)
+        found_grads = jax.tree.map(
+            lambda g, x: jnp.moveaxis(g.reshape(rows, parts, *x.shape[2:]), 1, 0),
+            whole_grads,
+            found,
+        )
+
+        def backward(carry: tuple[Tree, Tree], item: Any) -> tuple[tuple[Tree, Tree], None]:
+            (grads, state), (inputs, cotangents) = _one_after_another(carry, item)
+            _, pullback, updated = jax.vjp(
+                lambda params: outputs(params, state, inputs), params, has_aux=True
+            )
+            return (jax.tree.map(jnp.add, grads, pullback(cotangents)[0]), updated), None
+
+        (grads, updated), _ = _scan(backward, (grads, model_state), (inputs, found_grads))
+        return loss, shares, updated, grads
+
+    return gradient
+
+
+def _scan(body: Callable[..., Any], carry: Tree, items: Tree) -> tuple[Tree, Tree]:
+    # XLA on a CPU runs convolutions inside a loop many times slower.
+    return jax.lax.scan(body, carry, items, unroll=jax.default_backend() == "cpu" or 1)
+
+
+def _one_after_another(carry: Tree, item: Tree) -> tuple[Tree, Tree]:
+    """Holds an unrolled pass back until the one before it is done, or memory would not be saved."""
+    return jax.lax.optimization_barrier((carry, item))
