@@ -16,7 +16,7 @@ from reid_jax.errors import UserError
 _NAMED = 5  # problems that are spelled out
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class VideoFeatures:
     """One video.
 

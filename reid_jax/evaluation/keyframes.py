@@ -1,0 +1,198 @@
+"""How well scores of frames agree with what people found important."""
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from scipy.stats import kendalltau, rankdata
+
+from reid_jax.data.video_features import VideoFeatures
+from reid_jax.errors import UserError
+from reid_jax.evaluation.selection import number_of_top, select_shots, to_frames, top_share
+from reid_jax.ops.verification import bootstrap_mean
+
+METRICS = (
+    "kendall_users",
+    "spearman_users",
+    "kendall_mean",
+    "spearman_mean",
+    "precision_at_15",
+    "f1_kts_mean",
+    "f1_kts_max",
+    "f1_2s_mean",
+    "f1_2s_max",
+    "mse",
+    "mae",
+)
+_INTERVALS = ("kendall_users", "spearman_users", "kendall_mean", "spearman_mean")
+
+
+def evaluate_keyframes(
+    scores: Mapping[str, np.ndarray], videos: Sequence[VideoFeatures]
+) -> dict[str, Any]:
+    """Every measure of scores at the picks, as the mean over videos.
+
+    A measure of a video that lacks what it needs (annotators, segments) is nan, and the mean is
+    over the other videos. Against a single pick nothing can be ranked: its correlations are nan.
+    Scores that are all equal correlate 0 with everything. A video with a score that is not finite
+    gets 0 in all but the errors, which are nan: no measure gains by it.
+
+    Args:
+      scores: (P,) at the picks of each video, by its key.
+      videos: to evaluate on.
+
+    Returns:
+      kendall_users, spearman_users: Kendall's tau-b and Spearman's rho against the scores of each
+        annotator at the picks, averaged over annotators (Otani et al., CVPR 2019); an annotator who
+        gave every frame the same is left out.
+      kendall_mean, spearman_mean: the same against the mean score of all annotators: another,
+        easier number.
+      precision_at_15: of the 15% of picks with the best scores, the share whose mean score is among
+        the best 15% (as good as the worst of them or better).
+      f1_kts_mean, f1_kts_max, f1_2s_mean, f1_2s_max: overlap of the summary, by knapsack over the
+        segments of kernel temporal segmentation or over two-second shots, with each annotator's:
+        2 |A and B| / (|A| + |B|), mean and maximum over annotators.
+      mse, mae: mean squared and absolute error against `gtscore`.
+      kendall_users_low, ..._high and so on: 95% bootstrap interval over videos.
+      num_videos, num_picks; num_constant, num_not_finite, num_single: videos whose scores are all
+        equal, not all finite, or one; num_without_users: without annotators who differ.
+      per_video: by key, the same measures of each video.
+
+    Raises:
+      UserError: there is no video, or a video has no scores or not one for each pick.
+    """
+    if not videos:
+        raise UserError("There is no video to evaluate on.")
+    per_video = {}
+    for video in videos:
+        if video.key not in scores:
+            raise UserError(f"There are no scores for {video.key}.")
+        values = np.asarray(scores[video.key], np.float64)
+        if values.shape != video.picks.shape:
+            raise UserError(
+                f"The scores of {video.key} have shape {values.shape}; it has "
+                f"{len(video.picks)} picks and needs a score for each."
+            )
+        per_video[video.key] = _evaluate(values, video)
+    arrays = [np.asarray(scores[video.key]) for video in videos]
+    return mean_over_videos(per_video) | {
+        "num_picks": sum(map(len, arrays)),
+        "num_constant": sum(len(a) > 1 and bool(np.all(a == a[0])) for a in arrays),
+        "num_not_finite": sum(not np.all(np.isfinite(a)) for a in arrays),
+        "num_single": sum(len(a) == 1 for a in arrays),
+        "num_without_users": sum(_varying(user_scores(video)).size == 0 for video in videos),
+        "per_video": per_video,
+    }
+
+
+def mean_over_videos(per_video: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
+    """Means, and intervals where there are two videos or more, of measures by video."""
+    found: dict[str, Any] = {}
+    for name in METRICS:
+        values = np.array([row[name] for row in per_video.values()])
+        known = values[~np.isnan(values)]
+        found[name] = float(known.mean()) if len(known) else float("nan")
+        if name in _INTERVALS and len(known) > 1:
+            found[f"{name}_low"], found[f"{name}_high"] = bootstrap_mean(values)
+    return found | {"num_videos": len(per_video)}
+
+
+def _evaluate(scores: np.ndarray, video: VideoFeatures) -> dict[str, float]:
+    found = dict.fromkeys(METRICS, float("nan"))
+    finite = bool(np.all(np.isfinite(scores)))
+    usable = scores if finite else np.zeros_like(scores)
+    found["kendall_users"], found["spearman_users"] = correlations(usable, user_scores(video))
+    target = truth(video)
+    if target is not None:
+        found["kendall_mean"], found["spearman_mean"] = correlations(usable, target[None])
+        found["precision_at_15"] = precision_at_top(usable, target)
+    if finite and video.gtscore is not None:
+        error = scores - video.gtscore
+        found["mse"], found["mae"] = float(np.mean(error**2)), float(np.mean(np.abs(error)))
+    for kind, shots in {"kts": video.change_points, "2s": video.shots_2s}.items():
+        summaries = annotator_summaries(video, kind)
+        if shots is not None and summaries is not None:
+            own = select_shots(to_frames(usable, video.picks, video.n_frames), shots)
+            overlap = f1_scores(own[None], summaries)
+            found[f"f1_{kind}_mean"] = float(overlap.mean())
+            found[f"f1_{kind}_max"] = float(overlap.max())
+    return found if finite else {k: v if np.isnan(v) else 0.0 for k, v in found.items()}
+
+
+def user_scores(video: VideoFeatures) -> np.ndarray:
+    """(U, P) of the annotators at the picks; (0, P) where the file has none."""
+    if video.user_scores is None:
+        return np.zeros((0, len(video.picks)))
+    return video.user_scores[:, video.picks].astype(np.float64)
+
+
+def truth(video: VideoFeatures) -> np.ndarray | None:
+    """(P,) mean importance: `gtscore`, or the mean of the annotators' scores or summaries."""
+    if video.gtscore is not None:
+        return video.gtscore.astype(np.float64)
+    for rows in (video.user_scores, video.user_summary):
+        if rows is not None:
+            return rows[:, video.picks].mean(axis=0, dtype=np.float64)
+    return None
+
+
+def correlations(scores: np.ndarray, references: np.ndarray) -> tuple[float, float]:
+    """Kendall's tau-b and Spearman's rho of (P,) against (U, P), averaged over the rows that vary.
+
+    nan without such a row; 0 if the scores are all equal.
+    """
+    references = _varying(references)
+    if not len(references):
+        return float("nan"), float("nan")
+    if np.all(scores == scores[0]):
+        return 0.0, 0.0
+    taus = [kendalltau(scores, row, method="asymptotic").statistic for row in references]
+    return float(np.mean(taus)), float(spearman(scores[None], references).mean())
+
+
+def spearman(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Spearman's rho (A, B) of rows (A, P) and (B, P) that vary; equal values share a rank."""
+
+    def standard(rows: np.ndarray) -> np.ndarray:
+        ranks = rankdata(rows, axis=1)
+        ranks -= ranks.mean(axis=1, keepdims=True)
+        return ranks / np.linalg.norm(ranks, axis=1, keepdims=True)
+
+    return standard(first) @ standard(second).T
+
+
+def _varying(rows: np.ndarray) -> np.ndarray:
+    return rows[np.any(rows != rows[:, :1], axis=1)]
+
+
+def precision_at_top(scores: np.ndarray, target: np.ndarray) -> float:
+    """Of the best 15% by score, how many are among the best 15% of the target, ties included."""
+    least = np.sort(target)[-number_of_top(len(target))]
+    return float(np.mean(target[top_share(scores)] >= least))
+
+
+@lru_cache(maxsize=512)
+def annotator_summaries(video: VideoFeatures, kind: str) -> np.ndarray | None:
+    """(U, n_frames) bool: the frames that each annotator would keep; None if it cannot be known.
+
+    Over KTS segments the file's `user_summary`, or else the knapsack of the annotator's scores;
+    over two-second shots the other way round, as files make `user_summary` from KTS segments.
+
+    Args:
+      kind: "kts" or "2s".
+    """
+    shots = {"kts": video.change_points, "2s": video.shots_2s}[kind]
+    scored = video.user_scores is not None and shots is not None
+    if video.user_summary is not None and (kind == "kts" or not scored):
+        return video.user_summary > 0
+    if video.user_scores is None or shots is None:
+        return None
+    return select_shots(video.user_scores, shots)
+
+
+def f1_scores(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """F1 (A, B) of summaries (A, N) and (B, N) bool; 0 where both are empty."""
+    one, other = first.astype(np.float64), second.astype(np.float64)
+    total = one.sum(axis=1)[:, None] + other.sum(axis=1)
+    return 2 * (one @ other.T) / np.maximum(total, 1)
