@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from reid_jax.errors import UserError
-from reid_jax.ops.triplet import hardest, semi_hard_negatives, triplet_loss
+from reid_jax.ops.blockwise_mining import hardest
+from reid_jax.ops.triplet import semi_hard_negatives, triplet_loss
 from tests.loss_cases import (
     CASES,
     check_against,

@@ -7,6 +7,18 @@ import jax
 import jax.numpy as jnp
 
 
+class Rows(NamedTuple):
+    """This device's A anchors and all B references of the global batch."""
+
+    anchors: jax.Array  # (A, D) float32
+    anchor_labels: jax.Array  # (A,) int
+    anchor_mask: jax.Array  # (A,) bool, False for padding
+    positions: jax.Array  # (A,) int32, of the anchors among the references
+    references: jax.Array  # (B, D) float32
+    reference_labels: jax.Array  # (B,) int
+    reference_mask: jax.Array  # (B,) bool
+
+
 class InBatch(NamedTuple):
     """This device's A anchors against all B references of the global batch.
 
@@ -28,7 +40,24 @@ def in_batch(
     mask: jax.Array | None = None,
     axis_name: str | None = None,
 ) -> InBatch:
-    """The anchors, references and masks of an in-batch loss.
+    """The anchors, references and masks of an in-batch loss; arguments as of `gather_rows`."""
+    rows = gather_rows(embeddings, labels, mask, axis_name)
+    return InBatch(
+        rows.anchors,
+        rows.anchor_labels,
+        rows.references,
+        rows.reference_labels,
+        *pair_masks(rows),
+    )
+
+
+def gather_rows(
+    embeddings: jax.Array,
+    labels: jax.Array,
+    mask: jax.Array | None = None,
+    axis_name: str | None = None,
+) -> Rows:
+    """The anchors and references of an in-batch loss.
 
     Args:
       embeddings: (A, D) floating point; this device's rows of the batch.
@@ -49,18 +78,18 @@ def in_batch(
     chex.assert_equal_shape_prefix([embeddings, labels, mask], 1)
 
     anchors = embeddings.astype(jnp.float32)
-    positions = jnp.arange(labels.shape[0])
-    if axis_name is None:
-        references, reference_labels, reference_mask = anchors, labels, mask
-    else:
-        references, reference_labels, reference_mask = (
-            jax.lax.all_gather(x, axis_name, tiled=True) for x in (anchors, labels, mask)
-        )
-        positions = jax.lax.axis_index(axis_name) * labels.shape[0] + positions
+    positions = jnp.arange(labels.shape[0], dtype=jnp.int32)
+    references: tuple[jax.Array, ...] = (anchors, labels, mask)
+    if axis_name is not None:
+        references = tuple(jax.lax.all_gather(x, axis_name, tiled=True) for x in references)
+        positions += jax.lax.axis_index(axis_name) * labels.shape[0]
+    return Rows(anchors, labels, mask, positions, *references)
 
-    real = mask[:, None] & reference_mask[None, :]
-    same = labels[:, None] == reference_labels[None, :]
-    itself = positions[:, None] == jnp.arange(reference_labels.shape[0])[None, :]
-    return InBatch(
-        anchors, labels, references, reference_labels, real & same & ~itself, real & ~same
-    )
+
+def pair_masks(rows: Rows) -> tuple[jax.Array, jax.Array]:
+    """(A, B) bool each: who is a positive and who a negative of an anchor; see `InBatch`."""
+    real = rows.anchor_mask[:, None] & rows.reference_mask[None, :]
+    same = rows.anchor_labels[:, None] == rows.reference_labels[None, :]
+    others = jnp.arange(rows.reference_labels.shape[0], dtype=jnp.int32)
+    itself = rows.positions[:, None] == others[None, :]
+    return real & same & ~itself, real & ~same

@@ -1,19 +1,33 @@
 """Triplet losses over the batch: all triplets, hardest, or semi-hard; hinge or soft margin.
 
-Each function below the public one sees a block of anchors against all references, row by row, so
-that nothing is ever larger than (anchors, references).
+Each function below the public one sees a block of anchors against all references, row by row;
+`blockwise_mining` cuts a batch into blocks, so that memory grows with the batch, not its square.
 """
 
+from functools import partial
 from typing import Literal
 
 import jax
 import jax.numpy as jnp
 
 from reid_jax.errors import UserError
-from reid_jax.ops.distances import euclidean, paired_euclidean
-from reid_jax.ops.in_batch import InBatch, in_batch
+from reid_jax.ops.blockwise_mining import (
+    Block,
+    Mined,
+    Offence,
+    first_lowest,
+    mine_each_positive,
+    mine_hardest,
+    num_triplets,
+    sum_over_blocks,
+)
+from reid_jax.ops.distances import paired_euclidean
+from reid_jax.ops.in_batch import Rows, gather_rows
 
 Mining = Literal["all", "hard", "semi_hard"]
+
+# With more positives an anchor than this, sorting (B log B) beats looking at each (B x positives).
+_MANY_POSITIVES = 128
 
 
 def triplet_loss(
@@ -60,34 +74,18 @@ def triplet_loss(
       AssertionError: on wrong ranks or lengths that differ.
       UserError: on an unknown `mining`, or "semi_hard" without a margin.
     """
-    batch = in_batch(embeddings, labels, mask, axis_name)
+    rows = gather_rows(embeddings, labels, mask, axis_name)
     if mining == "hard":
-        return _hard(batch, margin)
-    distances = euclidean(batch.anchors, batch.references)
+        return _hard(rows, margin)
     if mining == "semi_hard":
         if margin is None:
             raise UserError("mining semi_hard needs a margin: it looks for negatives within it.")
-        return _semi_hard(distances, batch.positives, batch.negatives, margin)
+        return sum_over_blocks(partial(_semi_hard, margin=margin), rows)
     if mining != "all":
         raise UserError(f"mining {mining!r} is unknown: use all, hard or semi_hard.")
-    if margin is None:
-        total, active = _all_soft(distances, batch.positives, batch.negatives)
-    else:
-        total, active = _all_hinge(distances, batch.positives, batch.negatives, margin)
-    return total, active if mean_over == "nonzero" else _count_valid(batch)
-
-
-def hardest(
-    distances: jax.Array, positives: jax.Array, negatives: jax.Array
-) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Farthest positive and closest negative of each anchor.
-
-    `distances`, `positives`, `negatives` (A, B) -> indices of positives (A,) and negatives (A,)
-    among the references, int32, and whether the anchor has both (A,) bool; the first at ties.
-    """
-    positive = jnp.argmax(jnp.where(positives, distances, -jnp.inf), axis=1)
-    negative = jnp.argmin(jnp.where(negatives, distances, jnp.inf), axis=1)
-    return positive, negative, positives.any(axis=1) & negatives.any(axis=1)
+    every = _all_soft if margin is None else partial(_all_hinge, margin=margin)
+    total, active = sum_over_blocks(every, rows)
+    return total, active if mean_over == "nonzero" else num_triplets(rows)
 
 
 def semi_hard_negatives(
@@ -109,104 +107,108 @@ def semi_hard_negatives(
     return jnp.take_along_axis(order, rank, axis=1), negatives.any(axis=1, keepdims=True)
 
 
-def _hard(batch: InBatch, margin: float | None) -> tuple[jax.Array, jax.Array]:
+def _hard(rows: Rows, margin: float | None) -> tuple[jax.Array, jax.Array]:
     # Mining needs no gradient; the three rows of each triplet carry it, without an (A, B) array.
-    distances = jax.lax.stop_gradient(euclidean(batch.anchors, batch.references))
-    positive, negative, valid = hardest(distances, batch.positives, batch.negatives)
-    difference = paired_euclidean(batch.anchors, batch.references[positive]) - paired_euclidean(
-        batch.anchors, batch.references[negative]
+    positive, negative, valid = mine_hardest(rows)
+    difference = paired_euclidean(rows.anchors, rows.references[positive]) - paired_euclidean(
+        rows.anchors, rows.references[negative]
     )
     cost = jax.nn.softplus(difference) if margin is None else jnp.maximum(difference + margin, 0.0)
     weight = valid.astype(jnp.float32)
     return jnp.sum(weight * cost), jnp.sum(weight)
 
 
-def _semi_hard(
-    distances: jax.Array, positives: jax.Array, negatives: jax.Array, margin: float
-) -> tuple[jax.Array, jax.Array]:
-    negative, has_negative = semi_hard_negatives(
-        jax.lax.stop_gradient(distances), negatives, margin
+def _all_soft(block: Block) -> Mined:
+    def body(positive: jax.Array, there: jax.Array) -> Offence:
+        difference = positive - block.distances
+        weight = (block.negatives & there).astype(jnp.float32)
+        slope = weight * jax.nn.sigmoid(difference)
+        cost = jnp.sum(weight * jax.nn.softplus(difference), axis=1)
+        count = jnp.sum(weight, axis=1)
+        return Offence(cost, count, jnp.sum(slope, axis=1), lambda gradient: gradient - slope)
+
+    return mine_each_positive(block, body)
+
+
+def _all_hinge(block: Block, margin: float) -> Mined:
+    """Sum of the hinge over all triplets, and the number of those above 0."""
+    return jax.lax.cond(
+        block.most_positives > _MANY_POSITIVES,
+        partial(_all_hinge_by_sorting, margin=margin),
+        partial(_all_hinge_by_positive, margin=margin),
+        block,
     )
-    cost = jnp.maximum(distances - jnp.take_along_axis(distances, negative, axis=1) + margin, 0.0)
-    weight = (positives & has_negative).astype(jnp.float32)
-    return jnp.sum(weight * cost), jnp.sum(weight)
 
 
-def _all_hinge(
-    distances: jax.Array, positives: jax.Array, negatives: jax.Array, margin: float
-) -> tuple[jax.Array, jax.Array]:
-    """Sum of the hinge over all triplets and the number of those above 0, in O(A B log B).
+def _all_hinge_by_positive(block: Block, margin: float) -> Mined:
+    def body(positive: jax.Array, there: jax.Array) -> Offence:
+        cost = positive + margin - block.distances
+        offends = (block.negatives & there & (cost > 0.0)).astype(jnp.float32)
+        number = jnp.sum(offends, axis=1)
+        return Offence(jnp.sum(offends * cost, axis=1), number, number, lambda g: g - offends)
+
+    return mine_each_positive(block, body)
+
+
+def _all_hinge_by_sorting(block: Block, margin: float) -> Mined:
+    """In O(A B log B).
 
     A hinge above 0 is d(a, p) + margin - d(a, n), so the sum needs only, for each positive, how
     many negatives are closer than d(a, p) + margin and, for each negative, how many positives it
-    offends. These counts are piecewise constant: as constants they give the exact gradient too.
+    offends. These counts are piecewise constant: they are the exact gradient too.
     """
+    distances, positives, negatives = block.distances, block.positives, block.negatives
     reach = distances + margin
-    fixed, fixed_reach = jax.lax.stop_gradient((distances, reach))
     closer = _row_searchsorted(
-        jnp.sort(jnp.where(negatives, fixed, jnp.inf), axis=1), fixed_reach, "left"
+        jnp.sort(jnp.where(negatives, distances, jnp.inf), axis=1), reach, "left"
     )
     not_offended = _row_searchsorted(
-        jnp.sort(jnp.where(positives, fixed_reach, -jnp.inf), axis=1), fixed, "right"
+        jnp.sort(jnp.where(positives, reach, -jnp.inf), axis=1), distances, "right"
     )
     offended = distances.shape[1] - not_offended
     pull = jnp.where(positives, closer, 0).astype(jnp.float32)
     push = jnp.where(negatives, offended, 0).astype(jnp.float32)
-    return jnp.sum(pull * reach - push * distances), jnp.sum(pull)
+    return Mined(jnp.sum(pull * reach - push * distances), jnp.sum(pull), pull - push)
 
 
-@jax.custom_vjp
-def _all_soft(
-    distances: jax.Array, positives: jax.Array, negatives: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-    """Sum of softplus(d(a, p) - d(a, n)) over all triplets, and their number."""
-    total, count, _ = _all_soft_with_gradient(distances, positives, negatives)
-    return total, count
+def _semi_hard(block: Block, margin: float) -> Mined:
+    return jax.lax.cond(
+        block.most_positives > _MANY_POSITIVES,
+        partial(_semi_hard_by_sorting, margin=margin),
+        partial(_semi_hard_by_positive, margin=margin),
+        block,
+    )
 
 
-def _all_soft_with_gradient(
-    distances: jax.Array, positives: jax.Array, negatives: jax.Array
-) -> tuple[jax.Array, jax.Array, jax.Array]:
-    # The r-th positive of all anchors at once, for r up to the largest number of positives: K - 1
-    # passes over (A, B) in a P x K batch. The gradient is summed in the same passes, because a loop
-    # of unknown length has no reverse mode.
-    by_rank = jnp.argsort(~positives, axis=1, stable=True)
-    num_positives = jnp.sum(positives, axis=1)
-    rows = jnp.arange(distances.shape[0])
+def _semi_hard_by_positive(block: Block, margin: float) -> Mined:
+    rows = jnp.arange(block.distances.shape[0])
+    among = jnp.where(block.negatives, block.distances, jnp.inf)
+    closest = first_lowest(among)
+    has_negative = block.negatives.any(axis=1)
 
-    def body(rank, state):
-        total, gradient = state
-        positive = jax.lax.dynamic_index_in_dim(by_rank, rank, axis=1, keepdims=False)
-        difference = distances[rows, positive][:, None] - distances
-        weight = (negatives & (rank < num_positives)[:, None]).astype(jnp.float32)
-        slope = weight * jax.nn.sigmoid(difference)
-        gradient = (gradient - slope).at[rows, positive].add(jnp.sum(slope, axis=1))
-        return total + jnp.sum(weight * jax.nn.softplus(difference), axis=1), gradient
+    def body(positive: jax.Array, there: jax.Array) -> Offence:
+        within = (among > positive) & (among < positive + margin)
+        semi_hard = first_lowest(jnp.where(within, among, jnp.inf))
+        chosen = jnp.where(within.any(axis=1), semi_hard, closest)
+        weight = (there[:, 0] & has_negative).astype(jnp.float32)
+        cost = positive[:, 0] - block.distances[rows, chosen] + margin
+        slope = weight * (cost > 0.0).astype(jnp.float32)
+        return Offence(
+            slope * cost, weight, slope, lambda gradient: gradient.at[rows, chosen].add(-slope)
+        )
 
-    start = (jnp.zeros_like(distances[:, 0]), jnp.zeros_like(distances))
-    total, gradient = jax.lax.fori_loop(0, jnp.max(num_positives), body, start)
-    return jnp.sum(total), _num_triplets(positives, negatives), gradient
+    return mine_each_positive(block, body)
 
 
-def _all_soft_forward(distances, positives, negatives):
-    total, count, gradient = _all_soft_with_gradient(distances, positives, negatives)
-    return (total, count), gradient
-
-
-def _all_soft_backward(gradient, cotangents):
-    return gradient * cotangents[0], None, None
-
-
-_all_soft.defvjp(_all_soft_forward, _all_soft_backward)
-
-
-def _num_triplets(positives: jax.Array, negatives: jax.Array) -> jax.Array:
-    num_positives = jnp.sum(positives, axis=1).astype(jnp.float32)
-    return jnp.sum(num_positives * jnp.sum(negatives, axis=1).astype(jnp.float32))
-
-
-def _count_valid(batch: InBatch) -> jax.Array:
-    return _num_triplets(batch.positives, batch.negatives)
+def _semi_hard_by_sorting(block: Block, margin: float) -> Mined:
+    distances = block.distances
+    negative, has_negative = semi_hard_negatives(distances, block.negatives, margin)
+    cost = distances - jnp.take_along_axis(distances, negative, axis=1) + margin
+    weight = (block.positives & has_negative).astype(jnp.float32)
+    slope = weight * (cost > 0.0).astype(jnp.float32)
+    rows = jnp.arange(distances.shape[0])[:, None]
+    gradient = slope.at[rows, negative].add(-slope)
+    return Mined(jnp.sum(slope * cost), jnp.sum(weight), gradient)
 
 
 def _row_searchsorted(ascending: jax.Array, queries: jax.Array, side: str) -> jax.Array:
