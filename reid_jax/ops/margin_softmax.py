@@ -34,6 +34,20 @@ def cosface_cosine(cosine: jax.Array, margin: float = 0.35) -> jax.Array:
     return cosine - margin
 
 
+def margin_cosine(cosine: jax.Array, kind: Kind, margin: float | None = None) -> jax.Array:
+    """The cosine to the own class with the margin, any shape.
+
+    `margin`: None means 0.5 for ArcFace (radians) and 0.35 for CosFace.
+
+    Raises UserError on an unknown kind.
+    """
+    if kind == "arcface":
+        return arcface_cosine(cosine, 0.5 if margin is None else margin)
+    if kind == "cosface":
+        return cosface_cosine(cosine, 0.35 if margin is None else margin)
+    raise UserError(f"margin softmax {kind!r} is unknown: use arcface or cosface.")
+
+
 def center_cosines(embeddings: jax.Array, centers: jax.Array) -> jax.Array:
     """`embeddings` (B, D) and `centers` (C, D) or (C, K, D) -> cosines (B, C), float32.
 
@@ -75,12 +89,7 @@ def margin_logits(
     chex.assert_type(labels, int)
     chex.assert_equal_shape_prefix([cosines, labels], 1)
     own = jnp.take_along_axis(cosines, labels[:, None], axis=1)
-    if kind == "arcface":
-        target = arcface_cosine(own, 0.5 if margin is None else margin)
-    elif kind == "cosface":
-        target = cosface_cosine(own, 0.35 if margin is None else margin)
-    else:
-        raise UserError(f"margin softmax {kind!r} is unknown: use arcface or cosface.")
+    target = margin_cosine(own, kind, margin)
     is_own = labels[:, None] == jnp.arange(cosines.shape[1], dtype=labels.dtype)[None, :]
     return scale * jnp.where(is_own, target, cosines)
 

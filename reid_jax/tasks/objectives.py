@@ -4,12 +4,14 @@ An objective is a frozen dataclass. `init` makes its parameters (class centres; 
 that look inside the batch only), `terms` applies it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal, Protocol
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from reid_jax.errors import UserError
 from reid_jax.ops.batch_losses import (
@@ -19,6 +21,7 @@ from reid_jax.ops.batch_losses import (
     supervised_contrastive_loss,
 )
 from reid_jax.ops.contrastive import pair_contrastive_loss
+from reid_jax.ops.large_softmax import chunked_margin_softmax_loss, sample_classes
 from reid_jax.ops.margin_softmax import margin_softmax_loss
 from reid_jax.ops.triplet import triplet_loss
 from reid_jax.tasks.base import Term, Tree
@@ -200,20 +203,36 @@ class MarginSoftmax:
     """Radians for arcface (0.5), cosine for cosface (0.35)."""
     centers: int = 1
     """Centres an individual; the closest one counts."""
+    sampled: float = 1.0
+    """Share of the individuals that a batch is classified against (Partial FC, An et al. 2021)."""
+    chunk: int = 0
+    """Individuals whose logits are held at a time, to save memory; 0 for all."""
 
     def __post_init__(self) -> None:
-        fine = 0 <= self.margin < 1.58
-        _require(self, scale=self.scale > 0, margin=fine, centers=self.centers >= 1)
+        _require(
+            self,
+            scale=self.scale > 0,
+            margin=0 <= self.margin < 1.58,
+            centers=self.centers >= 1,
+            sampled=0 < self.sampled <= 1,
+            chunk=self.chunk >= 0,
+        )
 
     def init(self, key: jax.Array, num_classes: int, dimension: int) -> Tree:
         shape = (num_classes, self.centers, dimension)
         return {"centers": jax.random.normal(key, shape, jnp.float32) * dimension**-0.5}
 
     def terms(self, params, outputs, labels, mask, axis_name):
-        del axis_name  # a value per example: nothing to gather
-        loss = margin_softmax_loss(
+        centers = params["centers"]
+        if self.sampled < 1:
+            classes, labels = self._sample(len(centers), labels, mask, axis_name)
+            centers = centers[classes]
+        function: Callable[..., tuple[jax.Array, jax.Array]] = margin_softmax_loss
+        if 0 < self.chunk < len(centers):
+            function = partial(chunked_margin_softmax_loss, chunk=self.chunk)
+        loss = function(
             outputs["neck"],
-            params["centers"],
+            centers,
             labels,
             kind=self.kind,
             scale=self.scale,
@@ -221,6 +240,27 @@ class MarginSoftmax:
             mask=mask,
         )
         return {self.kind: Term(*loss)}
+
+    def _sample(
+        self, num_classes: int, labels: jax.Array, mask: jax.Array | None, axis_name: str | None
+    ) -> tuple[jax.Array, jax.Array]:
+        """The draw follows from the labels of the global batch, which differ from step to step."""
+        rows = labels.shape[0]
+        places = jnp.arange(rows, dtype=jnp.uint32)
+        if axis_name is not None:
+            places += jax.lax.axis_index(axis_name).astype(jnp.uint32) * np.uint32(rows)
+            rows *= jax.lax.axis_size(axis_name)
+        mixed = jnp.sum((2 * places + 1) * (labels.astype(jnp.uint32) + 1), dtype=jnp.uint32)
+        if axis_name is not None:
+            mixed = jax.lax.psum(mixed, axis_name)
+        return sample_classes(
+            jax.random.fold_in(jax.random.key(0), mixed),
+            labels,
+            num_classes,
+            min(num_classes, max(rows, round(self.sampled * num_classes))),
+            mask=mask,
+            axis_name=axis_name,
+        )
 
 
 @dataclass(frozen=True)
