@@ -17,6 +17,7 @@ from reid_jax.data import Dataset, QueryGallery
 from reid_jax.errors import UserError
 from reid_jax.evaluation.compare_plots import precision_recall_curves, roc_curves
 from reid_jax.evaluation.embedding import evaluate_embeddings, retrieval_rules
+from reid_jax.evaluation.text_table import aligned
 from reid_jax.evaluation.trained_model import TrainedModel, load_run
 from reid_jax.files import atomic_write, write_text
 from reid_jax.ops.retrieval import evaluate_retrieval
@@ -229,16 +230,9 @@ def as_text(contenders: Sequence[Contender], differences: Sequence[Difference]) 
         ]
         for one in contenders
     ]
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    lines = [
-        "  ".join(
-            cell.ljust(width) if i == 0 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
-        )
-        for line in [head, *rows]
-    ]
     metrics = contenders[0].metrics
-    lines += [
+    lines = [
+        aligned(head, rows),
         "",
         f"{metrics['num_queries'] - metrics['num_excluded']:,} photos looked up among "
         f"{metrics['num_gallery']:,}, {metrics['num_individuals']:,} individuals; "

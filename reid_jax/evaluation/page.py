@@ -72,17 +72,22 @@ dl{grid-template-columns:1fr;gap:.1rem}dd{margin-bottom:.6rem}}
 """
 
 
-def page(title: str, sections: Iterable[str]) -> str:
-    """The document."""
+_TIES = (
+    "Equally similar photos are ranked in the order of the gallery; a photo is never compared with "
+    "itself."
+)
+
+
+def page(title: str, sections: Iterable[str], last: str = _TIES) -> str:
+    """The document; `last` is the end of its small print."""
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         f"<title>{escape(title)}</title><style>{_CSS}</style></head><body><main>"
         + "\n".join(sections)
         + "<footer>Written by reid_jax. The numbers are in <code>metrics.json</code>, the tables "
-        "in <code>tables.md</code> and the figures as PNG files beside this page. Equally similar "
-        "photos are ranked in the order of the gallery; a photo is never compared with itself."
-        "</footer>"
+        "in <code>tables.md</code> and the figures as PNG files beside this page. "
+        f"{escape(last)}</footer>"
         "</main></body></html>\n"
     )
 
@@ -104,12 +109,8 @@ def opening(
         f"photos</b> ({metrics.get('num_individuals', 0):,} individuals in all). How often is the "
         "best match the right individual?"
     )
-    cards = [("ours", "this network", metrics.get("rank1"))]
-    cards += [("", name, values.get("rank1")) for name, values in baselines.items()]
-    items = "".join(
-        f'<li class="{kind}"><b>{percent(value)}</b><span>{escape(name)}</span></li>'
-        for kind, name, value in cards
-    )
+    rows = {"this network": metrics, **baselines}
+    cards = {name: percent(values.get("rank1")) for name, values in rows.items()}
     excluded = int(number["num_excluded"] or 0)
     note = (
         f'<p class="note">{excluded:,} more photos have no other photo of their individual to be '
@@ -117,14 +118,36 @@ def opening(
         if excluded
         else ""
     )
-    return f'<h1>{escape(title)}</h1><p class="lead">{lead}</p><ul class="big">{items}</ul>{note}'
+    return headline(title, lead, cards) + note
 
 
-def metrics_table(metrics: Mapping[str, Any], baselines: Mapping[str, Mapping[str, Any]]) -> str:
-    """A row for the network and each baseline; what the columns mean below."""
+def headline(title: str, lead: str, cards: Mapping[str, str]) -> str:
+    """The title, a sentence (HTML), and big numbers by name, the first of them ours."""
+    items = "".join(
+        f'<li class="{"" if place else "ours"}"><b>{value}</b><span>{escape(name)}</span></li>'
+        for place, (name, value) in enumerate(cards.items())
+    )
+    return f'<h1>{escape(title)}</h1><p class="lead">{lead}</p><ul class="big">{items}</ul>'
+
+
+def metrics_table(
+    metrics: Mapping[str, Any],
+    baselines: Mapping[str, Mapping[str, Any]],
+    *,
+    measures: Mapping[str, tuple[str, str]] = MEASURES,
+    table: Sequence[str] = (*TABLE, "one_shot_20way"),
+    otherwise: str = "other individuals had been photographed",
+) -> str:
+    """A row for the network and each baseline; what the columns mean below.
+
+    Args:
+      measures: names and meanings, by key.
+      table: keys of the columns; the other measures are folded away.
+      otherwise: what the intervals are about.
+    """
     rows = {"this network": metrics, **baselines}
-    names = [name for name in (*TABLE, "one_shot_20way") if name in metrics]
-    head = "".join(f"<th>{escape(MEASURES[name][0])}</th>" for name in names)
+    names = [name for name in table if name in metrics]
+    head = "".join(f"<th>{escape(measures[name][0])}</th>" for name in names)
     body = "".join(
         f'<tr class="{"ours" if row == "this network" else ""}"><td>{escape(row)}</td>'
         + "".join(f"<td>{number(values.get(name))}{_interval(values, name)}</td>" for name in names)
@@ -132,21 +155,21 @@ def metrics_table(metrics: Mapping[str, Any], baselines: Mapping[str, Mapping[st
         for row, values in rows.items()
     )
     meaning = "".join(
-        f"<dt>{escape(MEASURES[name][0])}</dt><dd>{escape(MEASURES[name][1])}</dd>"
+        f"<dt>{escape(measures[name][0])}</dt><dd>{escape(measures[name][1])}</dd>"
         for name in names
     )
-    others = [name for name in MEASURES if name in metrics and name not in names]
+    others = [name for name in measures if name in metrics and name not in names]
     more = "".join(
-        f"<dt>{escape(MEASURES[name][0])}: {number(metrics[name])}</dt>"
-        f"<dd>{escape(MEASURES[name][1])}</dd>"
+        f"<dt>{escape(measures[name][0])}: {number(metrics[name])}</dt>"
+        f"<dd>{escape(measures[name][1])}</dd>"
         for name in others
     )
     return (
         f'<div class="scroll"><table><thead><tr><th></th>{head}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
         '<p class="note">The small numbers are 95% intervals: how far the value could move if '
-        "other individuals had been photographed. The rows below the first show what can be had "
-        "without learning; a network earns its keep by the distance to them.</p>"
+        f"{escape(otherwise)}. The rows below the first show what can be had without learning; "
+        "a network earns its keep by the distance to them.</p>"
         f"<dl>{meaning}</dl>"
         + (f"<details><summary>More measures</summary><dl>{more}</dl></details>" if more else "")
     )
@@ -202,6 +225,18 @@ def breakdown(name: str, rows: Sequence[Row], note: str = "") -> str:
         f'<h3>By {escape(name + note)}</h3><div class="scroll"><table>'
         f"<thead><tr><th>{escape(name)}</th>"
         "<th>photos</th><th>Rank-1</th><th>mAP</th><th></th></tr></thead>"
+        f"<tbody>{body}</tbody></table></div>"
+    )
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table of text."""
+    first = "".join(f"<th>{escape(cell)}</th>" for cell in head)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
+    )
+    return (
+        f'<div class="scroll"><table><thead><tr>{first}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
     )
 

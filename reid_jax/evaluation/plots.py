@@ -36,13 +36,15 @@ _STYLE: Any = {
 
 
 @contextmanager
-def new_figure(width: float, height: float, columns: int = 1):
+def new_figure(width: float, height: float, columns: int = 1, rows: int = 1):
+    """A figure and its axes: one, or an array of them row by row."""
     import matplotlib
     from matplotlib.figure import Figure
 
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=(width, height), dpi=150, layout="constrained")
-        yield figure, figure.subplots(1, columns)
+        axes = figure.subplots(rows, columns)
+        yield figure, axes.ravel() if rows * columns > 1 else axes
 
 
 def as_png(figure: Any) -> bytes:
@@ -57,8 +59,16 @@ def percent_axis(axis: Any) -> None:
     axis.set_major_formatter(PercentFormatter(1.0, decimals=0))
 
 
-def loss_curve(history: Sequence[Mapping[str, Any]]) -> bytes | None:
-    """Training loss, and beside it what validation said; None when nothing was logged."""
+def loss_curve(
+    history: Sequence[Mapping[str, Any]], validated: str = "photos", *, share: bool = True
+) -> bytes | None:
+    """Training loss, and beside it what validation said; None when nothing was logged.
+
+    Args:
+      history: rows of metrics.jsonl.
+      validated: what validation was on.
+      share: its measures are shares, shown in percent.
+    """
     loss = [(row["step"], row["loss"]) for row in history if row.get("loss") is not None]
     names = sorted({name for row in history for name in row if name.startswith("validation/")})
     if len(loss) < 2:
@@ -81,8 +91,11 @@ def loss_curve(history: Sequence[Mapping[str, Any]]) -> bytes | None:
                 )
                 right.plot(step, value, color=colour, marker="o", markersize=3.5, label=label)
         if right is not None:
-            right.set(title="On validation photos", xlabel="step", ylim=(0, None))
-            percent_axis(right.yaxis)
+            right.set(
+                title=f"On validation {validated}", xlabel="step", ylim=(0, None) if share else None
+            )
+            if share:
+                percent_axis(right.yaxis)
             right.legend(ncols=2, fontsize=9)
         return as_png(figure)
 

@@ -13,6 +13,7 @@ from reid_jax.evaluation import page, plots
 from reid_jax.evaluation.findings import Findings, Strip, find
 from reid_jax.evaluation.flatten import flatten
 from reid_jax.evaluation.glossary import MEASURES
+from reid_jax.evaluation.text_table import markdown
 from reid_jax.files import atomic_write, write_text
 
 _MAP_POINTS = 1000
@@ -251,7 +252,7 @@ def _tables(
     columns = [name for name in MEASURES if name in metrics]
     parts = [f"# {title}\n"]
     parts.append(
-        _markdown(
+        markdown(
             ["", *(MEASURES[name][0] for name in columns)],
             [
                 [row, *(page.number(values.get(name)) for name in columns)]
@@ -260,19 +261,13 @@ def _tables(
         )
     )
     counts = {name: value for name, value in metrics.items() if name.startswith("num_")}
-    parts.append(_markdown(["", "count"], [[k[4:], f"{v:,}"] for k, v in counts.items()]))
+    parts.append(markdown(["", "count"], [[k[4:], f"{v:,}"] for k, v in counts.items()]))
     for group, rows in {**found.groups, "individual": found.individuals}.items():
         lines = [[r.name, str(r.queries), f"{r.rank1:.3f}", f"{r.mean_ap:.3f}"] for r in rows]
         parts.append(f"## By {group}\n")
-        parts.append(_markdown([group, "photos", "Rank-1", "mAP"], lines))
+        parts.append(markdown([group, "photos", "Rank-1", "mAP"], lines))
     if found.confusions:
         lines = [[names[p.first], names[p.second], str(p.count)] for p in found.confusions]
         parts.append("## Taken for each other\n")
-        parts.append(_markdown(["individual", "individual", "times"], lines))
+        parts.append(markdown(["individual", "individual", "times"], lines))
     return "\n".join(parts)
-
-
-def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
-    cells = [[str(cell).replace("|", "\\|") for cell in line] for line in lines]
-    return "\n".join(f"| {' | '.join(line)} |" for line in cells) + "\n"

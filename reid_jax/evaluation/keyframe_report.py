@@ -1,0 +1,230 @@
+"""The report of a keyframe run: ``metrics.json``, ``tables.md``, figures, and one page to read."""
+
+import importlib.util
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reid_jax.data.video_features import VideoFeatures
+from reid_jax.evaluation import keyframe_plots, page
+from reid_jax.evaluation.keyframe_baselines import keyframe_baselines
+from reid_jax.evaluation.keyframe_glossary import LEGEND, MEASURES, SHORT, TABLE
+from reid_jax.evaluation.keyframes import METRICS, evaluate_keyframes
+from reid_jax.evaluation.plots import loss_curve
+from reid_jax.evaluation.text_table import aligned, markdown
+from reid_jax.files import atomic_write, write_text
+
+NETWORK = "this network"
+_VIDEOS_DRAWN = 10
+_NO_PLOTS = "Figures are left out: they need matplotlib (pip install 'reid-jax[plots]')."
+
+
+def write_keyframe_report(
+    folder: Path,
+    title: str,
+    scores: Mapping[str, np.ndarray],
+    test_videos: Sequence[VideoFeatures],
+    train_videos: Sequence[VideoFeatures],
+    history: Sequence[Mapping[str, Any]] = (),
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Evaluates scores beside the baselines, prints a table, and writes everything into a folder.
+
+    Each file appears whole or not at all; files of an older report are replaced. `scores.npz` keeps
+    the scores.
+
+    Args:
+      folder: made if it is not there.
+      title: of the page.
+      scores: (P,) at the picks of each test video, by its key.
+      test_videos: that no choice was made on.
+      train_videos: all that the network could learn or choose from; ridge regression gets the same.
+      history: rows of the run's ``metrics.jsonl``.
+      seed: of what is drawn at random.
+
+    Returns:
+      The metrics of the scores, see ``evaluate_keyframes``.
+
+    Raises:
+      UserError: as ``evaluate_keyframes``.
+    """
+    metrics = evaluate_keyframes(scores, test_videos)
+    results = {NETWORK: metrics, **keyframe_baselines(train_videos, test_videos, seed)}
+    print(results_table(results))
+    print(LEGEND)
+    for sentence in remarks(metrics):
+        print(sentence)
+    write_text(folder / "metrics.json", _json(results))
+    write_text(folder / "tables.md", _tables(title, results, test_videos))
+    with atomic_write(folder / "scores.npz") as file:
+        np.savez(file, **scores)  # type: ignore[arg-type]
+    figures: dict[str, bytes] = {}
+    if importlib.util.find_spec("matplotlib") is None:
+        print(_NO_PLOTS)
+    else:
+        figures = _figures(scores, test_videos, results, history)
+    for name, png in figures.items():
+        with atomic_write(folder / f"{name}.png") as file:
+            file.write(png)
+    sections = _sections(title, results, test_videos, figures)
+    last = "Equal scores share a rank; of equal frames the earlier is kept."
+    write_text(folder / "index.html", page.page(title, sections, last))
+    print(f"report: {folder / 'index.html'}")
+    return metrics
+
+
+def results_table(results: Mapping[str, Mapping[str, Any]]) -> str:
+    """A row for each name; a dash for what does not apply."""
+    rows = [[name, *(page.number(row.get(key)) for key in TABLE)] for name, row in results.items()]
+    return aligned(["", *(SHORT[key] for key in TABLE)], rows)
+
+
+def remarks(metrics: Mapping[str, Any]) -> list[str]:
+    """A sentence for each kind of video that was scored or counted in a special way."""
+    sentences = {
+        "num_not_finite": "scores that are not finite: they get 0 in all but the errors",
+        "num_constant": "scores that are all equal: they correlate 0 with everything",
+        "num_single": "a single pick: nothing to rank, so they are left out of correlations",
+        "num_without_users": "no annotators who differ: left out of the means over annotators",
+    }
+    return [
+        f"{metrics[key]} of {metrics['num_videos']} videos have {text}."
+        for key, text in sentences.items()
+        if metrics.get(key)
+    ]
+
+
+def _figures(
+    scores: Mapping[str, np.ndarray],
+    videos: Sequence[VideoFeatures],
+    results: Mapping[str, Mapping[str, Any]],
+    history: Sequence[Mapping[str, Any]],
+) -> dict[str, bytes]:
+    runs = {NETWORK: scores}
+    figures = {
+        "agreement": keyframe_plots.agreement(results),
+        "curves": keyframe_plots.score_curves(runs, videos[:_VIDEOS_DRAWN]),
+        "scatter": keyframe_plots.scatter(runs, videos),
+        "loss_curve": loss_curve(history, "videos", share=False),
+    }
+    return {name: png for name, png in figures.items() if png is not None}
+
+
+def _sections(
+    title: str,
+    results: Mapping[str, Mapping[str, Any]],
+    videos: Sequence[VideoFeatures],
+    figures: Mapping[str, bytes],
+) -> list[str]:
+    metrics = results[NETWORK]
+    baselines = {name: row for name, row in results.items() if name != NETWORK}
+    lead = (
+        f"<b>{metrics['num_picks']:,} frames</b> of <b>{len(videos):,} videos</b> that the network "
+        "had never seen were scored. How well does their order agree with how people rated them? "
+        "(Spearman's rho against each annotator, averaged.)"
+    )
+    cards = {name: page.number(row.get("spearman_users")) for name, row in results.items()}
+    notes = "".join(f'<p class="note">{sentence}</p>' for sentence in remarks(metrics))
+    rest = len(videos) - _VIDEOS_DRAWN
+    return [
+        page.headline(title, lead, cards) + notes,
+        page.section(
+            "How good is it?",
+            page.metrics_table(
+                metrics,
+                baselines,
+                measures=MEASURES,
+                table=TABLE,
+                otherwise="other videos had been scored",
+            ),
+            page.figure(
+                figures.get("agreement"), "Bars: the mean over videos. Lines: 95% intervals."
+            ),
+        ),
+        page.section(
+            "Its scores over time",
+            "<p>Grey is the mean rating of people, the line is the network's score, each scaled to "
+            "its own range. Light vertical lines are where segments begin; the bars below are the "
+            "15% of the video that the best summary takes.</p>"
+            if "curves" in figures
+            else f"<p>{_NO_PLOTS}</p>",
+            page.figure(
+                figures.get("curves"),
+                f"The first {_VIDEOS_DRAWN} videos; {rest:,} more are in the tables."
+                if rest > 0
+                else "Every video that was held out; the axis counts frames.",
+            ),
+        ),
+        page.section(
+            "Score and rating of each frame",
+            page.figure(
+                figures.get("scatter"),
+                "A point is a frame. A steep line means that frames people rate higher get higher "
+                "scores.",
+            ),
+        ),
+        page.section("Video by video", _videos_html(metrics, videos)),
+        page.section(
+            "Training",
+            page.figure(
+                figures.get("loss_curve"), "The thin line is every value, the thick its mean."
+            ),
+        ),
+    ]
+
+
+def _video_rows(metrics: Mapping[str, Any], videos: Sequence[VideoFeatures]) -> list[list[str]]:
+    def cells(video: VideoFeatures) -> list[str]:
+        row = metrics["per_video"][video.key]
+        about = f"{video.key}, {video.category}" if video.category else video.key
+        return [about, f"{len(video.picks):,}", *(page.number(row[key]) for key in TABLE)]
+
+    return [cells(video) for video in videos]
+
+
+def _videos_html(metrics: Mapping[str, Any], videos: Sequence[VideoFeatures]) -> str:
+    return page.table(
+        ["video", "frames", *(MEASURES[key][0] for key in TABLE)], _video_rows(metrics, videos)
+    )
+
+
+def _tables(
+    title: str, results: Mapping[str, Mapping[str, Any]], videos: Sequence[VideoFeatures]
+) -> str:
+    rows = [[name, *(page.number(row.get(key)) for key in TABLE)] for name, row in results.items()]
+    head = [MEASURES[key][0] for key in TABLE]
+    return "\n".join(
+        [
+            f"# {title}\n",
+            markdown(["", *head], rows),
+            "## Video by video\n",
+            markdown(["video", "frames", *head], _video_rows(results[NETWORK], videos)),
+        ]
+    )
+
+
+def _json(results: Mapping[str, Mapping[str, Any]]) -> str:
+    def flat(metrics: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: _plain(value) for name, value in metrics.items() if name != "per_video"}
+
+    content = {
+        "metrics": flat(results[NETWORK]),
+        "baselines": {name: flat(row) for name, row in results.items() if name != NETWORK},
+        "per_video": {
+            key: {
+                name: {measure: _plain(row["per_video"][key][measure]) for measure in METRICS}
+                for name, row in results.items()
+            }
+            for key in results[NETWORK]["per_video"]
+        },
+    }
+    return json.dumps(content, indent=2) + "\n"
+
+
+def _plain(value: Any) -> Any:
+    """JSON knows no nan."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
