@@ -22,6 +22,7 @@ from reid_jax.training.config_file import (
     load_config_file,
     read_run_config,
     to_json,
+    validate_config,
 )
 from tests.paths import REPOSITORY
 
@@ -31,7 +32,7 @@ CONFIGS = sorted((REPOSITORY / "configs").glob("*.py"))
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_every_configuration_is_valid_and_survives_the_way_to_disk_and_back(path):
     config = load_config_file(path)
-    validate(config)
+    validate_config(config)
     assert from_json(json.loads(json.dumps(to_json(config))), type(config)) == config
     module_docstring = path.read_text().split('"""')[1]
     assert f"configs/{path.name}" in module_docstring, "the docstring gives the command"

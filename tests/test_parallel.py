@@ -187,8 +187,9 @@ def test_predictions_do_not_depend_on_blocks_or_padding(mode):
     images = np.concatenate([make_batch(i)["image"] for i in range(3)])[:70]
     params, model_state = task.init(jax.random.key(0), make_batch(0))
     predict = make_predictor(task, make_layout(mode), batch_size=16)
-    whole = predict(params, model_state, [images])
-    blocks = predict(params, model_state, [images[:5], images[5:43], images[43:]])
+    whole = predict(params, model_state, [{"image": images}])
+    parts = [{"image": part} for part in (images[:5], images[5:43], images[43:])]
+    blocks = predict(params, model_state, parts)
     assert whole.shape == (70, 8)
     np.testing.assert_allclose(whole, blocks, rtol=1e-5, atol=1e-6)
     alone = task.predict(params, model_state, {"image": images})

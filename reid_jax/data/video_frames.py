@@ -1,67 +1,47 @@
-"""Frames of videos kept as JPEG files, a folder a video, that go with an H5 file of features."""
+"""Videos seen at the frames that are kept as images, for networks that make their own features."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from reid_jax.data.frame_folders import read_frame_folders
+from reid_jax.data.video_features import VideoFeatures
 from reid_jax.errors import UserError
 
 
-@dataclass(frozen=True)
-class FrameFolder:
-    """Some frames of a video.
+def load_frames(
+    path: Path, folder: Path, videos: Sequence[VideoFeatures], size: int
+) -> list[tuple[VideoFeatures, np.ndarray]]:
+    """The images of videos, and the videos as they are at these frames.
 
-    Attributes:
-      paths: the files, in the order of time.
-      frames: (F,) int64, which frame of the video each file is.
-    """
+    Args:
+      path: the H5 file that the videos are from.
+      folder: see `read_frame_folders`.
+      size: side of the square that images are resized to.
 
-    paths: tuple[Path, ...]
-    frames: np.ndarray
-
-    def load(self, every: int = 1) -> np.ndarray:
-        """Each `every`-th frame, uint8 (F / every, H, W, 3)."""
-        from PIL import Image
-
-        return np.stack(
-            [np.asarray(Image.open(path).convert("RGB")) for path in self.paths[::every]]
-        )
-
-
-def read_frame_folders(features: Path, frames: Path) -> dict[str, FrameFolder]:
-    """The frames of each video of the H5 file `features` that has some, by the video's key.
-
-    A group names its folder below `frames` in `video_id` (else the folder has the group's name) and
-    says in `sampled_frames` which frames of the video the files are, in the order of their names.
+    Returns:
+      for each video the video with its images as `picks`, `gtscore` interpolated to them, and no
+      features; and uint8 (T, size, size, 3).
 
     Raises:
-      UserError: no video has frames there, or a folder has another number of files than its group
-        says.
+      UserError: a video has no images, or one cannot be read.
     """
-    try:
-        import h5py
-    except ImportError as error:
-        raise UserError("Reading H5 needs h5py: pip install 'reid-jax[video]'.") from error
-    found = {}
-    with h5py.File(features, "r") as file:
-        for key, group in file.items():
-            if "sampled_frames" not in group:
-                continue
-            name = group["video_id"].asstr()[()] if "video_id" in group else key
-            paths = sorted((frames / name).glob("*.jpg"))
-            if not paths:
-                continue
-            indices = np.asarray(group["sampled_frames"][()], np.int64)
-            if len(paths) != len(indices):
-                raise UserError(
-                    f"{frames / name} has {len(paths)} frames, but {features} says "
-                    f"{len(indices)} of {key}; they must be the same."
-                )
-            found[key] = FrameFolder(tuple(paths), indices)
-    if not found:
-        raise UserError(
-            f"{frames} has no frames of the videos in {features}; there must be a folder of JPEG "
-            "files for each, named as the group's video_id."
+    folders = read_frame_folders(path, folder)
+    found = []
+    for video in videos:
+        if video.key not in folders:
+            raise UserError(f"{folder} has no frames of {video.key} in {path}.")
+        images = folders[video.key]
+        truth = video.gtscore
+        if truth is not None:
+            truth = np.interp(images.frames, video.picks, truth).astype(np.float32)
+        at_images = replace(
+            video,
+            features=np.zeros((len(images.frames), 0), np.float32),
+            picks=images.frames,
+            gtscore=truth,
         )
+        found.append((at_images, images.load(size)))
     return found

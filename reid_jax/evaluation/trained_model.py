@@ -14,10 +14,11 @@ from reid_jax.data import Dataset, Splits
 from reid_jax.errors import UserError
 from reid_jax.evaluation.embedding import raw_pixel_embeddings
 from reid_jax.models import EmbeddingNet
+from reid_jax.tasks.base import Batch
 from reid_jax.tasks.embedding import EmbeddingTask
 from reid_jax.training.checkpoint import Checkpoints
 from reid_jax.training.config import EmbeddingConfig
-from reid_jax.training.config_file import read_run_config
+from reid_jax.training.config_file import AnyConfig, read_run_config
 from reid_jax.training.experiment import load_backbone, make_task, start_from
 from reid_jax.training.parallel import Layout, make_layout
 from reid_jax.training.predictor import Predict, make_predictor
@@ -111,15 +112,27 @@ class TrainedModel:
     def _example(self) -> dict[str, np.ndarray]:
         return {"image": np.zeros((1, *self._shape), np.uint8)}
 
-    def _blocks(self, dataset: Dataset, indices: np.ndarray | None) -> Iterator[np.ndarray]:
+    def _blocks(self, dataset: Dataset, indices: np.ndarray | None) -> Iterator[Batch]:
         rows = np.arange(len(dataset)) if indices is None else indices
         size, _, channels = self._shape
         for start in range(0, len(rows), _BLOCK):
-            yield dataset.load(rows[start : start + _BLOCK], size, channels)
+            yield {"image": dataset.load(rows[start : start + _BLOCK], size, channels)}
 
 
 def load_run(workdir: Path) -> TrainedModel:
-    """The best checkpoint of a run.
+    """The best checkpoint of a run that trained an embedding network.
+
+    Raises:
+      UserError: when the folder is not that of such a run, or nothing was saved yet.
+    """
+    config, params, model_state, step = restore_run(workdir)
+    if not isinstance(config, EmbeddingConfig):
+        raise UserError(f"{workdir} is not the run of an embedding network.")
+    return TrainedModel(workdir, config, params, model_state, step)
+
+
+def restore_run(workdir: Path) -> tuple[AnyConfig, Any, Any, int]:
+    """The configuration of a run, its best parameters and model state, and the step they are from.
 
     Raises:
       UserError: when the folder is not that of a run, or nothing was saved yet.
@@ -131,7 +144,7 @@ def load_run(workdir: Path) -> TrainedModel:
     if restored is None:
         raise UserError(f"{workdir} has no finished checkpoint yet; train it first.")
     params, model_state, progress = restored
-    return TrainedModel(workdir, config, params, model_state, int(progress["best_step"]))
+    return config, params, model_state, int(progress["best_step"])
 
 
 def embed_beside_baselines(model: TrainedModel, photos: Dataset) -> dict[str, np.ndarray]:

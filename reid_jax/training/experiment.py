@@ -1,7 +1,8 @@
 """From a configuration to what the loop runs: the task, its data, its optimiser, its validation."""
 
+import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,6 +15,7 @@ from reid_jax.data.samplers import IdentitySampler, PairSampler, UniformSampler
 from reid_jax.data.stream import Sampler
 from reid_jax.data.transforms import relabelled, with_symmetries
 from reid_jax.models import EmbeddingNet, block_names, create_backbone
+from reid_jax.tasks.base import Batch, Task
 from reid_jax.tasks.embedding import EmbeddingTask
 from reid_jax.training.config import DataConfig, EmbeddingConfig, ModelConfig
 from reid_jax.training.feed import Feed, make_feed
@@ -28,12 +30,14 @@ class Validation:
     """Examples that decide which checkpoint is the best.
 
     Attributes:
-      images: uint8 (N, H, W, C).
+      inputs: what the task's `predict` sees of them, arrays (N, ...).
       examples: what the task's `evaluate` needs to know of them.
+      batch_size: how many are predicted at a time.
     """
 
-    images: np.ndarray
+    inputs: Batch
     examples: Mapping[str, np.ndarray]
+    batch_size: int = 64
 
 
 @dataclass(frozen=True)
@@ -41,15 +45,15 @@ class Experiment:
     """All that the loop needs.
 
     Attributes:
-      pretrained: published variables of the backbone, or None.
+      start: puts into fresh parameters and model state what they start from, as published weights.
       blocks: names of the backbone's blocks, from input to output.
       example: a batch of the right shape.
       shared_unit: a device holds a multiple of so many rows (2 for pairs; parts of a batch).
       summary: one line for the console.
     """
 
-    task: EmbeddingTask
-    pretrained: Mapping[str, Any] | None
+    task: Task
+    start: Callable[[Any, Any], tuple[Any, Any]]
     stages: tuple[Stage, ...]
     blocks: tuple[str, ...]
     optimizer: optax.GradientTransformation
@@ -89,13 +93,15 @@ def load_backbone(model: ModelConfig) -> Mapping[str, Any] | None:
 def initial_variables(experiment: Experiment, seed: int) -> tuple[Any, Any]:
     """Parameters and model state before the first step: a pure function of the seed."""
     params, model_state = experiment.task.init(jax.random.key(seed), experiment.example)
-    if experiment.pretrained is None:
+    return experiment.start(params, model_state)
+
+
+def start_from(
+    backbone: Mapping[str, Any] | None, params: Any, model_state: Any
+) -> tuple[Any, Any]:
+    """A task's initial variables with the backbone's replaced by published ones, if given."""
+    if backbone is None:
         return params, model_state
-    return start_from(experiment.pretrained, params, model_state)
-
-
-def start_from(backbone: Mapping[str, Any], params: Any, model_state: Any) -> tuple[Any, Any]:
-    """A task's initial variables with the backbone's replaced by published ones."""
     variables = into_embedding_net({"params": params["net"], **model_state}, backbone)
     return {**params, "net": variables.pop("params")}, variables
 
@@ -111,8 +117,11 @@ def step_of_stage(
 ) -> TrainStep:
     """The training step while a stage lasts; what is frozen is known when it is compiled."""
     frozen = frozen_blocks(stage, experiment.blocks)
+    task: Any = experiment.task
+    if frozen:  # a task with a backbone, then
+        task = replace(task, frozen=frozen)
     return make_train_step(
-        replace(experiment.task, frozen=frozen),
+        task,
         experiment.optimizer,
         seed=seed,
         ema_decay=ema_decay,
@@ -189,7 +198,7 @@ def build(config: EmbeddingConfig, dataset: Dataset, splits: Splits) -> Experime
         validation = make_validation(dataset, splits, data.image_size, data.channels)
     return Experiment(
         task=make_task(config, len(photos.identities)),
-        pretrained=load_backbone(config.model),
+        start=functools.partial(start_from, load_backbone(config.model)),
         stages=config.stages,
         blocks=block_names(config.model.backbone),
         optimizer=make_optimizer(
@@ -198,6 +207,7 @@ def build(config: EmbeddingConfig, dataset: Dataset, splits: Splits) -> Experime
             momentum=optimizer.momentum,
             weight_decay=optimizer.weight_decay,
             clip_norm=optimizer.clip_norm,
+            reducible=train.reduce_patience > 0,
         ),
         schedule=schedule,
         feed=make_feed(
@@ -222,7 +232,7 @@ def make_validation(dataset: Dataset, splits: Splits, size: int, channels: int) 
     query, gallery = splits.validation
     rows = np.union1d(query, gallery)
     return Validation(
-        images=dataset.load(rows, size, channels, progress="validation photos"),
+        inputs={"image": dataset.load(rows, size, channels, progress="validation photos")},
         examples={
             "label": dataset.labels[rows],
             "query": np.searchsorted(rows, query),

@@ -1,8 +1,9 @@
 """The optimiser and its schedule, from plain numbers."""
 
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import optax
 
 
@@ -31,8 +32,12 @@ def make_optimizer(
     momentum: float,
     weight_decay: float,
     clip_norm: float,
+    reducible: bool = False,
 ) -> optax.GradientTransformation:
-    """Clipping, then AdamW or Nesterov SGD, both with decoupled weight decay (see `decayed`)."""
+    """Clipping, then AdamW or Nesterov SGD, both with decoupled weight decay (see `decayed`).
+
+    The rate of a `reducible` one can be changed while it is in use, see `with_reduced_rate`.
+    """
     clip = [optax.clip_by_global_norm(clip_norm)] if clip_norm else []
     direction = {
         "adamw": optax.scale_by_adam,
@@ -43,4 +48,38 @@ def make_optimizer(
         direction,
         optax.add_decayed_weights(weight_decay, mask=decayed),
         optax.scale_by_learning_rate(schedule),
+        *([_scale_by_factor()] if reducible else []),
     )
+
+
+class RateFactor(NamedTuple):
+    """What the schedule's learning rate is multiplied by, float32."""
+
+    factor: jax.Array
+
+
+def _scale_by_factor() -> optax.GradientTransformation:
+    def init(params: Any) -> RateFactor:
+        del params
+        return RateFactor(jnp.ones((), jnp.float32))
+
+    def update(updates: Any, state: RateFactor, params: Any = None) -> tuple[Any, RateFactor]:
+        del params
+        return jax.tree.map(lambda leaf: leaf * state.factor, updates), state
+
+    return optax.GradientTransformation(init, update)
+
+
+def with_reduced_rate(opt_state: Any, factor: float) -> Any:
+    """The state of a reducible optimiser with its learning rate multiplied by `factor` from now on.
+
+    The factor is part of the state, so that a run goes on from a checkpoint as it would have.
+    """
+
+    def is_factor(node: Any) -> bool:
+        return isinstance(node, RateFactor)
+
+    def reduced(node: Any) -> Any:
+        return RateFactor(node.factor * factor) if is_factor(node) else node
+
+    return jax.tree.map(reduced, opt_state, is_leaf=is_factor)

@@ -1,0 +1,125 @@
+"""A keyframe run: trained, tested beside its baselines, and used on other videos."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reid_jax.cli import keep_compilations
+from reid_jax.data.video_features import VideoFeatures, load_video_features
+from reid_jax.errors import UserError
+from reid_jax.evaluation.keyframe_baselines import keyframe_baselines
+from reid_jax.evaluation.keyframes import evaluate_keyframes
+from reid_jax.evaluation.trained_scorer import TrainedScorer, load_scorer
+from reid_jax.files import atomic_write, write_text
+from reid_jax.training.config_file import check_workdir, claim_workdir
+from reid_jax.training.keyframe_config import (
+    KeyframeConfig,
+    validate_keyframes,
+    with_absolute_video_paths,
+)
+from reid_jax.training.keyframe_experiment import VideoSplit, build_keyframes, load_videos
+from reid_jax.training.loop import fit
+from reid_jax.training.parallel import make_layout
+
+NETWORK = "this network"
+_SPLIT = "split.json"
+_SHOWN = {
+    "kendall_users": "Kendall",
+    "spearman_users": "Spearman",
+    "kendall_mean": "K. mean",
+    "spearman_mean": "S. mean",
+    "precision_at_15": "P@15%",
+    "f1_kts_mean": "F1 KTS",
+    "f1_2s_mean": "F1 2s",
+    "mse": "MSE",
+}
+
+
+def train_keyframes(config: KeyframeConfig, workdir: Path) -> None:
+    """Trains (or goes on training) and writes the report on the fold's test videos."""
+    validate_keyframes(config)
+    keep_compilations()
+    config = with_absolute_video_paths(config)
+    check_workdir(workdir, config)
+    split = load_videos(config.data, config.train.seed)
+    _check_split(workdir, split)
+    layout = make_layout(config.train.parallel)
+    experiment = build_keyframes(config, split)
+    layout.check(experiment.batch_size, experiment.shared_unit, "data.batch_size")
+    claim_workdir(workdir, config)
+    _keep_split(workdir, split)
+    outcome = fit(
+        experiment,
+        config.train,
+        layout,
+        workdir,
+        ema_decay=config.optimizer.ema_decay,
+    )
+    if outcome.end == "stopped":
+        print(f"Stopped at step {int(outcome.state.step)}; the same command goes on from there.")
+        return
+    if split.test:
+        report_keyframes(load_scorer(workdir), split)
+    else:
+        print("Trained on all videos; there is no fold to test on.")
+
+
+def _keys(split: VideoSplit) -> dict[str, list[str]]:
+    parts = {"train": split.train, "validation": split.validation, "test": split.test}
+    return {name: [video.key for video in videos] for name, videos in parts.items()}
+
+
+def _check_split(workdir: Path, split: VideoSplit) -> None:
+    """A run that goes on does so with the videos that it began with."""
+    path = workdir / _SPLIT
+    begun = any((workdir / "checkpoints" / "latest").glob("[0-9]*"))
+    if begun and path.is_file() and json.loads(path.read_text()) != _keys(split):
+        raise UserError(
+            f"{workdir} was trained on other videos than its data and splits hold now; bring them "
+            "back, or train into another --workdir."
+        )
+
+
+def _keep_split(workdir: Path, split: VideoSplit) -> None:
+    write_text(workdir / _SPLIT, json.dumps(_keys(split), indent=1) + "\n")
+
+
+def report_keyframes(scorer: TrainedScorer, split: VideoSplit) -> dict[str, Any]:
+    """Prints and writes the metrics of the fold's test videos beside those of the baselines."""
+    source = Path(scorer.config.data.path)
+    scores = scorer.score(split.test, source)
+    known = split.train + split.validation
+    results = {NETWORK: evaluate_keyframes(scores, split.test)}
+    results |= keyframe_baselines(known, split.test, scorer.config.train.seed)
+    print(_table(results))
+    folder = scorer.workdir / "report"
+    write_text(folder / "metrics.json", json.dumps(results, indent=1) + "\n")
+    write_text(folder / "table.txt", _table(results) + "\n")
+    with atomic_write(folder / "scores.npz") as file:
+        np.savez(file, **scores)  # type: ignore[arg-type]
+    print(f"report: {folder}")
+    return results
+
+
+def _table(results: dict[str, dict[str, Any]]) -> str:
+    width = max(map(len, results)) + 2
+    lines = [" " * width + "".join(f"{title:>10}" for title in _SHOWN.values())]
+    for row, values in results.items():
+        cells = (values.get(name, float("nan")) for name in _SHOWN)
+        lines.append(f"{row:<{width}}" + "".join(f"{cell:>10.3f}" for cell in cells))
+    lines.append("Kendall and Spearman: averaged over annotators; K. and S. mean: of their mean.")
+    return "\n".join(lines)
+
+
+def score_to_file(workdir: Path, data: Path, out: Path) -> None:
+    """Writes the scores of all videos of an H5 file at their picks, an array a video, as .npz."""
+    keep_compilations()
+    scorer = load_scorer(workdir)
+    videos: Sequence[VideoFeatures] = load_video_features(data)
+    scores = scorer.score(videos, data)
+    with atomic_write(out) as file:
+        np.savez(file, **scores)  # type: ignore[arg-type]
+    print(f"{len(scores)} videos, {sum(map(len, scores.values())):,} scores: {out}")
