@@ -1,0 +1,1 @@
+"""Video files in; scenes, keyframes, clips and features out."""
