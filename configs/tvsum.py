@@ -14,6 +14,7 @@ def get_config() -> KeyframeConfig:
         data=VideoDataConfig(
             path="../shared/data/tvsum/tvsum.h5",
             splits="../shared/data/tvsum/splits.json",
+            features_backbone="tf_efficientnet_lite0",
             validation_fraction=0.0,
             clip=256,
             batch_size=8,

