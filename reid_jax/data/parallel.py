@@ -45,7 +45,7 @@ def parallel_map(
     chunk = max(1, min(_CHUNK, len(items) // (4 * num_cores())))
     futures = [decoding_pool().submit(run, start) for start in range(0, len(items), chunk)]
     results: list[Result] = []
-    bar = _LateBar(description, len(items))
+    bar = LateBar(description, len(items))
     try:
         for future in futures:
             results.extend(future.result())
@@ -57,7 +57,9 @@ def parallel_map(
     return results
 
 
-class _LateBar:
+class LateBar:
+    """A progress bar on a terminal, once two seconds have passed; none without a description."""
+
     def __init__(self, description: str | None, total: int):
         self._description, self._total = description, total
         self._start = time.monotonic()
