@@ -10,19 +10,13 @@ import numpy as np
 from reid_jax.cli import keep_compilations
 from reid_jax.data import Dataset, QueryGallery, describe, load_dataset
 from reid_jax.evaluation.embedding import evaluate_embeddings
-from reid_jax.evaluation.keyframe_run import train_keyframes
 from reid_jax.evaluation.report import write_report
 from reid_jax.evaluation.trained_model import TrainedModel, embed_beside_baselines, load_run
 from reid_jax.files import atomic_write, write_text
 from reid_jax.training.config import EmbeddingConfig, validate
-from reid_jax.training.config_file import (
-    AnyConfig,
-    check_workdir,
-    claim_workdir,
-    with_absolute_paths,
-)
+from reid_jax.training.config_file import check_workdir, claim_workdir, with_absolute_paths
 from reid_jax.training.experiment import build
-from reid_jax.training.keyframe_config import KeyframeConfig
+from reid_jax.training.lock import only_trainer
 from reid_jax.training.logging import read_metrics
 from reid_jax.training.loop import fit
 from reid_jax.training.parallel import make_layout
@@ -32,16 +26,8 @@ _SHOWN = ("rank1", "rank5", "rank10", "mAP", "map_at_r", "roc_auc", "one_shot_20
 _SHOWN += ("rank1_other_day", "mAP_other_day", "rank1_reranked", "mAP_reranked")
 
 
-def train_and_report(config: AnyConfig, workdir: Path) -> None:
+def train_and_report(config: EmbeddingConfig, workdir: Path) -> None:
     """Trains (or goes on training) and writes the report on what was held out."""
-    if isinstance(config, KeyframeConfig):
-        train_keyframes(config, workdir)
-    else:
-        train_embedding(config, workdir)
-
-
-def train_embedding(config: EmbeddingConfig, workdir: Path) -> None:
-    """Trains an embedding network, see `train_and_report`."""
     validate(config)
     keep_compilations()
     config = with_absolute_paths(config)
@@ -51,15 +37,16 @@ def train_embedding(config: EmbeddingConfig, workdir: Path) -> None:
     layout = make_layout(config.train.parallel)
     experiment = build(config, dataset, splits)
     layout.check(experiment.batch_size, experiment.shared_unit, "data.batch_size")
-    claim_workdir(workdir, config)
-    keep_split(workdir, dataset, splits)
-    outcome = fit(
-        experiment,
-        config.train,
-        layout,
-        workdir,
-        ema_decay=config.optimizer.ema_decay,
-    )
+    with only_trainer(workdir):
+        claim_workdir(workdir, config)
+        keep_split(workdir, dataset, splits)
+        outcome = fit(
+            experiment,
+            config.train,
+            layout,
+            workdir,
+            ema_decay=config.optimizer.ema_decay,
+        )
     if outcome.end == "stopped":
         print(f"Stopped at step {int(outcome.state.step)}; the same command goes on from there.")
         return

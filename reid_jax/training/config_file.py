@@ -11,22 +11,21 @@ from typing import Any
 
 from reid_jax.errors import UserError
 from reid_jax.files import write_text
-from reid_jax.training.config import EmbeddingConfig, validate
-from reid_jax.training.keyframe_config import KeyframeConfig, validate_keyframes
+from reid_jax.training.config import EmbeddingConfig
 
-AnyConfig = EmbeddingConfig | KeyframeConfig
-_KINDS = {kind.__name__: kind for kind in (EmbeddingConfig, KeyframeConfig)}
+_KINDS = {kind.__name__: kind for kind in (EmbeddingConfig,)}
 # What may change between two sessions of one run without making it another experiment.
 _FREE = {
     "train.log_every",
     "train.evaluate_every",
     "train.checkpoint_every",
+    "train.profile",
     "train.parallel",
     "data.input",
 }
 
 
-def load_config_file(path: Path) -> AnyConfig:
+def load_config_file(path: Path) -> EmbeddingConfig:
     """Runs a configuration file and returns what its `get_config()` returns.
 
     Raises:
@@ -43,18 +42,6 @@ def load_config_file(path: Path) -> AnyConfig:
     if not hasattr(module, "get_config"):
         raise UserError(f"{path} has no function get_config() that returns a configuration.")
     return module.get_config()
-
-
-def validate_config(config: AnyConfig) -> None:
-    """Refuses what can be seen to be impossible without the data.
-
-    Raises:
-      UserError: naming the field, its value and what would be right.
-    """
-    if isinstance(config, KeyframeConfig):
-        validate_keyframes(config)
-    else:
-        validate(config)
 
 
 def to_json(config: Any) -> Any:
@@ -99,7 +86,7 @@ def _members(kind: Any) -> tuple[Any, ...]:
     return (kind,)
 
 
-def read_run_config(workdir: Path) -> AnyConfig:
+def read_run_config(workdir: Path) -> EmbeddingConfig:
     """The configuration that a run folder was trained with.
 
     Raises:
@@ -112,7 +99,7 @@ def read_run_config(workdir: Path) -> AnyConfig:
     return from_json(values, _KINDS.get(values.get("type"), EmbeddingConfig))
 
 
-def check_workdir(workdir: Path, config: AnyConfig) -> None:
+def check_workdir(workdir: Path, config: EmbeddingConfig) -> None:
     """Checks that a run folder, where there is one, belongs to this experiment.
 
     `train.steps` may grow; logging, checkpointing and devices may change. A run that has saved
@@ -140,7 +127,7 @@ def check_workdir(workdir: Path, config: AnyConfig) -> None:
         )
 
 
-def claim_workdir(workdir: Path, config: AnyConfig) -> None:
+def claim_workdir(workdir: Path, config: EmbeddingConfig) -> None:
     """Makes the run folder and writes the configuration; see `check_workdir`."""
     check_workdir(workdir, config)
     path = workdir / "config.json"

@@ -17,7 +17,7 @@ from reid_jax.training.checkpoint import Checkpoints
 from reid_jax.training.config import TrainConfig
 from reid_jax.training.experiment import Experiment, initial_variables, step_of_stage
 from reid_jax.training.logging import Display, RunLog
-from reid_jax.training.optimizer import with_reduced_rate
+from reid_jax.training.observe import Compilations, Profile
 from reid_jax.training.parallel import Layout
 from reid_jax.training.predictor import make_predictor
 from reid_jax.training.stages import Stage, stage_at, with_fresh_moments
@@ -113,7 +113,11 @@ def fit(
     try:
         with Display(config.steps, int(state.step)) as display, _signals() as stop:
             loop = _Loop(experiment, config, layout, checkpoints, log, display, progress)
-            return loop.run(state, ema_decay, stop)
+            with (
+                Compilations() as compilations,
+                Profile(workdir / "profile", config.profile, display.say) as profile,
+            ):
+                return loop.run(state, ema_decay, stop, compilations, profile)
     finally:
         log.close()
         checkpoints.close()
@@ -133,12 +137,20 @@ class _Loop:
         self.experiment, self.config, self.layout = experiment, config, layout
         self.checkpoints, self.log, self.display = checkpoints, log, display
         self.progress = progress
-        if (validation := experiment.validation) is not None:
-            self.predict = make_predictor(experiment.task, layout, batch_size=validation.batch_size)
+        self.predict = make_predictor(experiment.task, layout)
 
-    def run(self, state: TrainState, ema_decay: float, stop: "_Stop") -> Outcome:
+    def run(
+        self,
+        state: TrainState,
+        ema_decay: float,
+        stop: "_Stop",
+        compilations: Compilations,
+        profile: Profile,
+    ) -> Outcome:
+        started = time.perf_counter()
         experiment, config, layout = self.experiment, self.config, self.layout
-        feed, step = experiment.feed, int(state.step)
+        feed = experiment.feed
+        first = step = int(state.step)
         if step >= config.steps or self._exhausted():
             self._keep_a_best(state)
             return Outcome(state, self.progress, self._exhausted() or "done")
@@ -159,7 +171,10 @@ class _Loop:
             if 0 < step == stage.start:
                 state = state.replace(opt_state=with_fresh_moments(state.opt_state))
             divided = layout.divide(batch, feed.batch_axis)
-            state, metrics = compiled[stage](state, shared, divided)
+            state, metrics = profile.call(step, count, compiled[stage], state, shared, divided)
+            if step == first:
+                jax.block_until_ready(metrics)
+                self.display.say(f"first step after {time.perf_counter() - started:.1f} s")
             window.metrics.append(metrics)
             step += count
             self.display.advance(step)
@@ -167,13 +182,9 @@ class _Loop:
             due = {name: done or step % every == 0 for name, every in self._periods().items()}
             if not (any(due.values()) or stop.requested):
                 continue
-            speed = self._report(step, window)
+            speed = self._report(step, window, compilations)
             if due["evaluate"]:
                 self._validate(step, state, speed)
-                if self._stagnant():
-                    factor = config.reduce_factor
-                    self.display.say(f"no improvement: the learning rate times {factor:g}")
-                    state = state.replace(opt_state=with_reduced_rate(state.opt_state, factor))
             end = "done" if done else self._exhausted() or ("stopped" if stop.requested else None)
             if end:
                 self._keep_a_best(state)
@@ -204,7 +215,7 @@ class _Loop:
             "checkpoint": config.checkpoint_every,
         }
 
-    def _report(self, step: int, window: _Window) -> str:
+    def _report(self, step: int, window: _Window, compilations: Compilations) -> str:
         """Writes the window's row; returns it in words."""
         try:
             row = window.row()
@@ -221,7 +232,7 @@ class _Loop:
                 "optimizer.learning_rate, optimizer.clip_norm 1 or a longer warm-up may help."
             ) from None
         row["learning_rate"] = float(self.experiment.schedule(step - 1))
-        self.log.write(step, row)
+        self.log.write(step, row | compilations.take())
         words = f"loss {row['loss']:.4f}  {row['images_per_second']:,.0f} images/s"
         self.display.numbers(words)
         return words
@@ -232,7 +243,7 @@ class _Loop:
         if validation is None:
             self.display.say(f"step {step:>6}  {speed}")
             return
-        predictions = self.predict(state.evaluated_params, state.model_state, [validation.inputs])
+        predictions = self.predict(state.evaluated_params, state.model_state, [validation.images])
         metrics = task.evaluate(predictions, validation.examples)
         self.log.write(step, {f"validation/{name}": value for name, value in metrics.items()})
         best = self.progress.improved(step, metrics[task.monitor])
@@ -247,11 +258,6 @@ class _Loop:
         if self.progress.best_value is None:
             self.progress.best_step = int(state.step)
             self.checkpoints.save_best(state, asdict(self.progress))
-
-    def _stagnant(self) -> bool:
-        """Says whether the learning rate is to be reduced after a validation."""
-        patience, vain = self.config.reduce_patience, self.progress.without_improvement
-        return patience > 0 and vain > 0 and vain % patience == 0
 
     def _exhausted(self) -> str | None:
         """Says "early" when patience is at its end."""

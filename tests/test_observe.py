@@ -1,0 +1,93 @@
+"""What a trainer tells of itself, and what it refuses: compilations, traces, a second trainer."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+
+from reid_jax.errors import UserError
+from reid_jax.tasks.objectives import MarginSoftmax
+from reid_jax.training.config import EmbeddingConfig
+from reid_jax.training.experiment import build, load_data
+from reid_jax.training.lock import only_trainer
+from reid_jax.training.loop import fit
+from reid_jax.training.parallel import make_layout
+from tests.paths import REPOSITORY
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """Eight steps with two validations and a trace of two steps."""
+    workdir = tmp_path_factory.mktemp("run")
+    config = EmbeddingConfig(loss=MarginSoftmax())
+    data = dataclasses.replace(
+        config.data, source="synthetic:12x4", image_size=16, batch_size=8, validation_fraction=0.3
+    )
+    train = dataclasses.replace(config.train, steps=8, log_every=2, evaluate_every=4, profile=2)
+    config = dataclasses.replace(
+        config,
+        data=data,
+        train=train,
+        optimizer=dataclasses.replace(config.optimizer, warmup_steps=0),
+    )
+    experiment = build(config, *load_data(data, 0))
+    fit(experiment, train, make_layout("single"), workdir, ema_decay=0.0)
+    return workdir
+
+
+def test_nothing_is_compiled_after_the_warm_up(run):
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    counts = {row["step"]: row["compilations"] for row in rows if "compilations" in row}
+    assert list(counts) == [2, 4, 6, 8]
+    assert counts[2] > 0
+    assert counts[8] == 0  # 6 has the first validation, at step 4
+    assert all(row["input_wait_seconds"] >= 0 for row in rows if "compilations" in row)
+
+
+def test_a_trace_of_the_steps_is_written(run):
+    assert list((run / "profile").rglob("*.xplane.pb"))
+
+
+def test_the_state_is_donated():
+    """Its memory is reused: after a call the old arrays are gone."""
+    for mode in ("single", "pmap", "mesh"):
+        layout = make_layout(mode)
+        compiled = layout.compile(
+            lambda state, shared, batch, *, axis_name=None: (
+                state + (batch.sum() if axis_name is None else jax.lax.psum(batch.sum(), axis_name))
+            ),
+            batch_axis=0,
+            donate=True,
+        )
+        state = layout.everywhere(np.ones(4, np.float32))
+        new = compiled(state, {}, layout.divide(np.ones(16, np.float32), 0))
+        np.testing.assert_array_equal(new, 17)
+        assert state.is_deleted(), mode
+
+
+def test_a_second_trainer_is_refused_while_the_first_lives(tmp_path):
+    code = (
+        "import sys, pathlib; from reid_jax.training.lock import only_trainer\n"
+        "with only_trainer(pathlib.Path(sys.argv[1])): print('held', flush=True); input()"
+    )
+    first = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)],
+        cwd=REPOSITORY,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert first.stdout.readline() == "held\n"
+    with (
+        pytest.raises(UserError, match=f"is being trained into by process {first.pid} on"),
+        only_trainer(tmp_path),
+    ):
+        pass
+    first.kill()
+    first.wait()
+    with only_trainer(tmp_path):
+        pass
