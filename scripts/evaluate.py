@@ -1,4 +1,4 @@
-"""Evaluates a trained run on what it held out, or on other photos."""
+"""Evaluates a trained run on what it held out, or on other photos or videos."""
 
 from pathlib import Path
 
@@ -9,12 +9,12 @@ from reid_jax.evaluation.run import evaluate_run
 def main(
     workdir: Path, data: str | None = None, rerank: bool = False, json: Path | None = None
 ) -> None:
-    """Prints retrieval metrics beside raw pixels and an untrained net, and writes WORKDIR/report.
+    """Prints metrics beside those of baselines, and writes WORKDIR/report.
 
     Args:
         workdir: Folder of the run.
-        data: Another source (folder:PATH, csv:PATH, ...), all photos leave-one-out; by default what
-            the run held out.
+        data: Another source (folder:PATH, csv:PATH, ...), all photos leave-one-out, or for a
+            keyframe run another H5 file, all videos; by default what the run held out.
         rerank: Also rank anew by k-reciprocal neighbours, and report both.
         json: File for the numbers.
     """

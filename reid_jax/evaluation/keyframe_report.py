@@ -13,7 +13,7 @@ from reid_jax.data.video_features import VideoFeatures
 from reid_jax.evaluation import keyframe_plots, page
 from reid_jax.evaluation.keyframe_baselines import keyframe_baselines
 from reid_jax.evaluation.keyframe_glossary import LEGEND, MEASURES, SHORT, TABLE
-from reid_jax.evaluation.keyframes import METRICS, evaluate_keyframes
+from reid_jax.evaluation.keyframes import evaluate_keyframes
 from reid_jax.evaluation.plots import loss_curve
 from reid_jax.evaluation.text_table import aligned, markdown
 from reid_jax.files import atomic_write, write_text
@@ -207,24 +207,29 @@ def _tables(
     )
 
 
+def metrics_json(metrics: Mapping[str, Any]) -> str:
+    """Metrics as JSON, the videos' among them; null for what does not apply."""
+    return json.dumps(_plain(metrics), indent=2) + "\n"
+
+
 def _json(results: Mapping[str, Mapping[str, Any]]) -> str:
     def flat(metrics: Mapping[str, Any]) -> dict[str, Any]:
-        return {name: _plain(value) for name, value in metrics.items() if name != "per_video"}
+        return {name: value for name, value in metrics.items() if name != "per_video"}
 
-    content = {
-        "metrics": flat(results[NETWORK]),
-        "baselines": {name: flat(row) for name, row in results.items() if name != NETWORK},
-        "per_video": {
-            key: {
-                name: {measure: _plain(row["per_video"][key][measure]) for measure in METRICS}
-                for name, row in results.items()
-            }
-            for key in results[NETWORK]["per_video"]
-        },
-    }
-    return json.dumps(content, indent=2) + "\n"
+    return metrics_json(
+        {
+            "metrics": flat(results[NETWORK]),
+            "baselines": {name: flat(row) for name, row in results.items() if name != NETWORK},
+            "per_video": {
+                key: {name: row["per_video"][key] for name, row in results.items()}
+                for key in results[NETWORK]["per_video"]
+            },
+        }
+    )
 
 
 def _plain(value: Any) -> Any:
     """JSON knows no nan."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
     return None if isinstance(value, float) and not math.isfinite(value) else value
