@@ -9,6 +9,11 @@ import tyro
 from reid_jax import cli
 from reid_jax.models import backbone_names
 from reid_jax.models.summary import layer_table, markdown_table, summarize
+from reid_jax.models.temporal.summary import (
+    summarize_temporal,
+    temporal_module_names,
+    temporal_table,
+)
 
 
 def models(
@@ -18,6 +23,7 @@ def models(
     size: int | None = None,
     compiled: bool = True,
     speed: bool = False,
+    temporal: bool = False,
     json_file: Annotated[Path | None, tyro.conf.arg(name="json")] = None,
 ) -> None:
     """Prints the table of all networks, or the layers of one.
@@ -27,15 +33,19 @@ def models(
         size: Side of the images in pixels instead of each network's own.
         compiled: Also count the multiply-adds in the compiled program (some seconds a network).
         speed: Also measure images a second on this device (slow on a CPU).
+        temporal: Instead of image networks, what modules over the frames of a video cost.
         json_file: Write the table there too.
     """
     if name is not None:
         print(layer_table(name, input_size=size))
         return
     rows = []
-    for each in backbone_names():
-        rows.append(summarize(each, input_size=size, compiled=compiled, speed=speed))
-        lines = markdown_table(rows).splitlines()
+    for each in temporal_module_names() if temporal else backbone_names():
+        if temporal:
+            rows.append(summarize_temporal(each, speed=speed))
+        else:
+            rows.append(summarize(each, input_size=size, compiled=compiled, speed=speed))
+        lines = (temporal_table if temporal else markdown_table)(rows).splitlines()
         print("\n".join(lines if len(rows) == 1 else lines[-1:]), flush=True)
     if json_file:
         json_file.write_text(json.dumps(rows, indent=1) + "\n")

@@ -12,6 +12,7 @@ from reid_jax.models.temporal.frames import masked_mean
 from reid_jax.models.temporal.graph import nearest_frames
 from reid_jax.models.temporal.pyramid import part_weights
 from reid_jax.models.temporal.registry import temporal_encoder, temporal_encoder_names
+from reid_jax.models.temporal.summary import summarize_temporal, temporal_table
 
 B, T, D, E = 2, 7, 6, 5
 
@@ -153,3 +154,11 @@ def test_means_leave_padding_out():
     mean = np.asarray(masked_mean(x, mask))
     np.testing.assert_allclose(mean[0], x[0, :4].mean(axis=0), rtol=1e-5)
     assert not mean[1].any()
+
+
+def test_the_cost_of_an_encoder_is_counted():
+    row = summarize_temporal("mean", frames=8, features=10)
+    # LayerNorm, Dense (10 -> 256) a frame, Dense (256 -> 128) a video.
+    assert row["parameters"] == 2 * 10 + (10 + 1) * 256 + (256 + 1) * 128
+    assert row["multiply_adds"] == 8 * 10 * 256 + 256 * 128
+    assert "| mean | 8 | 0.04 M |" in temporal_table([row])

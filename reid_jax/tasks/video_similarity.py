@@ -54,7 +54,8 @@ class VideoSimilarityTask:
         frames = hide_frames(keys, batch["frames"], self.frame_dropout)
         variables = {"params": params["net"]}
         rngs = {"dropout": dropout_key}
-        embeddings = self.net.apply(variables, batch["features"], frames, train=True, rngs=rngs)
+        net = self.net.clone(encoder=self.net.encoder.clone(axis_name=axis_name))
+        embeddings = net.apply(variables, batch["features"], frames, train=True, rngs=rngs)
         label, mask = batch["label"], batch["mask"]
         outputs = {"embedding": embeddings, "neck": embeddings}
         terms = self.objective.terms(params["objective"], outputs, label, mask, axis_name)

@@ -37,9 +37,10 @@ class AttentionEncoder(nn.Module):
     embedding_dim: int = 128
     width: int = 256
     dropout: float = 0.0
+    axis_name: str | None = None
     heads: int = 4
 
     @nn.compact
     def __call__(self, features: jax.Array, mask: jax.Array, *, train: bool) -> jax.Array:
-        x = FrameProjection(self.width, self.dropout)(features, mask, train=train)
+        x = FrameProjection(self.width, self.dropout, self.axis_name)(features, mask, train=train)
         return nn.Dense(self.embedding_dim)(AttentionPooling(self.heads)(x, mask))

@@ -5,12 +5,15 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from reid_jax.models.layers import Dropout
+
 
 class FrameProjection(nn.Module):
     """Frame features (B, T, D) -> (B, T, width): LayerNorm, Dense, GELU; 0 where no frame is."""
 
     width: int
     dropout: float = 0.0
+    axis_name: str | None = None
 
     @nn.compact
     def __call__(self, features: jax.Array, mask: jax.Array, *, train: bool) -> jax.Array:
@@ -19,7 +22,7 @@ class FrameProjection(nn.Module):
         # What stands in padding may be anything, also NaN.
         x = zero_padding(features.astype(jnp.float32), mask)
         x = nn.gelu(nn.Dense(self.width)(nn.LayerNorm()(x)))
-        x = nn.Dropout(self.dropout, deterministic=not train)(x)
+        x = Dropout(self.dropout, not train, self.axis_name)(x)
         return zero_padding(x, mask)
 
 

@@ -23,12 +23,13 @@ class FusionEncoder(nn.Module):
     embedding_dim: int = 128
     width: int = 256
     dropout: float = 0.0
+    axis_name: str | None = None
     streams: tuple[int, ...] = ()
 
     @nn.compact
     def __call__(self, features: jax.Array, mask: jax.Array, *, train: bool) -> jax.Array:
         projected = [
-            FrameProjection(self.width, self.dropout)(stream, mask, train=train)
+            FrameProjection(self.width, self.dropout, self.axis_name)(stream, mask, train=train)
             for stream in self._split(features, mask)
         ]
         stacked = jnp.stack(projected, axis=-2)

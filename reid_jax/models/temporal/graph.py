@@ -5,6 +5,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from reid_jax.models.layers import Dropout
 from reid_jax.models.temporal.frames import FrameProjection, masked_mean, zero_padding
 from reid_jax.ops.distances import normalize
 
@@ -20,18 +21,19 @@ class GraphEncoder(nn.Module):
     embedding_dim: int = 128
     width: int = 256
     dropout: float = 0.0
+    axis_name: str | None = None
     neighbours: int = 4
     layers: int = 2
 
     @nn.compact
     def __call__(self, features: jax.Array, mask: jax.Array, *, train: bool) -> jax.Array:
         neighbours, joined = nearest_frames(features, mask, self.neighbours)
-        x = FrameProjection(self.width, self.dropout)(features, mask, train=train)
+        x = FrameProjection(self.width, self.dropout, self.axis_name)(features, mask, train=train)
         for _ in range(self.layers):
             y = nn.LayerNorm()(x)
             around = masked_mean(jax.vmap(lambda frames, rows: frames[rows])(y, neighbours), joined)
             y = nn.gelu(nn.Dense(self.width)(y) + nn.Dense(self.width, use_bias=False)(around))
-            x = x + nn.Dropout(self.dropout, deterministic=not train)(y)
+            x = x + Dropout(self.dropout, not train, self.axis_name)(y)
         return nn.Dense(self.embedding_dim)(masked_mean(x, mask))
 
 

@@ -17,12 +17,13 @@ class HierarchicalEncoder(nn.Module):
     embedding_dim: int = 128
     width: int = 256
     dropout: float = 0.0
+    axis_name: str | None = None
     heads: int = 4
     shot: int = 4
 
     @nn.compact
     def __call__(self, features: jax.Array, mask: jax.Array, *, train: bool) -> jax.Array:
-        x = FrameProjection(self.width, self.dropout)(features, mask, train=train)
+        x = FrameProjection(self.width, self.dropout, self.axis_name)(features, mask, train=train)
         frames, real = split_windows(x, mask, self.shot)
         batch, shots = real.shape[:2]
         within = AttentionPooling(self.heads, name="frames")

@@ -23,11 +23,12 @@ class MultiScaleEncoder(nn.Module):
     embedding_dim: int = 128
     width: int = 256
     dropout: float = 0.0
+    axis_name: str | None = None
     strides: tuple[int, ...] = (1, 2, 4)
 
     @nn.compact
     def __call__(self, features: jax.Array, mask: jax.Array, *, train: bool) -> jax.Array:
-        x = FrameProjection(self.width, self.dropout)(features, mask, train=train)
+        x = FrameProjection(self.width, self.dropout, self.axis_name)(features, mask, train=train)
         scales = []
         for stride in self.strides:
             windows, real = split_windows(x, mask, stride)

@@ -17,11 +17,12 @@ class PyramidEncoder(nn.Module):
     embedding_dim: int = 128
     width: int = 256
     dropout: float = 0.0
+    axis_name: str | None = None
     levels: tuple[int, ...] = (1, 2, 4)
 
     @nn.compact
     def __call__(self, features: jax.Array, mask: jax.Array, *, train: bool) -> jax.Array:
-        x = FrameProjection(self.width, self.dropout)(features, mask, train=train)
+        x = FrameProjection(self.width, self.dropout, self.axis_name)(features, mask, train=train)
         means = [
             jnp.einsum("bpt,btd->bpd", part_weights(mask, parts), x).reshape(x.shape[0], -1)
             for parts in self.levels

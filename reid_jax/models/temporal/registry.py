@@ -43,7 +43,8 @@ def temporal_encoder(name: str, **options: Any) -> nn.Module:
 
     Args:
       name: one of `temporal_encoder_names()`.
-      **options: `embedding_dim`, `width`, `dropout` for all of them; each class says what else.
+      **options: `embedding_dim`, `width`, `dropout` for all of them, and `axis_name`, over which
+        devices share a batch; each class says what else.
 
     Raises:
       UserError: for a name that there is not.

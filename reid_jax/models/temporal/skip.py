@@ -4,6 +4,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from reid_jax.models.layers import Dropout
 from reid_jax.models.temporal.frames import FrameConvolution, FrameProjection, masked_mean
 
 
@@ -17,17 +18,18 @@ class SkipEncoder(nn.Module):
     embedding_dim: int = 128
     width: int = 256
     dropout: float = 0.0
+    axis_name: str | None = None
     blocks: int = 3
 
     @nn.compact
     def __call__(self, features: jax.Array, mask: jax.Array, *, train: bool) -> jax.Array:
-        x = FrameProjection(self.width, self.dropout)(features, mask, train=train)
+        x = FrameProjection(self.width, self.dropout, self.axis_name)(features, mask, train=train)
         skips = x
         for block in range(self.blocks):
             both = FrameConvolution(2 * self.width, dilation=2**block)(nn.LayerNorm()(x), mask)
             filtered, gate = jnp.split(both, 2, axis=-1)
             y = nn.tanh(filtered) * nn.sigmoid(gate)
-            y = nn.Dropout(self.dropout, deterministic=not train)(y)
+            y = Dropout(self.dropout, not train, self.axis_name)(y)
             x = x + nn.Dense(self.width)(y)
             skips = skips + nn.Dense(self.width)(y)
         return nn.Dense(self.embedding_dim)(masked_mean(nn.gelu(skips), mask))

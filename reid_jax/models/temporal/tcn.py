@@ -3,6 +3,7 @@
 import flax.linen as nn
 import jax
 
+from reid_jax.models.layers import Dropout
 from reid_jax.models.temporal.frames import FrameConvolution, FrameProjection, masked_mean
 
 
@@ -17,17 +18,18 @@ class TcnEncoder(nn.Module):
     embedding_dim: int = 128
     width: int = 256
     dropout: float = 0.0
+    axis_name: str | None = None
     blocks: int = 3
 
     @nn.compact
     def __call__(self, features: jax.Array, mask: jax.Array, *, train: bool) -> jax.Array:
-        x = FrameProjection(self.width, self.dropout)(features, mask, train=train)
+        x = FrameProjection(self.width, self.dropout, self.axis_name)(features, mask, train=train)
         for block in range(self.blocks):
             y = x
             for _ in range(2):
                 y = nn.gelu(
                     FrameConvolution(self.width, dilation=2**block)(nn.LayerNorm()(y), mask)
                 )
-                y = nn.Dropout(self.dropout, deterministic=not train)(y)
+                y = Dropout(self.dropout, not train, self.axis_name)(y)
             x = x + y
         return nn.Dense(self.embedding_dim)(masked_mean(x, mask))
