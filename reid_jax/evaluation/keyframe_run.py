@@ -10,8 +10,7 @@ import numpy as np
 from reid_jax.cli import keep_compilations
 from reid_jax.data.video_features import VideoFeatures, load_video_features
 from reid_jax.errors import UserError
-from reid_jax.evaluation.keyframe_baselines import keyframe_baselines
-from reid_jax.evaluation.keyframes import evaluate_keyframes
+from reid_jax.evaluation.keyframe_report import metrics_json, write_keyframe_report
 from reid_jax.evaluation.trained_scorer import TrainedScorer, load_scorer
 from reid_jax.files import atomic_write, write_text
 from reid_jax.training.config_file import check_workdir, claim_workdir
@@ -21,21 +20,12 @@ from reid_jax.training.keyframe_config import (
     with_absolute_video_paths,
 )
 from reid_jax.training.keyframe_experiment import VideoSplit, build_keyframes, load_videos
+from reid_jax.training.lock import only_trainer
+from reid_jax.training.logging import read_metrics
 from reid_jax.training.loop import fit
 from reid_jax.training.parallel import make_layout
 
-NETWORK = "this network"
 _SPLIT = "split.json"
-_SHOWN = {
-    "kendall_users": "Kendall",
-    "spearman_users": "Spearman",
-    "kendall_mean": "K. mean",
-    "spearman_mean": "S. mean",
-    "precision_at_15": "P@15%",
-    "f1_kts_mean": "F1 KTS",
-    "f1_2s_mean": "F1 2s",
-    "mse": "MSE",
-}
 
 
 def train_keyframes(config: KeyframeConfig, workdir: Path) -> None:
@@ -49,15 +39,16 @@ def train_keyframes(config: KeyframeConfig, workdir: Path) -> None:
     layout = make_layout(config.train.parallel)
     experiment = build_keyframes(config, split)
     layout.check(experiment.batch_size, experiment.shared_unit, "data.batch_size")
-    claim_workdir(workdir, config)
-    _keep_split(workdir, split)
-    outcome = fit(
-        experiment,
-        config.train,
-        layout,
-        workdir,
-        ema_decay=config.optimizer.ema_decay,
-    )
+    with only_trainer(workdir):
+        claim_workdir(workdir, config)
+        _keep_split(workdir, split)
+        outcome = fit(
+            experiment,
+            config.train,
+            layout,
+            workdir,
+            ema_decay=config.optimizer.ema_decay,
+        )
     if outcome.end == "stopped":
         print(f"Stopped at step {int(outcome.state.step)}; the same command goes on from there.")
         return
@@ -88,30 +79,51 @@ def _keep_split(workdir: Path, split: VideoSplit) -> None:
 
 
 def report_keyframes(scorer: TrainedScorer, split: VideoSplit) -> dict[str, Any]:
-    """Prints and writes the metrics of the fold's test videos beside those of the baselines."""
-    source = Path(scorer.config.data.path)
-    scores = scorer.score(split.test, source)
-    known = split.train + split.validation
-    results = {NETWORK: evaluate_keyframes(scores, split.test)}
-    results |= keyframe_baselines(known, split.test, scorer.config.train.seed)
-    print(_table(results))
-    folder = scorer.workdir / "report"
-    write_text(folder / "metrics.json", json.dumps(results, indent=1) + "\n")
-    write_text(folder / "table.txt", _table(results) + "\n")
-    with atomic_write(folder / "scores.npz") as file:
-        np.savez(file, **scores)  # type: ignore[arg-type]
-    print(f"report: {folder}")
-    return results
+    """Prints and writes the metrics of the fold's test videos; returns them without baselines."""
+    return write_keyframe_report(
+        scorer.workdir / "report",
+        scorer.workdir.name,
+        scorer.score(split.test, Path(scorer.config.data.path)),
+        split.test,
+        split.train + split.validation,
+        read_metrics(scorer.workdir),
+        scorer.config.train.seed,
+    )
 
 
-def _table(results: dict[str, dict[str, Any]]) -> str:
-    width = max(map(len, results)) + 2
-    lines = [" " * width + "".join(f"{title:>10}" for title in _SHOWN.values())]
-    for row, values in results.items():
-        cells = (values.get(name, float("nan")) for name in _SHOWN)
-        lines.append(f"{row:<{width}}" + "".join(f"{cell:>10.3f}" for cell in cells))
-    lines.append("Kendall and Spearman: averaged over annotators; K. and S. mean: of their mean.")
-    return "\n".join(lines)
+def evaluate_keyframe_run(
+    workdir: Path, data: Path | None = None, json_path: Path | None = None
+) -> None:
+    """Evaluates a run on its fold's test videos, or on all videos of another H5 file.
+
+    Raises:
+      UserError: the run was trained on all videos and no other file is given, the files cannot be
+        read, or the other file's features are of another kind.
+    """
+    keep_compilations()
+    scorer = load_scorer(workdir)
+    config = scorer.config
+    split = load_videos(config.data, config.train.seed)
+    _check_split(workdir, split)
+    if data is not None:
+        videos = load_video_features(data)
+        metrics = write_keyframe_report(
+            workdir / f"report-{data.stem}",
+            f"{workdir.name} on {data.name}",
+            scorer.score(videos, data),
+            videos,
+            split.train + split.validation,
+            read_metrics(workdir),
+            config.train.seed,
+        )
+    elif split.test:
+        metrics = report_keyframes(scorer, split)
+    else:
+        raise UserError(
+            f"{workdir} was trained on all videos; give an H5 file of others to evaluate it on."
+        )
+    if json_path is not None:
+        write_text(json_path, metrics_json(metrics))
 
 
 def score_to_file(workdir: Path, data: Path, out: Path) -> None:

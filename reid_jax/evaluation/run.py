@@ -9,13 +9,22 @@ import numpy as np
 
 from reid_jax.cli import keep_compilations
 from reid_jax.data import Dataset, QueryGallery, describe, load_dataset
+from reid_jax.errors import UserError
 from reid_jax.evaluation.embedding import evaluate_embeddings
+from reid_jax.evaluation.keyframe_run import evaluate_keyframe_run, train_keyframes
 from reid_jax.evaluation.report import write_report
 from reid_jax.evaluation.trained_model import TrainedModel, embed_beside_baselines, load_run
 from reid_jax.files import atomic_write, write_text
 from reid_jax.training.config import EmbeddingConfig, validate
-from reid_jax.training.config_file import check_workdir, claim_workdir, with_absolute_paths
+from reid_jax.training.config_file import (
+    AnyConfig,
+    check_workdir,
+    claim_workdir,
+    read_run_config,
+    with_absolute_paths,
+)
 from reid_jax.training.experiment import build
+from reid_jax.training.keyframe_config import KeyframeConfig
 from reid_jax.training.lock import only_trainer
 from reid_jax.training.logging import read_metrics
 from reid_jax.training.loop import fit
@@ -26,8 +35,16 @@ _SHOWN = ("rank1", "rank5", "rank10", "mAP", "map_at_r", "roc_auc", "one_shot_20
 _SHOWN += ("rank1_other_day", "mAP_other_day", "rank1_reranked", "mAP_reranked")
 
 
-def train_and_report(config: EmbeddingConfig, workdir: Path) -> None:
+def train_and_report(config: AnyConfig, workdir: Path) -> None:
     """Trains (or goes on training) and writes the report on what was held out."""
+    if isinstance(config, KeyframeConfig):
+        train_keyframes(config, workdir)
+    else:
+        train_embedding(config, workdir)
+
+
+def train_embedding(config: EmbeddingConfig, workdir: Path) -> None:
+    """Trains an embedding network, see `train_and_report`."""
     validate(config)
     keep_compilations()
     config = with_absolute_paths(config)
@@ -60,7 +77,16 @@ def evaluate_run(
     *,
     rerank: bool = False,
 ) -> None:
-    """Evaluates a run on what it held out, or on all photos of another source, leave-one-out."""
+    """Evaluates a run on what it held out, or on another source.
+
+    An embedding network is tested on all photos of another source, leave-one-out; a keyframe scorer
+    on all videos of an H5 file.
+    """
+    if isinstance(read_run_config(workdir), KeyframeConfig):
+        if rerank:
+            raise UserError("Re-ranking is for embeddings; a keyframe run has none.")
+        evaluate_keyframe_run(workdir, None if source is None else Path(source), json_path)
+        return
     keep_compilations()
     model = load_run(workdir)
     if source is None:

@@ -5,6 +5,7 @@ compiled; what depends on the data (more individuals a batch than there are) is 
 data has been read.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
@@ -110,6 +111,10 @@ class TrainConfig:
     """Steps between checkpoints."""
     patience: int = 0
     """Stop after this many validations without improvement; 0 never."""
+    reduce_patience: int = 0
+    """Reduce the learning rate after this many validations without improvement; 0 never."""
+    reduce_factor: float = 0.5
+    """What the learning rate is then multiplied by."""
     steps_per_call: int = 1
     """Steps a compiled call with a resident set (streamed: 1); 10-100 on a GPU or TPU."""
     accumulate: int = 1
@@ -146,56 +151,26 @@ def validate(config: EmbeddingConfig) -> None:
         "data.image_size": data.image_size,
         "data.batch_size": data.batch_size,
         "data.photos_per_identity": data.photos_per_identity,
-        "optimizer.learning_rate": optimizer.learning_rate,
-        "train.steps": train.steps,
-        "train.log_every": train.log_every,
-        "train.evaluate_every": train.evaluate_every,
-        "train.checkpoint_every": train.checkpoint_every,
-        "train.steps_per_call": train.steps_per_call,
-        "train.accumulate": train.accumulate,
     }
     not_negative = {
         "model.embedding_dim": model.embedding_dim,
-        "optimizer.final_learning_rate": optimizer.final_learning_rate,
-        "optimizer.weight_decay": optimizer.weight_decay,
-        "optimizer.warmup_steps": optimizer.warmup_steps,
         "model.shifts": model.shifts,
-        "optimizer.clip_norm": optimizer.clip_norm,
-        "train.patience": train.patience,
-        "train.profile": train.profile,
-        "train.seed": train.seed,
     }
     fractions = {
         "data.test_fraction": data.test_fraction,
         "data.validation_fraction": data.validation_fraction,
         "model.drop_path": model.drop_path,
-        "optimizer.momentum": optimizer.momentum,
-        "optimizer.ema_decay": optimizer.ema_decay,
     }
-    for name, value in positive.items():
-        if not value > 0:
-            raise UserError(f"{name} is {value}; it must be above 0.")
-    for name, value in not_negative.items():
-        if not value >= 0:
-            raise UserError(f"{name} is {value}; it must be 0 or more.")
-    for name, value in fractions.items():
-        if not 0 <= value < 1:
-            raise UserError(f"{name} is {value}; it must be at least 0 and below 1.")
+    check_ranges(positive, not_negative, fractions)
+    check_training(optimizer, train)
     backbone_info(model.backbone)
     check_stages(config.stages, train.steps, train.steps_per_call)
     if train.patience and not data.validation_fraction and data.split != "given":
         raise UserError("train.patience needs a validation; set data.validation_fraction above 0.")
-    if optimizer.warmup_steps >= train.steps:
+    if train.reduce_patience and not data.validation_fraction and data.split != "given":
         raise UserError(
-            f"optimizer.warmup_steps is {optimizer.warmup_steps}, but train.steps is only "
-            f"{train.steps}; warm up for fewer steps."
+            "train.reduce_patience needs a validation; set data.validation_fraction above 0."
         )
-    for name in ("steps", "log_every", "evaluate_every", "checkpoint_every"):
-        if getattr(train, name) % train.steps_per_call:
-            raise UserError(
-                f"train.{name} is {getattr(train, name)}, which is not a multiple of "
-                f"train.steps_per_call ({train.steps_per_call})."
-            )
     if data.batch_size % train.accumulate:
         raise UserError(
             f"data.batch_size is {data.batch_size}, which is not a multiple of "
@@ -225,3 +200,66 @@ def validate(config: EmbeddingConfig) -> None:
         raise UserError("data.photos_per_identity is 1; a positive needs at least 2.")
     if model.bnneck and not isinstance(config.loss, Joint | MarginSoftmax):
         raise UserError("model.bnneck needs a loss that classifies: Joint or MarginSoftmax.")
+
+
+def check_training(optimizer: OptimizerConfig, train: TrainConfig) -> None:
+    """Refuses impossible values of what all experiments share.
+
+    Raises:
+      UserError: naming the field, its value and what would be right.
+    """
+    positive = {
+        "optimizer.learning_rate": optimizer.learning_rate,
+        "train.steps": train.steps,
+        "train.log_every": train.log_every,
+        "train.evaluate_every": train.evaluate_every,
+        "train.checkpoint_every": train.checkpoint_every,
+        "train.steps_per_call": train.steps_per_call,
+        "train.accumulate": train.accumulate,
+        "train.reduce_factor": train.reduce_factor,
+    }
+    not_negative = {
+        "optimizer.final_learning_rate": optimizer.final_learning_rate,
+        "optimizer.weight_decay": optimizer.weight_decay,
+        "optimizer.warmup_steps": optimizer.warmup_steps,
+        "optimizer.clip_norm": optimizer.clip_norm,
+        "train.patience": train.patience,
+        "train.profile": train.profile,
+        "train.reduce_patience": train.reduce_patience,
+        "train.seed": train.seed,
+    }
+    fractions = {
+        "optimizer.momentum": optimizer.momentum,
+        "optimizer.ema_decay": optimizer.ema_decay,
+    }
+    check_ranges(positive, not_negative, fractions)
+    if optimizer.warmup_steps >= train.steps:
+        raise UserError(
+            f"optimizer.warmup_steps is {optimizer.warmup_steps}, but train.steps is only "
+            f"{train.steps}; warm up for fewer steps."
+        )
+    for name in ("steps", "log_every", "evaluate_every", "checkpoint_every"):
+        if getattr(train, name) % train.steps_per_call:
+            raise UserError(
+                f"train.{name} is {getattr(train, name)}, which is not a multiple of "
+                f"train.steps_per_call ({train.steps_per_call})."
+            )
+
+
+def check_ranges(
+    positive: Mapping[str, float], not_negative: Mapping[str, float], fractions: Mapping[str, float]
+) -> None:
+    """Refuses values, by the name of their field, that are not above 0, not below 0, in [0, 1).
+
+    Raises:
+      UserError: naming the first such field.
+    """
+    for name, value in positive.items():
+        if not value > 0:
+            raise UserError(f"{name} is {value}; it must be above 0.")
+    for name, value in not_negative.items():
+        if not value >= 0:
+            raise UserError(f"{name} is {value}; it must be 0 or more.")
+    for name, value in fractions.items():
+        if not 0 <= value < 1:
+            raise UserError(f"{name} is {value}; it must be at least 0 and below 1.")

@@ -11,9 +11,11 @@ from typing import Any
 
 from reid_jax.errors import UserError
 from reid_jax.files import write_text
-from reid_jax.training.config import EmbeddingConfig
+from reid_jax.training.config import EmbeddingConfig, validate
+from reid_jax.training.keyframe_config import KeyframeConfig, validate_keyframes
 
-_KINDS = {kind.__name__: kind for kind in (EmbeddingConfig,)}
+AnyConfig = EmbeddingConfig | KeyframeConfig
+_KINDS = {kind.__name__: kind for kind in (EmbeddingConfig, KeyframeConfig)}
 # What may change between two sessions of one run without making it another experiment.
 _FREE = {
     "train.log_every",
@@ -25,7 +27,7 @@ _FREE = {
 }
 
 
-def load_config_file(path: Path) -> EmbeddingConfig:
+def load_config_file(path: Path) -> AnyConfig:
     """Runs a configuration file and returns what its `get_config()` returns.
 
     Raises:
@@ -42,6 +44,18 @@ def load_config_file(path: Path) -> EmbeddingConfig:
     if not hasattr(module, "get_config"):
         raise UserError(f"{path} has no function get_config() that returns a configuration.")
     return module.get_config()
+
+
+def validate_config(config: AnyConfig) -> None:
+    """Refuses what can be seen to be impossible without the data.
+
+    Raises:
+      UserError: naming the field, its value and what would be right.
+    """
+    if isinstance(config, KeyframeConfig):
+        validate_keyframes(config)
+    else:
+        validate(config)
 
 
 def to_json(config: Any) -> Any:
@@ -86,7 +100,7 @@ def _members(kind: Any) -> tuple[Any, ...]:
     return (kind,)
 
 
-def read_run_config(workdir: Path) -> EmbeddingConfig:
+def read_run_config(workdir: Path) -> AnyConfig:
     """The configuration that a run folder was trained with.
 
     Raises:
@@ -99,7 +113,7 @@ def read_run_config(workdir: Path) -> EmbeddingConfig:
     return from_json(values, _KINDS.get(values.get("type"), EmbeddingConfig))
 
 
-def check_workdir(workdir: Path, config: EmbeddingConfig) -> None:
+def check_workdir(workdir: Path, config: AnyConfig) -> None:
     """Checks that a run folder, where there is one, belongs to this experiment.
 
     `train.steps` may grow; logging, checkpointing and devices may change. A run that has saved
@@ -127,7 +141,7 @@ def check_workdir(workdir: Path, config: EmbeddingConfig) -> None:
         )
 
 
-def claim_workdir(workdir: Path, config: EmbeddingConfig) -> None:
+def claim_workdir(workdir: Path, config: AnyConfig) -> None:
     """Makes the run folder and writes the configuration; see `check_workdir`."""
     check_workdir(workdir, config)
     path = workdir / "config.json"

@@ -18,6 +18,7 @@ from reid_jax.training.config import TrainConfig
 from reid_jax.training.experiment import Experiment, initial_variables, step_of_stage
 from reid_jax.training.logging import Display, RunLog
 from reid_jax.training.observe import Compilations, Profile
+from reid_jax.training.optimizer import with_reduced_rate
 from reid_jax.training.parallel import Layout
 from reid_jax.training.predictor import make_predictor
 from reid_jax.training.stages import Stage, stage_at, with_fresh_moments
@@ -137,7 +138,8 @@ class _Loop:
         self.experiment, self.config, self.layout = experiment, config, layout
         self.checkpoints, self.log, self.display = checkpoints, log, display
         self.progress = progress
-        self.predict = make_predictor(experiment.task, layout)
+        if (validation := experiment.validation) is not None:
+            self.predict = make_predictor(experiment.task, layout, batch_size=validation.batch_size)
 
     def run(
         self,
@@ -185,6 +187,10 @@ class _Loop:
             speed = self._report(step, window, compilations)
             if due["evaluate"]:
                 self._validate(step, state, speed)
+                if self._stagnant():
+                    factor = config.reduce_factor
+                    self.display.say(f"no improvement: the learning rate times {factor:g}")
+                    state = state.replace(opt_state=with_reduced_rate(state.opt_state, factor))
             end = "done" if done else self._exhausted() or ("stopped" if stop.requested else None)
             if end:
                 self._keep_a_best(state)
@@ -243,7 +249,7 @@ class _Loop:
         if validation is None:
             self.display.say(f"step {step:>6}  {speed}")
             return
-        predictions = self.predict(state.evaluated_params, state.model_state, [validation.images])
+        predictions = self.predict(state.evaluated_params, state.model_state, [validation.inputs])
         metrics = task.evaluate(predictions, validation.examples)
         self.log.write(step, {f"validation/{name}": value for name, value in metrics.items()})
         best = self.progress.improved(step, metrics[task.monitor])
@@ -258,6 +264,11 @@ class _Loop:
         if self.progress.best_value is None:
             self.progress.best_step = int(state.step)
             self.checkpoints.save_best(state, asdict(self.progress))
+
+    def _stagnant(self) -> bool:
+        """Says whether the learning rate is to be reduced after a validation."""
+        patience, vain = self.config.reduce_patience, self.progress.without_improvement
+        return patience > 0 and vain > 0 and vain % patience == 0
 
     def _exhausted(self) -> str | None:
         """Says "early" when patience is at its end."""
