@@ -1,5 +1,6 @@
 """Benchmarks: the rows, and that what is timed finds the same. No time is asserted."""
 
+import dataclasses
 import json
 import mmap
 import sys
@@ -11,14 +12,18 @@ import pytest
 
 from reid_jax import UserError
 from reid_jax.bench import (
+    head,
+    input,
     measure,
     memory,
+    mining,
     peers,
     peers_numpy,
     report,
     retrieval,
     roofline,
     run_suite,
+    search,
 )
 
 TINY = (24, 90, 16, 7, 3)
@@ -28,7 +33,7 @@ KEYS |= {"peak_memory_bytes", "compile_seconds", "unit", "spread", "date", "vers
 
 def test_rows_beside_the_peers(monkeypatch):
     monkeypatch.setattr(retrieval, "PLAIN_QUERIES", 6)
-    rows = retrieval.run(TINY, peer=True)
+    rows = retrieval.evaluation_rows(TINY, peer=True)
     assert len(rows) == 3
     for row in rows:
         assert row.keys() >= KEYS
@@ -41,7 +46,7 @@ def test_rows_beside_the_peers(monkeypatch):
 
 
 def test_what_was_not_measured_is_null():
-    (row,) = retrieval.run(TINY)
+    (row,) = retrieval.evaluation_rows(TINY)
     assert row.keys() >= KEYS
     assert row["peer"] is None
     assert row["ratio_to_peer"] is None
@@ -69,7 +74,7 @@ def test_embeddings_have_exact_products():
 def test_a_peer_that_finds_something_else_is_not_compared(monkeypatch):
     monkeypatch.setattr(peers_numpy, "vectorised", lambda photos: np.ones(len(photos.queries)))
     with pytest.raises(UserError, match="vectorised NumPy argsort and evaluate_retrieval differ"):
-        retrieval.run(TINY, peer=True)
+        retrieval.evaluation_rows(TINY, peer=True)
 
 
 def test_measure_takes_new_inputs_and_sees_compilation():
@@ -194,3 +199,70 @@ def test_kept_rows_replace_those_of_their_suite_only(tmp_path):
 def test_an_unknown_suite_is_named():
     with pytest.raises(UserError, match=r"no suite 'retrievel': use one of .*retrieval"):
         run_suite("retrievel", peer=False)
+
+
+@pytest.fixture
+def low_ceilings(monkeypatch):
+    """Ceilings that need no measurement, where the suites look for them."""
+    for suite in (head, mining, search):
+        monkeypatch.setattr(suite, "ceilings", lambda: roofline.Ceilings(1.0, 1.0))
+
+
+needs_peers = pytest.mark.skipif(
+    not (peers.ROOT / ".venv-peers" / "installed").is_file(), reason="make peers was not run"
+)
+WITH_PEERS = pytest.mark.parametrize("peer", [False, pytest.param(True, marks=needs_peers)])
+
+
+def check(rows, peer, *, compared):
+    """All keys, and losses that agree wherever the peer does the same."""
+    assert len({row["case"] for row in rows}) == len(rows)
+    for row in rows:
+        assert row.keys() >= KEYS
+        assert row["ours"] > 0
+        assert json.loads(json.dumps(row)) == row
+        if peer and compared(row):
+            assert row["ratio_to_peer"] == pytest.approx(row["peer"] / row["ours"], rel=1e-6)
+            assert row["loss_difference"] <= report.AGREEMENT
+    report.as_table(rows)
+
+
+@WITH_PEERS
+@pytest.mark.usefixtures("low_ceilings")
+def test_suite_mining(peer):
+    rows = mining.run(dict.fromkeys(("hard", "semi_hard", "all"), ((32, 8),)), peer=peer)
+    assert rows[0]["ratio_to_roofline"] == pytest.approx(2 * 32 * 32 * 8 / rows[0]["ours"])
+    check(rows, peer, compared=lambda row: "semi_hard" not in row["case"])
+
+
+@WITH_PEERS
+@pytest.mark.usefixtures("low_ceilings")
+def test_suite_head(peer, monkeypatch):
+    ways = {
+        "plain": head.WAYS["plain"],
+        "chunked": dataclasses.replace(head.WAYS["chunked"], chunk=16),
+        "sampled 10%": head.WAYS["sampled 10%"],
+    }
+    monkeypatch.setattr(head, "WAYS", ways)
+    rows = head.run(dict.fromkeys(ways, (head.Size(50, 8, 4),)), peer=peer)
+    assert rows[0]["peak_memory_bytes"] > 4 * 50 * 8
+    check(rows, peer, compared=lambda row: "sampled" not in row["case"])
+
+
+@WITH_PEERS
+def test_suite_input(peer):
+    rows = input.run((input.Size(8, 64, 32, batch=4),), peer=peer)
+    assert rows[0]["unit"] == "images/s"
+    if peer:
+        assert "mean pixels differ" in rows[0]["note"]
+    check(rows, peer, compared=lambda row: False)
+
+
+@WITH_PEERS
+@pytest.mark.usefixtures("low_ceilings")
+def test_search_and_reranking(peer):
+    rows = [
+        search.search_row(search.Search(200, 7, 8, 3), peer=peer),
+        search.reranking_row(search.Reranking(10, 60, 8, 6), peer=peer),
+    ]
+    check(rows, peer, compared=lambda row: True)

@@ -56,7 +56,7 @@ def run_peer(
         paths = []
         for seed in range(repeats + 1 if make_inputs else 0):
             paths.append(str(Path(folder) / f"{seed}.npz"))
-            np.savez(paths[-1], **make_inputs(seed))  # type: ignore[misc, arg-type]
+            np.savez(paths[-1], **make_inputs(seed))  # type: ignore[misc]
         request = json.dumps({**arguments, "inputs": paths, "device": device, "repeats": repeats})
         try:
             done = subprocess.run(

@@ -65,3 +65,48 @@ def vectorised(photos: Photos) -> np.ndarray:
     total = np.divide(found, rank, out=np.zeros(match.shape), where=match).sum(axis=1)
     number = found[:, -1]
     return np.divide(total, number, out=np.full(len(total), np.nan), where=number > 0)
+
+
+def k_reciprocal(
+    queries: np.ndarray,
+    gallery: np.ndarray,
+    k1: int = 20,
+    k2: int = 6,
+    lambda_value: float = 0.3,
+) -> np.ndarray:
+    """k-reciprocal re-ranking (Zhong et al., CVPR 2017) the common way, ``(Q, G)`` float32.
+
+    Dense ``(N, N)`` distances and encodings of all N photos, and a Python loop over photos.
+    """
+    photos = np.concatenate([queries, gallery])
+    photos = photos / np.linalg.norm(photos, axis=1, keepdims=True)
+    squared = np.maximum(2 - 2 * photos @ photos.T, 0)
+    squared /= squared.max(axis=1, keepdims=True)
+    rank = np.argsort(squared, axis=1)
+
+    def reciprocal(photo: int, k: int) -> np.ndarray:
+        near = rank[photo, : k + 1]
+        return near[(rank[near, : k + 1] == photo).any(axis=1)]
+
+    encoding = np.zeros_like(squared)
+    for photo in range(len(photos)):
+        own = reciprocal(photo, k1)
+        members = [own]
+        for candidate in own:
+            theirs = reciprocal(candidate, round(k1 / 2))
+            if len(np.intersect1d(theirs, own)) > 2 / 3 * len(theirs):
+                members.append(theirs)
+        found = np.unique(np.concatenate(members))
+        weight = np.exp(-squared[photo, found])
+        encoding[photo, found] = weight / weight.sum()
+    encoding = np.stack([encoding[near].mean(axis=0) for near in rank[:, :k2]])
+    with_member = [np.flatnonzero(column) for column in encoding.T]
+    result = np.empty((len(queries), len(photos)), np.float32)
+    for query in range(len(queries)):
+        overlap = np.zeros(len(photos), np.float32)
+        for member in np.flatnonzero(encoding[query]):
+            others = with_member[member]
+            overlap[others] += np.minimum(encoding[query, member], encoding[others, member])
+        result[query] = 1 - overlap / (2 - overlap)
+    mixed = (1 - lambda_value) * result + lambda_value * squared[: len(queries)]
+    return mixed[:, len(queries) :].astype(np.float32)

@@ -1,18 +1,25 @@
-"""Suite ``retrieval``: evaluation at the size of Market-1501 (Zheng et al., ICCV 2015)."""
+"""Suite ``retrieval``: evaluation at the size of Market-1501 (Zheng et al., ICCV 2015), search,
+and re-ranking.
+"""
 
 from typing import Any
 
+import jax
 import numpy as np
 
 from reid_jax.bench import peers_numpy
 from reid_jax.bench.measure import measure
 from reid_jax.bench.peers_numpy import Photos
 from reid_jax.bench.report import make_row
+from reid_jax.bench.search import Reranking, Search, reranking_row, search_row
 from reid_jax.errors import UserError
 from reid_jax.evaluation import evaluate_retrieval
 
 Size = tuple[int, int, int, int, int]
 MARKET: Size = (3368, 15913, 512, 751, 6)  # queries, gallery, dimensions, identities, cameras
+SEARCHES = (Search(10**4), Search(10**5))
+SEARCHES_ELSEWHERE = (*SEARCHES, Search(10**6))
+RERANKINGS = (Reranking(500, 2500),)
 PLAIN_QUERIES = 40  # the plain loop is timed on so many, and its time scaled to all of them
 TOLERANCE = 1e-6  # between the mAP of two implementations
 
@@ -40,7 +47,17 @@ def ours(photos: Photos) -> np.ndarray:
     return result
 
 
-def run(size: Size = MARKET, *, peer: bool = False) -> list[dict[str, Any]]:
+def run(*, peer: bool = False) -> list[dict[str, Any]]:
+    """Rows of evaluation, search and re-ranking."""
+    searches = SEARCHES if jax.default_backend() == "cpu" else SEARCHES_ELSEWHERE
+    return [
+        *evaluation_rows(peer=peer),
+        *(search_row(size, peer=peer) for size in searches),
+        *(reranking_row(size, peer=peer) for size in RERANKINGS),
+    ]
+
+
+def evaluation_rows(size: Size = MARKET, *, peer: bool = False) -> list[dict[str, Any]]:
     """One row, or with ``peer`` one beside each of three ways; UserError if the mAP differ."""
     case = "evaluate {} x {} x {}".format(*size[:3])
     mine = measure(ours, lambda seed: make_photos(size, seed))
