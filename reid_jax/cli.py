@@ -18,12 +18,14 @@ def run(
     prog: str | None = None,
     description: str | None = None,
     args: list[str] | None = None,
+    flags: bool = False,
 ) -> None:
     """Calls `main` with the command line's arguments, see `plain_errors`.
 
-    Of several functions, the first argument names the one to call.
+    Of several functions, the first argument names the one to call. With `flags`, what is False by
+    default becomes True by its name alone; otherwise it is given a value.
     """
-    config = (tyro.conf.FlagConversionOff,)
+    config = (tyro.conf.FlagCreatePairsOff if flags else tyro.conf.FlagConversionOff,)
     with plain_errors():
         if callable(main):
             tyro.cli(main, prog=prog, description=description, args=args, config=config)
