@@ -94,7 +94,7 @@ def contrastive_figure() -> bytes:
             value, slope = jax.vmap(jax.value_and_grad(function))(distance)
             left.plot(distance, value, color=colour, label=name)
             right.plot(distance, np.abs(slope), color=colour, label=name)
-        left.set(title="Contrastive loss of a pair", xlabel="distance", ylim=(0, 2.4), xlim=(0, 2))
+        left.set(title="Contrastive loss of a pair", xlabel="distance", ylim=(0, 3), xlim=(0, 2))
         right.set(title="Length of its gradient", xlabel="distance", ylim=(0, 4.05), xlim=(0, 2))
         left.legend(fontsize=9, loc="upper center")
         return as_png(figure)
