@@ -2,7 +2,8 @@
 
 The only file that knows about devices. A function `f(state, shared, batch, *, axis_name=None)`
 is compiled so that `state` and `shared` live on every device and `batch` is divided along one axis.
-Its outputs are the same on all devices and come back as ordinary arrays, without a device axis.
+Its outputs are the same on all devices and come back as ordinary arrays, without a device axis;
+on a mesh, class centres are divided over the devices.
 """
 
 import functools
@@ -17,6 +18,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from reid_jax.errors import UserError
 
 AXIS = "batch"
+CLASS_CENTERS = "centers"  # the name of parameters (classes, ...) that grow with the individuals
 Tree = Any
 
 
@@ -70,11 +72,14 @@ class Layout:
                 devices=self.devices,
                 donate_argnums=donated,
             )
-        everywhere = NamedSharding(self.mesh, PartitionSpec())
+
+        def placed(*arguments: Tree) -> Tree:
+            results = function(*arguments)
+            return jax.lax.with_sharding_constraint(results, self._places(results))
+
         return jax.jit(
-            function,
-            in_shardings=(everywhere, everywhere, self._divided(batch_axis)),
-            out_shardings=everywhere,
+            placed,
+            in_shardings=(None, None, self._divided(batch_axis)),  # None: where `everywhere` put it
             donate_argnums=donated,
             compiler_options=self._options,
         )
@@ -82,15 +87,15 @@ class Layout:
     def compile_map(self, function: Callable[[Tree, Any], Any]) -> Callable[[Tree, Any], Any]:
         """Compiles `function(shared, batch)` whose result has a row an example."""
         divided = self._divided(0)
-        return jax.jit(
-            function,
-            in_shardings=(NamedSharding(self.mesh, PartitionSpec()), divided),
-            out_shardings=divided,
-        )
+        return jax.jit(function, in_shardings=(None, divided), out_shardings=divided)
 
     def everywhere(self, tree: Tree) -> Tree:
-        """Puts a pytree on every device, once, so that calls do not move it again."""
-        return jax.device_put(tree, NamedSharding(self.mesh, PartitionSpec()))
+        """Puts a pytree on every device, once, so that calls do not move it again.
+
+        On a mesh, class centres and their moments are divided instead, a share of the classes a
+        device: XLA then computes each device's share of the logits there, and sums over devices.
+        """
+        return jax.device_put(tree, self._places(tree))
 
     def divide(self, tree: Tree, batch_axis: int) -> Tree:
         """Divides the leaves of a host batch along an axis, as the compiled function expects it."""
@@ -99,6 +104,14 @@ class Layout:
         if self.mode == "pmap":
             return jax.tree.map(lambda leaf: _split(leaf, batch_axis, self.size), tree)
         return jax.device_put(tree, self._divided(batch_axis))
+
+    def _places(self, tree: Tree) -> Tree:
+        def place(path: tuple[Any, ...], leaf: Any) -> NamedSharding:
+            centers = bool(path) and getattr(path[-1], "key", None) == CLASS_CENTERS
+            divided = self.mode == "mesh" and centers and leaf.shape[0] % self.size == 0
+            return NamedSharding(self.mesh, PartitionSpec(AXIS) if divided else PartitionSpec())
+
+        return jax.tree_util.tree_map_with_path(place, tree)
 
     def _divided(self, batch_axis: int) -> NamedSharding:
         return NamedSharding(self.mesh, PartitionSpec(*(None,) * batch_axis, AXIS))
