@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from reid_jax.data.frame_folders import read_frame_folders
 from reid_jax.data.video_edits import edit_frames, edit_names
 from reid_jax.data.video_features import VideoFeatures, load_video_features
-from reid_jax.data.frame_folders import read_frame_folders
 from reid_jax.data.video_pairs import (
     NEGATIVE,
     POSITIVE,
@@ -173,7 +173,7 @@ def test_tvsum_names_its_frames_and_categories():
     path = shared("data/tvsum/tvsum.h5")
     folders = read_frame_folders(path, shared("data/tvsum/frames"))
     assert len(folders) == 40
-    assert folders["video_10"].load(every=30).shape == (2, 224, 224, 3)
+    assert folders["video_10"].load(224, every=30).shape == (2, 224, 224, 3)
     source = PairSource(pair_videos(load_video_features(path), {}), 16)
     assert source.by_category
     assert source.kinds == (*POSITIVE, *NEGATIVE)

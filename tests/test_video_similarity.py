@@ -112,29 +112,29 @@ def batch(seed=0):
 
 def task(net=None, objective=None, **options):
     net = net or siamese("mean", 6, 8, 0.0)
-    return VideoSimilarityTask(net, objective or Triplet(mining="all"), 4, **options)
+    return VideoSimilarityTask(net, objective or Triplet(mining="all"), 4, D, **options)
 
 
 def test_similarity_is_symmetric_and_embeddings_have_length_one():
     one = task()
     data = batch()
-    params, _ = one.init(jax.random.key(0), data)
-    embeddings = one.embed(params, data["features"], data["frames"])
+    params, state = one.init(jax.random.key(0), data)
+    embeddings = one.embed(params, state, data["features"], data["frames"])
     np.testing.assert_allclose(np.linalg.norm(embeddings, axis=1), 1, rtol=1e-5)
     pairs = {name: np.stack([data[name], data[name][::-1]], 1) for name in ("features", "frames")}
     turned = {name: value[:, ::-1] for name, value in pairs.items()}
     np.testing.assert_allclose(
-        one.predict(params, {}, pairs), one.predict(params, {}, turned), rtol=1e-6
+        one.predict(params, state, pairs), one.predict(params, state, turned), rtol=1e-6
     )
 
 
 def test_without_a_head_the_cosine_says_it():
     one = task(triplet("mean", 6, 8, 0.0))
     data = batch()
-    params, _ = one.init(jax.random.key(0), data)
+    params, state = one.init(jax.random.key(0), data)
     twice = {name: np.stack([data[name]] * 2, 1) for name in ("features", "frames")}
-    np.testing.assert_allclose(one.predict(params, {}, twice), 1, rtol=1e-5)
-    terms, _ = one.loss(params, {}, data, jax.random.key(1), None)
+    np.testing.assert_allclose(one.predict(params, state, twice), 1, rtol=1e-5)
+    terms, _ = one.loss(params, state, data, jax.random.key(1), None)
     assert set(terms) == {"triplet"}
 
 
@@ -143,9 +143,9 @@ def test_the_head_costs_what_a_loop_says(objective):
     one = task(objective=objective, head_weight=2.0)
     data = batch()
     data["mask"][-1] = False
-    params, _ = one.init(jax.random.key(0), data)
-    terms, _ = one.loss(params, {}, data, jax.random.key(1), None)
-    embeddings = one.embed(params, data["features"], data["frames"])
+    params, state = one.init(jax.random.key(0), data)
+    terms, _ = one.loss(params, state, data, jax.random.key(1), None)
+    embeddings = one.embed(params, state, data["features"], data["frames"])
     variables = {"params": params["net"]}
     same, different = [], []
     for i in range(B - 1):
@@ -177,10 +177,10 @@ def test_hidden_frames_are_hidden_and_never_all():
 def test_a_few_steps_lower_the_loss():
     one = task()
     data = batch()
-    params, _ = one.init(jax.random.key(0), data)
+    params, state = one.init(jax.random.key(0), data)
 
     def total(params):
-        terms, _ = one.loss(params, {}, data, jax.random.key(1), None)
+        terms, _ = one.loss(params, state, data, jax.random.key(1), None)
         return sum(t.weight * t.total / jnp.maximum(t.number, 1.0) for t in terms.values())
 
     step = jax.jit(jax.value_and_grad(total))

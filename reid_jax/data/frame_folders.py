@@ -20,13 +20,11 @@ class FrameFolder:
     paths: tuple[Path, ...]
     frames: np.ndarray
 
-    def load(self, every: int = 1) -> np.ndarray:
-        """Each `every`-th frame, uint8 (F / every, H, W, 3)."""
-        from PIL import Image
+    def load(self, size: int, every: int = 1) -> np.ndarray:
+        """Each `every`-th frame, uint8 (F / every, size, size, 3)."""
+        from reid_jax.data.images import read_image  # which needs Pillow
 
-        return np.stack(
-            [np.asarray(Image.open(path).convert("RGB")) for path in self.paths[::every]]
-        )
+        return np.stack([read_image(str(path), size) for path in self.paths[::every]])
 
 
 def read_frame_folders(features: Path, frames: Path) -> dict[str, FrameFolder]:

@@ -14,6 +14,7 @@ from reid_jax.evaluation.embedding import evaluate_embeddings
 from reid_jax.evaluation.keyframe_run import evaluate_keyframe_run, train_keyframes
 from reid_jax.evaluation.report import write_report
 from reid_jax.evaluation.trained_model import TrainedModel, embed_beside_baselines, load_run
+from reid_jax.evaluation.video_similarity_run import report_video_pairs, train_video_similarity
 from reid_jax.files import atomic_write, write_text
 from reid_jax.training.config import EmbeddingConfig, validate
 from reid_jax.training.config_file import (
@@ -30,6 +31,7 @@ from reid_jax.training.logging import read_metrics
 from reid_jax.training.loop import fit
 from reid_jax.training.parallel import make_layout
 from reid_jax.training.split_file import keep_split, load_run_data
+from reid_jax.training.video_similarity_config import VideoSimilarityConfig
 
 _SHOWN = ("rank1", "rank5", "rank10", "mAP", "map_at_r", "roc_auc", "one_shot_20way")
 _SHOWN += ("rank1_other_day", "mAP_other_day", "rank1_reranked", "mAP_reranked")
@@ -39,6 +41,8 @@ def train_and_report(config: AnyConfig, workdir: Path) -> None:
     """Trains (or goes on training) and writes the report on what was held out."""
     if isinstance(config, KeyframeConfig):
         train_keyframes(config, workdir)
+    elif isinstance(config, VideoSimilarityConfig):
+        train_video_similarity(config, workdir)
     else:
         train_embedding(config, workdir)
 
@@ -80,9 +84,20 @@ def evaluate_run(
     """Evaluates a run on what it held out, or on another source.
 
     An embedding network is tested on all photos of another source, leave-one-out; a keyframe scorer
-    on all videos of an H5 file.
+    on all videos of an H5 file; a similarity of videos on pairs of its own held-out videos alone.
     """
-    if isinstance(read_run_config(workdir), KeyframeConfig):
+    config = read_run_config(workdir)
+    if isinstance(config, VideoSimilarityConfig):
+        if rerank or source is not None:
+            raise UserError(
+                f"{workdir} compares videos; it is tested on pairs of those that it held out, "
+                "without another source or re-ranking."
+            )
+        results = report_video_pairs([workdir], workdir / "report")
+        if json_path is not None:
+            write_text(json_path, json.dumps(results, indent=2) + "\n")
+        return
+    if isinstance(config, KeyframeConfig):
         if rerank:
             raise UserError("Re-ranking is for embeddings; a keyframe run has none.")
         evaluate_keyframe_run(workdir, None if source is None else Path(source), json_path)

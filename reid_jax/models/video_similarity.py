@@ -5,15 +5,16 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from reid_jax.models.temporal.frames import masked_mean
 from reid_jax.models.temporal.registry import temporal_encoder
 from reid_jax.ops.distances import normalize
 
 
 class PairHead(nn.Module):
-    """A learned similarity of two embeddings (..., E) each -> (...) logits; symmetric.
+    """A learned similarity of two embeddings (..., E) of length 1 -> (...) logits; symmetric.
 
-    It sees |a - b| and a b, as Koch et al. (2015), "Siamese neural networks for one-shot image
-    recognition", section 3.1, with the product beside the difference.
+    Their cosine, scaled, and a correction from |a - b| and a b, which starts at zero (Koch et al.
+    2015, "Siamese neural networks for one-shot image recognition", section 3.1, has the former).
     """
 
     width: int = 64
@@ -22,31 +23,42 @@ class PairHead(nn.Module):
     def __call__(self, a: jax.Array, b: jax.Array) -> jax.Array:
         chex.assert_equal_shape([a, b])
         # Products of unit vectors of E numbers are of the order of 1 / E.
-        scale = float(a.shape[-1]) ** 0.5
-        x = jnp.concatenate([jnp.abs(a - b) * scale, a * b * scale**2], axis=-1)
-        return nn.Dense(1)(nn.gelu(nn.Dense(self.width)(x)))[..., 0]
+        size = float(a.shape[-1])
+        x = jnp.concatenate([jnp.abs(a - b) * size**0.5, a * b * size], axis=-1)
+        hidden = nn.gelu(nn.Dense(self.width)(x))
+        correction = nn.Dense(1, kernel_init=nn.initializers.zeros)(hidden)[..., 0]
+        scale = self.param("scale", nn.initializers.constant(10.0), ())
+        return scale * jnp.sum(a * b, axis=-1) + correction
 
 
 class VideoSimilarityNet(nn.Module):
     """One encoder for both videos, and where wanted a learned similarity of their embeddings.
 
+    An embedding is the mean over frames plus what the encoder says, which a gate weighs that starts
+    at zero (Bachlechner et al., UAI 2021, "ReZero"): on features under which clips of one video are
+    close already, training can only start from there.
+
     Attributes:
-      encoder: (features (B, T, D), mask (B, T), *, train) -> (B, E).
+      encoder: (features (B, T, D), mask (B, T), *, train) -> (B, D).
       head: how alike two embeddings are, or None: then their cosine says it.
     """
 
     encoder: nn.Module
     head: nn.Module | None = None
 
+    def setup(self) -> None:
+        self.gate = self.param("gate", nn.initializers.zeros, ())
+
     def __call__(self, features: jax.Array, mask: jax.Array, *, train: bool = False) -> jax.Array:
-        """Features (B, T, D) and mask (B, T) -> embeddings (B, E) float32 of length 1."""
-        embeddings = normalize(self.encoder(features, mask, train=train))
+        """Features (B, T, D) and mask (B, T) -> embeddings (B, D) float32 of length 1."""
+        correction = self.encoder(features, mask, train=train)
+        embeddings = normalize(masked_mean(features, mask) + self.gate * correction)
         if self.is_initializing() and self.head is not None:
             self.head(embeddings, embeddings)
         return embeddings
 
     def similarity(self, a: jax.Array, b: jax.Array) -> jax.Array:
-        """How alike embeddings are, (..., E) each -> (...): a logit of the head, or the cosine."""
+        """How alike embeddings are, (..., D) each -> (...): a logit of the head, or the cosine."""
         if self.head is None:
             return jnp.sum(a * b, axis=-1)
         return self.head(a, b)

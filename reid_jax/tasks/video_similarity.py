@@ -14,6 +14,8 @@ from reid_jax.ops.verification import average_precision, roc_auc
 from reid_jax.tasks.base import Batch, Term, Tree, positions_in_batch
 from reid_jax.tasks.objectives import Objective
 
+WHITENING = "whitening"
+
 
 @dataclass(frozen=True)
 class VideoSimilarityTask:
@@ -23,7 +25,9 @@ class VideoSimilarityTask:
     (B,); for predictions (B, 2, T, D) and (B, 2, T), two clips an example.
 
     Attributes:
-      net: see there.
+      net: see there; it is given `components` numbers a frame.
+      components: the width of the linear map of features that is no parameter: the model state has
+        its "mean" (D,) and "matrix" (D, components) under WHITENING.
       objective: of the embeddings.
       num_classes: training videos.
       head_weight: of the head's cross-entropy beside the objective; without effect without a head.
@@ -33,6 +37,7 @@ class VideoSimilarityTask:
     net: VideoSimilarityNet
     objective: Objective
     num_classes: int
+    components: int
     head_weight: float = 1.0
     frame_dropout: float = 0.0
     monitor: str = "roc_auc"
@@ -40,11 +45,12 @@ class VideoSimilarityTask:
     def init(self, key: jax.Array, batch: Batch) -> tuple[Tree, Tree]:
         net_key, objective_key = jax.random.split(key)
         features, frames = jnp.asarray(batch["features"][:1]), jnp.asarray(batch["frames"][:1])
-        variables = dict(jax.jit(self.net.init)(net_key, features, frames))
-        embeddings = jax.eval_shape(self.net.apply, variables, features, frames)
-        dimension = embeddings.shape[-1]
-        objective = self.objective.init(objective_key, self.num_classes, dimension)
-        return {"net": variables.pop("params"), "objective": objective}, variables
+        depth = features.shape[-1]
+        whitening = {"mean": jnp.zeros(depth), "matrix": jnp.eye(depth, self.components)}
+        given = whiten(whitening, features)
+        params = dict(jax.jit(self.net.init)(net_key, given, frames))["params"]
+        objective = self.objective.init(objective_key, self.num_classes, self.components)
+        return {"net": params, "objective": objective}, {WHITENING: whitening}
 
     def loss(
         self, params: Tree, model_state: Tree, batch: Batch, key: jax.Array, axis_name: str | None
@@ -55,7 +61,8 @@ class VideoSimilarityTask:
         variables = {"params": params["net"]}
         rngs = {"dropout": dropout_key}
         net = self.net.clone(encoder=self.net.encoder.clone(axis_name=axis_name))
-        embeddings = net.apply(variables, batch["features"], frames, train=True, rngs=rngs)
+        features = whiten(model_state[WHITENING], batch["features"])
+        embeddings = net.apply(variables, features, frames, train=True, rngs=rngs)
         label, mask = batch["label"], batch["mask"]
         outputs = {"embedding": embeddings, "neck": embeddings}
         terms = self.objective.terms(params["objective"], outputs, label, mask, axis_name)
@@ -86,15 +93,19 @@ class VideoSimilarityTask:
             "head_different": _mean_over(jax.nn.softplus(logits), batch.negatives, weight),
         }
 
-    def embed(self, params: Tree, features: jax.Array, frames: jax.Array) -> jax.Array:
-        """Features (B, T, D) and frames (B, T) -> embeddings (B, E) of length 1."""
-        return self.net.apply({"params": params["net"]}, features, frames)
+    def embed(
+        self, params: Tree, model_state: Tree, features: jax.Array, frames: jax.Array
+    ) -> jax.Array:
+        """Features (B, T, D) and frames (B, T) -> embeddings (B, components) of length 1."""
+        given = whiten(model_state[WHITENING], features)
+        return self.net.apply({"params": params["net"]}, given, frames)
 
     def predict(self, params: Tree, model_state: Tree, batch: Batch) -> jax.Array:
         """How alike the two clips of each example are: (B,), by the head or else the cosine."""
-        del model_state
         features, frames = batch["features"], batch["frames"]
-        first, second = (self.embed(params, features[:, i], frames[:, i]) for i in (0, 1))
+        first, second = (
+            self.embed(params, model_state, features[:, i], frames[:, i]) for i in (0, 1)
+        )
         return self.net.apply({"params": params["net"]}, first, second, method="similarity")
 
     def evaluate(
@@ -106,6 +117,12 @@ class VideoSimilarityTask:
             "roc_auc": roc_auc(predictions, same),
             "average_precision": average_precision(predictions, same),
         }
+
+
+def whiten(whitening: Tree, features: jax.Array) -> jax.Array:
+    """(x - mean) @ matrix of features (..., D): (..., components)."""
+    mean = whitening["mean"].reshape((1,) * (features.ndim - 1) + (-1,))
+    return (features - mean) @ whitening["matrix"]
 
 
 def hide_frames(keys: jax.Array, frames: jax.Array, share: float) -> jax.Array:

@@ -13,9 +13,15 @@ from reid_jax.errors import UserError
 from reid_jax.files import write_text
 from reid_jax.training.config import EmbeddingConfig, validate
 from reid_jax.training.keyframe_config import KeyframeConfig, validate_keyframes
+from reid_jax.training.video_similarity_config import (
+    VideoSimilarityConfig,
+    validate_video_similarity,
+)
 
-AnyConfig = EmbeddingConfig | KeyframeConfig
-_KINDS = {kind.__name__: kind for kind in (EmbeddingConfig, KeyframeConfig)}
+AnyConfig = EmbeddingConfig | KeyframeConfig | VideoSimilarityConfig
+_KINDS: dict[str, type] = {
+    kind.__name__: kind for kind in (EmbeddingConfig, KeyframeConfig, VideoSimilarityConfig)
+}
 # What may change between two sessions of one run without making it another experiment.
 _FREE = {
     "train.log_every",
@@ -54,6 +60,8 @@ def validate_config(config: AnyConfig) -> None:
     """
     if isinstance(config, KeyframeConfig):
         validate_keyframes(config)
+    elif isinstance(config, VideoSimilarityConfig):
+        validate_video_similarity(config)
     else:
         validate(config)
 

@@ -1,0 +1,114 @@
+"""Features of edited copies of videos, by a published network, made once and kept in a file."""
+
+import json
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from reid_jax.data.frame_folders import read_frame_folders
+from reid_jax.data.video_edits import edit_frames, edit_names
+from reid_jax.data.video_pairs import Track
+from reid_jax.files import atomic_write
+from reid_jax.models import backbone_info, create_backbone
+from reid_jax.weights import input_info, load_pretrained
+
+_EVERY = 2  # each second frame of a folder: half the time, and still some thirty a video
+_BATCH = 30
+
+Copies = dict[str, dict[str, Track]]
+
+
+def load_copies(
+    file: Path, *, features: Path, frames: Path, backbone: str, pretrained: str, seed: int
+) -> Copies:
+    """Tracks of edited copies by the video's key and the edit's name.
+
+    They are read from `file`; when it is missing, or was made from something else, they are made
+    from the JPEG files in `frames` (see `read_frame_folders`) and written there.
+
+    Args:
+      features: the H5 file that the frames go with; its features must be those of `backbone`.
+      backbone, pretrained: the network and its weights, as in a configuration.
+      seed: of the edits' numbers.
+
+    Raises:
+      UserError: the frames or the weights cannot be read.
+    """
+    made_from = json.dumps([str(frames), backbone, pretrained, seed, _EVERY, edit_names()])
+    if file.is_file() and (kept := _read(file, made_from)) is not None:
+        return kept
+    copies = _make(features, frames, backbone, pretrained, seed)
+    with atomic_write(file) as stream:
+        np.savez(
+            stream,
+            made_from=np.array(made_from),
+            **{f"{key}/frames": next(iter(own.values())).frames for key, own in copies.items()},
+            **{
+                f"{key}/{name}": track.features.astype(np.float16)
+                for key, own in copies.items()
+                for name, track in own.items()
+            },
+        )
+    return copies
+
+
+def _read(file: Path, made_from: str) -> Copies | None:
+    with np.load(file) as kept:
+        if "made_from" not in kept or str(kept["made_from"]) != made_from:
+            return None
+        keys = [name.removesuffix("/frames") for name in kept.files if name.endswith("/frames")]
+        return {
+            key: {
+                name: Track(kept[f"{key}/{name}"].astype(np.float32), kept[f"{key}/frames"])
+                for name in edit_names()
+            }
+            for key in keys
+        }
+
+
+def _make(features: Path, frames: Path, backbone: str, pretrained: str, seed: int) -> Copies:
+    folders = read_frame_folders(features, frames)
+    extract = _extractor(backbone, pretrained)
+    size = backbone_info(backbone).inputs.input_size
+    copies: Copies = {}
+    for number, (key, folder) in enumerate(folders.items()):
+        print(f"\rfeatures of edited copies: video {number + 1} of {len(folders)}", end="")
+        images = folder.load(size, every=_EVERY)
+        own = {}
+        for place, name in enumerate(edit_names()):
+            rng = np.random.default_rng([seed, zlib.crc32(key.encode()), place])
+            rows = extract(edit_frames(images, name, rng))
+            # As the file will give them back.
+            rounded = rows.astype(np.float16).astype(np.float32)
+            own[name] = Track(rounded, folder.frames[::_EVERY])
+        copies[key] = own
+    print()
+    return copies
+
+
+def _extractor(backbone: str, pretrained: str) -> Any:
+    """Images uint8 (N, H, W, 3) -> pooled features float32 (N, D)."""
+    variables: Mapping[str, Any] = load_pretrained(backbone, pretrained)
+    inputs = input_info(backbone, pretrained)
+    mean, std = (np.asarray(x, np.float32).reshape(1, 1, 1, 3) for x in (inputs.mean, inputs.std))
+    net = create_backbone(backbone)
+
+    @jax.jit
+    def features(images: jax.Array) -> jax.Array:
+        return net.apply(variables, (images.astype(jnp.float32) / 255 - mean) / std, train=False)
+
+    def extract(images: np.ndarray) -> np.ndarray:
+        results = []
+        for start in range(0, len(images), _BATCH):
+            block = images[start : start + _BATCH]
+            padded = np.zeros((_BATCH, *block.shape[1:]), np.uint8)
+            padded[: len(block)] = block
+            results.append(np.asarray(features(padded))[: len(block)])
+        return np.concatenate(results)
+
+    return extract
