@@ -50,11 +50,15 @@ class PairVideo:
 
 
 class Clip(NamedTuple):
-    """Rows (at most T) of a track ("" for the original, else the edit) of a video."""
+    """Rows (at most T) of a track ("" for the original, else the edit) of a video.
+
+    `edit` is what was done to the rows themselves: "speed" or nothing.
+    """
 
     video: int
     track: str
     rows: np.ndarray
+    edit: str = ""
 
 
 def pair_videos(
@@ -199,7 +203,7 @@ class PairSource:
             clip = self._window(video, rng)
             rows = np.arange(clip.rows[0], clip.rows[-1] + 1)
             rows = rows[1::2] if rng.integers(2) else np.repeat(rows[: len(rows) // 2], 2)
-            return clip, Clip(video, "", self._thin(rows))
+            return clip, Clip(video, "", self._thin(rows), "speed")
         copied = self._copied_window(video, rng, name)
         seen = self.videos[video].copies[name].frames[copied.rows]
         frames = self.videos[video].original.frames
@@ -304,7 +308,7 @@ def evaluation_pairs(source: PairSource, number: int, seed: int) -> dict[str, An
         "features": features.reshape(len(kinds), 2, *features.shape[1:]),
         "frames": frames.reshape(len(kinds), 2, -1),
         "kind": np.array(kinds),
-        "edit": np.array([pair[1].track for pair in clips]),
+        "edit": np.array([pair[1].edit or pair[1].track for pair in clips]),
         "same": np.isin(kinds, POSITIVE),
         "video": np.array([[clip.video for clip in pair] for pair in clips]),
     }
