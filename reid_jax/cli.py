@@ -69,3 +69,5 @@ def keep_compilations() -> None:
     if jax.config.values["jax_compilation_cache_dir"] is None:
         cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         jax.config.update("jax_compilation_cache_dir", str(cache / "reid_jax" / "xla"))
+    # A start compiles some dozens of small programs, each below JAX's own threshold of a second.
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
