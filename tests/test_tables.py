@@ -41,3 +41,24 @@ def test_the_readme_shows_what_the_files_say(tmp_path):
     readme.write_text((REPOSITORY / "README.md").read_text())
     update_readme(readme, REPOSITORY / "scripts" / "results")
     assert readme.read_text() == (REPOSITORY / "README.md").read_text()
+
+
+def test_benchmarks_of_each_device_have_columns_of_their_own(tmp_path):
+    row = {
+        "suite": "mining",
+        "case": "B = 256",
+        "device": "a CPU",
+        "date": "2026-01-01",
+        "ours": 0.25,
+        "unit": "s",
+        "ratio_to_peer": 2.0,
+        "ratio_to_roofline": None,
+        "peak_memory_bytes": 3 * 2**20,
+    }
+    (tmp_path / "bench_cpu.json").write_text(json.dumps([row]))
+    (tmp_path / "bench_gpu.json").write_text(json.dumps([{**row, "case": "B = 512"}]))
+    readme = tmp_path / "README.md"
+    readme.write_text("<!-- table: bench -->\n<!-- end -->\n")
+    update_readme(readme, tmp_path)
+    assert "| mining | B = 256 | 0.25 s | 2.00 |  | 3 MiB |  |  |  |  |" in readme.read_text()
+    assert "| mining | B = 512 |  |  |  |  | 0.25 s | 2.00 |  | 3 MiB |" in readme.read_text()

@@ -60,14 +60,23 @@ def record_run(results: Path, workdir: Path, configuration: str, note: str) -> N
 
 
 def update_readme(readme: Path, results: Path) -> None:
-    """Writes each table between its markers, `<!-- table: NAME -->` and `<!-- end -->`."""
+    """Writes each table between its markers, `<!-- table: NAME -->` and `<!-- end -->`.
+
+    A table is of the result file of its name; the benchmarks' of all files `bench_*.json`, one a
+    device.
+    """
     text = readme.read_text()
-    for name, render in {"training": _training_table, "models": markdown_table}.items():
-        file = results / f"{name}.json"
-        if file.is_file():
-            table = render(json.loads(file.read_text()))
-            before, marker, rest = text.partition(f"<!-- table: {name} -->\n")
-            text = before + marker + table + "\n" + rest[rest.index("<!-- end -->") :]
+    tables = {"training": _training_table, "models": markdown_table, "open_set": _open_set_table}
+    rendered = {
+        name: render(json.loads((results / f"{name}.json").read_text()))
+        for name, render in tables.items()
+        if (results / f"{name}.json").is_file()
+    }
+    if benches := sorted(results.glob("bench_*.json")):
+        rendered["bench"] = _bench_table([json.loads(file.read_text()) for file in benches])
+    for name, table in rendered.items():
+        before, marker, rest = text.partition(f"<!-- table: {name} -->\n")
+        text = before + marker + table + "\n" + rest[rest.index("<!-- end -->") :]
     write_text(readme, text)
 
 
@@ -84,3 +93,51 @@ def _training_table(entries: Sequence[Mapping[str, Any]]) -> str:
             cells = [f"{values[key]:.3f}" if key in values else "" for key in shown]
             lines.append(f"| {first} | {name}{minutes} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def _open_set_table(result: Mapping[str, Any]) -> str:
+    """Of what `scripts/open_set.py --json` writes."""
+    measures = {
+        "auroc": "AUROC",
+        "oscr": "OSCR",
+        "dir@far=0.1": "found at 10% false alarms",
+        "baks": "BAKS",
+        "baus": "BAUS",
+        "geometric_mean": "geometric mean",
+    }
+    lines = ["| embeddings by | " + " | ".join(measures.values()) + " |"]
+    lines.append("|---|" + "---:|" * len(measures))
+    for name, values in result["rows"].items():
+        cells = " | ".join(f"{values[key]:.3f}" for key in measures)
+        lines.append(f"| {name} | {cells} |")
+    return "\n".join(lines)
+
+
+def _bench_table(devices: Sequence[Sequence[Mapping[str, Any]]]) -> str:
+    """A row for each case, four columns for each device."""
+    found: dict[tuple[str, str], dict[int, Mapping[str, Any]]] = {}
+    for number, rows in enumerate(devices):
+        for row in rows:
+            found.setdefault((row["suite"], row["case"]), {})[number] = row
+    header = ["suite", "case"]
+    for rows in devices:
+        header += [f"{rows[0]['device']} ({rows[0]['date']})", "x peer", "x ceiling", "memory"]
+    lines = ["| " + " | ".join(header) + " |", "|---|---|" + "---:|" * 4 * len(devices)]
+    for (suite, case), by_device in found.items():
+        cells = [suite, case]
+        for number in range(len(devices)):
+            cells += _bench_cells(by_device.get(number))
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _bench_cells(row: Mapping[str, Any] | None) -> list[str]:
+    if row is None:
+        return [""] * 4
+    ratios = [row["ratio_to_peer"], row["ratio_to_roofline"]]
+    memory = row["peak_memory_bytes"]
+    return [
+        f"{row['ours']:.3g} {row['unit']}",
+        *("" if ratio is None else f"{ratio:.2f}" for ratio in ratios),
+        "" if memory is None else f"{memory / 2**20:,.0f} MiB",
+    ]
