@@ -15,24 +15,21 @@ import jax.numpy as jnp
 from reid_jax.ops.distances import dot_products, euclidean, squared_euclidean
 from reid_jax.ops.in_batch import Rows, pair_masks
 
-# Entries of a block's (b, B) arrays: 16 MiB of float32 each where caches are small, 256 MiB where
+# Entries of a block's (b, B) arrays: 4 MiB of float32 each where caches are small, 256 MiB where
 # the matrix product must fill an accelerator.
-_ENTRIES = {"cpu": 2**22}
+_ENTRIES = {"cpu": 2**20}
 _ENTRIES_ELSEWHERE = 2**26
-# Positives that one pass over the distances serves.
-_AT_ONCE = 4
+_AT_ONCE = 4  # positives that one pass over the distances serves
+_SPAN = 64  # entries of a row that `first_lowest` takes together
 
 
 class Block(NamedTuple):
-    """b anchors against all B references; see `in_batch` for the masks.
-
-    The positives of an anchor are also listed by rank, in the order of the references:
-    `positives_at` gives them.
-    """
+    """b anchors against all B references; masks as in `InBatch`, positives also by rank."""
 
     distances: jax.Array  # (b, B) float32
     positives: jax.Array  # (b, B) bool
     negatives: jax.Array  # (b, B) bool
+    to_negatives: jax.Array  # (b, B) float32, the distances, infinite to all but negatives
     num_positives: jax.Array  # (b,) int32
     most_positives: jax.Array  # () int32, of any anchor of the batch
     by_label: jax.Array  # (B,) int32, the references ordered by label
@@ -44,7 +41,7 @@ class Mined(NamedTuple):
     """What a block adds to a loss: sum and count, and the gradient of the sum by distance."""
 
     total: jax.Array  # () float32
-    count: jax.Array  # () float32
+    number: jax.Array  # () float32, the count
     gradient: jax.Array  # (b, B) float32
 
 
@@ -52,7 +49,7 @@ class Offence(NamedTuple):
     """What one positive of each anchor adds to a loss; `pull` by the positive's distance."""
 
     cost: jax.Array  # (b,) float32
-    count: jax.Array  # (b,) float32
+    number: jax.Array  # (b,) float32, what it counts
     pull: jax.Array  # (b,) float32
     push: Callable[[jax.Array], jax.Array]  # adds the part by the negatives' distances (b, B)
 
@@ -140,7 +137,7 @@ def _sum_with_gradient(
         if wanted:
             by_anchor, more = _through_distances(mined.gradient, block.distances, part)
             by_reference += more
-        return (total + mined.total, count + mined.count, by_reference), by_anchor
+        return (total + mined.total, count + mined.number, by_reference), by_anchor
 
     nothing = jnp.zeros((), jnp.float32)
     start = (nothing, nothing, jnp.zeros_like(rows.references) if wanted else nothing)
@@ -199,9 +196,13 @@ class _Classes(NamedTuple):
 
     def block(self, rows: Rows) -> Block:
         first, number = self.segments(rows)
+        distances = euclidean(rows.anchors, rows.references)
+        positives, negatives = pair_masks(rows)
         return Block(
-            euclidean(rows.anchors, rows.references),
-            *pair_masks(rows),
+            distances,
+            positives,
+            negatives,
+            jnp.where(negatives, distances, jnp.inf),
             number,
             self.most_positives,
             self.by_label,
@@ -218,14 +219,14 @@ def positives_at(block: Block, ranks: jax.Array) -> tuple[jax.Array, jax.Array]:
     return block.by_label[jnp.where(there, place, 0)], there
 
 
-def mine_each_positive(block: Block, body: Callable[[jax.Array, jax.Array], Offence]) -> Mined:
+def mine_each_positive(block: Block, body: Callable[[jax.Array], Offence]) -> Mined:
     """A loss that is a sum over anchors and positives, some positives at a time.
 
     As many passes over (b, B) as an anchor has positives, divided by four: cheap in a batch of P
     individuals x K photos.
 
     Args:
-      body: distance of a positive (b, 1), and whether there is one (b, 1) -> its offence.
+      body: distance of a positive (b, 1), minus infinity where there is none -> its offence.
     """
     rows = jnp.arange(block.distances.shape[0])[:, None]
 
@@ -233,27 +234,36 @@ def mine_each_positive(block: Block, body: Callable[[jax.Array, jax.Array], Offe
         ranks = number * _AT_ONCE + jnp.arange(_AT_ONCE, dtype=jnp.int32)
         index, there = positives_at(block, ranks)
         distances = jnp.take_along_axis(block.distances, index, axis=1)
+        distances = jnp.where(there, distances, -jnp.inf)
         pulls = []
         for one in range(_AT_ONCE):
-            offence = body(distances[:, one, None], there[:, one, None])
+            offence = body(distances[:, one, None])
             mined = Mined(
                 mined.total + jnp.sum(offence.cost),
-                mined.count + jnp.sum(offence.count),
+                mined.number + jnp.sum(offence.number),
                 offence.push(mined.gradient),
             )
             pulls.append(offence.pull)
         return mined._replace(gradient=mined.gradient.at[rows, index].add(jnp.stack(pulls, axis=1)))
 
     nothing = jnp.zeros((), jnp.float32)
-    start = Mined(nothing, nothing, jnp.zeros_like(block.distances))
-    return jax.lax.fori_loop(0, -(-block.most_positives // _AT_ONCE), turn, start)
+    mined = Mined(nothing, nothing, jnp.zeros_like(block.distances))
+    # What a loop carries is slow on a CPU; most batches need no second turn.
+    mined = turn(jnp.zeros((), jnp.int32), mined)
+    return jax.lax.fori_loop(1, -(-block.most_positives // _AT_ONCE), turn, mined)
 
 
 def first_lowest(x: jax.Array) -> jax.Array:
-    """`x` (A, B) -> (A,) int32, as argmin does, by reductions that vectorise."""
-    places = jax.lax.broadcasted_iota(jnp.int32, x.shape, 1)
-    lowest = jnp.min(x, axis=1, keepdims=True)
-    return jnp.min(jnp.where(x == lowest, places, x.shape[1] - 1), axis=1)
+    """`x` (A, B) -> (A,) int32, as argmin does.
+
+    An argmin of all entries does not vectorise on a CPU; their minima do, a span at a time, and
+    only the span with the lowest is looked at more closely.
+    """
+    spans = jnp.pad(x, ((0, 0), (0, -x.shape[1] % _SPAN)), constant_values=jnp.inf)
+    spans = spans.reshape(x.shape[0], -1, _SPAN)
+    span = jnp.argmin(jnp.min(spans, axis=2), axis=1).astype(jnp.int32)
+    within = jnp.take_along_axis(spans, span[:, None, None], axis=1)[:, 0]
+    return span * _SPAN + jnp.argmin(within, axis=1).astype(jnp.int32)
 
 
 def _num_blocks(rows: Rows) -> int:

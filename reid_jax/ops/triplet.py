@@ -83,8 +83,9 @@ def triplet_loss(
         return sum_over_blocks(partial(_semi_hard, margin=margin), rows)
     if mining != "all":
         raise UserError(f"mining {mining!r} is unknown: use all, hard or semi_hard.")
-    every = _all_soft if margin is None else partial(_all_hinge, margin=margin)
-    total, active = sum_over_blocks(every, rows)
+    if margin is None:  # no triplet has loss 0
+        return sum_over_blocks(_all_soft, rows)[0], num_triplets(rows)
+    total, active = sum_over_blocks(partial(_all_hinge, margin=margin), rows)
     return total, active if mean_over == "nonzero" else num_triplets(rows)
 
 
@@ -119,13 +120,12 @@ def _hard(rows: Rows, margin: float | None) -> tuple[jax.Array, jax.Array]:
 
 
 def _all_soft(block: Block) -> Mined:
-    def body(positive: jax.Array, there: jax.Array) -> Offence:
-        difference = positive - block.distances
-        weight = (block.negatives & there).astype(jnp.float32)
-        slope = weight * jax.nn.sigmoid(difference)
-        cost = jnp.sum(weight * jax.nn.softplus(difference), axis=1)
-        count = jnp.sum(weight, axis=1)
-        return Offence(cost, count, jnp.sum(slope, axis=1), lambda gradient: gradient - slope)
+    def body(positive: jax.Array) -> Offence:
+        difference = positive - block.to_negatives
+        slope = jax.nn.sigmoid(difference)
+        cost = jnp.sum(jax.nn.softplus(difference), axis=1)
+        pull = jnp.sum(slope, axis=1)
+        return Offence(cost, jnp.zeros_like(cost), pull, lambda gradient: gradient - slope)
 
     return mine_each_positive(block, body)
 
@@ -141,11 +141,12 @@ def _all_hinge(block: Block, margin: float) -> Mined:
 
 
 def _all_hinge_by_positive(block: Block, margin: float) -> Mined:
-    def body(positive: jax.Array, there: jax.Array) -> Offence:
-        cost = positive + margin - block.distances
-        offends = (block.negatives & there & (cost > 0.0)).astype(jnp.float32)
+    def body(positive: jax.Array) -> Offence:
+        difference = positive + margin - block.to_negatives
+        offends = (difference > 0.0).astype(jnp.float32)
+        cost = jnp.sum(jnp.maximum(difference, 0.0), axis=1)
         number = jnp.sum(offends, axis=1)
-        return Offence(jnp.sum(offends * cost, axis=1), number, number, lambda g: g - offends)
+        return Offence(cost, number, number, lambda gradient: gradient - offends)
 
     return mine_each_positive(block, body)
 
@@ -182,16 +183,17 @@ def _semi_hard(block: Block, margin: float) -> Mined:
 
 def _semi_hard_by_positive(block: Block, margin: float) -> Mined:
     rows = jnp.arange(block.distances.shape[0])
-    among = jnp.where(block.negatives, block.distances, jnp.inf)
+    among = block.to_negatives
     closest = first_lowest(among)
     has_negative = block.negatives.any(axis=1)
 
-    def body(positive: jax.Array, there: jax.Array) -> Offence:
-        within = (among > positive) & (among < positive + margin)
-        semi_hard = first_lowest(jnp.where(within, among, jnp.inf))
-        chosen = jnp.where(within.any(axis=1), semi_hard, closest)
-        weight = (there[:, 0] & has_negative).astype(jnp.float32)
-        cost = positive[:, 0] - block.distances[rows, chosen] + margin
+    def body(positive: jax.Array) -> Offence:
+        farther = jnp.where(among > positive, among, jnp.inf)
+        next_farther = first_lowest(farther)
+        within = jnp.min(farther, axis=1) < positive[:, 0] + margin
+        chosen = jnp.where(within, next_farther, closest)
+        weight = (has_negative & (positive[:, 0] > -jnp.inf)).astype(jnp.float32)
+        cost = jnp.maximum(positive[:, 0] - block.distances[rows, chosen] + margin, 0.0)
         slope = weight * (cost > 0.0).astype(jnp.float32)
         return Offence(
             slope * cost, weight, slope, lambda gradient: gradient.at[rows, chosen].add(-slope)
