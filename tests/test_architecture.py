@@ -71,7 +71,9 @@ def test_only_one_file_knows_a_library(module, allowed):
     assert users == allowed
 
 
-@pytest.mark.parametrize("module", ["tensorflow", "tensorflow_datasets", "PIL", "matplotlib"])
+@pytest.mark.parametrize(
+    "module", ["tensorflow", "tensorflow_datasets", "PIL", "matplotlib", "av", "h5py"]
+)
 def test_optional_libraries_are_imported_where_they_are_used(module):
     for path in FILES:
         for name, top in imports(path):
