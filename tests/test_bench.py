@@ -12,6 +12,7 @@ import pytest
 
 from reid_jax import UserError
 from reid_jax.bench import (
+    files,
     head,
     input,
     measure,
@@ -251,11 +252,19 @@ def test_suite_head(peer, monkeypatch):
 
 @WITH_PEERS
 def test_suite_input(peer):
-    rows = input.run((input.Size(8, 64, 32, batch=4),), peer=peer)
+    rows = [input.decoding_row(input.Size(8, 64, 32, batch=4), peer=peer)]
     assert rows[0]["unit"] == "images/s"
     if peer:
         assert "mean pixels differ" in rows[0]["note"]
     check(rows, peer, compared=lambda row: False)
+
+
+def test_training_and_embedding_from_files():
+    case = files.Case("small_cnn", 16, batch=4, photos=12, width=32, steps=2)
+    rows = [files.training_row(case), files.embedding_row(case)]
+    check(rows, False, compared=lambda row: False)
+    assert rows[0]["ratio_to_peer"] == pytest.approx(rows[0]["peer"] / rows[0]["ours"])
+    assert rows[1]["unit"] == "images/s"
 
 
 @WITH_PEERS

@@ -1,5 +1,5 @@
-"""Suite ``retrieval``: evaluation at the size of Market-1501 (Zheng et al., ICCV 2015), search,
-and re-ranking.
+"""Suite ``retrieval``: embedding a folder, evaluation at the size of Market-1501 (Zheng et al.,
+ICCV 2015), search, and re-ranking.
 """
 
 from typing import Any
@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from reid_jax.bench import peers_numpy
+from reid_jax.bench import files, peers_numpy
 from reid_jax.bench.measure import measure
 from reid_jax.bench.peers_numpy import Photos
 from reid_jax.bench.report import make_row
@@ -20,6 +20,8 @@ MARKET: Size = (3368, 15913, 512, 751, 6)  # queries, gallery, dimensions, ident
 SEARCHES = (Search(10**4), Search(10**5))
 SEARCHES_ELSEWHERE = (*SEARCHES, Search(10**6))
 RERANKINGS = (Reranking(500, 2500),)
+EMBEDDING = files.Case("resnet18", 96, batch=64, photos=512)
+EMBEDDING_ELSEWHERE = files.Case("resnet50", 224, batch=256, photos=2048)
 PLAIN_QUERIES = 40  # the plain loop is timed on so many, and its time scaled to all of them
 TOLERANCE = 1e-6  # between the mAP of two implementations
 
@@ -48,9 +50,11 @@ def ours(photos: Photos) -> np.ndarray:
 
 
 def run(*, peer: bool = False) -> list[dict[str, Any]]:
-    """Rows of evaluation, search and re-ranking."""
-    searches = SEARCHES if jax.default_backend() == "cpu" else SEARCHES_ELSEWHERE
+    """Rows of embedding, evaluation, search and re-ranking."""
+    cpu = jax.default_backend() == "cpu"
+    searches = SEARCHES if cpu else SEARCHES_ELSEWHERE
     return [
+        files.embedding_row(EMBEDDING if cpu else EMBEDDING_ELSEWHERE),
         *evaluation_rows(peer=peer),
         *(search_row(size, peer=peer) for size in searches),
         *(reranking_row(size, peer=peer) for size in RERANKINGS),
