@@ -61,8 +61,8 @@ def training_row(case: Case) -> dict[str, Any]:
         kept = list(itertools.islice(batches, 2))
         train = _make_training(case, kept[0])
         memory = itertools.cycle(kept)
-        from_memory = measure(lambda _: train(memory), lambda seed: seed)
         from_files = measure(lambda _: train(batches), lambda seed: seed)
+        from_memory = measure(lambda _: train(memory), lambda seed: seed)
         batches.close()  # type: ignore[attr-defined]
     row = make_row(
         "input",
