@@ -1,4 +1,4 @@
-"""Compares runs that hold out the same photos: metrics, size, speed, and what is no luck."""
+"""Compares runs that hold out the same photos or videos: metrics, size, speed, what is no luck."""
 
 from pathlib import Path
 
@@ -12,8 +12,9 @@ def main(runs: Positional[tuple[Path, ...]], out: Path | None = None) -> None:
     """Prints a table and says which differences are more than luck.
 
     Args:
-        runs: Folders of two runs or more.
-        out: Folder for comparison.txt, comparison.json, roc.png and precision_recall.png.
+        runs: Folders of two runs or more, of one kind.
+        out: Folder for comparison.txt, comparison.json and figures: of embeddings roc.png and
+            precision_recall.png, of keyframe scores curves.png and scatter.png.
     """
     compare_runs(runs, out)
 

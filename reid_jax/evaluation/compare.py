@@ -1,6 +1,5 @@
 """Runs side by side on the same held-out photos: is one better, or was it luck?"""
 
-import itertools
 import json
 import math
 import time
@@ -9,21 +8,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
 from reid_jax.cli import keep_compilations
 from reid_jax.data import Dataset, QueryGallery
 from reid_jax.errors import UserError
 from reid_jax.evaluation.compare_plots import precision_recall_curves, roc_curves
+from reid_jax.evaluation.differences import Difference, find_differences
 from reid_jax.evaluation.embedding import evaluate_embeddings, retrieval_rules
+from reid_jax.evaluation.keyframe_compare import compare_keyframe_runs
+from reid_jax.evaluation.run_facts import bytes_on_disk, number_of_parameters, run_names
 from reid_jax.evaluation.text_table import aligned
 from reid_jax.evaluation.trained_model import TrainedModel, load_run
 from reid_jax.files import atomic_write, write_text
 from reid_jax.ops.retrieval import evaluate_retrieval
-from reid_jax.ops.verification import bootstrap_mean, pair_scores
+from reid_jax.ops.verification import pair_scores
+from reid_jax.training.config_file import read_run_config
+from reid_jax.training.keyframe_config import KeyframeConfig
 
-CONFIDENCE = 0.95
 _COMPARED = {"rank1": "cmc@1", "mAP": "ap"}
 _SHOWN = ("rank1", "rank5", "mAP", "map_at_r", "roc_auc", "average_precision", "eer")
 _TIMED = 256  # photos
@@ -53,34 +55,15 @@ class Contender:
     photos_per_second: float
 
 
-@dataclass(frozen=True)
-class Difference:
-    """Run ``first`` minus run ``second`` in one measure.
-
-    Attributes:
-      low, high: the bootstrap interval; a difference is one if it leaves out 0.
-      confidence: of the interval, higher the more pairs of runs are compared.
-    """
-
-    first: str
-    second: str
-    measure: str
-    value: float
-    low: float
-    high: float
-    confidence: float
-
-    @property
-    def is_one(self) -> bool:
-        return self.low > 0 or self.high < 0
-
-
 def compare_runs(workdirs: Sequence[Path], out: Path | None) -> None:
     """Prints the comparison, and writes it with figures into a folder.
 
     Raises:
-      UserError: fewer than two runs, or they hold out different photos.
+      UserError: fewer than two runs, of different kinds, or they hold out different examples.
     """
+    if all(isinstance(read_run_config(workdir), KeyframeConfig) for workdir in workdirs):
+        compare_keyframe_runs(workdirs, out)
+        return
     keep_compilations()
     contenders = contend(workdirs)
     differences = compare(contenders)
@@ -103,9 +86,7 @@ def contend(workdirs: Sequence[Path]) -> list[Contender]:
     Raises:
       UserError: as :func:`compare_runs`.
     """
-    if len(workdirs) < 2:
-        raise UserError("A comparison needs two runs or more: name their folders.")
-    names = _names(workdirs)
+    names = run_names(workdirs)
     contenders: list[Contender] = []
     reference: dict[str, tuple[str, ...]] | None = None
     for name, workdir in zip(names, workdirs, strict=True):
@@ -120,18 +101,6 @@ def contend(workdirs: Sequence[Path]) -> list[Contender]:
         reference = facts
         contenders.append(_contend(name, workdir, model, dataset, splits.test))
     return contenders
-
-
-def _names(workdirs: Sequence[Path]) -> list[str]:
-    """The shortest ends of the paths that tell them apart."""
-    parts = [path.resolve().parts for path in workdirs]
-    if len(set(parts)) < len(parts):
-        raise UserError("The same run is named twice.")
-    for depth in range(1, max(map(len, parts)) + 1):
-        names = ["/".join(part[-depth:]) for part in parts]
-        if len(set(names)) == len(names):
-            break
-    return names
 
 
 def _held_out(dataset: Dataset, test: QueryGallery) -> dict[str, tuple[str, ...]]:
@@ -162,7 +131,6 @@ def _contend(
         return_per_query=True,
     )
     scores, same, _ = pair_scores(embeddings, photos.labels, metric=metric)
-    checkpoint = workdir / "checkpoints" / "best"
     return Contender(
         name=name,
         metrics=evaluate_embeddings(embeddings, photos.labels, query, gallery, **options),
@@ -170,8 +138,8 @@ def _contend(
         individuals=photos.labels[query],
         pair_scores=scores,
         pair_same=same,
-        parameters=sum(int(np.size(leaf)) for leaf in jax.tree.leaves(model.params["net"])),
-        bytes_on_disk=sum(path.stat().st_size for path in checkpoint.rglob("*") if path.is_file()),
+        parameters=number_of_parameters(model.params),
+        bytes_on_disk=bytes_on_disk(workdir),
         photos_per_second=_speed(model, photos),
     )
 
@@ -192,28 +160,14 @@ def _speed(model: TrainedModel, photos: Dataset) -> float:
 
 
 def compare(contenders: Sequence[Contender], *, seed: int = 0) -> list[Difference]:
-    """Every pair of runs in Rank-1 and mAP.
-
-    The queries are resampled in pairs, individual by individual: both runs get the same photos, and
-    photos of one individual, which are alike, are drawn as one. With several pairs of runs the
-    intervals are as much wider that the chance of one false difference stays 5% (Bonferroni).
+    """Every pair of runs in Rank-1 and mAP; photos of one individual, which are alike, are drawn as
+    one. See :func:`find_differences`.
     """
-    pairs = list(itertools.combinations(contenders, 2))
-    confidence = 1 - (1 - CONFIDENCE) / (len(pairs) * len(_COMPARED))
-    found = []
-    for (first, second), (measure, key) in itertools.product(pairs, _COMPARED.items()):
-        difference = first.per_query[key] - second.per_query[key]
-        low, high = bootstrap_mean(
-            difference,
-            first.individuals,
-            replicates=10_000,
-            confidence=confidence,
-            seed=seed,
-        )
-        there = difference[~np.isnan(difference)]
-        value = float(there.mean()) if len(there) else float("nan")
-        found.append(Difference(first.name, second.name, measure, value, low, high, confidence))
-    return found
+    values = {
+        one.name: {measure: one.per_query[key] for measure, key in _COMPARED.items()}
+        for one in contenders
+    }
+    return find_differences(values, contenders[0].individuals, seed=seed)
 
 
 def as_text(contenders: Sequence[Contender], differences: Sequence[Difference]) -> str:
@@ -239,17 +193,7 @@ def as_text(contenders: Sequence[Contender], differences: Sequence[Difference]) 
         "speed without decoding the photos.",
         "",
     ]
-    return "\n".join(lines + [_sentence(one) for one in differences])
-
-
-def _sentence(one: Difference) -> str:
-    interval = f"{100 * one.low:+.1f} to {100 * one.high:+.1f}"
-    better, worse = (one.first, one.second) if one.value >= 0 else (one.second, one.first)
-    verdict = f"{better} is better than {worse}" if one.is_one else "no difference can be told"
-    return (
-        f"{one.measure}: {one.first} minus {one.second} = {100 * one.value:+.1f} points "
-        f"({100 * one.confidence:g}% interval {interval}): {verdict}"
-    )
+    return "\n".join(lines + [one.sentence for one in differences])
 
 
 def as_json(contenders: Sequence[Contender], differences: Sequence[Difference]) -> str:
@@ -269,18 +213,6 @@ def as_json(contenders: Sequence[Contender], differences: Sequence[Difference]) 
             }
             for one in contenders
         ],
-        "differences": [
-            {
-                "first": one.first,
-                "second": one.second,
-                "measure": one.measure,
-                "difference": number(one.value),
-                "low": number(one.low),
-                "high": number(one.high),
-                "confidence": one.confidence,
-                "is_a_difference": one.is_one,
-            }
-            for one in differences
-        ],
+        "differences": [one.as_json() for one in differences],
     }
     return json.dumps(content, indent=2) + "\n"

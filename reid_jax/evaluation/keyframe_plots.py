@@ -1,6 +1,7 @@
 """Figures of frame scores, each as the bytes of a PNG. Needs matplotlib."""
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -25,48 +26,57 @@ _POINTS = 6000
 
 
 def score_curves(runs: Mapping[str, Scores], videos: Sequence[VideoFeatures]) -> bytes:
-    """A panel a video: scores over time before the mean rating (grey), the segments' boundaries
-    (light lines), and below the frames of the 15% summary (bars).
+    """Panels of scores over time before the mean rating (grey), the segments' boundaries (light
+    lines), and below the frames of the 15% summary (bars).
 
-    Each curve is scaled to its own range, since only the order of the frames is compared.
+    Of several runs, a row is a video and a column a run. Each curve is scaled to its own range,
+    since only the order of the frames is compared.
 
     Args:
       runs: by name, scores at the picks by the video's key.
       videos: in the order of the panels.
     """
-    across = 2 if len(videos) > 1 else 1
-    down = -(-len(videos) // across)
+    curves = [
+        (name, scores, colour, video)
+        for video in videos
+        for (name, scores), colour in zip(runs.items(), cycle(COLOURS), strict=False)
+    ]
+    across = max(len(runs), min(2, len(videos)))
+    down = -(-len(curves) // across)
     with new_figure(5.6 * across, 2.1 * down + 0.5, across, down) as (figure, panels):
         panels = np.atleast_1d(panels)
-        for axes, video in zip(panels, videos, strict=False):
-            _curves(axes, runs, video)
-        for axes in panels[len(videos) :]:
+        labels = {}
+        for axes, curve in zip(panels, curves, strict=False):
+            _curve(axes, *curve)
+            labels |= {
+                text: line for line, text in zip(*axes.get_legend_handles_labels(), strict=True)
+            }
+        for axes in panels[len(curves) :]:
             axes.remove()
-        handles, labels = panels[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper left", ncols=len(labels), fontsize=9)
+        figure.legend(
+            labels.values(), labels, loc="outside upper left", ncols=len(labels), fontsize=9
+        )
         return as_png(figure)
 
 
-def _curves(axes: Any, runs: Mapping[str, Scores], video: VideoFeatures) -> None:
+def _curve(axes: Any, name: str, scores: Scores, colour: str, video: VideoFeatures) -> None:
     target = truth(video)
     if target is not None:
         axes.fill_between(
             video.picks, _scaled(target), step="post", color=LINE, label="mean rating"
         )
+    values = np.nan_to_num(scores[video.key])
+    axes.plot(video.picks, _scaled(values), color=colour, linewidth=1.1, label=name)
     shots = video.change_points if video.shots_2s is None else video.shots_2s
-    bar = 0.07
-    for place, ((name, scores), colour) in enumerate(zip(runs.items(), COLOURS, strict=False)):
-        values = np.nan_to_num(scores[video.key])
-        axes.plot(video.picks, _scaled(values), color=colour, linewidth=1.1, label=name)
-        if shots is not None:
-            kept = select_shots(to_frames(values, video.picks, video.n_frames), shots)
-            edges = np.flatnonzero(np.diff(np.concatenate([[0], kept, [0]]))).reshape(-1, 2)
-            spans = np.stack([edges[:, 0], edges[:, 1] - edges[:, 0]], axis=1).tolist()
-            axes.broken_barh(spans, (-bar * (place + 1.4), 0.8 * bar), color=colour, linewidth=0)
+    if shots is not None:
+        kept = select_shots(to_frames(values, video.picks, video.n_frames), shots)
+        edges = np.flatnonzero(np.diff(np.concatenate([[0], kept, [0]]))).reshape(-1, 2)
+        spans = np.stack([edges[:, 0], edges[:, 1] - edges[:, 0]], axis=1).tolist()
+        axes.broken_barh(spans, (-0.1, 0.055), color=colour, linewidth=0)
     if video.change_points is not None:
         for frame in video.change_points[1:, 0]:
             axes.axvline(frame, color=MUTED, linewidth=0.4, alpha=0.45, zorder=0)
-    axes.set(xlim=(0, video.n_frames), ylim=(-bar * (len(runs) + 1), 1.04), yticks=[])
+    axes.set(xlim=(0, video.n_frames), ylim=(-0.14, 1.04), yticks=[])
     axes.grid(visible=False)
     axes.spines["left"].set_visible(False)
     axes.tick_params(labelsize=8)
@@ -88,21 +98,24 @@ def scatter(runs: Mapping[str, Scores], videos: Sequence[VideoFeatures]) -> byte
     target = np.concatenate([values for _, values in known])
     shown = np.random.default_rng(0).permutation(len(target))[:_POINTS]
     with new_figure(4.2 * len(runs), 4.0, len(runs)) as (figure, panels):
-        rows = zip(np.atleast_1d(panels), runs.items(), COLOURS, strict=False)
+        rows = zip(np.atleast_1d(panels), runs.items(), cycle(COLOURS), strict=False)
         for axes, (name, scores), colour in rows:
             values = np.concatenate([scores[video.key] for video, _ in known])
             axes.scatter(target[shown], values[shown], s=7, color=colour, alpha=0.22, linewidths=0)
             _trend(axes, target, values)
-            axes.set(title=name, xlabel="mean rating of people", ylabel="score")
+            axes.set(title=name, xlabel="mean rating of people", ylabel="score (line: median)")
         return as_png(figure)
 
 
 def _trend(axes: Any, target: np.ndarray, values: np.ndarray) -> None:
     """The median score of ten equal parts of the frames, by rating."""
+    finite = np.isfinite(values)
+    target, values = target[finite], values[finite]
+    if not len(values):
+        return
     parts = np.array_split(np.argsort(target, kind="stable"), min(10, len(target)))
-    middle = [(np.median(target[part]), np.nanmedian(values[part])) for part in parts]
-    axes.plot(*zip(*middle, strict=True), color=INK, marker="o", markersize=3.5, label="median")
-    axes.legend(fontsize=9, loc="upper left")
+    middle = [(np.median(target[part]), np.median(values[part])) for part in parts]
+    axes.plot(*zip(*middle, strict=True), color=INK, marker="o", markersize=3.5)
 
 
 def agreement(results: Mapping[str, Mapping[str, Any]]) -> bytes:

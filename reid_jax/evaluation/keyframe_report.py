@@ -232,4 +232,6 @@ def _plain(value: Any) -> Any:
     """JSON knows no nan."""
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -78,6 +78,17 @@ def _keep_split(workdir: Path, split: VideoSplit) -> None:
     write_text(workdir / _SPLIT, json.dumps(_keys(split), indent=1) + "\n")
 
 
+def run_videos(scorer: TrainedScorer) -> VideoSplit:
+    """The videos that a run was made from, divided as they were then.
+
+    Raises:
+      UserError: they cannot be read, or are others by now.
+    """
+    split = load_videos(scorer.config.data, scorer.config.train.seed)
+    _check_split(scorer.workdir, split)
+    return split
+
+
 def report_keyframes(scorer: TrainedScorer, split: VideoSplit) -> dict[str, Any]:
     """Prints and writes the metrics of the fold's test videos; returns them without baselines."""
     return write_keyframe_report(
@@ -102,9 +113,7 @@ def evaluate_keyframe_run(
     """
     keep_compilations()
     scorer = load_scorer(workdir)
-    config = scorer.config
-    split = load_videos(config.data, config.train.seed)
-    _check_split(workdir, split)
+    split = run_videos(scorer)
     if data is not None:
         videos = load_video_features(data)
         metrics = write_keyframe_report(
@@ -114,7 +123,7 @@ def evaluate_keyframe_run(
             videos,
             split.train + split.validation,
             read_metrics(workdir),
-            config.train.seed,
+            scorer.config.train.seed,
         )
     elif split.test:
         metrics = report_keyframes(scorer, split)
