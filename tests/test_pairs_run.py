@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from reid_jax.data.video_edits import edit_names
 from reid_jax.errors import UserError
 from reid_jax.evaluation.pairs import (
     choose_threshold,
@@ -49,21 +50,23 @@ def test_ranks_do_not_mind_monotone_changes_and_share_ties():
     plain = ensemble([one, other], [other, one])
     changed = ensemble([np.exp(one), 3 * other], [np.exp(other), 3 * one])
     np.testing.assert_allclose(plain, changed)
-    np.testing.assert_array_equal(plain[0], plain[1])
     assert choose_threshold(np.array([0.1, 0.4, 0.6]), np.array([False, True, True])) == 0.4
 
 
-def test_whitening_brings_frames_of_a_video_together():
+def test_whitening_makes_what_varies_within_videos_a_sphere():
     rng = np.random.default_rng(0)
-    loud = np.array([10.0, 1, 1, 1])  # what varies within videos and says nothing
     videos = [
-        (rng.normal(size=(40, 4)) * loud + [0, *rng.normal(size=3) * 3]).astype(np.float32)
+        (rng.normal(size=(40, 4)) * [3, 1, 1, 2] + rng.normal(size=4) * 3).astype(np.float32)
         for _ in range(30)
     ]
     made = fit_whitening(videos, 3)
-    assert made["matrix"].shape == (4, 3)
-    np.testing.assert_allclose(made["mean"], np.concatenate(videos).mean(axis=0), rtol=1e-4)
-    assert np.abs(made["matrix"][0]).max() < 0.2 * np.abs(made["matrix"][1:]).max()
+    np.testing.assert_allclose(made["mean"], np.mean(videos, axis=(0, 1)), rtol=1e-4)
+    within = np.mean([np.cov(video.T, bias=True) for video in videos], axis=0)
+    shrunk = 0.7 * within + 0.3 * np.trace(within) / 4 * np.eye(4)
+    matrix = made["matrix"]
+    np.testing.assert_allclose(matrix.T @ shrunk @ matrix, np.eye(3), atol=1e-4)
+    spread = np.var((np.concatenate(videos) - made["mean"]) @ matrix, axis=0)
+    assert (np.diff(spread) <= 0).all()
 
 
 @pytest.mark.parametrize(
@@ -80,6 +83,50 @@ def test_impossible_configurations_are_refused(field, change):
     validate_video_similarity(VideoSimilarityConfig())
     with pytest.raises(UserError, match=field):
         validate_video_similarity(replace(VideoSimilarityConfig(), **change))
+
+
+def test_copies_are_made_once_from_the_frames(tmp_path, monkeypatch):
+    h5py = pytest.importorskip("h5py")
+    image = pytest.importorskip("PIL.Image")
+    from reid_jax.training import video_copies
+
+    calls = []
+
+    def mean_colours(backbone, pretrained):
+        calls.append(backbone)
+        return lambda images: images.mean(axis=(1, 2))
+
+    monkeypatch.setattr(video_copies, "_extractor", mean_colours)
+    rng = np.random.default_rng(0)
+    with h5py.File(tmp_path / "videos.h5", "w") as file:
+        group = file.create_group("video_1")
+        group["video_id"] = "abc"
+        group["sampled_frames"] = np.array([5, 105, 205])
+    (tmp_path / "abc").mkdir()
+    for number in range(3):
+        pixels = rng.integers(256, size=(20, 20, 3)).astype(np.uint8)
+        image.fromarray(pixels).save(tmp_path / "abc" / f"{number:03}.jpg")
+
+    def load(seed=0):
+        return video_copies.load_copies(
+            tmp_path / "copies.npz",
+            features=tmp_path / "videos.h5",
+            frames=tmp_path,
+            backbone="tf_efficientnet_lite0",
+            pretrained="pypi",
+            seed=seed,
+        )["video_1"]
+
+    made, read = load(), load()
+    assert len(calls) == 1
+    assert set(made) == set(edit_names())
+    for name, track in made.items():
+        np.testing.assert_array_equal(track.features, read[name].features)
+        assert track.frames.tolist() == [5, 205]
+    assert not np.array_equal(load(seed=1)["crop"].features, made["crop"].features)
+    whole = (tmp_path / "copies.npz").read_bytes()
+    (tmp_path / "copies.npz").write_bytes(whole[: len(whole) // 2])
+    np.testing.assert_array_equal(load()["crop"].features, made["crop"].features)
 
 
 def test_a_run_trains_and_reports(tmp_path, capsys):

@@ -1,9 +1,11 @@
 """Similarity of videos: measures against loops, networks that are symmetric, a task that learns."""
 
+import functools
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -115,10 +117,16 @@ def task(net=None, objective=None, **options):
     return VideoSimilarityTask(net, objective or Triplet(mining="all"), 4, D, **options)
 
 
-def test_similarity_is_symmetric_and_embeddings_have_length_one():
+@functools.cache
+def started():
+    """A task, and what it starts from."""
     one = task()
+    return one, *one.init(jax.random.key(0), batch())
+
+
+def test_similarity_is_symmetric_and_embeddings_have_length_one():
+    one, params, state = started()
     data = batch()
-    params, state = one.init(jax.random.key(0), data)
     embeddings = one.embed(params, state, data["features"], data["frames"])
     np.testing.assert_allclose(np.linalg.norm(embeddings, axis=1), 1, rtol=1e-5)
     pairs = {name: np.stack([data[name], data[name][::-1]], 1) for name in ("features", "frames")}
@@ -138,12 +146,11 @@ def test_without_a_head_the_cosine_says_it():
     assert set(terms) == {"triplet"}
 
 
-@pytest.mark.parametrize("objective", [Contrastive(), Triplet()])
-def test_the_head_costs_what_a_loop_says(objective):
-    one = task(objective=objective, head_weight=2.0)
+def test_the_head_costs_what_a_loop_says():
+    one, params, state = started()
+    one = replace(one, head_weight=2.0, objective=Contrastive())
     data = batch()
     data["mask"][-1] = False
-    params, state = one.init(jax.random.key(0), data)
     terms, _ = one.loss(params, state, data, jax.random.key(1), None)
     embeddings = one.embed(params, state, data["features"], data["frames"])
     variables = {"params": params["net"]}
@@ -166,6 +173,25 @@ def test_the_head_costs_what_a_loop_says(objective):
         np.testing.assert_allclose(terms[name].total, np.sum(values), rtol=1e-4)
 
 
+def test_two_devices_see_what_one_sees():
+    one, params, state = started()
+    one = replace(one, net=siamese("mean", D, 8, 0.3), frame_dropout=0.3)
+    params = {**params, "net": {**params["net"], "gate": jnp.ones(())}}
+    data = batch()
+    key = jax.random.key(5)
+
+    def totals(data, axis_name=None):
+        terms, _ = one.loss(params, state, data, key, axis_name)
+        return {name: (term.total, term.number) for name, term in terms.items()}
+
+    alone = totals(data)
+    divided = {name: value.reshape(2, B // 2, *value.shape[1:]) for name, value in data.items()}
+    shares = jax.pmap(lambda data: totals(data, "devices"), axis_name="devices")(divided)
+    for name, (total, number) in alone.items():
+        np.testing.assert_allclose(np.sum(shares[name][0]), total, rtol=1e-4)
+        np.testing.assert_allclose(np.sum(shares[name][1]), number)
+
+
 def test_hidden_frames_are_hidden_and_never_all():
     frames = np.arange(T)[None] < np.array([4, 1] * 4)[:, None]
     left = np.asarray(hide_frames(jax.random.split(jax.random.key(0), B), jnp.asarray(frames), 0.9))
@@ -175,9 +201,8 @@ def test_hidden_frames_are_hidden_and_never_all():
 
 
 def test_a_few_steps_lower_the_loss():
-    one = task()
+    one, params, state = started()
     data = batch()
-    params, state = one.init(jax.random.key(0), data)
 
     def total(params):
         terms, _ = one.loss(params, state, data, jax.random.key(1), None)

@@ -44,6 +44,13 @@ Change = Callable[[np.ndarray], np.ndarray]
 
 # What must agree for runs to be tested on the same pairs.
 _SHARED = ("path", "splits", "fold", "folds", "validation_fraction", "frames", "clip", "pairs")
+# What the pictures show beside the networks.
+_PICTURED = (
+    "whitened, cosine of means",
+    "whitened, Chamfer",
+    "features, Chamfer",
+    "features, cosine of means",
+)
 
 
 @dataclass(frozen=True)
@@ -110,9 +117,16 @@ def report_video_pairs(
                     "joined when they hold out the same videos."
                 )
     split = split or load_clip_videos(data, workdirs[0])
-    test = _pairs(split.test, data.clip, data.pairs)
-    tuning = _pairs(split.validation or split.train, data.clip, data.pairs)
-    names = ["this network"] if len(workdirs) == 1 else [path.name for path in workdirs]
+    source = PairSource(split.test, data.clip)
+    if not source.by_category:
+        print(
+            "The videos name no categories: pairs of the same category are of those with the "
+            "nearest mean features."
+        )
+    test = evaluation_pairs(source, data.pairs, PAIRS_SEED)
+    held = PairSource(split.validation or split.train, data.clip)
+    tuning = evaluation_pairs(held, data.pairs, PAIRS_SEED)
+    names = _names(workdirs)
     scorers: dict[str, Score] = {}
     for name, workdir, config in zip(names, workdirs, configs, strict=True):
         scorers[name] = _network(config, workdir)
@@ -144,7 +158,7 @@ def _add_ensemble(scored: ScoredPairs, name: str, members: Sequence[str]) -> Non
 def _write(
     folder: Path, scored: ScoredPairs, results: Mapping[str, Mapping[str, Any]], names: list[str]
 ) -> None:
-    shown = [*names, *(name for name in scored.scores if name not in names)][:6]
+    shown = [*names, *_PICTURED]
     some = {name: results[name] for name in shown}
     pictures = {
         "roc.png": pairs_roc({name: scored.scores[name] for name in shown}, scored.test["same"]),
@@ -168,8 +182,12 @@ def _read(workdir: Path) -> VideoSimilarityConfig:
     return config
 
 
-def _pairs(videos: Sequence[PairVideo], clip: int, number: int) -> Pairs:
-    return evaluation_pairs(PairSource(videos, clip), number, PAIRS_SEED)
+def _names(workdirs: Sequence[Path]) -> list[str]:
+    """What the table calls the runs."""
+    if len(workdirs) == 1:
+        return ["this network"]
+    short = [path.name for path in workdirs]
+    return short if len(set(short)) == len(short) else [str(path) for path in workdirs]
 
 
 def _network(config: VideoSimilarityConfig, workdir: Path) -> Score:

@@ -1,6 +1,7 @@
 """Features of edited copies of videos, by a published network, made once and kept in a file."""
 
 import json
+import zipfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -40,7 +41,11 @@ def load_copies(
       UserError: the frames or the weights cannot be read.
     """
     made_from = json.dumps([str(frames), backbone, pretrained, seed, _EVERY, edit_names()])
-    if file.is_file() and (kept := _read(file, made_from)) is not None:
+    try:
+        kept = _read(file, made_from) if file.is_file() else None
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        kept = None  # cut short: made anew
+    if kept is not None:
         return kept
     copies = _make(features, frames, backbone, pretrained, seed)
     with atomic_write(file) as stream:
