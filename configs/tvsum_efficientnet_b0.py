@@ -1,0 +1,46 @@
+r"""TVSum, Model 2: EfficientNet-B0 under the temporal scorer, from images, in two stages.
+
+    .venv/bin/python scripts/train.py configs/tvsum_efficientnet_b0.py --workdir runs/model2 \
+        --data.path PATH/tvsum.h5 --data.splits PATH/splits.json --data.frames PATH/frames
+
+First the scorer alone (2.5M parameters), then with it, ten times more slowly, the last two blocks
+of the backbone and the convolution after them (4.3M). For a GPU; --model.pretrained ""
+--data.image-size 64 --data.clip 16 tries it out on a CPU. No score is claimed.
+"""
+
+from reid_jax.ops.augment import Augmentation
+from reid_jax.ops.clips import ClipAugmentation
+from reid_jax.tasks.keyframes import KeyframeLoss
+from reid_jax.training.config import OptimizerConfig, TrainConfig
+from reid_jax.training.keyframe_config import KeyframeConfig, ScorerConfig, VideoDataConfig
+from reid_jax.training.stages import Stage
+
+
+def get_config() -> KeyframeConfig:
+    return KeyframeConfig(
+        data=VideoDataConfig(
+            path="../shared/data/tvsum/tvsum.h5",
+            splits="../shared/data/tvsum/splits.json",
+            frames="../shared/data/tvsum/frames",
+            image_size=224,
+            clip=60,
+            batch_size=4,
+        ),
+        augment=ClipAugmentation(speed=0.3, jitter=1.0, drop=0.1),
+        images=Augmentation(flip=True, brightness=0.2, contrast=0.2, saturation=0.2),
+        model=ScorerConfig(
+            backbone="efficientnet_b0", pretrained="hub", dropout=0.2, dtype="bfloat16"
+        ),
+        loss=KeyframeLoss(squared=1.0, rank=0.5),
+        optimizer=OptimizerConfig(
+            learning_rate=1e-4, warmup_steps=20, weight_decay=0.05, clip_norm=1.0
+        ),
+        stages=(Stage(0, blocks=0), Stage(400, blocks=3, backbone_rate=0.1)),
+        train=TrainConfig(
+            steps=800,
+            evaluate_every=40,
+            checkpoint_every=40,
+            patience=8,
+            reduce_patience=3,
+        ),
+    )
