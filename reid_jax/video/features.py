@@ -1,5 +1,6 @@
 """What a network sees in the frames of a video, and where its scenes are, in one pass over it."""
 
+import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -147,7 +148,7 @@ def each_video(
 def write_features(path: Path, videos: Sequence[Described], encoder: FrameEncoder) -> None:
     """Writes an H5 file in the layout of the eccv16_dataset files (Zhang et al., ECCV 2016).
 
-    A group a video, named as its file: `features` float16, `picks`, `n_frames`, `n_steps`,
+    A group a video, named as its file: `features` float32, `picks`, `n_frames`, `n_steps`,
     `change_points` and `n_frame_per_seg` of its scenes, `fps` and `video_name`. What people thought
     of the frames (`gtscore`, `user_summary`) is for others to add.
     """
@@ -155,28 +156,36 @@ def write_features(path: Path, videos: Sequence[Described], encoder: FrameEncode
         import h5py
     except ImportError:
         raise UserError("Writing H5 needs h5py: pip install 'reid-jax[video]'.") from None
-    with atomic_write(path) as stream, h5py.File(stream, "w") as file:
+    content = io.BytesIO()  # h5py reads what it has written, which a file being written forbids
+    with h5py.File(content, "w") as file:
         file.attrs["features_by"] = encoder.name
         for key, video in zip(_keys(videos), videos, strict=True):
             group = file.create_group(key)
-            group["features"] = video.features.astype(np.float16)
+            group["features"] = video.features
             group["picks"] = video.picks
             group["n_frames"] = video.n_frames
             group["n_steps"] = len(video.picks)
             group["change_points"] = video.scenes
             group["n_frame_per_seg"] = video.scenes[:, 1] - video.scenes[:, 0] + 1
             group["fps"] = (video.n_frames - 1) / max(float(video.video.times[-1]), 1e-9)
-            group["video_name"] = video.video.path.name
+            group["video_name"] = _text(video.video.path.name)
+    with atomic_write(path) as stream:
+        stream.write(content.getbuffer())
 
 
 def _keys(videos: Sequence[Described]) -> list[str]:
     """Names of files without extension; those that occur twice get a number."""
     keys: list[str] = []
     for video in videos:
-        stem = video.video.path.stem.encode(errors="replace").decode()
+        stem = _text(video.video.path.stem)
         key, number = stem, 1
         while key in keys:
             number += 1
             key = f"{stem}_{number}"
         keys.append(key)
     return keys
+
+
+def _text(name: str) -> str:
+    """A file's name as UTF-8 can hold it."""
+    return name.encode(errors="replace").decode()

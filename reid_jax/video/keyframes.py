@@ -153,14 +153,14 @@ def write_keyframes(
         _save(folder / name, pixels)
         height = max(1, round(width * pixels.shape[0] / pixels.shape[1]))
         thumbnails.append(frame.draw((width, min(height, 2 * width))))
-        score = float(found.scores[found.chosen[number - 1]])
+        row = int(np.searchsorted(described.picks, frame.index))
         scene = int(np.searchsorted(described.scenes[:, 0], frame.index, side="right"))
         entries.append(
             {
                 "file": name,
                 "frame": frame.index,
                 "seconds": round(frame.time, 3),
-                "score": round(score, 6),
+                "score": round(float(found.scores[row]), 6),
                 "scene": scene,
             }
         )

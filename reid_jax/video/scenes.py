@@ -16,7 +16,7 @@ from reid_jax.weights.transnet import installed_transnet, load_transnet
 
 SIZE = WIDTH, HEIGHT
 _STEP, _CONTEXT = 50, 25  # frames that a window decides, and that it sees on either side
-_WINDOWS = 4  # at once
+_WINDOWS = 2  # at once
 _BINS = 8  # of a histogram, for each colour
 _REACH = 6  # frames on either side that a cut stands out from
 _LEAST = 0.2  # share of the pixels that change their colour in a cut, at the least

@@ -1,0 +1,280 @@
+"""From video files to features, to a run, to keyframes: what people do with their own."""
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+
+from reid_jax.data.video import VideoFile
+from reid_jax.data.video_features import load_video_features
+from reid_jax.errors import UserError
+from reid_jax.evaluation.keyframe_run import train_keyframes
+from reid_jax.evaluation.trained_scorer import load_scorer
+from reid_jax.models import create_backbone
+from reid_jax.training.config import OptimizerConfig, TrainConfig
+from reid_jax.training.keyframe_config import KeyframeConfig, ScorerConfig, VideoDataConfig
+from reid_jax.video import scenes
+from reid_jax.video.clip import parts, summary_frames
+from reid_jax.video.extract import extract
+from reid_jax.video.features import describe, frozen_encoder, write_features
+from reid_jax.video.keyframes import encoder_of, keyframes
+from reid_jax.video.pictures import clock, contact_sheet, timeline
+from reid_jax.weights import save_pretrained
+from tests.paths import shared
+from tests.test_video import SIDE, encode
+
+av = pytest.importorskip("av")
+h5py = pytest.importorskip("h5py")
+pytest.importorskip("safetensors")
+
+BACKBONE = "mobilenet_v3_small"
+FRAMES = 90  # of a video, at 30 a second
+
+
+@pytest.fixture(scope="module", autouse=True)
+def by_histograms():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scenes, "installed_transnet", lambda: None)
+        yield
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("own")
+
+
+@pytest.fixture(scope="module")
+def videos(folder) -> Path:
+    """Four videos of three seconds and one of a single frame."""
+    inside = folder / "videos"
+    inside.mkdir()
+    for i in range(4):
+        encode(inside / f"v{i}.mp4", FRAMES)
+    encode(inside / "single.mp4", 1)
+    return inside
+
+
+@pytest.fixture(scope="module")
+def weights(folder) -> Path:
+    """A network that nobody trained."""
+    network = create_backbone(BACKBONE)
+    shapes = jax.eval_shape(network.init, jax.random.key(0), jnp.zeros((1, 224, 224, 3)))
+    rng = np.random.default_rng(0)
+
+    def draw(path, leaf) -> np.ndarray:
+        if path[-1].key in ("scale", "var"):
+            return np.ones(leaf.shape, np.float32)
+        spread = 1 / math.sqrt(max(1, math.prod(leaf.shape[:-1])))
+        return rng.normal(0, spread, leaf.shape).astype(np.float32)
+
+    path = folder / "weights.safetensors"
+    save_pretrained(BACKBONE, jax.tree_util.tree_map_with_path(draw, shapes), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def features(folder, videos, weights) -> Path:
+    path = folder / "features.h5"
+    broken = folder / "broken.mp4"
+    broken.write_bytes(b"no video")
+    extract((videos, broken), path, BACKBONE, str(weights))
+    return path
+
+
+@pytest.fixture(scope="module")
+def run(folder, features, weights) -> Path:
+    annotated = folder / "annotated.h5"
+    annotated.write_bytes(features.read_bytes())
+    with h5py.File(annotated, "a") as file:
+        for group in file.values():
+            steps = int(group["n_steps"][()])
+            group["gtscore"] = np.linspace(0, 1, steps).astype(np.float32)
+    config = KeyframeConfig(
+        data=VideoDataConfig(
+            path=str(annotated),
+            fold=-1,
+            validation_fraction=0.0,
+            clip=8,
+            batch_size=2,
+            components=4,
+            features_backbone=BACKBONE,
+            features_weights=str(weights),
+        ),
+        model=ScorerConfig(
+            width=8, depth=1, heads=1, head_dim=8, mlp=8, dual_head_dim=8, radius=2, hidden=8
+        ),
+        optimizer=OptimizerConfig(warmup_steps=0),
+        train=TrainConfig(steps=4, parallel="single"),
+    )
+    train_keyframes(config, folder / "run")
+    return folder / "run"
+
+
+def test_features_in_the_layout_of_the_data_sets(features, capsys):
+    found = load_video_features(features)
+    assert [video.key for video in found] == ["single", "v0", "v1", "v2", "v3"]
+    video = found[1]
+    assert len(video.features) == 6
+    assert video.picks.tolist() == [0, 15, 30, 45, 60, 75]
+    assert video.n_frames == FRAMES
+    np.testing.assert_array_equal(video.change_points[[0, -1], [0, 1]], [0, FRAMES - 1])
+    assert found[0].features.shape[0] == 1
+    np.testing.assert_array_equal(found[1].features, found[2].features)
+    assert np.linalg.norm(video.features[0] - video.features[5]) > 0
+
+
+def test_keyframes_of_a_video(run, videos, folder, capsys):
+    out = folder / "found"
+    keyframes((videos, folder / "absent.mp4", folder / "broken.mp4"), run, out, clip=True)
+    said = capsys.readouterr().out
+    assert "absent.mp4 does not exist" in said
+    assert "broken.mp4 cannot be used as a video" in said
+    assert sorted(path.name for path in out.iterdir()) == ["single", "v0", "v1", "v2", "v3"]
+    content = json.loads((out / "v0" / "keyframes.json").read_text())
+    assert content["frames"] == FRAMES
+    assert content["problem"] is None
+    assert len(content["scores"]) == len(content["scored_frames"]) == 6
+    assert content["scenes"][0][0] == 0
+    assert content["scenes"][-1][1] == FRAMES - 1
+    assert content["keyframes"]
+    for number, entry in enumerate(content["keyframes"], 1):
+        tenths = round(10 * entry["seconds"])
+        assert entry["file"] == f"keyframe_{number:04d}_00m{tenths / 10:04.1f}s.jpg"
+        with Image.open(out / "v0" / entry["file"]) as image:
+            assert image.size == (2 * SIDE, SIDE)
+            shown = np.asarray(image)[-16:, -16:].mean()
+        assert abs(shown - (20 + 5 * (entry["frame"] % 43))) < 4
+        assert entry["score"] == content["scores"][content["scored_frames"].index(entry["frame"])]
+    with Image.open(out / "v0" / "timeline.png") as image:
+        assert image.width > 1000
+    with Image.open(out / "v0" / "contact_sheet.jpg") as image:
+        assert image.width > 300
+    summary = VideoFile(out / "v0" / "summary.mp4")
+    kept = sum(last - first + 1 for first, last in content["summary"])
+    assert len(summary.times) == kept <= 0.15 * FRAMES
+    np.testing.assert_allclose(summary.times, np.arange(kept) / 30, atol=1e-3)
+    assert not list((out / "v0").glob(".*"))
+    single = json.loads((out / "single" / "keyframes.json").read_text())
+    assert [entry["frame"] for entry in single["keyframes"]] == [0]
+    assert len(VideoFile(out / "single" / "summary.mp4").times) == 1
+
+
+def test_the_scores_are_those_of_the_features_that_were_extracted(run, videos, folder, features):
+    out = folder / "again"
+    keyframes((videos / "v1.mp4",), run, out)
+    scores = json.loads((out / "v1" / "keyframes.json").read_text())["scores"]
+    found = {video.key: video for video in load_video_features(features)}["v1"]
+    expected = load_scorer(run).score_features(found.features)
+    np.testing.assert_allclose(scores, expected, atol=1e-5)
+    assert not (out / "v1" / "summary.mp4").exists()
+
+
+def test_a_truncated_video_is_used_as_far_as_it_goes(run, folder, capsys):
+    whole = encode(folder / "whole.mp4", 240, options={"movflags": "faststart"})
+    cut = folder / "cut.mp4"
+    cut.write_bytes(whole.read_bytes()[: int(0.7 * whole.stat().st_size)])
+    keyframes((cut,), run, folder / "cut")
+    assert "cut off" in capsys.readouterr().out
+    content = json.loads((folder / "cut" / "cut" / "keyframes.json").read_text())
+    assert "of 240 frames are there" in content["problem"]
+    assert content["keyframes"]
+
+
+def test_as_many_as_asked_for_and_the_old_ones_are_gone(run, videos, folder, capsys):
+    out = folder / "counted"
+    for count in (5, 2):
+        keyframes((videos / "v2.mp4",), run, out, count=count)
+        assert len(list((out / "v2").glob("keyframe_*.jpg"))) == count
+    keyframes((videos / "v2.mp4",), run, out, count=50)
+    assert "6 keyframes (50 were asked for)" in capsys.readouterr().out
+
+
+def test_what_cannot_be_done_is_said(run, videos, folder):
+    with pytest.raises(UserError, match="--count is 0"):
+        keyframes((videos,), run, folder / "none", count=0)
+    with pytest.raises(UserError, match="could not be used"):
+        keyframes((folder / "absent.mp4",), run, folder / "none")
+    with pytest.raises(UserError, match="not the folder of a run"):
+        keyframes((videos,), videos, folder / "none")
+    scorer = load_scorer(run)
+    data = replace(scorer.config.data, features_backbone="")
+    nameless = replace(scorer, config=replace(scorer.config, data=data))
+    with pytest.raises(UserError, match="does not say what made the features"):
+        encoder_of(nameless)
+    with pytest.raises(UserError, match="nothing was written"):
+        extract(
+            (folder / "absent.mp4",), folder / "x.h5", BACKBONE, str(folder / "weights.safetensors")
+        )
+
+
+def test_videos_of_one_name_are_both_kept(folder, videos, weights):
+    encoder = frozen_encoder(BACKBONE, str(weights))
+    described = describe(videos / "single.mp4", encoder, 2.0)
+    write_features(folder / "twins.h5", [described, described], encoder)
+    assert [video.key for video in load_video_features(folder / "twins.h5")] == [
+        "single",
+        "single_2",
+    ]
+
+
+def test_features_are_those_of_the_data_set():
+    """Published Lite0 on the kept frames of a video against the nearest rows of the file."""
+    data = shared("data/tvsum/tvsum.h5")
+    encoder = frozen_encoder(
+        "tf_efficientnet_lite0", str(shared("weights/efficientnet_lite0.safetensors"))
+    )
+    with h5py.File(data) as file:
+        group = file["video_10"]
+        pictures = shared("data/tvsum/frames") / group["video_id"].asstr()[()]
+        picks, sampled = group["picks"][:], group["sampled_frames"][:]
+        expected = group["features"][:].astype(np.float32)
+    described = describe(pictures, encoder, 2.0)
+    nearest = np.abs(picks[:, None] - sampled).argmin(axis=0)
+    theirs = expected[nearest]
+    products = np.sum(described.features * theirs, axis=1)
+    cosine = products / np.linalg.norm(theirs, axis=1) / np.linalg.norm(described.features, axis=1)
+    same = picks[nearest] == sampled
+    assert same.sum() >= 2
+    assert cosine[same].min() > 0.999
+    assert np.median(cosine) > 0.95
+
+
+def test_summary_of_the_best_shots():
+    times = np.arange(400) / 10
+    scores = np.where((np.arange(80) >= 40) & (np.arange(80) < 52), 0.9, 0.1)
+    whole = np.array([[0, 399]])
+    kept = summary_frames(scores, 5 * np.arange(80), whole, times)
+    assert parts(kept).tolist() == [[200, 259]]
+    assert kept.sum() == 60
+    two = summary_frames(np.ones(1), np.zeros(1, int), np.array([[0, 1]]), np.array([0, 0.1]))
+    assert two.tolist() == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "0:00.0"), (59.96, "1:00.0"), (75.04, "1:15.0"), (3675, "1:01:15.0")]
+)
+def test_times_for_people(seconds, text):
+    assert clock(seconds) == text
+
+
+def test_sheets_and_plots_of_any_size():
+    for number in (1, 5, 150):
+        picture = np.zeros((18, 32, 3), np.uint8)
+        sheet = contact_sheet([picture] * number, ["1"] * number, "a rather long title " * 9)
+        assert sheet.dtype == np.uint8
+    for length in (1, 3):
+        png = timeline(
+            np.arange(length) / 2,
+            np.full(length, 0.5, np.float32),
+            np.array([[0.0, length / 2]]),
+            np.array([0]),
+            np.zeros((0, 2)),
+            "title",
+        )
+        assert png[:4] == b"\x89PNG"
