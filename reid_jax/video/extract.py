@@ -44,7 +44,7 @@ def extract(
         problem = f" ({described.video.problem})" if described.video.problem else ""
         print(
             f"{path}: {len(described.picks)} of {described.n_frames:,} frames, "
-            f"{len(described.scenes)} scenes by {described.scenes_by}{problem}"
+            f"scenes by {described.scenes_by}: {len(described.scenes)}{problem}"
         )
     if not found:
         raise UserError("No video could be used, so nothing was written.")

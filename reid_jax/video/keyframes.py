@@ -113,23 +113,30 @@ def encoder_of(scorer: TrainedScorer, backbone: str = "", weights: str = "") -> 
 def find_keyframes(scorer: TrainedScorer, described: Described, count: int | None) -> Keyframes:
     """Scores a video and chooses its keyframes.
 
-    Without `count`, those that stand out, two seconds apart and at most three a scene.
+    Without `count`, those that stand out, two seconds apart and at most three a scene; with it, as
+    few of one scene as can be.
     """
     times = described.video.times
     if scorer.width is None:
         scores = scorer.score_image_features(described.features)
     else:
         scores = scorer.score_features(described.features)
-    # Of a short video the wanted number must still find room.
-    spacing = _SPACING if count is None else min(_SPACING, float(times[-1]) / (2 * count))
-    chosen = adaptive(
-        scores,
-        positions=times[described.picks],
-        scenes=times[described.scenes],
-        count=count,
-        per_scene=_PER_SCENE if count is None else None,
-        spacing=spacing,
-    )
+    spacing, per_scene = _SPACING, _PER_SCENE
+    if count is not None:  # of a short video they must still find room
+        spacing = min(_SPACING, float(times[-1]) / (2 * count))
+        per_scene = -(-count // len(described.scenes))
+    while True:
+        chosen = adaptive(
+            scores,
+            positions=times[described.picks],
+            scenes=times[described.scenes],
+            count=count,
+            per_scene=per_scene,
+            spacing=spacing,
+        )
+        if count is None or len(chosen) == count or per_scene >= count:
+            break
+        per_scene *= 2
     summary = summary_frames(scores, described.picks, described.scenes, times)
     return Keyframes(described, scores, chosen, summary)
 

@@ -10,6 +10,7 @@ THUMBNAIL = 320  # width on a sheet of a few pictures, in pixels
 _SMALL = 200  # and of many
 _MARGIN, _GAP, _TEXT, _TITLE = 24, 14, 22, 46
 _MOST_COLUMNS = 10
+_DENSE = 600  # frames or scenes in the plot that run into each other
 _LABELLED = 40  # keyframes that have their number in the plot
 
 
@@ -72,7 +73,9 @@ def timeline(
     clip: np.ndarray,
     title: str,
 ) -> bytes:
-    """A PNG of the scores over time, scenes as bands, keyframes marked, the clip as a bar below.
+    """A PNG of the scores over time, keyframes marked, scenes as bands, the clip as a bar below.
+
+    Of more than 600 scenes the bands are left out.
 
     Args:
       times, scores: (P,), of the frames that were scored, in seconds.
@@ -83,11 +86,25 @@ def timeline(
     from matplotlib.ticker import MultipleLocator
 
     with new_figure(11.0, 3.4) as (figure, axes):
-        for start, end in scenes[1::2]:
+        crowded = len(times) > _DENSE
+        for start, end in scenes[1::2] if len(scenes) <= _DENSE else ():
             axes.axvspan(start, end, color=LINE, alpha=0.45, linewidth=0)
         alone = len(times) == 1
-        axes.plot(times, scores, color=NETWORK, linewidth=1.4, marker="o" if alone else None)
-        axes.plot(times[chosen], scores[chosen], "o", color=OTHER, markersize=5.5, label="keyframe")
+        axes.plot(
+            times,
+            scores,
+            color=NETWORK,
+            linewidth=0.6 if crowded else 1.4,
+            marker="o" if alone else None,
+        )
+        axes.plot(
+            times[chosen],
+            scores[chosen],
+            "o",
+            color=OTHER,
+            markersize=3 if crowded else 5.5,
+            label="keyframe",
+        )
         low, high = float(scores.min()), float(scores.max())
         room = max(high - low, 0.02)
         bottom, top = low - 0.22 * room, high + 0.22 * room
