@@ -1,6 +1,27 @@
 r"""TVSum: which frames matter, from frozen features of every 15th frame.
 
-.venv/bin/python scripts/train.py configs/tvsum.py --workdir runs/tvsum0 --data.fold 0
+    .venv/bin/python scripts/train.py configs/tvsum.py --workdir runs/tvsum0 --data.fold 0 \
+        --data.path PATH/tvsum.h5 --data.splits PATH/splits.json
+
+Over the five folds (`--data.fold` 0 to 4; three minutes on one CPU core), 40 of TVSum's videos,
+frozen EfficientNet-Lite0 features, averaged over annotators, beside ridge regression on the same
+features with a penalty chosen within the training videos:
+
+    | fold              | 0     | 1     | 2     | 3     | 4     | mean  |
+    |-------------------|------:|------:|------:|------:|------:|------:|
+    | Kendall           | 0.207 | 0.260 | 0.175 | 0.210 | 0.205 | 0.211 |
+    | Kendall, ridge    | 0.187 | 0.229 | 0.126 | 0.194 | 0.165 | 0.180 |
+    | Spearman          | 0.270 | 0.338 | 0.229 | 0.275 | 0.267 | 0.276 |
+    | Spearman, ridge   | 0.246 | 0.302 | 0.165 | 0.255 | 0.217 | 0.237 |
+
+With 32 videos the gain is in what the network starts from: a linear path over principal components
+and what a frame is within its video (position, change, how common it is), fitted in closed form to
+the annotators' ranks, and smoothed over time. Training corrects it hardly: on validation videos
+within the training folds, Spearman is 0.2727 at the start and 0.2724 after 200 steps; at five times
+the rate, or without the loss of the order, it falls. The penalty, the scale of the
+descriptors, the smoothing and the rate were chosen by cross-validation within the training videos
+of the folds; a choice of the descriptors made anew within each fold gave 0.263. No validation is
+held out by default, as there is nothing for it to choose; data.validation_fraction 0.25 shows one.
 """
 
 from reid_jax.ops.clips import ClipAugmentation

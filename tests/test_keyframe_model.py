@@ -14,6 +14,7 @@ from reid_jax.ops.clips import ClipAugmentation, draw_clips
 from reid_jax.ops.video_context import frame_context
 from reid_jax.tasks.keyframes import prepare
 from reid_jax.training.preparation import fit_preparation, prepare_video
+from tests.quick_compilations import quick_compilations  # noqa: F401
 
 SMALL = {
     "width": 8,

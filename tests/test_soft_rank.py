@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy.stats import rankdata, spearmanr
 
 from reid_jax.ops import soft_rank
+from tests.quick_compilations import quick_compilations  # noqa: F401
 
 LENGTH = 7
 ALL = np.ones((1, LENGTH), bool)
