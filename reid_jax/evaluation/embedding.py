@@ -64,7 +64,7 @@ def evaluate_embeddings(
     query, gallery = np.asarray(query), np.asarray(gallery)
     columns = columns or {}
     asked, shown = embeddings[query], embeddings[gallery]
-    rules = retrieval_rules(labels, query, gallery, columns)
+    rules: dict[str, Any] = retrieval_rules(labels, query, gallery, columns)
     result = evaluate_retrieval(asked, shown, metric=metric, **rules, return_per_query=True)
     per_query = result.pop("per_query")
     for name, key in (("rank1", "cmc@1"), ("mAP", "ap")):
@@ -113,7 +113,7 @@ def retrieval_rules(
 
 def _encounters(
     labels: np.ndarray, query: np.ndarray, gallery: np.ndarray, columns: Mapping[str, np.ndarray]
-) -> dict[str, np.ndarray]:
+) -> dict[str, Any]:
     """The rule that leaves out an individual's photos of the same day, where there are such."""
     if "date" not in columns:
         return {}

@@ -2,7 +2,7 @@
 
 import json
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +66,11 @@ def update_readme(readme: Path, results: Path) -> None:
     device.
     """
     text = readme.read_text()
-    tables = {"training": _training_table, "models": markdown_table, "open_set": _open_set_table}
+    tables: Mapping[str, Callable[[Any], str]] = {
+        "training": _training_table,
+        "models": markdown_table,
+        "open_set": _open_set_table,
+    }
     rendered = {
         name: render(json.loads((results / f"{name}.json").read_text()))
         for name, render in tables.items()

@@ -49,7 +49,7 @@ class ApproximateSearch:
         order = np.argsort(self._individuals, kind="stable")
         self._photos = np.split(order, np.cumsum(np.bincount(self._individuals))[:-1])
         path = None if folder is None else folder / _FILE
-        self._index = None if path is None else _read(faiss, path, self._gallery.shape)
+        self._index: Any = None if path is None else _read(faiss, path, self._gallery.shape)
         if self._index is None:
             self._index = _train(faiss, self._gallery, self._cosine)
             # A gallery that cannot be written to can be searched all the same.

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -62,7 +63,7 @@ class VideoSimilarityTask:
         rngs = {"dropout": dropout_key}
         net = self.net.clone(encoder=self.net.encoder.clone(axis_name=axis_name))
         features = whiten(model_state[WHITENING], batch["features"])
-        embeddings = net.apply(variables, features, frames, train=True, rngs=rngs)
+        embeddings: Any = net.apply(variables, features, frames, train=True, rngs=rngs)
         label, mask = batch["label"], batch["mask"]
         outputs = {"embedding": embeddings, "neck": embeddings}
         terms = self.objective.terms(params["objective"], outputs, label, mask, axis_name)
@@ -81,7 +82,7 @@ class VideoSimilarityTask:
         """Cross-entropy of the head over all pairs of the batch, same and different balanced."""
         batch = in_batch(embeddings, label, mask, axis_name)
         shape = (*batch.positives.shape, embeddings.shape[-1])
-        logits = self.net.apply(
+        logits: Any = self.net.apply(
             variables,
             jnp.broadcast_to(batch.anchors[:, None], shape),
             jnp.broadcast_to(batch.references[None], shape),
@@ -98,7 +99,8 @@ class VideoSimilarityTask:
     ) -> jax.Array:
         """Features (B, T, D) and frames (B, T) -> embeddings (B, components) of length 1."""
         given = whiten(model_state[WHITENING], features)
-        return self.net.apply({"params": params["net"]}, given, frames)
+        embeddings: Any = self.net.apply({"params": params["net"]}, given, frames)
+        return embeddings
 
     def predict(self, params: Tree, model_state: Tree, batch: Batch) -> jax.Array:
         """How alike the two clips of each example are: (B,), by the head or else the cosine."""
@@ -106,7 +108,8 @@ class VideoSimilarityTask:
         first, second = (
             self.embed(params, model_state, features[:, i], frames[:, i]) for i in (0, 1)
         )
-        return self.net.apply({"params": params["net"]}, first, second, method="similarity")
+        alike: Any = self.net.apply({"params": params["net"]}, first, second, method="similarity")
+        return alike
 
     def evaluate(
         self, predictions: np.ndarray, examples: Mapping[str, np.ndarray]

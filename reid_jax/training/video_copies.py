@@ -48,17 +48,13 @@ def load_copies(
     if kept is not None:
         return kept
     copies = _make(features, frames, backbone, pretrained, seed)
+    arrays: dict[str, Any] = {"made_from": np.array(made_from)}
+    for key, own in copies.items():
+        arrays[f"{key}/frames"] = next(iter(own.values())).frames
+        for name, track in own.items():
+            arrays[f"{key}/{name}"] = track.features.astype(np.float16)
     with atomic_write(file) as stream:
-        np.savez(
-            stream,
-            made_from=np.array(made_from),
-            **{f"{key}/frames": next(iter(own.values())).frames for key, own in copies.items()},
-            **{
-                f"{key}/{name}": track.features.astype(np.float16)
-                for key, own in copies.items()
-                for name, track in own.items()
-            },
-        )
+        np.savez(stream, **arrays)
     return copies
 
 
@@ -105,7 +101,9 @@ def _extractor(backbone: str, pretrained: str) -> Any:
 
     @jax.jit
     def features(images: jax.Array) -> jax.Array:
-        return net.apply(variables, (images.astype(jnp.float32) / 255 - mean) / std, train=False)
+        given = (images.astype(jnp.float32) / 255 - mean) / std
+        pooled: Any = net.apply(variables, given, train=False)
+        return pooled
 
     def extract(images: np.ndarray) -> np.ndarray:
         results = []

@@ -5,7 +5,7 @@ Field docstrings are the texts of `--help`, as in `reid_jax.training.config`.
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from tyro.conf import AvoidSubcommands
 
@@ -144,5 +144,5 @@ def with_absolute_clip_paths(config: VideoSimilarityConfig) -> VideoSimilarityCo
     if pretrained != "pypi" and not pretrained.startswith("hub"):
         pretrained = absolute(pretrained)
     names = ("path", "splits", "frames", "copies")
-    paths = {name: absolute(getattr(data, name)) for name in names}
+    paths: dict[str, Any] = {name: absolute(getattr(data, name)) for name in names}
     return replace(config, data=replace(data, pretrained=pretrained, **paths))

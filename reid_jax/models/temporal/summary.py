@@ -46,7 +46,8 @@ def summarize_temporal(
         return module.init(jax.random.key(0), features, mask, train=False)
 
     def apply(variables: Any, features: jax.Array, mask: jax.Array) -> jax.Array:
-        return module.apply(variables, features, mask, train=False)
+        out: Any = module.apply(variables, features, mask, train=False)
+        return out
 
     shapes = jax.eval_shape(init, *inputs)
     options: dict[str, Any] = {}
