@@ -80,7 +80,7 @@ def test_a_difference_is_seen_when_every_video_shows_it():
     good, bad = contender("good", near(0.05)), contender("bad", near(2.0))
     assert all(one.is_one and one.value > 0 for one in compare([good, bad]))
     assert not any(one.is_one for one in compare([good, replace(good, name="again")]))
-    nothing = {name: {"x": np.full(3, np.nan)} for name in "ab"}
+    nothing = [(name, {"x": np.full(3, np.nan)}) for name in "ab"]
     assert find_differences(nothing)[0].as_json()["difference"] is None
 
 

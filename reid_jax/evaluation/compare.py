@@ -163,10 +163,10 @@ def compare(contenders: Sequence[Contender], *, seed: int = 0) -> list[Differenc
     """Every pair of runs in Rank-1 and mAP; photos of one individual, which are alike, are drawn as
     one. See :func:`find_differences`.
     """
-    values = {
-        one.name: {measure: one.per_query[key] for measure, key in _COMPARED.items()}
+    values = [
+        (one.name, {measure: one.per_query[key] for measure, key in _COMPARED.items()})
         for one in contenders
-    }
+    ]
     return find_differences(values, contenders[0].individuals, seed=seed)
 
 

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,7 +64,7 @@ class Difference:
 
 
 def find_differences(
-    values: Mapping[str, Mapping[str, np.ndarray]],
+    runs: Sequence[tuple[str, Mapping[str, np.ndarray]]],
     groups: np.ndarray | None = None,
     *,
     seed: int = 0,
@@ -76,16 +76,16 @@ def find_differences(
     of one false difference stays 5% (Bonferroni).
 
     Args:
-      values: (N,) of the same examples, by run and measure; nan is left out.
+      runs: the name of each, and (N,) values of the same examples by measure; nan is left out.
       groups: (N,) of the examples; by default each is its own.
       seed: of the resampling.
     """
-    measures = list(next(iter(values.values())))
-    pairs = list(itertools.combinations(values, 2))
+    measures = list(runs[0][1])
+    pairs = list(itertools.combinations(runs, 2))
     confidence = 1 - (1 - CONFIDENCE) / max(len(pairs) * len(measures), 1)
     found = []
-    for (first, second), measure in itertools.product(pairs, measures):
-        difference = values[first][measure] - values[second][measure]
+    for ((first, one), (second, other)), measure in itertools.product(pairs, measures):
+        difference = one[measure] - other[measure]
         low, high = bootstrap_mean(
             difference, groups, replicates=10_000, confidence=confidence, seed=seed
         )

@@ -98,7 +98,7 @@ def ridge_scores(
 
     parts = [known[start::_PARTS] for start in range(min(_PARTS, len(known)))]
     by_part = [moments(part) for part in parts]
-    total = [sum(values) for values in zip(*by_part, strict=True)]
+    total = [np.sum(values, axis=0) for values in zip(*by_part, strict=True)]
     penalty = _PENALTIES[len(_PENALTIES) // 2]
     if len(parts) > 1:
         agreement = np.zeros(len(_PENALTIES))

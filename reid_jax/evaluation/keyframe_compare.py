@@ -167,13 +167,16 @@ def ensemble_scores(runs: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.nd
 
 def compare(contenders: Sequence[KeyframeContender], *, seed: int = 0) -> list[Difference]:
     """Every pair in the correlations with annotators, resampled video by video."""
-    values = {
-        one.name: {
-            measure: np.array([row[measure] for row in one.metrics["per_video"].values()])
-            for measure in _COMPARED
-        }
+    values = [
+        (
+            one.name,
+            {
+                measure: np.array([row[measure] for row in one.metrics["per_video"].values()])
+                for measure in _COMPARED
+            },
+        )
         for one in contenders
-    }
+    ]
     return find_differences(values, seed=seed)
 
 

@@ -45,7 +45,7 @@ def score_curves(runs: Mapping[str, Scores], videos: Sequence[VideoFeatures]) ->
     down = -(-len(curves) // across)
     with new_figure(5.6 * across, 2.1 * down + 0.5, across, down) as (figure, panels):
         panels = np.atleast_1d(panels)
-        labels = {}
+        labels: dict[str, Any] = {}
         for axes, curve in zip(panels, curves, strict=False):
             _curve(axes, *curve)
             labels |= {
