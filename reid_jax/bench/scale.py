@@ -110,7 +110,7 @@ def work_on(case: dict[str, Any], devices: int, repeats: int) -> dict[str, Any]:
     state = layout.everywhere(create_state(params, model_state, optimizer, ema=False))
     step = make_streamed_step(make_train_step(task, optimizer, seed=0, ema_decay=0.0))
     function = layout.compile(step, batch_axis=0, donate=True)
-    compiled = function.lower(state, {}, layout.divide(make_batch(what, 0), 0)).compile()  # type: ignore[attr-defined]
+    compiled = function.lower(state, {}, layout.divide(make_batch(what, 0), 0)).compile()
     current = [state]
 
     def call(batch: Any) -> Any:

@@ -80,9 +80,9 @@ def _rows(case: Case, repeats: int) -> list[dict[str, Any]]:
                 times[name].append(seconds)
                 compiling[name].append(said["compile_seconds"])
     rows = []
-    for name, seconds in times.items():
-        median = float(np.median(seconds))
-        spread = (max(seconds) - min(seconds)) / median
+    for name, each in times.items():
+        median = float(np.median(each))
+        spread = (max(each) - min(each)) / median
         spent = float(np.median(compiling[name]))
         measured = Measurement(median, spread, None, spent, ())
         rows.append(make_row("startup", f"{case}, {name}", measured))

@@ -25,14 +25,14 @@ from reid_jax.bench.roofline import Work, attainable_seconds, ceilings, work_of
 from reid_jax.models import EmbeddingNet, create_backbone
 from reid_jax.ops.augment import Augmentation
 from reid_jax.tasks.embedding import EmbeddingTask
-from reid_jax.tasks.objectives import MarginSoftmax, Triplet
+from reid_jax.tasks.objectives import MarginSoftmax, Objective, Triplet
 from reid_jax.training.parallel import make_layout
 from reid_jax.training.state import TrainState, create_state
 from reid_jax.training.step import make_streamed_step, make_train_step
 from reid_jax.weights.convert import tensors_from_variables
 
 PHOTOS, CLASSES, CROP, RATE, MOMENTUM = 4, 1000, 0.4, 0.01, 0.9
-OBJECTIVES = {
+OBJECTIVES: dict[str, Objective] = {
     "triplet": Triplet(margin=0.3, mining="hard"),
     "arcface": MarginSoftmax(kind="arcface", scale=30.0, margin=0.5),
 }
@@ -158,13 +158,13 @@ def _time_step(
 ) -> tuple[Measurement, float]:
     optimizer = optax.sgd(RATE, momentum=MOMENTUM, nesterov=True)
     layout = make_layout("single")
-    copies = jax.tree.map(jnp.copy, (params, model_state))  # the step takes their memory
-    state = layout.everywhere(create_state(*copies, optimizer, ema=False))
+    params, model_state = jax.tree.map(jnp.copy, (params, model_state))  # donated below
+    state = layout.everywhere(create_state(params, model_state, optimizer, ema=False))
     step = make_streamed_step(make_train_step(task, optimizer, seed=0, ema_decay=0.0))
     function = layout.compile(step, batch_axis=0, donate=True)
     batch = layout.divide(make_batch(case, 0), 0)
     started = time.perf_counter()
-    compiled = function.lower(state, {}, batch).compile()  # type: ignore[attr-defined]
+    compiled = function.lower(state, {}, batch).compile()
     compiling = time.perf_counter() - started
     current: list[TrainState] = [state]
 
@@ -195,7 +195,7 @@ def _time_network(
             outputs, updated = task.net.apply(
                 {"params": params, **model_state}, images, train=True, mutable=list(model_state)
             )
-            return jnp.sum(outputs["embedding"] * outputs["embedding"][:, ::-1]), updated  # type: ignore[call-overload, index]
+            return jnp.sum(outputs["embedding"] * outputs["embedding"][:, ::-1]), updated
 
         return jax.value_and_grad(total, has_aux=True)(params)
 

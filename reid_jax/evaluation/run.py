@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
 from reid_jax.cli import keep_compilations
@@ -16,6 +17,7 @@ from reid_jax.evaluation.report import write_report
 from reid_jax.evaluation.trained_model import TrainedModel, embed_beside_baselines, load_run
 from reid_jax.evaluation.video_similarity_run import report_video_pairs, train_video_similarity
 from reid_jax.files import atomic_write, write_text
+from reid_jax.training.batch_size import choose_batch_size, kept_batch_size
 from reid_jax.training.config import EmbeddingConfig, validate
 from reid_jax.training.config_file import (
     AnyConfig,
@@ -29,12 +31,15 @@ from reid_jax.training.keyframe_config import KeyframeConfig
 from reid_jax.training.lock import only_trainer
 from reid_jax.training.logging import read_metrics
 from reid_jax.training.loop import fit
+from reid_jax.training.multihost import join
 from reid_jax.training.parallel import make_layout
 from reid_jax.training.split_file import keep_split, load_run_data
 from reid_jax.training.video_similarity_config import VideoSimilarityConfig
 
-_SHOWN = ("rank1", "rank5", "rank10", "mAP", "map_at_r", "roc_auc", "one_shot_20way")
-_SHOWN += ("rank1_other_day", "mAP_other_day", "rank1_reranked", "mAP_reranked")
+_SHOWN = (
+    *("rank1", "rank5", "rank10", "mAP", "map_at_r", "roc_auc", "one_shot_20way"),
+    *("rank1_other_day", "mAP_other_day", "rank1_reranked", "mAP_reranked"),
+)
 
 
 def train_and_report(config: AnyConfig, workdir: Path) -> None:
@@ -50,12 +55,14 @@ def train_and_report(config: AnyConfig, workdir: Path) -> None:
 def train_embedding(config: EmbeddingConfig, workdir: Path) -> None:
     """Trains an embedding network, see `train_and_report`."""
     validate(config)
+    join(config.train.coordinator)
     keep_compilations()
-    config = with_absolute_paths(config)
+    config = kept_batch_size(workdir, with_absolute_paths(config))
     check_workdir(workdir, config)
     dataset, splits = load_run_data(workdir, config.data, config.train.seed, training=True)
     print(describe(dataset))
     layout = make_layout(config.train.parallel)
+    config = choose_batch_size(config, dataset, splits, layout)
     experiment = build(config, dataset, splits)
     layout.check(experiment.batch_size, experiment.shared_unit, "data.batch_size")
     with only_trainer(workdir):
@@ -70,6 +77,9 @@ def train_embedding(config: EmbeddingConfig, workdir: Path) -> None:
         )
     if outcome.end == "stopped":
         print(f"Stopped at step {int(outcome.state.step)}; the same command goes on from there.")
+        return
+    if jax.process_count() > 1:
+        print(f"Trained; scripts/evaluate.py --workdir {workdir} writes the report.")
         return
     report(load_run(workdir), workdir / "report", dataset, splits.test, title=workdir.name)
 

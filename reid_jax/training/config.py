@@ -10,12 +10,22 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from tyro.conf import AvoidSubcommands, arg
+from tyro.constructors import PrimitiveConstructorSpec
 
 from reid_jax.errors import UserError
 from reid_jax.models import backbone_info
 from reid_jax.ops.augment import Augmentation
 from reid_jax.tasks.objectives import AnyObjective, Contrastive, Joint, MarginSoftmax, Triplet
 from reid_jax.training.stages import Stage, check_stages
+
+AUTO = 0  # a batch size that is still to be found
+_INT_OR_AUTO = PrimitiveConstructorSpec(
+    nargs=1,
+    metavar="INT|auto",
+    instance_from_str=lambda words: AUTO if words[0] == "auto" else int(words[0]),
+    is_instance=lambda value: isinstance(value, int),
+    str_from_instance=lambda value: ["auto" if value == AUTO else str(value)],
+)
 
 
 @dataclass(frozen=True)
@@ -37,8 +47,8 @@ class DataConfig:
     """3 for colour, 1 for grey."""
     sampler: Literal["identities", "pairs", "uniform"] = "identities"
     """A batch is P individuals x K photos, pairs (half same, half different), or any photos."""
-    batch_size: int = 64
-    """Photos a step, over all devices."""
+    batch_size: Annotated[int, _INT_OR_AUTO, arg(aliases=("--batch-size",))] = 64
+    """Photos a step, over all devices; auto takes the most that fit in memory."""
     photos_per_identity: int = 4
     """K of the P x K batches."""
     input: Literal["auto", "resident", "stream"] = "auto"
@@ -124,6 +134,9 @@ class TrainConfig:
     """Write an XProf trace of so many steps, after the first two calls, to WORKDIR/profile."""
     parallel: Literal["auto", "single", "pmap", "mesh"] = "auto"
     """One device of this machine, or all of them: under pmap, or by jit over a mesh."""
+    coordinator: str = ""
+    """Several processes: HOST:PORT of the first one, or auto under SLURM and on Cloud TPU; empty
+    for this process alone."""
 
 
 @dataclass(frozen=True)
@@ -149,10 +162,10 @@ def validate(config: EmbeddingConfig) -> None:
     data, model, optimizer, train = config.data, config.model, config.optimizer, config.train
     positive = {
         "data.image_size": data.image_size,
-        "data.batch_size": data.batch_size,
         "data.photos_per_identity": data.photos_per_identity,
     }
     not_negative = {
+        "data.batch_size": data.batch_size,
         "model.embedding_dim": model.embedding_dim,
         "model.shifts": model.shifts,
     }

@@ -29,6 +29,7 @@ _FREE = {
     "train.checkpoint_every",
     "train.profile",
     "train.parallel",
+    "train.coordinator",
     "data.input",
 }
 

@@ -9,6 +9,7 @@ import numpy as np
 from reid_jax.data.dataset import Dataset
 from reid_jax.data.resident import load_resident
 from reid_jax.data.stream import Sampler, stream
+from reid_jax.training.multihost import own_rows
 from reid_jax.training.step import TrainStep, make_resident_steps, make_streamed_step
 
 # A set up to this size is kept in device memory when the configuration leaves the choice.
@@ -25,12 +26,14 @@ class Feed:
       make_step: wraps the training step so that it reads `(state, shared, batch)`.
       calls: `calls(start, stop)` yields, between two steps, the batch of each call and how many
         steps it makes.
+      own_rows: of several processes each gets its own part of a batch, not the whole.
     """
 
     shared: dict[str, np.ndarray]
     batch_axis: int
     make_step: Callable[[TrainStep], TrainStep]
     calls: Callable[[int, int], Iterator[tuple[Any, int]]]
+    own_rows: bool = False
 
 
 def set_bytes(dataset: Dataset, size: int, channels: int) -> int:
@@ -48,6 +51,7 @@ def make_feed(
     steps_per_call: int,
 ) -> Feed:
     """A resident feed, or a streamed one where asked for or where the set is too large."""
+    sampler = own_rows(sampler)
     if input == "auto":
         small = set_bytes(dataset, size, channels) <= RESIDENT_BYTES
         input = "resident" if small else "stream"
@@ -62,7 +66,7 @@ def make_feed(
                 yield np.stack(rows).astype(np.int32), count
                 start += count
 
-        return Feed(shared, 1, make_resident_steps, calls)
+        return Feed(shared, 1, make_resident_steps, calls, own_rows=True)
 
     def batches(start: int, stop: int) -> Iterator[tuple[dict[str, np.ndarray], int]]:
         streamed = stream(
@@ -75,4 +79,4 @@ def make_feed(
         )
         return ((batch, 1) for batch in streamed)
 
-    return Feed({}, 0, make_streamed_step, batches)
+    return Feed({}, 0, make_streamed_step, batches, own_rows=True)

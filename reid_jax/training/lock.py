@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from reid_jax.errors import UserError
+from reid_jax.training.multihost import is_first
 
 
 @contextlib.contextmanager
@@ -19,6 +20,9 @@ def only_trainer(workdir: Path) -> Iterator[None]:
     try:
         import fcntl
     except ImportError:  # Windows
+        yield
+        return
+    if not is_first():  # of several processes that train together
         yield
         return
     workdir.mkdir(parents=True, exist_ok=True)

@@ -23,11 +23,15 @@ class RunLog:
 
     Args:
       workdir: the run's folder.
+      quiet: write nothing; of several processes one writes.
       step: rows after this step are from a session that did not live to save them; they are
         dropped, because the steps will be done again.
     """
 
-    def __init__(self, workdir: Path, step: int):
+    def __init__(self, workdir: Path, step: int, *, quiet: bool = False):
+        self._quiet, self._board = quiet, None
+        if quiet:
+            return
         self._path = workdir / "metrics.jsonl"
         rows = [row for row in read_metrics(workdir) if row["step"] <= step]
         write_text(self._path, "".join(json.dumps(row) + "\n" for row in rows))
@@ -35,6 +39,8 @@ class RunLog:
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """Appends one row; a value that is not finite becomes null, which JSON can hold."""
+        if self._quiet:
+            return
         row = {name: value if math.isfinite(value) else None for name, value in values.items()}
         with self._path.open("a") as file:
             file.write(json.dumps({"step": step, **row}) + "\n")
@@ -70,8 +76,8 @@ def _tensorboard(workdir: Path):
 class Display:
     """A progress bar on a terminal; a line a validation elsewhere."""
 
-    def __init__(self, steps: int, done: int):
-        self._console = Console(highlight=False)
+    def __init__(self, steps: int, done: int, *, quiet: bool = False):
+        self._console = Console(highlight=False, quiet=quiet)
         self._bar = Progress(
             SpinnerColumn(),
             TextColumn("step"),

@@ -17,6 +17,7 @@ from reid_jax.training.checkpoint import Checkpoints
 from reid_jax.training.config import TrainConfig
 from reid_jax.training.experiment import Experiment, initial_variables, step_of_stage
 from reid_jax.training.logging import Display, RunLog
+from reid_jax.training.multihost import any_process, is_first
 from reid_jax.training.observe import Compilations, Profile
 from reid_jax.training.optimizer import with_reduced_rate
 from reid_jax.training.parallel import Layout
@@ -106,13 +107,14 @@ def fit(
     """
     layout.check(experiment.batch_size, experiment.shared_unit, "data.batch_size")
     checkpoints = Checkpoints(workdir / "checkpoints")
-    state = initial_state(experiment, config.seed, ema=ema_decay > 0)
+    state = layout.everywhere(initial_state(experiment, config.seed, ema=ema_decay > 0))
     progress = Progress()
     if (restored := checkpoints.restore_latest(state)) is not None:
         state, progress = restored[0], Progress(**restored[1])
-    log = RunLog(workdir, int(state.step))
+    quiet = not is_first()
+    log = RunLog(workdir, int(state.step), quiet=quiet)
     try:
-        with Display(config.steps, int(state.step)) as display, _signals() as stop:
+        with Display(config.steps, int(state.step), quiet=quiet) as display, _signals() as stop:
             loop = _Loop(experiment, config, layout, checkpoints, log, display, progress)
             with (
                 Compilations() as compilations,
@@ -172,7 +174,7 @@ class _Loop:
                 compiled = {stage: self._compile(stage, state, ema_decay)}
             if 0 < step == stage.start:
                 state = state.replace(opt_state=with_fresh_moments(state.opt_state))
-            divided = layout.divide(batch, feed.batch_axis)
+            divided = layout.divide(batch, feed.batch_axis, own_rows=feed.own_rows)
             state, metrics = profile.call(step, count, compiled[stage], state, shared, divided)
             if step == first:
                 jax.block_until_ready(metrics)
@@ -182,7 +184,10 @@ class _Loop:
             self.display.advance(step)
             done = step >= config.steps
             due = {name: done or step % every == 0 for name, every in self._periods().items()}
-            if not (any(due.values()) or stop.requested):
+            # Processes stop at the same step: where all of them ask.
+            alone = jax.process_count() == 1
+            stopping = stop.requested if alone else due["log"] and any_process(stop.requested)
+            if not (any(due.values()) or stopping):
                 continue
             speed = self._report(step, window, compilations)
             if due["evaluate"]:
@@ -191,7 +196,7 @@ class _Loop:
                     factor = config.reduce_factor
                     self.display.say(f"no improvement: the learning rate times {factor:g}")
                     state = state.replace(opt_state=with_reduced_rate(state.opt_state, factor))
-            end = "done" if done else self._exhausted() or ("stopped" if stop.requested else None)
+            end = "done" if done else self._exhausted() or ("stopped" if stopping else None)
             if end:
                 self._keep_a_best(state)
             if due["checkpoint"] or end:

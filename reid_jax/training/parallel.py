@@ -7,6 +7,7 @@ on a mesh, class centres are divided over the devices.
 """
 
 import functools
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -18,6 +19,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from reid_jax.errors import UserError
 
 AXIS = "batch"
+_CPU_MEMORY = 8 * 2**30
 CLASS_CENTERS = "centers"  # the name of parameters (classes, ...) that grow with the individuals
 Tree = Any
 
@@ -56,10 +58,11 @@ class Layout:
                 f"a multiple of {self.size * unit} would do, or train.parallel single."
             )
 
-    def compile(
-        self, function: Callable[..., Any], *, batch_axis: int, donate: bool
-    ) -> Callable[[Tree, Tree, Tree], Any]:
-        """Compiles `function(state, shared, batch, *, axis_name)`; `donate` reuses the memory."""
+    def compile(self, function: Callable[..., Any], *, batch_axis: int, donate: bool) -> Any:
+        """Compiles `function(state, shared, batch, *, axis_name)`; `donate` reuses the memory.
+
+        What is returned is called as `(state, shared, batch)`, and has `lower` as `jax.jit`'s has.
+        """
         donated = (0,) if donate else ()
         if self.mode == "single":
             return jax.jit(function, donate_argnums=donated, compiler_options=self._options)
@@ -87,7 +90,11 @@ class Layout:
     def compile_map(self, function: Callable[[Tree, Any], Any]) -> Callable[[Tree, Any], Any]:
         """Compiles `function(shared, batch)` whose result has a row an example."""
         divided = self._divided(0)
-        return jax.jit(function, in_shardings=(None, divided), out_shardings=divided)
+        if jax.process_count() == 1:
+            return jax.jit(function, in_shardings=(None, divided), out_shardings=divided)
+        everywhere = NamedSharding(self.mesh, PartitionSpec())  # to be read by every process
+        compiled = jax.jit(function, in_shardings=(None, divided), out_shardings=everywhere)
+        return lambda shared, batch: compiled(shared, self.divide(batch, 0))
 
     def everywhere(self, tree: Tree) -> Tree:
         """Puts a pytree on every device, once, so that calls do not move it again.
@@ -95,15 +102,43 @@ class Layout:
         On a mesh, class centres and their moments are divided instead, a share of the classes a
         device: XLA then computes each device's share of the logits there, and sums over devices.
         """
-        return jax.device_put(tree, self._places(tree))
+        if jax.process_count() == 1:
+            return jax.device_put(tree, self._places(tree))
+        return jax.tree.map(_from_all, tree, self._places(tree))
 
-    def divide(self, tree: Tree, batch_axis: int) -> Tree:
-        """Divides the leaves of a host batch along an axis, as the compiled function expects it."""
+    def divide(self, tree: Tree, batch_axis: int, *, own_rows: bool = False) -> Tree:
+        """Divides the leaves of a host batch along an axis, as the compiled function expects it.
+
+        Of several processes each passes the whole batch, or with `own_rows` its own part.
+        """
+        if jax.process_count() > 1:
+            place = jax.make_array_from_process_local_data if own_rows else _from_all
+            divided = self._divided(batch_axis)
+            return jax.tree.map(
+                lambda leaf: place(divided, leaf) if own_rows else place(leaf, divided), tree
+            )
         if self.mode == "single":
             return jax.device_put(tree, self.devices[0])
         if self.mode == "pmap":
             return jax.tree.map(lambda leaf: _split(leaf, batch_axis, self.size), tree)
         return jax.device_put(tree, self._divided(batch_axis))
+
+    def divided_shape(self, shape: Sequence[int], dtype: Any, batch_axis: int) -> Any:
+        """What `divide` would make of an array, without the array: for compiling ahead."""
+        if self.mode == "pmap":
+            axis, size = batch_axis, self.size
+            shape = (*shape[:axis], size, shape[axis] // size, *shape[axis + 1 :])
+        place = self._divided(batch_axis) if self.mode == "mesh" else None
+        return jax.ShapeDtypeStruct(tuple(shape), dtype, sharding=place)
+
+    @property
+    def memory(self) -> int:
+        """Bytes that each device may use; on a CPU a share of what is free, up to 8 GiB of it."""
+        stats = self.devices[0].memory_stats() or {}
+        if limit := stats.get("bytes_limit"):
+            return int(limit)
+        pages = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        return min(pages, _CPU_MEMORY) // self.size
 
     def _places(self, tree: Tree) -> Tree:
         def place(path: tuple[Any, ...], leaf: Any) -> NamedSharding:
@@ -117,6 +152,14 @@ class Layout:
         return NamedSharding(self.mesh, PartitionSpec(*(None,) * batch_axis, AXIS))
 
 
+def _from_all(leaf: Any, place: NamedSharding) -> jax.Array:
+    """An array over several processes, each of which has all of it."""
+    if isinstance(leaf, jax.Array) and leaf.sharding.is_equivalent_to(place, leaf.ndim):
+        return leaf
+    whole = np.asarray(leaf)
+    return jax.make_array_from_callback(whole.shape, place, lambda index: whole[index])
+
+
 def _split(leaf: Any, axis: int, size: int) -> Any:
     shape = leaf.shape
     return leaf.reshape(*shape[:axis], size, shape[axis] // size, *shape[axis + 1 :])
@@ -125,12 +168,18 @@ def _split(leaf: Any, axis: int, size: int) -> Any:
 def make_layout(
     mode: Literal["auto", "single", "pmap", "mesh"], devices: Sequence[jax.Device] | None = None
 ) -> Layout:
-    """The layout for a mode; `auto` is pmap on one machine with several devices."""
+    """The layout for a mode; `auto` is pmap on one machine with several devices.
+
+    Raises:
+      UserError: when several processes are to train without a mesh.
+    """
     available = tuple(jax.devices() if devices is None else devices)
     if mode == "auto":
         mode = "single" if len(available) == 1 else "pmap"
         if jax.process_count() > 1:
             mode = "mesh"
+    if mode != "mesh" and jax.process_count() > 1:
+        raise UserError(f"train.parallel is {mode}; several processes need mesh, or auto.")
     if mode == "single":
         available = available[:1]
     return Layout(mode, available)

@@ -67,7 +67,7 @@ def main():
         warm = torch.zeros(2 * asked["pairs"], 1, 28, 28, device=device)
         forward(warm).sum().backward()
         optimizer.zero_grad()
-    workers = min(os.cpu_count(), 8)
+    workers = min(os.cpu_count() or 1, 8)
     loader = torch.utils.data.DataLoader(
         Pairs(images, labels),
         batch_size=asked["pairs"],

@@ -143,7 +143,7 @@ def main():
             start = time.perf_counter()
             trainer.step(inputs)
             seconds[each] = time.perf_counter() - start
-    best = min(seconds, key=seconds.get) if seconds else formats[0]
+    best = min(formats, key=lambda each: seconds.get(each, 0.0))
     trainer = Trainer(asked, device, best)
     said = time_calls(
         trainer.step, lambda i: arrays(asked["inputs"][i], device), len(asked["inputs"]), device

@@ -1,0 +1,149 @@
+"""The largest batch that fits, from what the compiler says a step needs."""
+
+import dataclasses
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from reid_jax.data import Dataset, Splits
+from reid_jax.errors import UserError
+from reid_jax.training.config import AUTO, EmbeddingConfig
+from reid_jax.training.experiment import Experiment, build, step_of_stage, training_set
+from reid_jax.training.loop import initial_state
+from reid_jax.training.parallel import Layout
+from reid_jax.training.stages import stage_at
+
+_SHARE = 0.9  # of the memory; the rest is for what is not the step's
+_MOST = 16_384
+
+
+def kept_batch_size(workdir: Path, config: EmbeddingConfig) -> EmbeddingConfig:
+    """A configuration that asks for `auto`, with what the run in `workdir` has found before."""
+    path = workdir / "config.json"
+    if config.data.batch_size != AUTO or not path.is_file():
+        return config
+    return with_batch_size(config, int(json.loads(path.read_text())["data"]["batch_size"]))
+
+
+def with_batch_size(config: EmbeddingConfig, size: int) -> EmbeddingConfig:
+    """The configuration with another batch size."""
+    return dataclasses.replace(config, data=dataclasses.replace(config.data, batch_size=size))
+
+
+def unit_of(config: EmbeddingConfig, layout: Layout) -> int:
+    """What a batch size must be a multiple of."""
+    data = config.data
+    alone = {"identities": data.photos_per_identity, "pairs": 4, "uniform": 1}[data.sampler]
+    pairs = 2 if data.sampler == "pairs" else 1
+    shared = layout.size * math.lcm(pairs, config.train.accumulate)
+    unit = math.lcm(alone, shared)
+    return unit * 2 if unit < 4 else unit
+
+
+def most_of(config: EmbeddingConfig, identities: int, photos: int) -> int:
+    """Photos that a batch can hold without repeating itself."""
+    data = config.data
+    whole = identities * data.photos_per_identity if data.sampler == "identities" else photos
+    return min(_MOST, whole)
+
+
+def choose_batch_size(
+    config: EmbeddingConfig, dataset: Dataset, splits: Splits, layout: Layout
+) -> EmbeddingConfig:
+    """The configuration with the largest batch that fits, if it asks for `auto`; says which.
+
+    Raises:
+      UserError: when nothing fits, or where several processes would have to agree.
+    """
+    if config.data.batch_size != AUTO:
+        return config
+    if jax.process_count() > 1:
+        raise UserError("data.batch_size is auto; several processes need a number.")
+    unit = unit_of(config, layout)
+    experiment = build(with_batch_size(config, unit), dataset, splits)
+    labels = training_set(dataset, splits, symmetries=config.data.symmetries).labels
+    most = most_of(config, len(np.unique(labels)), len(labels))
+    needed = bytes_of_step(experiment, config, layout)
+    size = find_batch_size(needed, unit, most, layout.memory)
+    print(
+        f"data.batch_size: {size}, which needs {needed(size) / 1e9:.2f} of a device's "
+        f"{layout.memory / 1e9:.2f} GB"
+    )
+    return with_batch_size(config, size)
+
+
+def find_batch_size(needed: Callable[[int], int], unit: int, most: int, memory: int) -> int:
+    """The largest `unit`, 2 `unit`, 4 `unit`, ... up to `most` whose step fits.
+
+    What two small batches need gives a line that says where to look; the step is compiled there,
+    and on from there up or down, so that what is returned was seen to fit.
+
+    Args:
+      needed: batch size -> bytes on a device.
+      memory: bytes that a device has.
+
+    Raises:
+      UserError: when not even `unit` fits.
+    """
+    limit = _SHARE * memory
+    sizes = [unit << power for power in range(max(most // unit, 1).bit_length())]
+    seen = {0: needed(sizes[0])}
+    if seen[0] > limit:
+        raise UserError(
+            f"A batch of {sizes[0]} needs {seen[0] / 1e9:.1f} GB of a device's {memory / 1e9:.1f}; "
+            "set model.remat, a smaller network or smaller images."
+        )
+    if len(sizes) == 1:
+        return sizes[0]
+    seen[1] = needed(sizes[1])
+    each = max(seen[1] - seen[0], 1) / (sizes[1] - sizes[0])
+    reach = sizes[0] + (limit - seen[0]) / each
+    index = max(sum(size <= reach for size in sizes) - 1, 0)
+
+    def fits(index: int) -> bool:
+        if index not in seen:
+            seen[index] = needed(sizes[index])
+        return seen[index] <= limit
+
+    while not fits(index):
+        index -= 1
+    while index + 1 < len(sizes) and fits(index + 1):
+        index += 1
+    return sizes[index]
+
+
+def bytes_of_step(experiment: Experiment, config: EmbeddingConfig, layout: Layout) -> Any:
+    """batch size -> bytes that a step of the first stage needs on a device, as XLA lays it out."""
+    feed, train = experiment.feed, config.train
+    state = layout.everywhere(
+        initial_state(experiment, train.seed, ema=config.optimizer.ema_decay > 0)
+    )
+    shared = layout.everywhere(feed.shared)
+    step = step_of_stage(
+        experiment,
+        stage_at(experiment.stages, 0),
+        state.params,
+        seed=train.seed,
+        ema_decay=config.optimizer.ema_decay,
+        accumulate=train.accumulate,
+    )
+    compiled = layout.compile(feed.make_step(step), batch_axis=feed.batch_axis, donate=True)
+    batch, _ = next(iter(feed.calls(0, train.steps)))
+
+    def needed(size: int) -> int:
+        def resized(leaf: Any) -> jax.ShapeDtypeStruct:
+            shape = list(leaf.shape)
+            shape[feed.batch_axis] = size
+            return layout.divided_shape(shape, leaf.dtype, feed.batch_axis)
+
+        arguments = state, shared, jax.tree.map(resized, batch)
+        analysis = compiled.lower(*arguments).compile().memory_analysis()
+        held = analysis.argument_size_in_bytes + analysis.output_size_in_bytes
+        return int(held - analysis.alias_size_in_bytes + analysis.temp_size_in_bytes)
+
+    return needed

@@ -1,0 +1,115 @@
+"""Two processes of two devices train as one process of four does."""
+
+import dataclasses
+import os
+import socket
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+
+from reid_jax.errors import UserError
+from reid_jax.training import multihost
+from reid_jax.training.config_file import read_run_config
+from reid_jax.training.experiment import build
+from reid_jax.training.logging import read_metrics
+from reid_jax.training.loop import fit
+from reid_jax.training.parallel import make_layout
+from reid_jax.training.split_file import load_run_data
+from tests.paths import REPOSITORY
+
+OPTIONS = {
+    "data.source": "synthetic:28x6",
+    "data.image-size": "16",
+    "data.batch-size": "16",
+    "data.photos-per-identity": "2",
+    "data.validation-fraction": "0.4",
+    "model.embedding-dim": "8",
+    "optimizer.warmup-steps": "2",
+    "train.steps": "6",
+    "train.log-every": "1",
+    "train.evaluate-every": "3",
+    "train.checkpoint-every": "3",
+}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def train_in_two_processes(workdir, **options):
+    arguments = [f"--{name}={value}" for name, value in (OPTIONS | options).items()]
+    arguments.append(f"--train.coordinator=127.0.0.1:{free_port()}")
+    command = [sys.executable, "scripts/train.py", "configs/demo.py", f"--workdir={workdir}"]
+    processes = [
+        subprocess.Popen(
+            [*command, *arguments],
+            cwd=REPOSITORY,
+            env={
+                **os.environ,
+                "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
+                "JAX_PLATFORMS": "cpu",
+                "JAX_NUM_PROCESSES": "2",
+                "JAX_PROCESS_ID": str(index),
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for index in range(2)
+    ]
+    outputs = [process.communicate(timeout=300)[0] for process in processes]
+    for process, output in zip(processes, outputs, strict=True):
+        assert process.returncode == 0, output
+    return outputs
+
+
+def test_losses_are_those_of_one_process_with_as_many_devices(tmp_path):
+    both = tmp_path / "both"
+    first, second = train_in_two_processes(both, **{"train.steps": "3"})
+    assert "4 devices (mesh)" in first
+    assert "step" not in second
+    train_in_two_processes(both)  # goes on from step 3
+
+    config = read_run_config(both)
+    assert config.train.steps == 6
+    dataset, splits = load_run_data(tmp_path, config.data, config.train.seed, training=True)
+    train = dataclasses.replace(config.train, coordinator="")
+    one = tmp_path / "one"
+    fit(
+        build(config, dataset, splits),
+        train,
+        make_layout("mesh", jax.devices()[:4]),
+        one,
+        ema_decay=config.optimizer.ema_decay,
+    )
+    rows = {name: read_metrics(tmp_path / name) for name in ("both", "one")}
+    assert [row["step"] for row in rows["both"]] == [row["step"] for row in rows["one"]]
+    for ours, theirs in zip(rows["both"], rows["one"], strict=True):
+        for name in ("loss", "grad_norm", "validation/mAP"):
+            if name in theirs:
+                np.testing.assert_allclose(ours[name], theirs[name], rtol=2e-3, err_msg=str(ours))
+
+
+def test_a_process_takes_its_own_rows(monkeypatch):
+    monkeypatch.setattr(jax, "process_count", lambda: 4)
+    monkeypatch.setattr(jax, "process_index", lambda: 2)
+    own = multihost.own_rows(lambda step: np.arange(16) + 100 * step)
+    np.testing.assert_array_equal(own(3), [308, 309, 310, 311])
+
+
+def test_numbers_that_are_not_set_are_asked_for(monkeypatch):
+    monkeypatch.delenv("JAX_NUM_PROCESSES", raising=False)
+    with pytest.raises(UserError, match="set JAX_NUM_PROCESSES"):
+        multihost.join("127.0.0.1:1")
+
+
+def test_several_processes_need_a_mesh(monkeypatch):
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    with pytest.raises(UserError, match="several processes need mesh"):
+        make_layout("pmap")
+    assert make_layout("auto").mode == "mesh"
