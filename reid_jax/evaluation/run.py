@@ -44,6 +44,11 @@ _SHOWN = (
 
 def train_and_report(config: AnyConfig, workdir: Path) -> None:
     """Trains (or goes on training) and writes the report on what was held out."""
+    if config.train.coordinator and not isinstance(config, EmbeddingConfig):
+        raise UserError(
+            f"train.coordinator is {config.train.coordinator!r}; several processes train networks "
+            "of photos, not of videos."
+        )
     if isinstance(config, KeyframeConfig):
         train_keyframes(config, workdir)
     elif isinstance(config, VideoSimilarityConfig):
