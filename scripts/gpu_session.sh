@@ -84,7 +84,7 @@ if ! "$PYTHON" -c 'import flax, optax, orbax.checkpoint, chex, tyro, rich' 2>"$L
 fi
 
 # Operations against their references, on the device itself.
-part tests_device 150 "$PYTHON" -m pytest -n0 -q tests/test_distances.py tests/test_triplet.py \
+part tests_device 200 "$PYTHON" -m pytest -n0 -q tests/test_distances.py tests/test_triplet.py \
   tests/test_batch_losses.py tests/test_margin_softmax.py tests/test_retrieval.py \
   tests/test_blockwise_mining.py tests/test_large_softmax.py
 bench step 400
@@ -95,8 +95,8 @@ if [ -z "${SMOKE:-}" ]; then
   bench retrieval 120
   bench input 90
 fi
-bench startup 120
-part scale 90 "$PYTHON" scripts/scale.py --json "$OUT/scale.json" --plot "$OUT/scale.png"
+bench startup 240
+part scale 150 "$PYTHON" scripts/scale.py --json "$OUT/scale.json" --plot "$OUT/scale.png"
 
 # The other cores run the whole of the tests while the GPU trains.
 part tests_host 420 env JAX_PLATFORMS=cpu "$PYTHON" -m pytest -n 8 -q &
