@@ -3,22 +3,30 @@
 from pathlib import Path
 
 from reid_jax import cli
-from reid_jax.evaluation.tables import record_run, update_readme
+from reid_jax.evaluation.tables import record_folds, record_run, update_readme
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def main(run: Path | None = None, configuration: str = "", note: str = "") -> None:
+def main(
+    run: Path | None = None,
+    configuration: str = "",
+    note: str = "",
+    folds: tuple[Path, ...] = (),
+) -> None:
     """Writes the README's tables from scripts/results/*.json.
 
     Args:
         run: Folder of a run to record first.
         configuration: Its configuration, as the table names it.
         note: What was searched in what.
+        folds: Runs of configs/tvsum.py, one a fold, to record first.
     """
     results = ROOT / "scripts" / "results"
     if run is not None:
         record_run(results, run, configuration or run.name, note)
+    if folds:
+        record_folds(results, folds)
     update_readme(ROOT / "README.md", results)
 
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from reid_jax.errors import UserError
-from reid_jax.evaluation.tables import record_run, update_readme
+from reid_jax.evaluation.tables import record_folds, record_run, update_readme
 from tests.paths import REPOSITORY
 
 
@@ -41,6 +41,22 @@ def test_the_readme_shows_what_the_files_say(tmp_path):
     readme.write_text((REPOSITORY / "README.md").read_text())
     update_readme(readme, REPOSITORY / "scripts" / "results")
     assert readme.read_text() == (REPOSITORY / "README.md").read_text()
+
+
+def test_folds_of_keyframe_runs_are_averaged(tmp_path):
+    runs = [tmp_path / "fold0", tmp_path / "fold1"]
+    for run, value in zip(runs, (0.25, 0.5), strict=True):
+        (run / "report").mkdir(parents=True)
+        report = {"metrics": {"kendall_users": value}, "baselines": {"random": {"f1_kts_mean": 1}}}
+        (run / "report" / "metrics.json").write_text(json.dumps(report))
+    record_folds(tmp_path, runs)
+    readme = tmp_path / "README.md"
+    readme.write_text("<!-- table: keyframes -->\n<!-- end -->\n")
+    update_readme(readme, tmp_path)
+    assert "| this network | 0.375 |  |  |  |  |  |  |" in readme.read_text()
+    assert "| random |  |  |  |  |  |  | 1.000 |" in readme.read_text()
+    with pytest.raises(UserError, match="no report on keyframe scores"):
+        record_folds(tmp_path, [tmp_path])
 
 
 def test_benchmarks_of_each_device_have_columns_of_their_own(tmp_path):

@@ -23,6 +23,17 @@ _MEASURES = {
 }
 
 
+_KEYFRAME_MEASURES = {
+    "kendall_users": "Kendall, annotators",
+    "spearman_users": "Spearman, annotators",
+    "kendall_mean": "Kendall, mean score",
+    "spearman_mean": "Spearman, mean score",
+    "precision_at_15": "P@15%",
+    "f1_2s_mean": "F1, two-second shots",
+    "f1_kts_mean": "F1, KTS",
+}
+
+
 def record_run(results: Path, workdir: Path, configuration: str, note: str) -> None:
     """Adds a run's metrics and baselines to `results`/training.json, in the place of older ones.
 
@@ -59,6 +70,31 @@ def record_run(results: Path, workdir: Path, configuration: str, note: str) -> N
     write_text(file, json.dumps(kept, indent=1) + "\n")
 
 
+def record_folds(results: Path, workdirs: Sequence[Path]) -> None:
+    """Keeps the mean over runs of keyframe scoring, one a fold, as `results`/keyframes.json.
+
+    Raises:
+      UserError: when a run has no report, or not that of keyframe scoring.
+    """
+    folds = []
+    for workdir in workdirs:
+        path = workdir / "report" / "metrics.json"
+        report = json.loads(path.read_text()) if path.is_file() else {"metrics": {}}
+        if "kendall_users" not in report["metrics"]:
+            raise UserError(f"{workdir} has no report on keyframe scores; evaluate the run first.")
+        folds.append({"this network": report["metrics"], **report["baselines"]})
+    rows = {
+        name: {
+            key: sum(fold[name][key] for fold in folds) / len(folds)
+            for key in _KEYFRAME_MEASURES
+            if key in folds[0][name]
+        }
+        for name in folds[0]
+    }
+    entry = {"folds": len(folds), "jax": jax.__version__, "rows": rows}
+    write_text(results / "keyframes.json", json.dumps(entry, indent=1) + "\n")
+
+
 def update_readme(readme: Path, results: Path) -> None:
     """Writes each table between its markers, `<!-- table: NAME -->` and `<!-- end -->`.
 
@@ -70,6 +106,7 @@ def update_readme(readme: Path, results: Path) -> None:
         "training": _training_table,
         "models": markdown_table,
         "open_set": _open_set_table,
+        "keyframes": _keyframe_table,
     }
     rendered = {
         name: render(json.loads((results / f"{name}.json").read_text()))
@@ -114,6 +151,16 @@ def _open_set_table(result: Mapping[str, Any]) -> str:
     for name, values in result["rows"].items():
         cells = " | ".join(f"{values[key]:.3f}" for key in measures)
         lines.append(f"| {name} | {cells} |")
+    return "\n".join(lines)
+
+
+def _keyframe_table(result: Mapping[str, Any]) -> str:
+    """Of what `record_folds` writes."""
+    lines = ["| scores by | " + " | ".join(_KEYFRAME_MEASURES.values()) + " |"]
+    lines.append("|---|" + "---:|" * len(_KEYFRAME_MEASURES))
+    for name, values in result["rows"].items():
+        cells = [f"{values[key]:.3f}" if key in values else "" for key in _KEYFRAME_MEASURES]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
