@@ -18,7 +18,7 @@ ROOMS = {
     "gallery": {"ops", "data", "training", "evaluation", "cli"},
     "evaluation": {"ops", "models", "weights", "data", "tasks", "training", "cli"},
     "video": {"ops", "models", "weights", "data", "tasks", "training", "evaluation", "cli"},
-    "bench": {"ops", "models", "data", "tasks", "training", "evaluation"},
+    "bench": {"ops", "models", "weights", "data", "tasks", "training", "evaluation", "cli"},
 }
 EVERYWHERE = {"errors", "files"}
 
