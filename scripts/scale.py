@@ -16,7 +16,7 @@ def main(
         json: File for the numbers.
         plot: File for a picture (PNG).
     """
-    measure_and_report(devices, None, json, plot)
+    measure_and_report(devices, json, plot)
 
 
 if __name__ == "__main__":

@@ -70,7 +70,8 @@ def test_more_devices_are_never_more_efficient_and_overlap_never_hurts():
 
 def test_two_devices_are_measured_and_reported(tmp_path, capsys):
     case = Case("small_cnn", 16, 1, "triplet", 8)
-    scale_report.measure_and_report((1, 2), case, tmp_path / "s.json", tmp_path / "s.png")
+    files = tmp_path / "s.json", tmp_path / "s.png"
+    scale_report.measure_and_report((1, 2), *files, case=case, modelled=case)
     written = json.loads((tmp_path / "s.json").read_text())
     assert [(row["mode"], row["devices"], row["batch"]) for row in written["measured"]] == [
         ("weak", 1, 8),

@@ -31,7 +31,8 @@ from reid_jax.training.step import make_streamed_step, make_train_step
 
 UTILISATION = 0.35  # of a device's peak, where its compute was not measured
 _CPU = Case("small_cnn", 28, 1, "triplet", 64)
-_ELSEWHERE = Case("resnet50", 224, 3, "arcface", 128)
+_ELSEWHERE = Case("resnet50", 224, 3, "arcface", 128)  # a device's; this is what is modelled
+_MODELLED_ON = 8  # devices that the modelled program is compiled for
 _PROBE = 2**24  # float32 numbers whose reduction shows what the links give
 _CHILD = """
 import json, sys
@@ -84,6 +85,7 @@ def run(case: Case, counts: Sequence[int], *, repeats: int = 5) -> list[Scaling]
 def _in_process(case: Case, devices: int, repeats: int, *, cpu: bool) -> dict[str, Any]:
     environment = {**os.environ, "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
     if cpu:
+        environment["JAX_PLATFORMS"] = "cpu"
         environment["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={devices}"
     request = json.dumps({"case": asdict(case), "devices": devices, "repeats": repeats})
     done = subprocess.run(
@@ -100,7 +102,10 @@ def _in_process(case: Case, devices: int, repeats: int, *, cpu: bool) -> dict[st
 
 
 def work_on(case: dict[str, Any], devices: int, repeats: int) -> dict[str, Any]:
-    """In a process that has the devices: the step's time, and its collectives."""
+    """In a process that has the devices: the step's time, and its collectives.
+
+    Without `repeats` the step is compiled, not made.
+    """
     what = Case(**case)
     dtype = jnp.float32 if jax.default_backend() == "cpu" else jnp.bfloat16
     layout = make_layout("mesh" if devices > 1 else "single", jax.devices()[:devices])
@@ -117,22 +122,26 @@ def work_on(case: dict[str, Any], devices: int, repeats: int) -> dict[str, Any]:
         current[0], metrics = compiled(current[0], {}, batch)
         return current[0], metrics
 
+    found = collectives(compiled.as_text(), devices) if devices > 1 else []
+    program = {
+        "operations": work_of(compiled).operations,
+        "found": [(each.kind, each.payload, each.devices) for each in found],
+    }
+    if not repeats:
+        return program
     measured = measure(
         call,
         lambda seed: layout.divide(make_batch(what, seed), 0),
         repeats=repeats,
         keep=lambda _: None,
     )
-    found = collectives(compiled.as_text(), devices) if devices > 1 else []
     sent = bytes_by_kind(found)
     speed = _link_speed(devices) if devices > 1 else float("inf")
-    return {
+    return program | {
         "seconds": measured.seconds,
         "spread": measured.spread,
         "exchange": sum(sent.values()) / speed,
         "sent": sent,
-        "operations": work_of(compiled).operations,
-        "found": [(each.kind, each.payload, each.devices) for each in found],
     }
 
 
@@ -149,22 +158,31 @@ def _link_speed(devices: int) -> float:
     return Collective("all-reduce", 4 * _PROBE // devices, devices).sent / measured.seconds
 
 
-def model(results: Sequence[Scaling]) -> list[tuple[str, list[Prediction], str]]:
-    """For each platform its name, what it would do, and what that assumes."""
-    one = next(each for each in results if each.mode == "weak" and each.devices == 1)
-    most = max((each for each in results if each.mode == "weak"), key=lambda each: each.devices)
+def model(
+    results: Sequence[Scaling], case: Case = _ELSEWHERE
+) -> list[tuple[str, list[Prediction], str]]:
+    """For each platform its name, what it would do, and what that assumes.
+
+    The program of the case is compiled for eight parts of this machine's CPU, which shows what it
+    exchanges. Its compute is that of `results` where they are of this case on such a device.
+    """
+    whole = replace(case, batch=case.batch * _MODELLED_ON)
+    said = _in_process(whole, _MODELLED_ON, 0, cpu=True)
+    found = [Collective(*each) for each in said["found"]]
     device = device_name()
+    measured = [each for each in results if each.devices == 1 and each.mode == "weak"]
     outcomes = []
     for platform in PLATFORMS:
-        if platform.name.split()[0] in device:
-            compute, words = one.seconds, f"{one.seconds:.4g} s, measured on one {device}"
+        if platform.name.split()[0] in device and measured:
+            compute, words = measured[0].seconds, f"measured on one {device}"
         else:
-            compute = one.operations / (UTILISATION * platform.peak)
+            compute = said["operations"] / (UTILISATION * platform.peak)
             words = (
-                f"{compute:.3g} s, {one.operations:.3g} counted operations at {UTILISATION:.0%} of "
-                f"the peak (assumed, not measured there)"
+                f"{said['operations']:.3g} counted operations at {UTILISATION:.0%} of the peak "
+                "(assumed, not measured there)"
             )
-        predictions = predict(compute, most.found, platform)
+        words = f"{compute:.4g} s, {words}; {case} a device"
+        predictions = predict(compute, found, platform)
         outcomes.append((platform.name, predictions, assumptions(platform, words)))
     return outcomes
 

@@ -120,7 +120,7 @@ def assumptions(platform: Platform, compute: str) -> str:
     return "\n".join(
         (
             f"{platform.name}: {platform.source}.",
-            f"  compute: {compute}; the same on every device, whatever their number",
+            f"  compute: {compute}, whatever the number of devices",
             f"  links: {platform.fast / 1e9:g} GB/s one way among {platform.group} devices, "
             f"{platform.slow / 1e9:g} GB/s a device beyond, both at their published rate",
             f"  {platform.latency * 1e6:g} us an exchange for each doubling of devices (assumed)",

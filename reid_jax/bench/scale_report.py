@@ -20,9 +20,16 @@ Model = list[tuple[str, list[Prediction], str]]
 
 
 def measure_and_report(
-    counts: Sequence[int], case: Case | None, json_file: Path | None, plot: Path | None
+    counts: Sequence[int],
+    json_file: Path | None,
+    plot: Path | None,
+    *,
+    case: Case | None = None,
+    modelled: Case | None = None,
 ) -> None:
     """Measures, predicts, prints, and writes what files were asked for.
+
+    `case` is what is measured, `modelled` what is predicted, both with the batch of a device.
 
     Raises:
       UserError: for more accelerators than there are.
@@ -36,7 +43,7 @@ def measure_and_report(
     print(f"{device_name()}: {case} a device")
     results = scale.run(case, counts)
     print(scale.as_table(results))
-    model = scale.model(results) if max(counts) > 1 else []
+    model = scale.model(results, modelled) if modelled else scale.model(results)
     for _, predictions, assumed in model:
         print(f"\n{assumed}\n{scale.model_table(predictions)}")
     if json_file is not None:
