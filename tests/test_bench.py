@@ -15,6 +15,7 @@ from reid_jax.bench import (
     files,
     head,
     input,
+    keyframes,
     measure,
     memory,
     mining,
@@ -26,6 +27,7 @@ from reid_jax.bench import (
     run_suite,
     search,
 )
+from reid_jax.models.keyframes import KeyframeScorer
 
 TINY = (24, 90, 16, 7, 3)
 KEYS = {"suite", "case", "device", "ours", "peer", "ratio_to_peer", "ratio_to_roofline"}
@@ -205,8 +207,8 @@ def test_an_unknown_suite_is_named():
 @pytest.fixture
 def low_ceilings(monkeypatch):
     """Ceilings that need no measurement, where the suites look for them."""
-    for suite in (head, mining, search):
-        monkeypatch.setattr(suite, "ceilings", lambda: roofline.Ceilings(1.0, 1.0))
+    for suite in (head, keyframes, mining, search):
+        monkeypatch.setattr(suite, "ceilings", lambda *_: roofline.Ceilings(1.0, 1.0))
 
 
 needs_peers = pytest.mark.skipif(
@@ -275,3 +277,21 @@ def test_search_and_reranking(peer):
         search.reranking_row(search.Reranking(10, 60, 8, 6), peer=peer),
     ]
     check(rows, peer, compared=lambda row: True)
+
+
+@WITH_PEERS
+@pytest.mark.usefixtures("low_ceilings")
+def test_suite_keyframes(peer):
+    scorer = KeyframeScorer(
+        width=8, depth=1, heads=2, head_dim=4, mlp=8, dual_head_dim=4, radius=3, hidden=8
+    )
+    epoch = keyframes.Epoch(videos=4, shortest=6, longest=30, clip=16, batch=2, features=5)
+    sequence = keyframes.Sequence(frames=40, features=5)
+    rows = keyframes.run(epoch, sequence, scorer, peer=peer, repeats=1)
+    check(rows, peer, compared=lambda row: False)
+    assert [row["unit"] for row in rows] == ["frames/s", "ms"]
+    assert all(row["peak_memory_bytes"] > 0 for row in rows)
+    if peer:
+        assert rows[0]["ratio_to_peer"] == pytest.approx(rows[0]["ours"] / rows[0]["peer"])
+        assert rows[1]["ratio_to_peer"] == pytest.approx(rows[1]["peer"] / rows[1]["ours"])
+        assert all(row["loss_difference"] <= report.AGREEMENT for row in rows)

@@ -5,7 +5,7 @@ from typing import Any
 
 from reid_jax.errors import UserError
 
-SUITES = ("epoch", "head", "input", "mining", "retrieval", "startup", "step")
+SUITES = ("epoch", "head", "input", "keyframes", "mining", "retrieval", "startup", "step")
 
 
 def run_suite(suite: str, *, peer: bool) -> list[dict[str, Any]]:
