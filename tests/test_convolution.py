@@ -16,6 +16,7 @@ KINDS = [
     (1, 6, 8, 1),
     (3, 6, 6, 6),
     (3, 8, 12, 4),
+    (3, 1, 5, 1),
     (2, 264, 33, 33),
     (1, 8, 8, 8),
     (3, 6, 12, 6),
@@ -29,8 +30,8 @@ GEOMETRIES = [
     ((3, 3), ((-1, 0), (0, 0)), (1, 1)),
 ]
 CASES = [
-    *itertools.product(KINDS[:3], GEOMETRIES),
-    *((kind, GEOMETRIES[i % 4]) for i, kind in enumerate(KINDS[3:], start=1)),
+    *itertools.product(KINDS[:4], GEOMETRIES),
+    *((kind, GEOMETRIES[i % 4]) for i, kind in enumerate(KINDS[4:], start=1)),
 ]
 
 
