@@ -1,6 +1,9 @@
 """Who is this drawn animal? 160 procedurally drawn individuals, some never seen in training.
 
 .venv/bin/python scripts/train.py configs/demo.py --workdir runs/demo
+
+Two and a half minutes on two CPU cores: Rank-1 0.865 (0.931 with --train.seed 1). Semi-hard mining
+waits for hundreds of steps, how many is chance, before it begins to learn.
 """
 
 from reid_jax.ops.augment import Augmentation
@@ -19,7 +22,7 @@ def get_config() -> EmbeddingConfig:
         data=DataConfig(source="synthetic:160x12", image_size=64, batch_size=64),
         augment=Augmentation(crop=0.3, rotation=10.0, brightness=0.2, contrast=0.2, saturation=0.2),
         model=ModelConfig(backbone="small_cnn", embedding_dim=128),
-        loss=Triplet(margin=0.3, mining="semi_hard"),
+        loss=Triplet(margin=0.3, mining="all"),
         optimizer=OptimizerConfig(learning_rate=1e-3, warmup_steps=50),
         train=TrainConfig(steps=600, evaluate_every=150, checkpoint_every=150),
     )
