@@ -91,7 +91,7 @@ class BatchNorm(nn.Module):
         scale = self.param("scale", self.scale_init, features, jnp.float32)
         bias = (
             self.param("bias", nn.initializers.zeros, features, jnp.float32)
-            if (self.use_bias)
+            if self.use_bias
             else jnp.zeros(features)
         )
         running_mean = self.variable("batch_stats", "mean", jnp.zeros, features, jnp.float32)

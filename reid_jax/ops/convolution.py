@@ -2,16 +2,18 @@
 
 XLA's CPU backend runs 1x1 convolutions slower than the matrix product that they are, depthwise ones
 30 times slower than the sum of shifted products, and takes a hundred times the forward time for the
-kernel's gradient of a grouped one; a first layer, with one channel or three, leaves its vectors
-empty. Those are written out here where the platform is a CPU. The choice is made when a program is
-lowered (`lax.platform_dependent`), so other platforms, and other dense kernels everywhere, get
-`lax.conv_general_dilated`. Reverse-mode differentiation only.
+kernel's gradient of a grouped one; a single input channel leaves its vectors empty. Those are
+written out here where the platform is a CPU. The choice is made when a program is lowered
+(`lax.platform_dependent`), so other platforms, and other dense kernels everywhere, get
+`lax.conv_general_dilated`; `cpu_compiler_options` makes the latter faster on a CPU. Reverse-mode
+differentiation only.
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -28,9 +30,28 @@ _plain = False
 # Up to this many channels a block-diagonal dense kernel beats the grouped convolution.
 _BLOCK_DIAGONAL = 256
 
-# Up to this many a product with what each kernel position meets, side by side, beats XLA's dense
-# convolution: 12 times with one channel, 1.3 times with three; with 32 it takes twice as long.
-_FEW_CHANNELS = 4
+# With one channel a product with what each kernel position meets, side by side, beats XLA's dense
+# convolution 1.4 times; with three it takes twice as long.
+_FEW_CHANNELS = 1
+
+
+@functools.cache
+def cpu_compiler_options() -> dict[str, str]:
+    """Options for `jax.jit(compiler_options=...)` that leave dense convolutions to Eigen.
+
+    By default XLA gives them to YNNPACK, which takes 1.7 times as long at 64 channels. Empty where
+    this version of XLA has no such choice.
+    """
+    options = {
+        "xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT,"
+        "LIBRARY_FUSION_TYPE_REDUCE"
+    }
+    try:
+        with jax.default_device(jax.devices("cpu")[0]):
+            jax.jit(lambda: 0).lower().compile(compiler_options=options)
+    except jax.errors.JaxRuntimeError:
+        return {}
+    return options
 
 
 @contextlib.contextmanager
@@ -69,8 +90,8 @@ def conv_general_dilated(
     """`lax.conv_general_dilated`, with another lowering on CPUs where that is faster.
 
     Takes and returns what `lax.conv_general_dilated` does. Only 2-D convolutions with layout
-    NHWC / HWIO, without input dilation, that are 1x1, depthwise, grouped or of an image's few
-    channels are lowered differently.
+    NHWC / HWIO, without input dilation, that are 1x1, depthwise, grouped or of one channel are
+    lowered differently.
     """
     rhs_dilation = tuple(rhs_dilation or (1,) * (lhs.ndim - 2))
     ours = (

@@ -17,6 +17,7 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from reid_jax.errors import UserError
+from reid_jax.ops.convolution import cpu_compiler_options
 
 AXIS = "batch"
 _CPU_MEMORY = 8 * 2**30
@@ -43,8 +44,9 @@ class Layout:
     def _options(self) -> dict[str, str] | None:
         # By default XLA on a CPU drops barriers, merges what was to be computed again, and saves
         # no memory by rematerialisation or accumulation. pmap takes no options.
-        cpu = self.devices[0].platform == "cpu"
-        return {"xla_disable_hlo_passes": "cse_barrier_expander"} if cpu else None
+        if self.devices[0].platform != "cpu":
+            return None
+        return {"xla_disable_hlo_passes": "cse_barrier_expander", **cpu_compiler_options()}
 
     def check(self, batch_size: int, unit: int, name: str) -> None:
         """A device's share must hold whole units (pairs, say).
@@ -91,7 +93,12 @@ class Layout:
         """Compiles `function(shared, batch)` whose result has a row an example."""
         divided = self._divided(0)
         if jax.process_count() == 1:
-            return jax.jit(function, in_shardings=(None, divided), out_shardings=divided)
+            return jax.jit(
+                function,
+                in_shardings=(None, divided),
+                out_shardings=divided,
+                compiler_options=self._options,
+            )
         everywhere = NamedSharding(self.mesh, PartitionSpec())  # to be read by every process
         compiled = jax.jit(function, in_shardings=(None, divided), out_shardings=everywhere)
         return lambda shared, batch: compiled(shared, self.divide(batch, 0))
