@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from reid_jax import UserError
+from reid_jax.evaluation import embedding
 from reid_jax.evaluation.embedding import evaluate_embeddings, raw_pixel_embeddings
+from reid_jax.ops.retrieval import evaluate_distances
 
 
 def test_perfect_and_useless_embeddings():
@@ -63,6 +65,22 @@ def test_reranking_is_reported_beside():
     result = evaluate_embeddings(noisy, labels, everything, everything, rerank=True)
     assert result["rank1_reranked"] == result["rank1"] == 1.0
     assert result["mAP_reranked"] > 0.99
+
+
+def test_reranking_leave_one_out_ranks_by_each_photo_once(monkeypatch):
+    seen = []
+
+    def watched(blocks, **rules):
+        blocks = list(blocks)
+        seen.append(np.concatenate([distances for _, distances in blocks]))
+        return evaluate_distances(blocks, **rules)
+
+    monkeypatch.setattr(embedding, "evaluate_distances", watched)
+    x = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)
+    labels, every = np.repeat(np.arange(15), 4), np.arange(60)
+    evaluate_embeddings(x, labels, every, every, rerank=True)
+    evaluate_embeddings(x, labels, every[:30], every[30:], rerank=True)
+    np.testing.assert_allclose(seen[0][:30, 30:], seen[1], atol=1e-5)
 
 
 def test_everything_is_json():

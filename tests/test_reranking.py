@@ -5,13 +5,12 @@ import pytest
 
 from reid_jax import UserError
 from reid_jax.ops import reranking
-from reid_jax.ops.reranking import expand_queries, k_reciprocal_blocks, k_reciprocal_distances
+from reid_jax.ops.reranking import k_reciprocal_blocks, k_reciprocal_distances
 
 
-def dense_k_reciprocal(queries, gallery, k1, k2, lambda_value):
-    """Sets as Python sets, encodings as one dense matrix."""
-    photos = np.concatenate([queries, gallery]).astype(np.float64)
-    number, q = len(photos), len(queries)
+def dense_k_reciprocal(photos, k1, k2, lambda_value):
+    """Of all photos to all: sets as Python sets, encodings as one dense matrix."""
+    photos, number = photos.astype(np.float64), len(photos)
     squared = np.square(photos[:, None] - photos[None]).sum(-1)
     squared = squared / squared.max(axis=1, keepdims=True)
     rank = np.argsort(squared, axis=1, kind="stable")
@@ -31,12 +30,12 @@ def dense_k_reciprocal(queries, gallery, k1, k2, lambda_value):
             encoding[i, j] = np.exp(-squared[i, j])
         encoding[i] /= encoding[i].sum()
     encoding = np.stack([encoding[rank[i, :k2]].mean(axis=0) for i in range(number)])
-    result = np.empty((q, number - q))
-    for i in range(q):
-        for j in range(q, number):
+    result = np.empty((number, number))
+    for i in range(number):
+        for j in range(number):
             overlap = np.minimum(encoding[i], encoding[j]).sum()
             jaccard = 1 - overlap / (2 - overlap)
-            result[i, j - q] = (1 - lambda_value) * jaccard + lambda_value * squared[i, j]
+            result[i, j] = (1 - lambda_value) * jaccard + lambda_value * squared[i, j]
     return result
 
 
@@ -56,7 +55,7 @@ def test_distances_match_the_published_ones(k1, k2, lambda_value):
     ours = k_reciprocal_distances(
         x[:20], x[20:], k1=k1, k2=k2, lambda_value=lambda_value, metric="euclidean"
     )
-    reference = dense_k_reciprocal(x[:20], x[20:], k1, k2, lambda_value)
+    reference = dense_k_reciprocal(x, k1, k2, lambda_value)[:20, 20:]
     np.testing.assert_allclose(ours, reference, atol=1e-6)
 
 
@@ -64,13 +63,27 @@ def test_cosine_is_euclidean_on_the_sphere():
     x = photos(1)
     unit = x / np.linalg.norm(x, axis=1, keepdims=True)
     ours = k_reciprocal_distances(x[:20] * 3, x[20:], k1=6, k2=3)
-    np.testing.assert_allclose(ours, dense_k_reciprocal(unit[:20], unit[20:], 6, 3, 0.3), atol=1e-6)
+    reference = dense_k_reciprocal(unit, 6, 3, 0.3)[:20, 20:]
+    np.testing.assert_allclose(ours, reference, atol=1e-6)
+
+
+def test_photos_on_both_sides_are_encoded_once():
+    x = photos(6, 50)
+    reference = dense_k_reciprocal(x, 6, 3, 0.3)
+    every = np.arange(50)
+    for query, gallery in ((every, every), (every[:30], every[20:])):
+        _, ours = zip(
+            *k_reciprocal_blocks(x, query, gallery, k1=6, k2=3, metric="euclidean"), strict=True
+        )
+        np.testing.assert_allclose(
+            np.concatenate(ours), reference[np.ix_(query, gallery)], atol=1e-6
+        )
 
 
 def test_more_neighbours_than_photos():
     x = photos(2, 9)
     ours = k_reciprocal_distances(x[:3], x[3:], metric="euclidean")
-    np.testing.assert_allclose(ours, dense_k_reciprocal(x[:3], x[3:], 20, 6, 0.3), atol=1e-6)
+    np.testing.assert_allclose(ours, dense_k_reciprocal(x, 20, 6, 0.3)[:3, 3:], atol=1e-6)
 
 
 def test_blocks_make_no_difference(monkeypatch):
@@ -78,24 +91,10 @@ def test_blocks_make_no_difference(monkeypatch):
     whole = k_reciprocal_distances(x[:20], x[20:], k1=6, k2=3)
     monkeypatch.setattr(reranking, "_CELLS", 150)
     monkeypatch.setattr(reranking, "_block", lambda k: 7)
-    blocks = list(k_reciprocal_blocks(x[:20], x[20:], k1=6, k2=3))
+    blocks = list(k_reciprocal_blocks(x, np.arange(20), np.arange(20, 70), k1=6, k2=3))
     assert len(blocks) == 7
     np.testing.assert_array_equal(np.concatenate([rows for rows, _ in blocks]), np.arange(20))
     np.testing.assert_allclose(np.concatenate([d for _, d in blocks]), whole, atol=1e-6)
-
-
-@pytest.mark.parametrize("alpha", [0.0, 3.0])
-def test_query_expansion_matches_a_loop(alpha):
-    x = photos(4)
-    x /= np.linalg.norm(x, axis=1, keepdims=True)
-    queries, gallery = x[:10], x[10:]
-    ours = expand_queries(queries * 2, gallery, k=4, alpha=alpha)
-    for query, result in zip(queries, ours, strict=True):
-        cosine = gallery @ query
-        mean = query.copy()
-        for j in np.argsort(-cosine, kind="stable")[:4]:
-            mean += max(cosine[j], 0) ** alpha * gallery[j]
-        np.testing.assert_allclose(result, mean / np.linalg.norm(mean), atol=1e-5)
 
 
 def test_refuses():
@@ -109,5 +108,3 @@ def test_refuses():
             k_reciprocal_distances(x, x, **change)
     with pytest.raises(UserError, match="same model"):
         k_reciprocal_distances(x, x[:, :2])
-    with pytest.raises(UserError, match="k=0"):
-        expand_queries(x, x, k=0)

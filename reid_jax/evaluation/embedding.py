@@ -75,7 +75,8 @@ def evaluate_embeddings(
         shared = ("rank1", "mAP", "num_excluded")
         result |= {f"{name}_other_day": other[name] for name in shared}
     if rerank:
-        again = evaluate_distances(k_reciprocal_blocks(asked, shown, metric=metric), **rules)
+        blocks = k_reciprocal_blocks(embeddings, query, gallery, metric=metric)
+        again = evaluate_distances(blocks, **rules)
         result |= {f"{name}_reranked": again[name] for name in ("rank1", "mAP")}
 
     rows = np.union1d(query, gallery)

@@ -1,4 +1,4 @@
-"""Ranking again with what the neighbours say: k-reciprocal re-ranking and query expansion.
+"""Ranking again with what the neighbours say: k-reciprocal re-ranking.
 
 Distances and neighbours are computed in blocks on the device; the sets of neighbours are sparse
 matrices on the host. With N photos and k neighbours, memory grows with N k, not with N squared.
@@ -15,7 +15,6 @@ import numpy as np
 import scipy.sparse as sp
 
 from reid_jax.errors import UserError
-from reid_jax.ops.retrieval import nearest
 
 _CELLS = 2**22  # of a block of distances
 
@@ -29,15 +28,26 @@ def k_reciprocal_distances(
     lambda_value: float = 0.3,
     metric: str = "cosine",
 ) -> np.ndarray:
-    """All rows of :func:`k_reciprocal_blocks` together: ``(Q, G)`` float32."""
+    """All rows of :func:`k_reciprocal_blocks` for ``(Q, D)`` queries that are not in the ``(G, D)``
+    gallery: ``(Q, G)`` float32.
+    """
+    queries, gallery = np.asarray(queries, np.float32), np.asarray(gallery, np.float32)
+    if queries.ndim != 2 or gallery.ndim != 2 or queries.shape[1] != gallery.shape[1]:
+        raise UserError(
+            f"Queries {queries.shape} and gallery {gallery.shape} must be (photos, dimensions) of "
+            "the same model."
+        )
+    embeddings = np.concatenate([queries, gallery])
+    asked, shown = np.split(np.arange(len(embeddings)), [len(queries)])
     blocks = k_reciprocal_blocks(
-        queries, gallery, k1=k1, k2=k2, lambda_value=lambda_value, metric=metric
+        embeddings, asked, shown, k1=k1, k2=k2, lambda_value=lambda_value, metric=metric
     )
     return np.concatenate([distances for _, distances in blocks])
 
 
 def k_reciprocal_blocks(
-    queries: np.ndarray,
+    embeddings: np.ndarray,
+    query: np.ndarray,
     gallery: np.ndarray,
     *,
     k1: int = 20,
@@ -50,11 +60,13 @@ def k_reciprocal_blocks(
     The distances are those of the published code: ``(1 - lambda) Jaccard + lambda d``, where ``d``
     is the squared Euclidean distance divided by the largest one of its query (among queries *and*
     gallery), and the Jaccard distance (eq. 10) is between the encodings of eq. 7 after the local
-    query expansion of eq. 11. Equally near neighbours are taken by index.
+    query expansion of eq. 11. Equally near neighbours are taken by index. A photo that is both in
+    the queries and in the gallery is encoded once, so that it takes one place among neighbours.
 
     Args:
-      queries: ``(Q, D)`` float32.
-      gallery: ``(G, D)`` float32.
+      embeddings: ``(N, D)`` float32.
+      query: ``(Q,)`` indices into the N photos.
+      gallery: ``(G,)`` indices too; the two may overlap.
       k1: neighbours that must be mutual.
       k2: neighbours whose encodings are averaged; 1 averages nothing.
       lambda_value: weight of the original distance.
@@ -64,7 +76,7 @@ def k_reciprocal_blocks(
       Rows of the queries, int64 ``(B,)``, and their distances to the gallery, float32 ``(B, G)``.
 
     Raises:
-      UserError: parameters or shapes that make no sense.
+      UserError: parameters that make no sense.
     """
     if metric not in ("cosine", "euclidean"):
         raise UserError(f"The metric {metric!r} is unknown: use 'cosine' or 'euclidean'.")
@@ -73,23 +85,20 @@ def k_reciprocal_blocks(
             f"Re-ranking got k1={k1}, k2={k2}, lambda={lambda_value}: k1 and k2 must be 1 or more, "
             "lambda between 0 and 1."
         )
-    queries, gallery = np.asarray(queries, np.float32), np.asarray(gallery, np.float32)
-    if queries.ndim != 2 or gallery.ndim != 2 or queries.shape[1] != gallery.shape[1]:
-        raise UserError(
-            f"Queries {queries.shape} and gallery {gallery.shape} must be (photos, dimensions) of "
-            "the same model."
-        )
-    photos = _Photos(np.concatenate([queries, gallery]), metric)
+    union = np.union1d(query, gallery)
+    asked, shown = np.searchsorted(union, query), np.searchsorted(union, gallery)
+    photos = _Photos(np.asarray(embeddings, np.float32)[union], metric)
     neighbours, largest = photos.neighbours(max(k1 + 1, k2))
     encoding = _encode(photos, neighbours, largest, k1)
     if k2 > 1:
         encoding = _average(encoding, neighbours[:, :k2])
-    by_photo = encoding[len(queries) :].tocsc()
-    rows_per_block = max(1, _CELLS // len(gallery))
-    for start in range(0, len(queries), rows_per_block):
-        rows = np.arange(start, min(start + rows_per_block, len(queries)))
-        original = photos.squared(rows, len(queries)) / largest[rows, None]
-        jaccard = _jaccard(encoding[rows], by_photo)
+    by_photo, columns = encoding[shown].tocsc(), photos.device[shown]
+    rows_per_block = max(1, _CELLS // len(shown))
+    for start in range(0, len(asked), rows_per_block):
+        rows = np.arange(start, min(start + rows_per_block, len(asked)))
+        places = asked[rows]
+        original = np.asarray(_squared(photos.device[places], columns)) / largest[places, None]
+        jaccard = _jaccard(encoding[places], by_photo)
         yield rows, (1 - np.float32(lambda_value)) * jaccard + np.float32(lambda_value) * original
 
 
@@ -105,10 +114,6 @@ class _Photos:
             norms = np.linalg.norm(self.embeddings, axis=1, keepdims=True)
             self.embeddings = self.embeddings / np.maximum(norms, 1e-30)
         self.device = jnp.asarray(self.embeddings)
-
-    def squared(self, rows: np.ndarray, first: int) -> np.ndarray:
-        """Squared distances of some photos to those from ``first`` on."""
-        return np.asarray(_squared(self.device[rows], self.device[first:]))
 
     def neighbours(self, k: int) -> tuple[np.ndarray, np.ndarray]:
         """The ``k`` nearest photos of each (itself included), and the largest squared distance."""
@@ -218,40 +223,3 @@ def _jaccard(rows: sp.csr_array, by_photo: sp.csc_array) -> np.ndarray:
 def _block(k: int) -> int:
     """Photos at a time, so that comparing their sets takes some tens of MiB."""
     return max(1, 2**24 // (k + 1) ** 3)
-
-
-def expand_queries(
-    queries: np.ndarray,
-    gallery: np.ndarray,
-    *,
-    k: int = 5,
-    alpha: float = 0.0,
-) -> np.ndarray:
-    """Replaces each query by a mean of itself and its nearest gallery photos.
-
-    ``alpha = 0`` is average query expansion (Chum et al., ICCV 2007); with ``alpha > 0`` a photo
-    weighs ``max(cosine, 0)^alpha`` (Radenovic, Tolias and Chum, TPAMI 2019, section 3.4), itself 1.
-
-    Args:
-      queries: ``(Q, D)``, compared by cosine.
-      gallery: ``(G, D)``.
-      k: gallery photos taken in.
-      alpha: see above.
-
-    Returns:
-      ``(Q, D)`` float32 of length 1.
-    """
-    if k < 1 or alpha < 0:
-        raise UserError(
-            f"Query expansion got k={k}, alpha={alpha}: k must be 1 or more, alpha >= 0."
-        )
-    queries, gallery = (
-        array / np.maximum(np.linalg.norm(array, axis=1, keepdims=True), 1e-30)
-        for array in (np.asarray(queries, np.float32), np.asarray(gallery, np.float32))
-    )
-    scores, index = nearest(queries, gallery, min(k, len(gallery)))
-    weights = np.maximum(scores, 0) ** np.float32(alpha)
-    expanded = queries.copy()
-    for place in range(index.shape[1]):
-        expanded += weights[:, place, None] * gallery[index[:, place]]
-    return expanded / np.maximum(np.linalg.norm(expanded, axis=1, keepdims=True), 1e-30)
