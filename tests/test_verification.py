@@ -83,7 +83,6 @@ def test_one_kind_of_pair_missing_is_nan():
     assert np.isnan(v.average_precision(scores, none))
     assert np.isnan(v.equal_error_rate(scores, none))
     assert np.isnan(v.tar_at_far(scores, none, 0.1)[0])
-    assert np.isnan(v.bootstrap_roc_auc(scores, none)[0])
     with pytest.raises(UserError, match="at least one pair"):
         v.roc_auc(np.zeros(0), np.zeros(0, bool))
 
@@ -102,20 +101,6 @@ def test_bootstrap_mean_covers_and_widens_with_clusters():
     assert v.bootstrap_mean(values, seed=3) == v.bootstrap_mean(values, seed=3)
     assert v.bootstrap_mean(np.array([1.0, np.nan])) == (1.0, 1.0)
     assert np.isnan(v.bootstrap_mean(np.array([np.nan]))[0])
-
-
-def test_bootstrap_roc_auc_matches_resampling_by_hand():
-    scores, same = tied(0, 120)
-    low, high = v.bootstrap_roc_auc(scores, same, replicates=800)
-    rng = np.random.default_rng(1)
-    areas = []
-    for _ in range(800):
-        drawn = np.concatenate(
-            [rng.choice(np.flatnonzero(kind), np.sum(kind)) for kind in (same, ~same)]
-        )
-        areas.append(v.roc_auc(scores[drawn], same[drawn]))
-    np.testing.assert_allclose([low, high], np.quantile(areas, [0.025, 0.975]), atol=0.02)
-    assert low < v.roc_auc(scores, same) < high
 
 
 def test_pair_scores_of_all_pairs():

@@ -87,7 +87,7 @@ def test_identical_videos_score_exactly_one():
     x[0, 0] = 0
     same = ops.paired_chamfer_similarity(x, mask, x.copy(), mask)
     np.testing.assert_array_equal(same, np.ones(40, np.float32))
-    np.testing.assert_array_equal(np.diagonal(ops.euclidean_similarity(x[:, 0], x[:, 0])), 1)
+    np.testing.assert_array_equal(ops.paired_euclidean_similarity(x[:, 0], x[:, 0]), 1)
 
 
 def test_videos_without_frames_are_like_nothing():
@@ -100,9 +100,9 @@ def test_videos_without_frames_are_like_nothing():
 
 
 def test_euclidean_similarity_is_what_a_loop_says():
-    a, b = (np.random.default_rng(i).normal(size=(3 + i, D)).astype(np.float32) for i in (0, 1))
-    expected = [[1 / (1 + np.linalg.norm(x - y)) for y in b] for x in a]
-    np.testing.assert_allclose(ops.euclidean_similarity(a, b), expected, rtol=1e-5)
+    a, b = (np.random.default_rng(i).normal(size=(4, D)).astype(np.float32) for i in (0, 1))
+    expected = [1 / (1 + np.linalg.norm(x - y)) for x, y in zip(a, b, strict=True)]
+    np.testing.assert_allclose(ops.paired_euclidean_similarity(a, b), expected, rtol=1e-5)
 
 
 def batch(seed=0):

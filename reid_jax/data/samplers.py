@@ -45,8 +45,8 @@ class _Groups:
 class IdentitySampler:
     """P individuals x K photos; the K photos of an individual are adjacent.
 
-    Individuals do not repeat within a batch, and a pass of `steps_per_pass` steps visits each of
-    them. Photos of an individual do not repeat either while it has enough; then they are cycled.
+    Individuals do not repeat within a batch, and as few steps as can do so visit each of them.
+    Photos of an individual do not repeat either while it has enough; then they are cycled.
     """
 
     def __init__(
@@ -87,16 +87,6 @@ class IdentitySampler:
     @property
     def batch_size(self) -> int:
         return self.identities_per_batch * self.photos_per_identity
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Steps that draw as many photos as there are."""
-        return -(-len(self._groups.order) // self.batch_size)
-
-    @property
-    def steps_per_pass(self) -> int:
-        """Steps that visit each individual."""
-        return -(-len(self._groups) // self.identities_per_batch)
 
     def __call__(self, step: int) -> np.ndarray:
         """int64 (P * K,): indices into `labels`."""
@@ -149,11 +139,6 @@ class PairSampler:
         self._group_of = group_of
         self._with_match = np.flatnonzero(self._groups.sizes[group_of] > 1)
 
-    @property
-    def steps_per_epoch(self) -> int:
-        """Steps that draw as many photos as there are."""
-        return -(-len(self._groups.order) // self.batch_size)
-
     def __call__(self, step: int) -> np.ndarray:
         """int64 (batch_size,): indices into `labels`."""
         groups, count = self._groups, self.batch_size // 4
@@ -183,11 +168,6 @@ class UniformSampler:
             )
         self._num_examples, self._seed = num_examples, seed
         self.batch_size = batch_size
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Steps that visit each photo."""
-        return -(-self._num_examples // self.batch_size)
 
     def __call__(self, step: int) -> np.ndarray:
         """int64 (batch_size,): indices below `num_examples`."""

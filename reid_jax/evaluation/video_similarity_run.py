@@ -17,8 +17,8 @@ from reid_jax.evaluation.pairs_plots import confusion_chart, kinds_chart, pairs_
 from reid_jax.evaluation.trained_model import restore_run
 from reid_jax.files import atomic_write, write_text
 from reid_jax.models.temporal.frames import masked_mean
-from reid_jax.ops.distances import normalize, paired_euclidean
-from reid_jax.ops.video_similarity import paired_chamfer_similarity
+from reid_jax.ops.distances import normalize
+from reid_jax.ops.video_similarity import paired_chamfer_similarity, paired_euclidean_similarity
 from reid_jax.training.config_file import check_workdir, claim_workdir, read_run_config
 from reid_jax.training.lock import only_trainer
 from reid_jax.training.loop import fit
@@ -231,7 +231,7 @@ def _baselines(train: Sequence[PairVideo], components: int) -> dict[str, Score]:
 
     def euclidean(pairs: Pairs) -> np.ndarray:
         first, second = (masked_mean(*clip) for clip in clips(pairs, as_they_are))
-        return 1 / (1 + np.asarray(paired_euclidean(first, second)))
+        return np.asarray(paired_euclidean_similarity(first, second))
 
     def chamfer(pairs: Pairs, change: Change) -> np.ndarray:
         first, second = clips(pairs, change)

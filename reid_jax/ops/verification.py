@@ -128,35 +128,6 @@ def bootstrap_mean(
     return _interval(np.concatenate(means), confidence)
 
 
-def bootstrap_roc_auc(
-    scores: np.ndarray,
-    same: np.ndarray,
-    *,
-    replicates: int = 500,
-    confidence: float = 0.95,
-    seed: int = 0,
-) -> tuple[float, float]:
-    """Percentile bootstrap interval of :func:`roc_auc`, same and different pairs drawn apart."""
-    same = np.asarray(same, bool)
-    if same.all() or not same.any():
-        return float("nan"), float("nan")
-    order = np.argsort(-np.asarray(scores, np.float64), kind="stable")
-    ends = _ends(np.asarray(scores)[order])
-    same = same[order]
-    positives = int(same.sum())
-    negatives = len(same) - positives
-    rng = np.random.default_rng(seed)
-    areas = []
-    for size in _chunks(replicates, len(same)):
-        weights = np.empty((size, len(same)))
-        weights[:, same] = rng.multinomial(positives, np.full(positives, 1 / positives), size=size)
-        weights[:, ~same] = rng.multinomial(negatives, np.full(negatives, 1 / negatives), size=size)
-        tar = np.pad(np.cumsum(weights * same, axis=1)[:, ends], ((0, 0), (1, 0))) / positives
-        far = np.pad(np.cumsum(weights * ~same, axis=1)[:, ends], ((0, 0), (1, 0))) / negatives
-        areas.append(np.trapezoid(tar, far, axis=1))
-    return _interval(np.concatenate(areas), confidence)
-
-
 def pair_scores(
     embeddings: np.ndarray,
     labels: np.ndarray,

@@ -8,7 +8,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from reid_jax.ops.distances import euclidean, normalize
+from reid_jax.ops.distances import normalize, paired_euclidean
 
 # Cosines of a block of pairs that are held at a time.
 _CELLS = 2**22
@@ -16,12 +16,12 @@ _CELLS = 2**22
 _ROUNDING = 2e-6
 
 
-def euclidean_similarity(a: jax.Array, b: jax.Array) -> jax.Array:
-    """`a` (N, D) and `b` (M, D) -> (N, M) float32, 1 / (1 + d) in (0, 1], d Euclidean; equal is 1.
+def paired_euclidean_similarity(a: jax.Array, b: jax.Array) -> jax.Array:
+    """`a` and `b` (..., D) -> (...) float32, 1 / (1 + d) in (0, 1], d Euclidean, row by row.
 
-    Raises AssertionError if `a` or `b` is not a matrix, or their widths differ.
+    Raises AssertionError if the shapes differ.
     """
-    return 1.0 / (1.0 + euclidean(a, b))
+    return 1.0 / (1.0 + paired_euclidean(a, b))
 
 
 def chamfer_similarity(
