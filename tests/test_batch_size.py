@@ -84,6 +84,8 @@ def test_a_run_keeps_what_it_found(config, tmp_path):
     assert kept_batch_size(tmp_path, config) == config
     found = with_batch_size(config, 96)
     (tmp_path / "config.json").write_text(json.dumps(to_json(found)))
+    assert kept_batch_size(tmp_path, config) == config, "nothing was saved"
+    (tmp_path / "checkpoints" / "latest" / "20").mkdir(parents=True)
     assert kept_batch_size(tmp_path, config) == found
     given = with_batch_size(config, 32)
     assert kept_batch_size(tmp_path, given) == given

@@ -4,6 +4,7 @@ import dataclasses
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from reid_jax.errors import UserError
@@ -24,6 +25,7 @@ from reid_jax.training.config_file import (
     to_json,
     validate_config,
 )
+from reid_jax.training.split_file import keep_split, load_run_data
 from tests.paths import REPOSITORY
 
 CONFIGS = sorted((REPOSITORY / "configs").glob("*.py"))
@@ -86,9 +88,10 @@ def test_an_unknown_field_on_disk_is_named():
 def test_a_run_folder_belongs_to_one_experiment(tmp_path):
     config = EmbeddingConfig()
     claim_workdir(tmp_path, dataclasses.replace(config, loss=Triplet(margin=0.9)))
+    (tmp_path / "checkpoints" / "latest" / "200.orbax-checkpoint-tmp-1").mkdir(parents=True)
     claim_workdir(tmp_path, config)  # nothing was saved yet: it may still change
     assert read_run_config(tmp_path) == config
-    (tmp_path / "checkpoints" / "latest" / "200").mkdir(parents=True)
+    (tmp_path / "checkpoints" / "latest" / "200").mkdir()
     claim_workdir(tmp_path, config)
     longer = dataclasses.replace(config, train=TrainConfig(steps=2000, log_every=50))
     claim_workdir(tmp_path, longer)
@@ -99,6 +102,26 @@ def test_a_run_folder_belongs_to_one_experiment(tmp_path):
     with pytest.raises(UserError, match=r"train\.steps: 2000 -> 1000"):
         claim_workdir(tmp_path, config)
     assert read_run_config(tmp_path) == longer
+
+
+def test_a_division_is_kept_from_the_first_state_that_is_saved(tmp_path):
+    """A run that died before may go on as another experiment; its division is not that one's."""
+
+    def divided(split):
+        data = DataConfig(source="synthetic:12x4", split=split)
+        return load_run_data(tmp_path, data, 0, training=True)
+
+    photo, identity = divided("photo"), divided("identity")
+    assert photo[1].train.tolist() != identity[1].train.tolist()
+    claim_workdir(tmp_path, EmbeddingConfig())
+    keep_split(tmp_path, *photo)
+    claim_workdir(tmp_path, EmbeddingConfig())
+    again = divided("identity")
+    np.testing.assert_array_equal(again[1].train, identity[1].train)
+    keep_split(tmp_path, *again)
+    (tmp_path / "checkpoints" / "latest" / "200").mkdir(parents=True)
+    keep_split(tmp_path, *photo)
+    np.testing.assert_array_equal(divided("photo")[1].train, identity[1].train)
 
 
 def test_a_folder_that_is_no_run_is_named(tmp_path):

@@ -13,7 +13,7 @@ from reid_jax.errors import UserError
 from reid_jax.evaluation.keyframe_report import metrics_json, write_keyframe_report
 from reid_jax.evaluation.trained_scorer import TrainedScorer, load_scorer
 from reid_jax.files import atomic_write, write_text
-from reid_jax.training.config_file import check_workdir, claim_workdir
+from reid_jax.training.config_file import check_workdir, claim_workdir, has_begun
 from reid_jax.training.keyframe_config import (
     KeyframeConfig,
     validate_keyframes,
@@ -66,8 +66,7 @@ def _keys(split: VideoSplit) -> dict[str, list[str]]:
 def _check_split(workdir: Path, split: VideoSplit) -> None:
     """A run that goes on does so with the videos that it began with."""
     path = workdir / _SPLIT
-    begun = any((workdir / "checkpoints" / "latest").glob("[0-9]*"))
-    if begun and path.is_file() and json.loads(path.read_text()) != _keys(split):
+    if has_begun(workdir) and path.is_file() and json.loads(path.read_text()) != _keys(split):
         raise UserError(
             f"{workdir} was trained on other videos than its data and splits hold now; bring them "
             "back, or train into another --workdir."

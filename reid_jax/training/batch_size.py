@@ -13,6 +13,7 @@ import numpy as np
 from reid_jax.data import Dataset, Splits
 from reid_jax.errors import UserError
 from reid_jax.training.config import AUTO, EmbeddingConfig
+from reid_jax.training.config_file import has_begun
 from reid_jax.training.experiment import Experiment, build, step_of_stage, training_set
 from reid_jax.training.loop import initial_state
 from reid_jax.training.parallel import Layout
@@ -23,9 +24,9 @@ _MOST = 16_384
 
 
 def kept_batch_size(workdir: Path, config: EmbeddingConfig) -> EmbeddingConfig:
-    """A configuration that asks for `auto`, with what the run in `workdir` has found before."""
+    """A configuration that asks for `auto`, with what the run in `workdir` began with."""
     path = workdir / "config.json"
-    if config.data.batch_size != AUTO or not path.is_file():
+    if config.data.batch_size != AUTO or not has_begun(workdir) or not path.is_file():
         return config
     return with_batch_size(config, int(json.loads(path.read_text())["data"]["batch_size"]))
 

@@ -122,6 +122,12 @@ def read_run_config(workdir: Path) -> AnyConfig:
     return from_json(values, _KINDS.get(values.get("type"), EmbeddingConfig))
 
 
+def has_begun(workdir: Path) -> bool:
+    """Whether a run has saved a state that it would go on from; until then it may change."""
+    states = (workdir / "checkpoints" / "latest").glob("*")
+    return any(path.name.isdigit() for path in states)  # what is half written has a longer name
+
+
 def check_workdir(workdir: Path, config: AnyConfig) -> None:
     """Checks that a run folder, where there is one, belongs to this experiment.
 
@@ -131,8 +137,7 @@ def check_workdir(workdir: Path, config: AnyConfig) -> None:
     Raises:
       UserError: naming the fields that differ.
     """
-    saved = workdir / "checkpoints" / "latest"
-    if not (workdir / "config.json").is_file() or not any(saved.glob("[0-9]*")):
+    if not (workdir / "config.json").is_file() or not has_begun(workdir):
         return
     before, now = _flat(to_json(read_run_config(workdir))), _flat(to_json(config))
     differing = [
@@ -153,10 +158,7 @@ def check_workdir(workdir: Path, config: AnyConfig) -> None:
 def claim_workdir(workdir: Path, config: AnyConfig) -> None:
     """Makes the run folder and writes the configuration; see `check_workdir`."""
     check_workdir(workdir, config)
-    path = workdir / "config.json"
-    if not any((workdir / "checkpoints" / "latest").glob("[0-9]*")):
-        (workdir / "split.npz").unlink(missing_ok=True)
-    write_text(path, json.dumps(to_json(config), indent=2) + "\n")
+    write_text(workdir / "config.json", json.dumps(to_json(config), indent=2) + "\n")
 
 
 def with_absolute_paths(config: EmbeddingConfig) -> EmbeddingConfig:

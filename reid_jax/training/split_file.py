@@ -12,6 +12,7 @@ from reid_jax.data import Dataset, QueryGallery, Splits, load_dataset
 from reid_jax.errors import UserError
 from reid_jax.files import atomic_write
 from reid_jax.training.config import DataConfig
+from reid_jax.training.config_file import has_begun
 from reid_jax.training.experiment import load_data
 
 _NAME = "split.npz"
@@ -22,7 +23,8 @@ def load_run_data(
 ) -> tuple[Dataset, Splits]:
     """The photos of a run's source, divided as the run divided them; newly so for a new run.
 
-    Photos that were added since belong to neither side.
+    Photos that were added since belong to neither side. A run that died before it saved anything is
+    a new one: it may go on as another experiment, whose division that one is not.
 
     Args:
       training: whether to train on them; then none may be missing.
@@ -31,15 +33,15 @@ def load_run_data(
       UserError: the source cannot be read or divided, or photos to train on are gone.
     """
     file = workdir / _NAME
-    if not file.is_file():
+    if not file.is_file() or (training and not has_begun(workdir)):
         return load_data(config, seed)
     dataset = load_dataset(config.source, seed=seed)
     return dataset, _read(file, dataset, training=training)
 
 
 def keep_split(workdir: Path, dataset: Dataset, splits: Splits) -> None:
-    """Writes the division beside the run's configuration, unless it is there already."""
-    if (workdir / _NAME).is_file():
+    """Writes the division beside the run's configuration; a run that has begun keeps its own."""
+    if (workdir / _NAME).is_file() and has_begun(workdir):
         return
     parts = {"train": splits.train, **_parts(splits)}
     names = np.asarray(dataset.identities)[dataset.labels]
