@@ -5,8 +5,6 @@ from pathlib import Path
 from tyro.conf import Positional, UseCounterAction
 
 from reid_jax import cli
-from reid_jax.bench import run_suite
-from reid_jax.bench.report import as_table, keep
 
 
 def main(suite: Positional[str], peer: UseCounterAction[int] = 0, json: Path | None = None) -> None:
@@ -18,6 +16,9 @@ def main(suite: Positional[str], peer: UseCounterAction[int] = 0, json: Path | N
         peer: Also measure the others.
         json: File for the rows; those of other suites in it stay.
     """
+    from reid_jax.bench import run_suite
+    from reid_jax.bench.report import as_table, keep
+
     rows = run_suite(suite, peer=bool(peer))
     print(as_table(rows))
     if json is not None:
@@ -25,4 +26,5 @@ def main(suite: Positional[str], peer: UseCounterAction[int] = 0, json: Path | N
 
 
 if __name__ == "__main__":
+    cli.use_huge_pages()
     cli.run(main)

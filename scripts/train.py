@@ -10,14 +10,16 @@ from typing import Annotated
 import tyro
 
 from reid_jax import cli
-from reid_jax.evaluation.run import train_and_report
-from reid_jax.training.config_file import load_config_file
 
 
 def main() -> None:
     if len(sys.argv) < 2 or sys.argv[1].startswith("-"):
         print(__doc__)
         sys.exit(0 if set(sys.argv) & {"-h", "--help"} else 2)
+    cli.use_huge_pages()
+    from reid_jax.evaluation.run import train_and_report
+    from reid_jax.training.config_file import load_config_file
+
     with cli.plain_errors():
         default = load_config_file(Path(sys.argv[1]))
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from reid_jax import cli
 from reid_jax.data import load_dataset
 from reid_jax.evaluation.trained_model import load_run
 from tests.paths import REPOSITORY
@@ -175,3 +176,17 @@ def test_weights_that_are_gone_cost_one_row_of_the_table(run, tmp_path, capsys):
     moved = dataclasses.replace(model, config=dataclasses.replace(model.config, model=network))
     assert moved.embed_frozen(model.load_data()[0]) is None
     assert "no row for frozen features: " in capsys.readouterr().out
+
+
+def test_huge_pages_are_asked_for_once(monkeypatch):
+    started = []
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(os, "execv", lambda *arguments: started.append(arguments))
+    monkeypatch.setattr(sys, "orig_argv", ["python", "-X", "dev", "scripts/train.py", "a b"])
+    monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
+    cli.use_huge_pages()
+    wanted = [sys.executable, "-X", "dev", "scripts/train.py", "a b"]
+    assert started == [(sys.executable, wanted)]
+    assert os.environ["GLIBC_TUNABLES"] == "glibc.malloc.hugetlb=1"
+    cli.use_huge_pages()  # what was started again, and whoever has settings of their own
+    assert len(started) == 1
