@@ -70,11 +70,17 @@ def test_benchmarks_of_each_device_have_columns_of_their_own(tmp_path):
         "ratio_to_peer": 2.0,
         "ratio_to_roofline": None,
         "peak_memory_bytes": 3 * 2**20,
+        "note": "another loss",
+        "versions": {"jax": "1.2.3"},
     }
     (tmp_path / "bench_cpu.json").write_text(json.dumps([row]))
-    (tmp_path / "bench_gpu.json").write_text(json.dumps([{**row, "case": "B = 512"}]))
+    (tmp_path / "bench_gpu.json").write_text(json.dumps([{**row, "case": "B = 512", "note": None}]))
     readme = tmp_path / "README.md"
     readme.write_text("<!-- table: bench -->\n<!-- end -->\n")
     update_readme(readme, tmp_path)
-    assert "| mining | B = 256 | 0.25 s | 2.00 |  | 3 MiB |  |  |  |  |" in readme.read_text()
-    assert "| mining | B = 512 |  |  |  |  | 0.25 s | 2.00 |  | 3 MiB |" in readme.read_text()
+    assert (
+        "| mining | B = 256 | 0.25 s | 2.00 |  | 3 MiB |  |  |  |  | another loss |"
+        in readme.read_text()
+    )
+    assert "| mining | B = 512 |  |  |  |  | 0.25 s | 2.00 |  | 3 MiB |  |" in readme.read_text()
+    assert "a CPU: measured 2026-01-01 with jax 1.2.3." in readme.read_text()

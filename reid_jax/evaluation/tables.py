@@ -165,21 +165,31 @@ def _keyframe_table(result: Mapping[str, Any]) -> str:
 
 
 def _bench_table(devices: Sequence[Sequence[Mapping[str, Any]]]) -> str:
-    """A row for each case, four columns for each device."""
+    """A row for each case, four columns for each device, notes, and a line of versions a device."""
     found: dict[tuple[str, str], dict[int, Mapping[str, Any]]] = {}
     for number, rows in enumerate(devices):
         for row in rows:
             found.setdefault((row["suite"], row["case"]), {})[number] = row
     header = ["suite", "case"]
     for rows in devices:
-        header += [f"{rows[0]['device']} ({rows[0]['date']})", "x peer", "x ceiling", "memory"]
-    lines = ["| " + " | ".join(header) + " |", "|---|---|" + "---:|" * 4 * len(devices)]
+        header += [rows[0]["device"], "x peer", "x ceiling", "memory"]
+    lines = ["| " + " | ".join([*header, "note"]) + " |"]
+    lines.append("|---|---|" + "---:|" * 4 * len(devices) + "---|")
     for (suite, case), by_device in found.items():
         cells = [suite, case]
         for number in range(len(devices)):
             cells += _bench_cells(by_device.get(number))
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        notes = dict.fromkeys(row["note"] for row in by_device.values() if row["note"])
+        lines.append("| " + " | ".join([*cells, "; ".join(notes)]) + " |")
+    return "\n".join([*lines, "", *map(_bench_versions, devices)])
+
+
+def _bench_versions(rows: Sequence[Mapping[str, Any]]) -> str:
+    dates = sorted({row["date"] for row in rows})
+    versions = {name: number for row in rows for name, number in row["versions"].items()}
+    said = ", ".join(f"{name} {number}" for name, number in versions.items())
+    when = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
+    return f"{rows[0]['device']}: measured {when} with {said}."
 
 
 def _bench_cells(row: Mapping[str, Any] | None) -> list[str]:
