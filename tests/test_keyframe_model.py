@@ -163,6 +163,14 @@ def test_preparation_standardises_and_keeps_the_first_components():
     assert not np.any(every[:, D:])
 
 
+def test_a_feature_that_is_constant_in_training_stays_in_bounds():
+    features = np.random.default_rng(0).normal(size=(30, D)).astype(np.float32)
+    features[:, 2] = 0.7
+    preparation = fit_preparation([features], components=0, context=0.0)
+    features[:, 2] = 1.7
+    assert np.abs(prepare_video(preparation, features)).max() < 10
+
+
 def test_preparation_of_a_padded_batch_is_that_of_each_video():
     features = np.random.default_rng(0).normal(size=(1, 20, D)).astype(np.float32)
     preparation = fit_preparation([features[0]], components=0, context=1.0)

@@ -16,9 +16,8 @@ from reid_jax.evaluation.trained_model import restore_run
 from reid_jax.tasks.keyframes import PREPARATION, KeyframeTask
 from reid_jax.training.keyframe_config import KeyframeConfig
 from reid_jax.training.keyframe_experiment import make_keyframe_task
-from reid_jax.training.preparation import prepare_video
+from reid_jax.training.preparation import as_batch, prepare_video
 
-_ROUND = 256  # videos are padded to multiples of this, so that few lengths are compiled
 _IMAGES = 64  # images whose features are made at a time
 
 
@@ -116,11 +115,8 @@ class TrainedScorer:
         return jax.jit(self.task.predict_features)
 
     def _score(self, inputs: np.ndarray) -> np.ndarray:
-        length = len(inputs)
-        filled = np.zeros((1, -(-length // _ROUND) * _ROUND, inputs.shape[1]), np.float32)
-        filled[0, :length] = inputs
-        mask = (np.arange(filled.shape[1]) < length)[None]
-        return np.asarray(self._predict(self.params, self.model_state, filled, mask))[0, :length]
+        scores = self._predict(self.params, self.model_state, *as_batch(inputs))
+        return np.asarray(scores)[0, : len(inputs)]
 
 
 def load_scorer(workdir: Path) -> TrainedScorer:

@@ -12,6 +12,7 @@ from reid_jax.tasks.keyframes import prepare
 
 Preparation = dict[str, np.ndarray]
 _ROUND = 256  # videos are padded to multiples of this, so that few lengths are compiled
+_CONSTANT = 1e-6  # a feature that varies less is not scaled up
 
 
 def fit_preparation(
@@ -19,9 +20,10 @@ def fit_preparation(
 ) -> Preparation:
     """What `reid_jax.tasks.keyframes.prepare` needs, from training videos (T, D).
 
-    Each feature is standardised over all frames; then frames are projected to their first
-    principal components, which keep their variances up to a common factor: that which would make
-    the mean variance 1, were all the variance in the components that are kept.
+    Each feature is standardised over all frames, one that is constant only centred; then frames are
+    projected to their first principal components, which keep their variances up to a common factor:
+    that which would make the mean variance 1, were all the variance in the components that are
+    kept.
 
     Args:
       components: how many, 0 for all.
@@ -33,7 +35,8 @@ def fit_preparation(
     """
     frames = np.concatenate(list(features)).astype(np.float64)
     width = frames.shape[1]
-    mean, scale = frames.mean(axis=0), frames.std(axis=0) + 1e-6
+    mean, spread = frames.mean(axis=0), frames.std(axis=0)
+    scale = np.where(spread < _CONSTANT, 1.0, spread)
     scaled = (frames - mean) / scale
     variances, directions = np.linalg.eigh(scaled.T @ scaled / len(scaled))
     kept = min(components or width, width)
@@ -54,11 +57,16 @@ def fit_preparation(
 
 def prepare_video(preparation: Any, features: np.ndarray) -> np.ndarray:
     """The scorer's inputs (T, K + 11) float32 for a whole video (T, D)."""
-    length = len(features)
-    filled = np.zeros((1, -(-length // _ROUND) * _ROUND, features.shape[1]), np.float32)
-    filled[0, :length] = features
-    mask = (np.arange(filled.shape[1]) < length)[None]
-    return np.asarray(_compiled()(preparation, filled, mask))[0, :length]
+    filled, mask = as_batch(features)
+    return np.asarray(_compiled()(preparation, filled, mask))[0, : len(features)]
+
+
+def as_batch(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A video (T, D) as a batch (1, T', D) float32 of one of few lengths, and its mask (1, T')."""
+    length = len(frames)
+    filled = np.zeros((1, -(-length // _ROUND) * _ROUND, frames.shape[1]), np.float32)
+    filled[0, :length] = frames
+    return filled, (np.arange(filled.shape[1]) < length)[None]
 
 
 @functools.cache
