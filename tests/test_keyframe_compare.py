@@ -184,6 +184,11 @@ def test_two_runs_from_end_to_end(tmp_path, capsys, monkeypatch):
         assert one["memory_bytes"]["2"] > one["memory_bytes"]["1"]
     for name in ("curves", "scatter"):
         assert (tmp_path / "out" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+    monkeypatch.setattr(keyframe_compare.importlib.util, "find_spec", lambda name: None)
+    compare_runs([first, second], tmp_path / "without")
+    assert "need matplotlib" in capsys.readouterr().out
+    assert {path.suffix for path in (tmp_path / "without").iterdir()} == {".txt", ".json"}
+    monkeypatch.undo()
     reported = json.loads((first / "report" / "metrics.json").read_text())["metrics"]
     compared = [one["metrics"]["spearman_users"] for one in content["runs"]]
     assert reported["spearman_users"] == compared[0] != compared[1]

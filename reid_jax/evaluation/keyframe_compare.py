@@ -1,5 +1,6 @@
 """Keyframe runs side by side on the same held-out videos, and what they reach together."""
 
+import importlib.util
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from reid_jax.evaluation.differences import Difference, find_differences
 from reid_jax.evaluation.forward_cost import ForwardCost, scoring_cost
 from reid_jax.evaluation.keyframe_baselines import keyframe_baselines
 from reid_jax.evaluation.keyframe_glossary import LEGEND
-from reid_jax.evaluation.keyframe_report import metrics_json, remarks, results_table
+from reid_jax.evaluation.keyframe_report import NO_PLOTS, metrics_json, remarks, results_table
 from reid_jax.evaluation.keyframe_run import run_videos
 from reid_jax.evaluation.keyframes import evaluate_keyframes
 from reid_jax.evaluation.run_facts import bytes_on_disk, number_of_parameters, run_names
@@ -73,16 +74,25 @@ def compare_keyframe_runs(workdirs: Sequence[Path], out: Path | None) -> None:
         return
     write_text(out / "comparison.txt", text + "\n")
     write_text(out / "comparison.json", as_json(contenders, baselines, differences))
+    if importlib.util.find_spec("matplotlib") is None:
+        print(NO_PLOTS)
+    else:
+        _write_figures(out, contenders, split.test)
+    print(f"\nwritten: {out}")
+
+
+def _write_figures(
+    out: Path, contenders: Sequence[KeyframeContender], videos: Sequence[VideoFeatures]
+) -> None:
     scores = {one.name: one.scores for one in contenders}
     figures = {
-        "curves": keyframe_plots.score_curves(scores, split.test[:_VIDEOS_DRAWN]),
-        "scatter": keyframe_plots.scatter(scores, split.test),
+        "curves": keyframe_plots.score_curves(scores, videos[:_VIDEOS_DRAWN]),
+        "scatter": keyframe_plots.scatter(scores, videos),
     }
     for name, png in figures.items():
         if png is not None:
             with atomic_write(out / f"{name}.png") as file:
                 file.write(png)
-    print(f"\nwritten: {out}")
 
 
 def contend(workdirs: Sequence[Path]) -> tuple[list[KeyframeContender], VideoSplit]:

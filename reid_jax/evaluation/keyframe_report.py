@@ -20,7 +20,7 @@ from reid_jax.files import atomic_write, write_text
 
 NETWORK = "this network"
 _VIDEOS_DRAWN = 10
-_NO_PLOTS = "Figures are left out: they need matplotlib (pip install 'reid-jax[plots]')."
+NO_PLOTS = "Figures are left out: they need matplotlib (pip install 'reid-jax[plots]')."
 
 
 def write_keyframe_report(
@@ -64,7 +64,7 @@ def write_keyframe_report(
         np.savez(file, **scores)  # type: ignore[arg-type]
     figures: dict[str, bytes] = {}
     if importlib.util.find_spec("matplotlib") is None:
-        print(_NO_PLOTS)
+        print(NO_PLOTS)
     else:
         figures = _figures(scores, test_videos, results, history)
     for name, png in figures.items():
@@ -151,7 +151,7 @@ def _sections(
             "its own range. Light vertical lines are where segments begin; the bars below are the "
             "15% of the video that the best summary takes.</p>"
             if "curves" in figures
-            else f"<p>{_NO_PLOTS}</p>",
+            else f"<p>{NO_PLOTS}</p>",
             page.figure(
                 figures.get("curves"),
                 f"The first {_VIDEOS_DRAWN} videos; {rest:,} more are in the tables."
