@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from reid_jax.data.video_features import load_video_features
+from reid_jax.data.video_frames import load_frames
 from reid_jax.data.video_set import ClipSampler, end_to_end, padded
 from reid_jax.data.video_targets import annotations, importance, mean_ranks
 from reid_jax.errors import UserError
@@ -351,7 +352,18 @@ def test_targets_fall_back_to_what_there_is(path):
     without = dataclasses.replace(video, gtscore=None)
     assert importance(without).min() == 0
     assert importance(without).max() == 1
+    np.testing.assert_array_equal(importance(video), video.gtscore)
+    rated = dataclasses.replace(video, gtscore=1 + 4 * video.gtscore)
+    low, high = video.gtscore.min(), video.gtscore.max()
+    np.testing.assert_allclose(importance(rated), (video.gtscore - low) / (high - low), atol=1e-6)
     with pytest.raises(UserError, match="neither user_scores nor user_summary nor gtscore"):
         annotations(dataclasses.replace(alone, gtscore=None))
     constant = dataclasses.replace(video, user_scores=np.ones_like(video.user_scores))
     np.testing.assert_array_equal(mean_ranks(constant), np.zeros(len(video.picks)))
+
+
+def test_images_of_frames_behind_the_end_of_a_video_are_refused(path):
+    video = load_video_features(path)[0]
+    short = dataclasses.replace(video, n_frames=int(video.picks[-1]))
+    with pytest.raises(UserError, match=f"sampled_frames of {video.key} .* below n_frames"):
+        load_frames(path, path.parent / "frames", [short], 8)

@@ -179,3 +179,15 @@ def test_tvsum_names_its_frames_and_categories():
     assert source.kinds == (*POSITIVE, *NEGATIVE)
     with pytest.raises(UserError, match="no frames"):
         read_frame_folders(path, path.parent / "nothing")
+
+
+def test_frames_come_in_the_order_of_the_numbers_in_their_names(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    names = ["img1.jpg", "img2.jpg", "img10.jpg"]
+    (tmp_path / "a").mkdir()
+    for name in names:
+        (tmp_path / "a" / name).touch()
+    with h5py.File(tmp_path / "videos.h5", "w") as file:
+        file["a/sampled_frames"] = np.array([0, 14, 29])
+    folder = read_frame_folders(tmp_path / "videos.h5", tmp_path)["a"]
+    assert [path.name for path in folder.paths] == names

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from reid_jax.data.video_features import natural_order
 from reid_jax.errors import UserError
 
 
@@ -31,7 +32,8 @@ def read_frame_folders(features: Path, frames: Path) -> dict[str, FrameFolder]:
     """The frames of each video of the H5 file `features` that has some, by the video's key.
 
     A group names its folder below `frames` in `video_id` (else the folder has the group's name) and
-    says in `sampled_frames` which frames of the video the files are, in the order of their names.
+    says in `sampled_frames` which frames of the video the files are, in the order of their names,
+    `img2.jpg` before `img10.jpg`.
 
     Raises:
       UserError: no video has frames there, or a folder has another number of files than its group
@@ -47,7 +49,7 @@ def read_frame_folders(features: Path, frames: Path) -> dict[str, FrameFolder]:
             if "sampled_frames" not in group:
                 continue
             name = group["video_id"].asstr()[()] if "video_id" in group else key
-            paths = sorted((frames / name).glob("*.jpg"))
+            paths = sorted((frames / name).glob("*.jpg"), key=lambda path: natural_order(path.name))
             if not paths:
                 continue
             indices = np.asarray(group["sampled_frames"][()], np.int64)

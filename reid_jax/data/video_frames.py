@@ -26,7 +26,8 @@ def load_frames(
       features; and uint8 (T, size, size, 3).
 
     Raises:
-      UserError: a video has no images, or one cannot be read.
+      UserError: a video has no images, or some of frames that it does not have, or one cannot be
+        read.
     """
     folders = read_frame_folders(path, folder)
     found = []
@@ -34,6 +35,11 @@ def load_frames(
         if video.key not in folders:
             raise UserError(f"{folder} has no frames of {video.key} in {path}.")
         images = folders[video.key]
+        if images.frames.min() < 0 or images.frames.max() >= video.n_frames:
+            raise UserError(
+                f"sampled_frames of {video.key} in {path} go from {images.frames.min()} to "
+                f"{images.frames.max()}; they must be from 0 to below n_frames, {video.n_frames}."
+            )
         truth = video.gtscore
         if truth is not None:
             truth = np.interp(images.frames, video.picks, truth).astype(np.float32)

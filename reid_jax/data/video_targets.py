@@ -6,6 +6,8 @@ from scipy.stats import rankdata
 from reid_jax.data.video_features import VideoFeatures
 from reid_jax.errors import UserError
 
+_ROUNDING = 1e-5  # so little outside [0, 1] is no other scale
+
 
 def annotations(video: VideoFeatures) -> np.ndarray:
     """What each annotator said of the frames at `picks`, (U, P) float32.
@@ -30,14 +32,15 @@ def annotations(video: VideoFeatures) -> np.ndarray:
 def importance(video: VideoFeatures) -> np.ndarray:
     """The mean importance of the frames at `picks`, (P,) float32 in [0, 1].
 
-    `gtscore`; where it is missing, the annotators' mean, scaled to [0, 1] within the video.
+    `gtscore` as it is where it is in [0, 1]. On another scale, such as ratings of 1 to 5, it is
+    scaled to [0, 1] within the video; so is the annotators' mean where there is no `gtscore`.
 
     Raises:
       UserError: see `annotations`.
     """
-    if video.gtscore is not None:
-        return np.clip(video.gtscore, 0.0, 1.0)
-    mean = annotations(video).mean(axis=0)
+    mean = annotations(video).mean(axis=0) if video.gtscore is None else video.gtscore
+    if video.gtscore is not None and mean.min() > -_ROUNDING and mean.max() < 1 + _ROUNDING:
+        return np.clip(mean, 0.0, 1.0)
     return (mean - mean.min()) / max(float(np.ptp(mean)), 1e-12)
 
 

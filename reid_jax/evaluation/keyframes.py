@@ -8,6 +8,7 @@ import numpy as np
 from scipy.stats import kendalltau, rankdata
 
 from reid_jax.data.video_features import VideoFeatures
+from reid_jax.data.video_targets import importance
 from reid_jax.errors import UserError
 from reid_jax.evaluation.selection import number_of_top, select_shots, to_frames, top_share
 from reid_jax.ops.verification import bootstrap_mean
@@ -53,7 +54,7 @@ def evaluate_keyframes(
       f1_kts_mean, f1_kts_max, f1_2s_mean, f1_2s_max: overlap of the summary, by knapsack over the
         segments of kernel temporal segmentation or over two-second shots, with each annotator's:
         2 |A and B| / (|A| + |B|), mean and maximum over annotators.
-      mse, mae: mean squared and absolute error against `gtscore`.
+      mse, mae: mean squared and absolute error against `gtscore` as a network learns it, in [0, 1].
       kendall_users_low, ..._high and so on: 95% bootstrap interval over videos.
       num_videos, num_picks; num_constant, num_not_finite, num_single: videos whose scores are all
         equal, not all finite, or one; num_without_users: without annotators who differ.
@@ -108,7 +109,7 @@ def _evaluate(scores: np.ndarray, video: VideoFeatures) -> dict[str, float]:
         found["kendall_mean"], found["spearman_mean"] = correlations(usable, target[None])
         found["precision_at_15"] = precision_at_top(usable, target)
     if finite and video.gtscore is not None:
-        error = scores - video.gtscore
+        error = scores - importance(video)
         found["mse"], found["mae"] = float(np.mean(error**2)), float(np.mean(np.abs(error)))
     for kind, shots in {"kts": video.change_points, "2s": video.shots_2s}.items():
         summaries = annotator_summaries(video, kind)
@@ -128,9 +129,11 @@ def user_scores(video: VideoFeatures) -> np.ndarray:
 
 
 def truth(video: VideoFeatures) -> np.ndarray | None:
-    """(P,) mean importance: `gtscore`, or the mean of the annotators' scores or summaries."""
+    """(P,) mean importance: `gtscore` as a network learns it (see `importance`), or the mean of the
+    annotators' scores or summaries.
+    """
     if video.gtscore is not None:
-        return video.gtscore.astype(np.float64)
+        return importance(video).astype(np.float64)
     for rows in (video.user_scores, video.user_summary):
         if rows is not None:
             return rows[:, video.picks].mean(axis=0, dtype=np.float64)
