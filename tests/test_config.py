@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from reid_jax.errors import UserError
+from reid_jax.evaluation import run
 from reid_jax.tasks.objectives import Contrastive, Joint, MarginSoftmax, NPair, Triplet
 from reid_jax.training.config import (
     DataConfig,
@@ -25,6 +26,7 @@ from reid_jax.training.config_file import (
     to_json,
     validate_config,
 )
+from reid_jax.training.experiment import with_image_size
 from reid_jax.training.split_file import keep_split, load_run_data
 from tests.paths import REPOSITORY
 
@@ -45,7 +47,7 @@ def test_every_configuration_is_valid_and_survives_the_way_to_disk_and_back(path
     [
         ({"data": DataConfig(batch_size=30)}, r"data.batch_size is 30, .* multiple of .* \(4\)"),
         ({"data": DataConfig(photos_per_identity=1)}, "photos_per_identity is 1"),
-        ({"data": DataConfig(image_size=0)}, "data.image_size is 0; it must be above 0"),
+        ({"data": DataConfig(image_size=-1)}, "data.image_size is -1; it must be 0 or more"),
         ({"data": DataConfig(test_fraction=1.5)}, "test_fraction is 1.5; .* below 1"),
         ({"model": ModelConfig(backbone="resnet19")}, "resnet18"),
         ({"model": ModelConfig(bnneck=True)}, "bnneck needs a loss that classifies"),
@@ -62,6 +64,36 @@ def test_every_configuration_is_valid_and_survives_the_way_to_disk_and_back(path
 def test_impossible_values_are_refused_in_one_sentence(change, message):
     with pytest.raises(UserError, match=message):
         validate(dataclasses.replace(EmbeddingConfig(), **change))
+
+
+@pytest.mark.parametrize(
+    ("backbone", "pretrained", "size"),
+    [
+        ("two_conv", "", 28),
+        ("efficientnet_b4", "", 380),
+        ("efficientnet_b4", "hub", 320),
+        ("efficientnet_b5", "hub:somebody/theirs", 456),
+    ],
+)
+def test_an_image_size_of_0_is_what_the_weights_are_made_for(backbone, pretrained, size):
+    model = ModelConfig(backbone=backbone, pretrained=pretrained)
+    config = EmbeddingConfig(data=DataConfig(image_size=0), model=model)
+    validate(config)
+    assert with_image_size(config).data.image_size == size
+    chosen = dataclasses.replace(config, data=DataConfig(image_size=30))
+    assert with_image_size(chosen) == chosen
+
+
+def test_a_run_keeps_the_image_size_that_was_found(tmp_path, monkeypatch):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run, "fit", stop)
+    data = DataConfig(source="synthetic:12x4", image_size=0, batch_size=8)
+    config = EmbeddingConfig(data=data, train=TrainConfig(parallel="single"))
+    with pytest.raises(KeyboardInterrupt):
+        run.train_embedding(config, tmp_path)
+    assert read_run_config(tmp_path).data.image_size == 64
 
 
 def test_a_configuration_file_that_is_not_there_names_those_that_are(monkeypatch):

@@ -26,7 +26,7 @@ from reid_jax.training.config_file import (
     read_run_config,
     with_absolute_paths,
 )
-from reid_jax.training.experiment import build
+from reid_jax.training.experiment import build, with_image_size
 from reid_jax.training.keyframe_config import KeyframeConfig
 from reid_jax.training.lock import only_trainer
 from reid_jax.training.logging import read_metrics
@@ -62,7 +62,7 @@ def train_embedding(config: EmbeddingConfig, workdir: Path) -> None:
     validate(config)
     join(config.train.coordinator)
     keep_compilations()
-    config = kept_batch_size(workdir, with_absolute_paths(config))
+    config = kept_batch_size(workdir, with_image_size(with_absolute_paths(config)))
     check_workdir(workdir, config)
     dataset, splits = load_run_data(workdir, config.data, config.train.seed, training=True)
     print(describe(dataset))

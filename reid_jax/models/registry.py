@@ -126,9 +126,9 @@ for _b, _size, _hub, _hub_size in [
     (2, 288, "ra_in1k", 256),
     (3, 300, "ra2_in1k", 288),
     (4, 380, "ra2_in1k", 320),
-    (5, 456, "", 0),
-    (6, 528, "", 0),
-    (7, 600, "", 0),
+    (5, 456, "", 456),
+    (6, 528, "", 528),
+    (7, 600, "", 600),
 ]:
     _amend(
         f"efficientnet_b{_b}",
@@ -136,7 +136,7 @@ for _b, _size, _hub, _hub_size in [
         hub=f"timm/efficientnet_b{_b}.{_hub}" if _hub else "",
         hub_inputs=InputInfo(_hub_size),
     )
-_amend("efficientnet_v2_s", inputs=InputInfo(384))
+_amend("efficientnet_v2_s", inputs=InputInfo(384), hub_inputs=InputInfo(384))
 for _lite, _size in enumerate((224, 240, 260)):
     _name = f"tf_efficientnet_lite{_lite}"
     _amend(

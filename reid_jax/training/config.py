@@ -42,7 +42,8 @@ class DataConfig:
     validation_fraction: float = 0.15
     """Share of the rest that chooses the best checkpoint; 0 keeps the last one."""
     image_size: int = 96
-    """Side of the square that every photo is resized to, in pixels."""
+    """Side of the square that every photo is resized to, in pixels; 0 for that which the pretrained
+    weights, or without any the backbone, are made for."""
     channels: Literal[1, 3] = 3
     """3 for colour, 1 for grey."""
     sampler: Literal["identities", "pairs", "uniform"] = "identities"
@@ -160,11 +161,9 @@ def validate(config: EmbeddingConfig) -> None:
       UserError: naming the field, its value and what would be right.
     """
     data, model, optimizer, train = config.data, config.model, config.optimizer, config.train
-    positive = {
-        "data.image_size": data.image_size,
-        "data.photos_per_identity": data.photos_per_identity,
-    }
+    positive = {"data.photos_per_identity": data.photos_per_identity}
     not_negative = {
+        "data.image_size": data.image_size,
         "data.batch_size": data.batch_size,
         "model.embedding_dim": model.embedding_dim,
         "model.shifts": model.shifts,

@@ -85,6 +85,14 @@ def make_task(config: EmbeddingConfig, num_classes: int) -> EmbeddingTask:
     )
 
 
+def with_image_size(config: EmbeddingConfig) -> EmbeddingConfig:
+    """The configuration, with the image size that the network is made for in the place of 0."""
+    if config.data.image_size:
+        return config
+    inputs = input_info(config.model.backbone, config.model.pretrained)
+    return replace(config, data=replace(config.data, image_size=inputs.input_size))
+
+
 def load_backbone(model: ModelConfig) -> Mapping[str, Any] | None:
     """The published variables that a configuration starts from, or None."""
     return load_pretrained(model.backbone, model.pretrained) if model.pretrained else None

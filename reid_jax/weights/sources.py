@@ -36,7 +36,7 @@ PYPI: dict[str, tuple[str, str, str]] = {
 def input_info(name: str, source: str | Path) -> InputInfo:
     """The image size and normalisation that go with the weights of `source`.
 
-    For a file that is what the reference's published weights of this network expect.
+    For a file, or no weights, that is what the reference's published ones of this network expect.
     """
     info = backbone_info(name)
     return info.hub_inputs if str(source).split(":")[0] == "hub" else info.inputs
