@@ -5,11 +5,12 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
 from reid_jax import UserError
-from reid_jax.evaluation import keyframe_compare, keyframe_plots
+from reid_jax.evaluation import forward_cost, keyframe_compare, keyframe_plots, trained_scorer
 from reid_jax.evaluation.compare import compare_runs
 from reid_jax.evaluation.differences import find_differences
 from reid_jax.evaluation.forward_cost import ForwardCost
@@ -189,6 +190,16 @@ def test_two_runs_from_end_to_end(tmp_path, capsys, monkeypatch):
     assert "need matplotlib" in capsys.readouterr().out
     assert {path.suffix for path in (tmp_path / "without").iterdir()} == {".txt", ".json"}
     monkeypatch.undo()
+    with monkeypatch.context() as changed:
+        for module in (forward_cost, trained_scorer):
+            changed.setattr(module, "compiler_options", lambda: {"xla_no_such_option": "1"})
+        scorer = trained_scorer.load_scorer(first)
+        for call in (
+            lambda: scorer.score_features(VIDEOS[0].features),
+            lambda: forward_cost.scoring_cost(scorer, 1, 4),
+        ):
+            with pytest.raises(jax.errors.JaxRuntimeError, match="xla_no_such_option"):
+                call()
     reported = json.loads((first / "report" / "metrics.json").read_text())["metrics"]
     compared = [one["metrics"]["spearman_users"] for one in content["runs"]]
     assert reported["spearman_users"] == compared[0] != compared[1]

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import pytest
 
 from reid_jax.errors import UserError
+from reid_jax.models import summary
 from reid_jax.models.summary import (
     PUBLISHED,
     compiled_multiply_adds,
@@ -49,3 +50,12 @@ def test_the_tables() -> None:
     assert "| two_conv | 28 |" in markdown_table([row])
     with pytest.raises(UserError, match="mobilenet_v2"):
         layer_table("mobilenetv2")
+
+
+def test_speed_is_measured_as_training_compiles(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert summary.images_per_second("two_conv", batch=2, repeats=1) > 0
+    monkeypatch.setattr(summary, "compiler_options", lambda: {"xla_no_such_option": "1"})
+    with pytest.raises(jax.errors.JaxRuntimeError, match="xla_no_such_option"):
+        summary.images_per_second("two_conv", batch=2, repeats=1)

@@ -162,3 +162,7 @@ def test_the_cost_of_an_encoder_is_counted():
     assert row["parameters"] == 2 * 10 + (10 + 1) * 256 + (256 + 1) * 128
     assert row["multiply_adds"] == 8 * 10 * 256 + 256 * 128
     assert "| mean | 8 | 0.04 M |" in temporal_table([row])
+
+
+def test_an_encoder_is_timed():
+    assert summarize_temporal("mean", frames=4, features=6, speed=True)["milliseconds"] > 0

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from reid_jax.evaluation.trained_scorer import TrainedScorer
+from reid_jax.ops.compilation import compiler_options
 from reid_jax.tasks.keyframes import PREPARATION
 from reid_jax.training.preparation import prepare_video
 
@@ -52,7 +53,8 @@ def scoring_cost(scorer: TrainedScorer, batch: int, frames: int) -> ForwardCost:
         prepared = prepare_video(scorer.model_state[PREPARATION], features)
         inputs["features"] = np.asarray(prepared).reshape(batch, frames, -1)
     arguments = jax.device_put((scorer.params, scorer.model_state, inputs))
-    compiled = jax.jit(scorer.task.predict).lower(*arguments).compile()
+    predict = jax.jit(scorer.task.predict, compiler_options=compiler_options())
+    compiled = predict.lower(*arguments).compile()
     jax.block_until_ready(compiled(*arguments))
     seconds: list[float] = []
     while len(seconds) < 3 or (len(seconds) < _CALLS and sum(seconds) < _SECONDS):

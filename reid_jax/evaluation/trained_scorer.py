@@ -13,6 +13,7 @@ from reid_jax.data.video_features import VideoFeatures
 from reid_jax.data.video_frames import load_frames
 from reid_jax.errors import UserError
 from reid_jax.evaluation.trained_model import restore_run
+from reid_jax.ops.compilation import compiler_options
 from reid_jax.tasks.keyframes import PREPARATION, KeyframeTask
 from reid_jax.training.keyframe_config import KeyframeConfig
 from reid_jax.training.keyframe_experiment import make_keyframe_task
@@ -108,11 +109,11 @@ class TrainedScorer:
 
     @cached_property
     def _image_features(self) -> Any:
-        return jax.jit(self.task.image_features)
+        return jax.jit(self.task.image_features, compiler_options=compiler_options())
 
     @cached_property
     def _predict(self) -> Any:
-        return jax.jit(self.task.predict_features)
+        return jax.jit(self.task.predict_features, compiler_options=compiler_options())
 
     def _score(self, inputs: np.ndarray) -> np.ndarray:
         scores = self._predict(self.params, self.model_state, *as_batch(inputs))

@@ -16,6 +16,7 @@ from reid_jax.errors import UserError
 from reid_jax.evaluation.selection import adaptive
 from reid_jax.evaluation.trained_scorer import TrainedScorer, load_scorer
 from reid_jax.files import atomic_write, write_text
+from reid_jax.ops.compilation import compiler_options
 from reid_jax.video.clip import parts, summary_frames, write_clip
 from reid_jax.video.features import Described, FrameEncoder, each_video, frozen_encoder
 from reid_jax.video.pictures import clock, contact_sheet, thumbnail_width, timeline
@@ -95,7 +96,7 @@ def encoder_of(scorer: TrainedScorer, backbone: str = "", weights: str = "") -> 
     """
     data = scorer.config.data
     if scorer.width is None:
-        features = jax.jit(scorer.task.image_features)
+        features = jax.jit(scorer.task.image_features, compiler_options=compiler_options())
         return FrameEncoder(
             data.image_size,
             lambda images: features(scorer.params, scorer.model_state, images),

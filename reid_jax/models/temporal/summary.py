@@ -1,6 +1,5 @@
 """What the modules over time cost: parameters, multiply-adds, time."""
 
-import time
 from typing import Any
 
 import flax.linen as nn
@@ -9,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from reid_jax.models.keyframes import KeyframeScorer
-from reid_jax.models.summary import count_multiply_adds
+from reid_jax.models.summary import count_multiply_adds, least_seconds
 from reid_jax.models.temporal.registry import temporal_encoder, temporal_encoder_names
 
 KEYFRAME_SCORER = "keyframe scorer"
@@ -59,7 +58,7 @@ def summarize_temporal(
         "frames": frames,
         "parameters": sum(leaf.size for leaf in jax.tree.leaves(shapes)),
         "multiply_adds": count_multiply_adds(program.as_text() or ""),
-        "milliseconds": _milliseconds(jax.jit(apply), shapes, inputs) if speed else None,
+        "milliseconds": _milliseconds(apply, shapes, inputs) if speed else None,
     }
 
 
@@ -82,13 +81,6 @@ def _module(name: str) -> nn.Module:
     return KeyframeScorer() if name == KEYFRAME_SCORER else temporal_encoder(name)
 
 
-def _milliseconds(compiled: Any, shapes: Any, inputs: Any) -> float:
+def _milliseconds(apply: Any, shapes: Any, inputs: Any) -> float:
     arrays = jax.tree.map(lambda leaf: jnp.ones(leaf.shape, leaf.dtype), (shapes, *inputs))
-    variables, features, mask = arrays
-    jax.block_until_ready(compiled(variables, features, mask))
-    times = []
-    for _ in range(3):
-        start = time.perf_counter()
-        jax.block_until_ready(compiled(variables, features, mask))
-        times.append(time.perf_counter() - start)
-    return 1e3 * min(times)
+    return 1e3 * least_seconds(apply, *arrays)
