@@ -190,3 +190,10 @@ def test_huge_pages_are_asked_for_once(monkeypatch):
     assert os.environ["GLIBC_TUNABLES"] == "glibc.malloc.hugetlb=1"
     cli.use_huge_pages()  # what was started again, and whoever has settings of their own
     assert len(started) == 1
+
+
+def test_models_prints_the_keyframe_networks_and_writes_json(tmp_path):
+    output = command("scripts/models.py", "--keyframes", "True", "--json", tmp_path / "k.json")
+    assert "| keyframe network | Model 1: resnet50 | Model 2: efficientnet_b0 |" in output
+    first, second = json.loads((tmp_path / "k.json").read_text())
+    assert (first["total"], second["trained_in_stage_two"]) == (26_447_489, 4_263_585)

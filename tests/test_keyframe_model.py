@@ -7,7 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reid_jax.models.keyframe_sizes import keyframe_sizes, sizes_table
+from reid_jax.models.keyframe_sizes import (
+    KEYFRAME_MODELS,
+    keyframe_sizes,
+    keyframes_table,
+    summarize_keyframes,
+)
 from reid_jax.models.keyframes import KeyframeScorer
 from reid_jax.ops import video_context
 from reid_jax.ops.clips import ClipAugmentation, draw_clips
@@ -103,9 +108,27 @@ def test_the_described_sizes():
     assert second.trained(0) == 2_546_241
     assert second.trained(3) == 4_263_585
     assert list(second.blocks)[-3:] == ["stage6_3", "stage7_0", "head"]
-    table = sizes_table("efficientnet_b0", last_blocks=3)
-    assert "scorer encoder" in table
-    assert "4,263,585" in table
+
+
+def test_the_two_keyframe_networks_side_by_side():
+    rows = [summarize_keyframes(name) for name in KEYFRAME_MODELS]
+    for row in rows:
+        assert sum(row["parameters"].values()) == row["total"]
+        assert row["milliseconds"] is None
+    lines = keyframes_table(rows).splitlines()
+    assert "| network | 26,447,489 | 6,553,789 | 4.04 |" in lines
+    assert "| trained in stage one | 2,939,457 | 2,546,241 | 1.15 |" in lines
+    assert any(line.startswith("| trained in stage two | 11,") for line in lines)
+    assert not any(line.startswith("| ms") for line in lines)
+
+
+def test_keyframe_networks_are_timed_at_one_and_eight_sequences(monkeypatch):
+    monkeypatch.setitem(KEYFRAME_MODELS, "tiny", ("small_cnn", 1))
+    small = KeyframeScorer(**SMALL)
+    row = summarize_keyframes("tiny", scorer=small, frames=2, input_size=8, speed=True)
+    assert set(row["milliseconds"]) == {"1", "8"}
+    assert min(row["milliseconds"].values()) > 0
+    assert "| ms, 8 x 2 images |" in keyframes_table([row, row])
 
 
 def context_by_loops(features):

@@ -1,4 +1,4 @@
-"""How many parameters a keyframe scorer and the backbone under it have, and which of them train."""
+"""What keyframe networks cost: parameters, which of them train, and time."""
 
 import math
 from dataclasses import dataclass
@@ -9,6 +9,17 @@ import jax.numpy as jnp
 
 from reid_jax.models.keyframes import KeyframeNet, KeyframeScorer
 from reid_jax.models.registry import backbone_info, block_names, create_backbone
+from reid_jax.models.summary import least_seconds
+
+KEYFRAME_MODELS = {"Model 1": ("resnet50", 2), "Model 2": ("efficientnet_b0", 3)}
+"""The backbone, and how many of its last blocks train in the second stage."""
+_PARTS = {
+    "projection": ("projection",),
+    "encoder": ("encoder",),
+    "dual attention": ("dual", "norm"),
+    "head": ("hidden", "score", "skip"),
+}
+_BATCHES = (1, 8)
 
 
 @dataclass(frozen=True)
@@ -61,16 +72,89 @@ def _count(tree: Any) -> int:
     return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(tree))
 
 
-def sizes_table(backbone: str, *, last_blocks: int, scorer: KeyframeScorer | None = None) -> str:
-    """The breakdown in words: parts, totals, and what trains in the two stages."""
+def summarize_keyframes(
+    name: str,
+    *,
+    scorer: KeyframeScorer | None = None,
+    frames: int = 16,
+    input_size: int | None = None,
+    speed: bool = False,
+) -> dict[str, Any]:
+    """One column of the table.
+
+    Args:
+      name: one of `KEYFRAME_MODELS`.
+      scorer: the default one unless given.
+      frames, input_size: how many images a sequence, and their side, to measure with; the size is
+        the backbone's own unless given.
+      speed: also measure the default device, with one and with eight sequences at once.
+
+    Returns:
+      name, backbone, frames, input_size; parameters: of each part; total, total_with_classes,
+      trained_in_stage_one, trained_in_stage_two; milliseconds: by the number of sequences (None
+      where not asked for).
+    """
+    backbone, last_blocks = KEYFRAME_MODELS[name]
     sizes = keyframe_sizes(backbone, scorer)
-    rows = [(f"backbone {backbone}", sum(sizes.blocks.values()))]
-    rows += [(f"scorer {name}", count) for name, count in sizes.scorer.items()]
-    rows += [
-        ("network", sizes.total),
-        ("network and the backbone's 1000-class layer", sizes.total + sizes.classifier),
-        ("trained with the backbone frozen", sizes.trained(0)),
-        (f"trained with its last {last_blocks} blocks", sizes.trained(last_blocks)),
+    size = input_size or backbone_info(backbone).inputs.input_size
+    parts = {
+        part: sum(sizes.scorer.get(module, 0) for module in modules)
+        for part, modules in _PARTS.items()
+    }
+    measured = None
+    if speed:
+        net = KeyframeNet(scorer or KeyframeScorer(), create_backbone(backbone))
+        measured = {
+            str(batch): _milliseconds(net, (batch, frames, size, size, 3)) for batch in _BATCHES
+        }
+    return {
+        "name": name,
+        "backbone": backbone,
+        "frames": frames,
+        "input_size": size,
+        "parameters": {"backbone": sum(sizes.blocks.values()), **parts},
+        "total": sizes.total,
+        "total_with_classes": sizes.total + sizes.classifier,
+        "trained_in_stage_one": sizes.trained(0),
+        "trained_in_stage_two": sizes.trained(last_blocks),
+        "milliseconds": measured,
+    }
+
+
+def _milliseconds(net: KeyframeNet, shape: tuple[int, ...]) -> float:
+    inputs = jnp.zeros(shape), jnp.ones(shape[:2], bool)
+    shapes = jax.eval_shape(net.init, jax.random.key(0), *inputs)
+    variables = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+    return 1e3 * least_seconds(net.apply, variables, *inputs)
+
+
+def keyframes_table(rows: list[dict[str, Any]]) -> str:
+    """A Markdown table of `summarize_keyframes`' results side by side, the first over the last."""
+    first, last = rows[0], rows[-1]
+    heads = [f"{row['name']}: {row['backbone']}" for row in rows]
+    lines = [
+        f"| keyframe network | {' | '.join(heads)} | {first['name']} / {last['name']} |",
+        "|---|" + "--:|" * (len(rows) + 1),
     ]
-    width = max(len(name) for name, _ in rows)
-    return "\n".join(f"{name:<{width}}  {count:>12,}" for name, count in rows)
+    for name, values, form in _lines(rows):
+        ratio = f"{values[0] / values[-1]:.2f}"
+        lines.append(f"| {name} | {' | '.join(format(v, form) for v in values)} | {ratio} |")
+    return "\n".join(lines)
+
+
+def _lines(rows: list[dict[str, Any]]) -> list[tuple[str, list[float], str]]:
+    """What each line of the table is of, its values, and how they are written."""
+    lines = [
+        (part, [row["parameters"][part] for row in rows], ",") for part in rows[0]["parameters"]
+    ]
+    totals = {
+        "network": "total",
+        "network and the backbone's 1000-class layer": "total_with_classes",
+        "trained in stage one": "trained_in_stage_one",
+        "trained in stage two": "trained_in_stage_two",
+    }
+    lines += [(name, [row[key] for row in rows], ",") for name, key in totals.items()]
+    for batch in rows[0]["milliseconds"] or ():
+        name = f"ms, {batch} x {rows[0]['frames']} images"
+        lines.append((name, [row["milliseconds"][batch] for row in rows], ",.1f"))
+    return lines
