@@ -3,7 +3,8 @@
     .venv/bin/python scripts/train.py configs/omniglot.py --workdir runs/omniglot
 
 Trains on the five alphabets of images_background_small1.zip; the report is on the ones of
-images_background_small2.zip that are not among them. 23 minutes of CPU time: one-shot 0.84 of 20.
+images_background_small2.zip that are not among them. Nine minutes on two CPU cores: one-shot 0.842
+of 20. After 7,000 steps it is 0.843; with 1,088 more characters made of two each it was 0.810.
 """
 
 from reid_jax.ops.augment import Augmentation
@@ -38,5 +39,5 @@ def get_config() -> EmbeddingConfig:
         model=ModelConfig(backbone="small_cnn_wide", pooling="flatten", embedding_dim=0, shifts=1),
         loss=SupervisedContrastive(temperature=0.1),
         optimizer=OptimizerConfig(learning_rate=2e-3, warmup_steps=100, ema_decay=0.998),
-        train=TrainConfig(steps=7000, log_every=100, evaluate_every=1000, checkpoint_every=1000),
+        train=TrainConfig(steps=2500, log_every=100, evaluate_every=1000, checkpoint_every=1000),
     )

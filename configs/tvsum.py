@@ -36,7 +36,7 @@ No validation is held out by default, as there is little for it to choose; with
 from reid_jax.ops.clips import ClipAugmentation
 from reid_jax.tasks.keyframes import KeyframeLoss
 from reid_jax.training.config import OptimizerConfig, TrainConfig
-from reid_jax.training.keyframe_config import KeyframeConfig, ScorerConfig, VideoDataConfig
+from reid_jax.training.keyframe_config import AUTO, KeyframeConfig, ScorerConfig, VideoDataConfig
 
 
 def get_config() -> KeyframeConfig:
@@ -48,8 +48,6 @@ def get_config() -> KeyframeConfig:
             validation_fraction=0.0,
             clip=256,
             batch_size=8,
-            components=128,
-            context=1.6,
         ),
         augment=ClipAugmentation(speed=0.5, jitter=1.0, drop=0.2, noise=0.5),
         model=ScorerConfig(
@@ -61,8 +59,7 @@ def get_config() -> KeyframeConfig:
             dual_head_dim=8,
             hidden=32,
             dropout=0.5,
-            ridge=0.47,
-            smoothing=2.5,
+            ridge=AUTO,
         ),
         loss=KeyframeLoss(squared=1.0, rank=0.1),
         optimizer=OptimizerConfig(

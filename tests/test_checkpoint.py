@@ -1,6 +1,7 @@
 """Checkpoints: there and back, damaged ones, a disk that is full."""
 
 import os
+import shutil
 import subprocess
 import sys
 
@@ -59,6 +60,24 @@ def test_the_best_holds_what_is_evaluated(tmp_path):
     np.testing.assert_array_equal(params["net"]["kernel"], np.full((3, 4), 8.0))
     np.testing.assert_array_equal(model_state["batch_stats"]["mean"], np.arange(4.0))
     assert progress == {"best_step": 7}
+
+
+def test_a_best_step_is_kept_for_as_long_as_a_state_remembers_it(tmp_path):
+    """Better ones found since go with the steps that will be done again."""
+    checkpoints = Checkpoints(tmp_path)
+    for step in range(1, 10):
+        checkpoints.save_best(make_state(step), {"best_step": step})
+        if step % 4 == 2:
+            checkpoints.save_latest(make_state(step), {"best_step": step})
+    checkpoints.wait()
+    best = tmp_path / "best"
+    assert {"2", "6", "9"} <= {path.name for path in best.iterdir()} <= {*"2689"}
+    checkpoints.close()
+    shutil.rmtree(tmp_path / "latest" / "6")  # as if it had been damaged
+    again = Checkpoints(tmp_path)
+    assert again.restore_latest(make_state(0))[1] == {"best_step": 2}
+    assert again.restore_best()[2] == {"best_step": 2}
+    assert [path.name for path in best.iterdir()] == ["2"]
 
 
 @pytest.mark.parametrize("damage", ["truncated", "emptied", "missing"])

@@ -29,7 +29,7 @@ from reid_jax.training.keyframe_config import (
 )
 from reid_jax.training.keyframe_experiment import build_keyframes, load_videos
 from reid_jax.training.loop import fit, initial_state
-from reid_jax.training.optimizer import RateFactor, make_optimizer, with_reduced_rate
+from reid_jax.training.optimizer import make_optimizer, rate_factor, with_reduced_rate
 from reid_jax.training.parallel import make_layout
 from reid_jax.training.ridge_start import linear_start
 from reid_jax.training.stages import Stage
@@ -112,13 +112,25 @@ def test_a_run_that_breaks_off_ends_where_an_undisturbed_one_does(path, tmp_path
     rows = [json.loads(line) for line in (tmp_path / "parts" / "metrics.jsonl").open()]
     values = [row["validation/spearman"] for row in rows if "validation/spearman" in row]
     stagnant = sum(value <= max(values[:place], default=-1) for place, value in enumerate(values))
-    assert rate_factor(resumed.state) == 0.5**stagnant
+    assert rate_factor(resumed.state.opt_state) == 0.5**stagnant
 
 
-def rate_factor(state):
-    nodes = jax.tree.leaves(state.opt_state, is_leaf=lambda node: isinstance(node, RateFactor))
-    [factor] = [node.factor for node in nodes if isinstance(node, RateFactor)]
-    return factor
+def test_the_log_has_the_reduced_rate_and_a_run_without_improvement_ends_early(path, tmp_path):
+    config = make_config(path, train={"reduce_patience": 1, "reduce_factor": 0.5, "patience": 2})
+    experiment = build(config)
+    worse = iter(np.linspace(1.0, 0.0, 10))
+
+    class Worsening(type(experiment.task)):
+        def evaluate(self, predictions, examples):
+            return {self.monitor: float(next(worse))}
+
+    fields = {f.name: getattr(experiment.task, f.name) for f in dataclasses.fields(experiment.task)}
+    outcome = train(config, tmp_path, dataclasses.replace(experiment, task=Worsening(**fields)))
+    assert (outcome.end, int(outcome.state.step), outcome.progress.best_step) == ("early", 9, 3)
+    rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").open()]
+    logged = {row["step"]: row["learning_rate"] for row in rows if "learning_rate" in row}
+    factors = {step: rate / float(experiment.schedule(step - 1)) for step, rate in logged.items()}
+    assert factors == pytest.approx({3: 1.0, 6: 1.0, 9: 0.5})
 
 
 def test_a_reduced_rate_makes_smaller_steps():
@@ -136,6 +148,25 @@ def test_a_reduced_rate_makes_smaller_steps():
         before, state = optimizer.update(params, state, params)
         after, _ = optimizer.update(params, with_reduced_rate(state, 0.25), params)
     np.testing.assert_allclose(after["x"], 0.25 * before["x"], rtol=1e-6)
+
+
+def test_weight_decay_pulls_on_kernels_and_not_on_biases_and_batch_norm(path):
+    config = make_config(
+        path,
+        data={"frames": str(path.parent / "frames"), "image_size": 16, "clip": 6, "batch_size": 2},
+        model={"backbone": "small_cnn"},
+        optimizer={"weight_decay": 0.5, "warmup_steps": 0},
+    )
+    experiment = build(config)
+    params = jax.tree.map(jnp.ones_like, initial_state(experiment, 0, ema=False).params)
+    still = jax.tree.map(jnp.zeros_like, params)
+    with jax.numpy_dtype_promotion("standard"):
+        pull, _ = experiment.optimizer.update(still, experiment.optimizer.init(params), params)
+    names = {True: set(), False: set()}
+    for place, leaf in jax.tree_util.tree_leaves_with_path(pull):
+        names[bool(np.any(leaf))].add(place[-1].key)
+    assert "kernel" in names[True] - names[False]
+    assert {"bias", "scale"} <= names[False] - names[True]
 
 
 def test_eight_devices_take_the_same_steps(path, tmp_path):

@@ -24,6 +24,7 @@ from reid_jax.training.lock import only_trainer
 from reid_jax.training.logging import read_metrics
 from reid_jax.training.loop import fit
 from reid_jax.training.parallel import make_layout
+from reid_jax.training.ridge_choice import chosen
 
 _SPLIT = "split.json"
 
@@ -33,8 +34,9 @@ def train_keyframes(config: KeyframeConfig, workdir: Path) -> None:
     validate_keyframes(config)
     keep_compilations()
     config = with_absolute_video_paths(config)
-    check_workdir(workdir, config)
     split = load_videos(config.data, config.train.seed)
+    config = chosen(config, split.train, workdir)
+    check_workdir(workdir, config)
     _check_split(workdir, split)
     layout = make_layout(config.train.parallel)
     experiment = build_keyframes(config, split)

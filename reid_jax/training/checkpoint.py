@@ -37,9 +37,9 @@ class Checkpoints:
         self._say = say
         self._read_only = read_only
         self._latest = self._manager("latest", _KEPT)
-        self._best = self._manager("best", 1)
+        self._best = self._manager("best", None)
 
-    def _manager(self, name: str, kept: int) -> ocp.CheckpointManager:
+    def _manager(self, name: str, kept: int | None) -> ocp.CheckpointManager:
         options = ocp.CheckpointManagerOptions(
             max_to_keep=None if self._read_only else kept,
             create=not self._read_only,
@@ -58,13 +58,26 @@ class Checkpoints:
 
         Waits for the best one first: a state that remembers a best step never exists without it.
         """
-        self._wait_for(self._best)
+        self._forget_older_bests()
         self._save(self._latest, int(state.step), _as_tree(state), progress)
 
     def save_best(self, state: TrainState, progress: dict[str, Any]) -> None:
         """Starts writing what is needed to use the network."""
+        self._forget_older_bests()
         variables = {"params": state.evaluated_params, "model_state": state.model_state}
         self._save(self._best, int(state.step), variables, progress)
+
+    def _forget_older_bests(self) -> None:
+        """Keeps, once it is written, the newest one, and those of the states that are kept.
+
+        Whichever state a run goes on from, what was the best by then is still there.
+        """
+        self._wait_for(self._best)
+        bests = self._best.all_steps()
+        ends = [*self._latest.all_steps(), max(bests, default=0)]
+        needed = {max((best for best in bests if best <= end), default=0) for end in ends}
+        for step in set(bests) - needed:
+            self._best.delete(step)
 
     def _save(
         self, manager: ocp.CheckpointManager, step: int, tree: Tree, progress: dict[str, Any]

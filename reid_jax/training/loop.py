@@ -19,7 +19,7 @@ from reid_jax.training.experiment import Experiment, initial_variables, step_of_
 from reid_jax.training.logging import Display, RunLog
 from reid_jax.training.multihost import any_process, is_first
 from reid_jax.training.observe import Compilations, Profile
-from reid_jax.training.optimizer import with_reduced_rate
+from reid_jax.training.optimizer import rate_factor, with_reduced_rate
 from reid_jax.training.parallel import Layout
 from reid_jax.training.predictor import make_predictor
 from reid_jax.training.stages import Stage, stage_at, with_fresh_moments
@@ -189,7 +189,7 @@ class _Loop:
             stopping = stop.requested if alone else due["log"] and any_process(stop.requested)
             if not (any(due.values()) or stopping):
                 continue
-            speed = self._report(step, window, compilations)
+            speed = self._report(step, state, window, compilations)
             if due["evaluate"]:
                 self._validate(step, state, speed)
                 if self._stagnant():
@@ -226,7 +226,9 @@ class _Loop:
             "checkpoint": config.checkpoint_every,
         }
 
-    def _report(self, step: int, window: _Window, compilations: Compilations) -> str:
+    def _report(
+        self, step: int, state: TrainState, window: _Window, compilations: Compilations
+    ) -> str:
         """Writes the window's row; returns it in words."""
         try:
             row = window.row()
@@ -242,7 +244,8 @@ class _Loop:
                 f"The loss or its gradient is not finite at step {error}; {kept}. A lower "
                 "optimizer.learning_rate, optimizer.clip_norm 1 or a longer warm-up may help."
             ) from None
-        row["learning_rate"] = float(self.experiment.schedule(step - 1))
+        scheduled = float(self.experiment.schedule(step - 1))
+        row["learning_rate"] = scheduled * rate_factor(state.opt_state)
         self.log.write(step, row | compilations.take())
         words = f"loss {row['loss']:.4f}  {row['images_per_second']:,.0f} images/s"
         self.display.numbers(words)

@@ -1,5 +1,6 @@
 """The optimiser and its schedule, from plain numbers."""
 
+import math
 from typing import Any, Literal, NamedTuple
 
 import jax
@@ -70,16 +71,23 @@ def _scale_by_factor() -> optax.GradientTransformation:
     return optax.GradientTransformation(init, update)
 
 
+def rate_factor(opt_state: Any) -> float:
+    """What the schedule's learning rate is multiplied by; 1 where it cannot be reduced."""
+    nodes = jax.tree.leaves(opt_state, is_leaf=_is_factor)
+    return math.prod(float(node.factor) for node in nodes if _is_factor(node))
+
+
 def with_reduced_rate(opt_state: Any, factor: float) -> Any:
     """The state of a reducible optimiser with its learning rate multiplied by `factor` from now on.
 
     The factor is part of the state, so that a run goes on from a checkpoint as it would have.
     """
 
-    def is_factor(node: Any) -> bool:
-        return isinstance(node, RateFactor)
-
     def reduced(node: Any) -> Any:
-        return RateFactor(node.factor * factor) if is_factor(node) else node
+        return RateFactor(node.factor * factor) if _is_factor(node) else node
 
-    return jax.tree.map(reduced, opt_state, is_leaf=is_factor)
+    return jax.tree.map(reduced, opt_state, is_leaf=_is_factor)
+
+
+def _is_factor(node: Any) -> bool:
+    return isinstance(node, RateFactor)

@@ -31,14 +31,8 @@ def linear_start(
       inputs: (T, K), one array a video.
       penalty: above 0.
     """
-    width = inputs[0].shape[1]
-    gram, products = np.zeros((width, width)), np.zeros(width)
-    for rows, video in zip(inputs, videos, strict=True):
-        x, y = rows.astype(np.float64), mean_ranks(video)
-        y = (y - y.mean()) / max(float(y.std()), 1e-12)
-        gram += x.T @ x / len(x) / len(inputs)
-        products += x.T @ y / len(x) / len(inputs)
-    weights = np.linalg.solve(gram + penalty * np.eye(width), products)
+    gram, products = normal_equations(inputs, videos)
+    weights = np.linalg.solve(gram + penalty * np.eye(len(gram)), products)
 
     truth = np.concatenate([importance(video) for video in videos]).astype(np.float64)
     level = float(np.clip(truth.mean(), 0.01, 0.99))
@@ -50,3 +44,17 @@ def linear_start(
         slope = 1.0
     offset = np.log(level / (1 - level)) - slope * np.mean(np.concatenate(list(inputs)) @ weights)
     return LinearStart((slope * weights).astype(np.float32), np.asarray(offset, np.float32))
+
+
+def normal_equations(
+    inputs: Sequence[np.ndarray], videos: Sequence[VideoFeatures]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Means over videos of x x^T (K, K) and x y (K,), with `linear_start`'s x and y; float64."""
+    width = inputs[0].shape[1]
+    gram, products = np.zeros((width, width)), np.zeros(width)
+    for rows, video in zip(inputs, videos, strict=True):
+        x, y = rows.astype(np.float64), mean_ranks(video)
+        y = (y - y.mean()) / max(float(y.std()), 1e-12)
+        gram += x.T @ x / len(x) / len(inputs)
+        products += x.T @ y / len(x) / len(inputs)
+    return gram, products
