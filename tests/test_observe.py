@@ -52,6 +52,22 @@ def test_a_trace_of_the_steps_is_written(run):
     assert list((run / "profile").rglob("*.xplane.pb"))
 
 
+def test_tensorboard_gets_what_the_log_has(run):
+    pytest.importorskip("tensorboardX")
+    from tensorboardX.proto.event_pb2 import Event
+
+    [path] = (run / "tensorboard").glob("events.out.tfevents.*")
+    content, written = path.read_bytes(), {}
+    while content:  # a record: its length, a checksum of 4 bytes, the event, a checksum of 4 bytes
+        length = int.from_bytes(content[:8], "little")
+        event, content = Event.FromString(content[12 : 12 + length]), content[16 + length :]
+        written |= {(event.step, value.tag): value.simple_value for value in event.summary.value}
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    logged = {(row["step"], name): row[name] for row in rows for name in row if name != "step"}
+    assert any(name.startswith("validation/") for _, name in logged)
+    assert written == pytest.approx(logged, rel=1e-6)
+
+
 def test_the_state_is_donated():
     """Its memory is reused: after a call the old arrays are gone."""
     for mode in ("single", "pmap", "mesh"):
