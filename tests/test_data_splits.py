@@ -154,8 +154,17 @@ def test_given_validation_is_carved_from_train(disjoint):
     check(data, splits)
     carved = set(labels[splits.validation.query])
     assert carved.isdisjoint(labels[splits.train]) == disjoint
-    assert set(splits.validation.query.tolist()) <= set(splits.validation.gallery.tolist())
-    assert len(splits.train) + len(splits.validation.gallery) == 60
+    query, gallery = (set(rows.tolist()) for rows in splits.validation)
+    assert query <= gallery if disjoint else gallery == set(splits.train.tolist())
+    assert len(set(splits.train.tolist()) | query | gallery) == 60
+
+
+def test_given_validation_of_few_photos_is_found_among_those_trained_on():
+    labels = np.concatenate([np.repeat(np.arange(10), 5), np.arange(10)])
+    data = dataset(labels, split=["train"] * 50 + ["query"] * 5 + ["gallery"] * 5)
+    splits = make_splits(data, "given")  # a tenth of five photos: at most one an individual
+    check(data, splits)
+    assert len(np.unique(labels[splits.validation.query])) == len(splits.validation.query)
 
 
 @pytest.mark.parametrize(

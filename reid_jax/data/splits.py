@@ -59,7 +59,8 @@ def make_splits(
 
     `test_fraction` is a part of the individuals, photos or days; `validation_fraction` is taken in
     the same way from what is left to train on (0: no validation). With "given" and no validation
-    rows, they are whole individuals when train and test share none, else photos; leave-one-out.
+    rows, they are whole individuals when train and test share none (leave-one-out), else photos, to
+    be found among those that are trained on.
 
     Raises:
       UserError: the dataset does not allow this split.
@@ -215,8 +216,6 @@ def _given(dataset: Dataset, fraction: float, generator: np.random.Generator) ->
         return Splits(train, _leave_one_out(labels, validation), judged)
     if not fraction:
         return Splits(train, None, judged)
-    if np.isin(labels[train], labels[judged.query]).any():
-        train, held = _by_photo(dataset, train, fraction, generator)
-        return Splits(train, _leave_one_out(labels, held.query), judged)
-    train, held = _by_identity(dataset, train, fraction, generator)
-    return Splits(train, held, judged)
+    shared = np.isin(labels[train], labels[judged.query]).any()
+    part = _by_photo if shared else _by_identity
+    return Splits(*part(dataset, train, fraction, generator), judged)

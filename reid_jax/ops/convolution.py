@@ -48,7 +48,7 @@ def cpu_compiler_options() -> dict[str, str]:
     }
     try:
         with jax.default_device(jax.devices("cpu")[0]):
-            jax.jit(lambda: 0).lower().compile(compiler_options=options)
+            jax.jit(lambda: 0).lower().compile(compiler_options={**options})
     except jax.errors.JaxRuntimeError:
         return {}
     return options

@@ -235,9 +235,18 @@ def build(config: EmbeddingConfig, dataset: Dataset, splits: Splits) -> Experime
 
 
 def make_validation(dataset: Dataset, splits: Splits, size: int, channels: int) -> Validation:
-    """The validation photos in memory, with query and gallery counted within them."""
+    """The validation photos in memory, with query and gallery counted within them.
+
+    Raises:
+      UserError: there is nothing to search for.
+    """
     assert splits.validation is not None
     query, gallery = splits.validation
+    if not len(query):
+        raise UserError(
+            f"The validation has {len(gallery)} photos, and no two of one individual; give it more "
+            "photos of the same individuals, or leave it out."
+        )
     rows = np.union1d(query, gallery)
     return Validation(
         inputs={"image": dataset.load(rows, size, channels, progress="validation photos")},

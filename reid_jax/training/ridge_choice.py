@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 
 from reid_jax.data.parallel import LateBar
@@ -132,8 +133,9 @@ def _correlations(
     scores = padded([x @ weights for x in frames])  # (V, T, fits)
     scores = scores.transpose(0, 2, 1).reshape(-1, scores.shape[1])
     mask = np.repeat(np.arange(scores.shape[1])[None] < lengths[:, None], len(fits), axis=0)
+    batch = jnp.asarray(scores), jnp.asarray(mask)
     for sigma in SMOOTHINGS:
-        smooth = np.asarray(smooth_over_time(scores, mask, sigma=sigma)) if sigma else scores
+        smooth = np.asarray(smooth_over_time(*batch, sigma=sigma)) if sigma else scores
         totals = np.zeros(len(fits))
         for ranks, rows, length in zip(said, np.split(smooth, len(frames)), lengths, strict=True):
             told = ranks[ranks.any(axis=1)]

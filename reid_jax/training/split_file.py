@@ -30,7 +30,8 @@ def load_run_data(
       training: whether to train on them; then none may be missing.
 
     Raises:
-      UserError: the source cannot be read or divided, or photos to train on are gone.
+      UserError: the source cannot be read or divided, or photos to train on, or all to test on,
+        are gone.
     """
     file = workdir / _NAME
     if not file.is_file() or (training and not has_begun(workdir)):
@@ -79,6 +80,10 @@ def _read(file: Path, dataset: Dataset, *, training: bool) -> Splits:
         raise UserError(
             f"Photos that this run trained on are gone or show somebody else now{example}; bring "
             "them back, or train into another --workdir."
+        )
+    if not len(rows["test_query"]) or not len(rows["test_gallery"]):
+        raise UserError(
+            f"The photos that this run held out are gone, such as {min(gone)}; bring them back."
         )
     if gone:
         print(f"{len(gone)} photos of the run are no longer in its source, such as {min(gone)}")
