@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from reid_jax.data import QueryGallery
 from reid_jax.errors import UserError
 from reid_jax.evaluation import run
 from reid_jax.tasks.objectives import Contrastive, Joint, MarginSoftmax, NPair, Triplet
@@ -26,7 +27,7 @@ from reid_jax.training.config_file import (
     to_json,
     validate_config,
 )
-from reid_jax.training.experiment import with_image_size
+from reid_jax.training.experiment import load_data, make_validation, with_image_size
 from reid_jax.training.split_file import keep_split, load_run_data
 from tests.paths import REPOSITORY
 
@@ -154,6 +155,23 @@ def test_a_division_is_kept_from_the_first_state_that_is_saved(tmp_path):
     (tmp_path / "checkpoints" / "latest" / "200").mkdir(parents=True)
     keep_split(tmp_path, *photo)
     np.testing.assert_array_equal(divided("photo")[1].train, identity[1].train)
+
+
+def test_held_out_photos_that_are_all_gone_are_one_sentence(tmp_path):
+    data = DataConfig(source="synthetic:12x4")
+    dataset, splits = load_data(data, 0)
+    paths = dataset.paths.astype(object)
+    paths[splits.test.gallery] += " as it was called"
+    keep_split(tmp_path, dataclasses.replace(dataset, paths=paths), splits)
+    with pytest.raises(UserError, match=r"held out are gone, such as .* as it was called; bring"):
+        load_run_data(tmp_path, data, 0, training=False)
+
+
+def test_a_validation_in_which_nothing_can_be_found_is_one_sentence():
+    dataset, splits = load_data(DataConfig(source="synthetic:12x4"), 0)
+    nothing = QueryGallery(splits.validation.query[:0], splits.validation.gallery)
+    with pytest.raises(UserError, match="No photo of the validation has another one"):
+        make_validation(dataset, splits._replace(validation=nothing), 8, 3)
 
 
 def test_a_folder_that_is_no_run_is_named(tmp_path):

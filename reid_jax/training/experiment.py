@@ -14,6 +14,8 @@ from reid_jax.data import Dataset, Splits, load_dataset, make_splits
 from reid_jax.data.samplers import IdentitySampler, PairSampler, UniformSampler
 from reid_jax.data.stream import Sampler
 from reid_jax.data.transforms import relabelled, with_symmetries
+from reid_jax.errors import UserError
+from reid_jax.errors import UserError
 from reid_jax.models import EmbeddingNet, block_names, create_backbone
 from reid_jax.tasks.base import Batch, Task
 from reid_jax.tasks.embedding import EmbeddingTask
@@ -242,10 +244,10 @@ def make_validation(dataset: Dataset, splits: Splits, size: int, channels: int) 
     """
     assert splits.validation is not None
     query, gallery = splits.validation
-    if not len(query):
+    if not len(query) or not len(gallery):
         raise UserError(
-            f"The validation has {len(gallery)} photos, and no two of one individual; give it more "
-            "photos of the same individuals, or leave it out."
+            "No photo of the validation has another one of its individual to be found; give the "
+            "validation more photos, or leave it out."
         )
     rows = np.union1d(query, gallery)
     return Validation(
