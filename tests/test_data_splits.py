@@ -160,7 +160,7 @@ def test_given_validation_is_carved_from_train(disjoint):
 
 
 def test_given_validation_of_few_photos_is_found_among_those_trained_on():
-    labels = np.concatenate([np.repeat(np.arange(10), 5), np.arange(10)])
+    labels = np.concatenate([np.repeat(np.arange(10), 5), np.tile(np.arange(5), 2)])
     data = dataset(labels, split=["train"] * 50 + ["query"] * 5 + ["gallery"] * 5)
     splits = make_splits(data, "given")  # a tenth of five photos: at most one an individual
     check(data, splits)

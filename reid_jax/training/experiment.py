@@ -15,7 +15,6 @@ from reid_jax.data.samplers import IdentitySampler, PairSampler, UniformSampler
 from reid_jax.data.stream import Sampler
 from reid_jax.data.transforms import relabelled, with_symmetries
 from reid_jax.errors import UserError
-from reid_jax.errors import UserError
 from reid_jax.models import EmbeddingNet, block_names, create_backbone
 from reid_jax.tasks.base import Batch, Task
 from reid_jax.tasks.embedding import EmbeddingTask
