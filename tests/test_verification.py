@@ -144,6 +144,20 @@ def test_every_same_pair_can_be_drawn():
     assert len(seen) == 1 + 10 + 435
 
 
+@pytest.mark.parametrize("max_pairs", [19_500, 4_000])
+def test_different_pairs_that_are_rare_are_found_at_once(max_pairs, monkeypatch):
+    """Where one individual has nearly all photos, draws at random hit a new pair in vain."""
+    monkeypatch.setattr(v, "_drawn_different_pairs", None)
+    labels = np.random.default_rng(0).permutation(np.repeat(np.arange(21), [480] + [1] * 20))
+    _, same, pairs = v.pair_scores(np.eye(500, 8), labels, max_pairs, seed=1)
+    assert len(np.unique(pairs, axis=0)) == len(pairs) == max_pairs
+    assert (pairs[:, 0] < pairs[:, 1]).all()
+    np.testing.assert_array_equal(same, labels[pairs[:, 0]] == labels[pairs[:, 1]])
+    assert (~same).sum() == min(max_pairs // 2, 480 * 20 + 190)
+    reached = np.bincount(pairs[~same].ravel(), minlength=500)
+    assert reached[labels > 0].min() > 0.8 * max_pairs / 40, "each single one has its share"
+
+
 def test_no_different_pairs_and_an_unknown_metric():
     _, same, _ = v.pair_scores(np.eye(30), np.zeros(30), max_pairs=20)
     assert same.all()

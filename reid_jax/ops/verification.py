@@ -194,13 +194,31 @@ def _choose_pairs(labels: np.ndarray, max_pairs: int, rng: np.random.Generator) 
 
     different_there = number * (number - 1) // 2 - int(ends[-1])
     wanted = min(max_pairs - wanted, different_there)
+    if different_there <= 2 * wanted or different_there < number * number // 16:
+        # Few of all pairs, or most of those that there are: draws at random would seldom be new.
+        drawn = np.sort(_distinct(rng, different_there, wanted))
+        different = _different_pairs(order, sizes, drawn)
+    else:
+        different = _drawn_different_pairs(labels, wanted, rng)
+    return np.concatenate([np.sort(same, axis=1), different])
+
+
+def _different_pairs(order: np.ndarray, sizes: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    """Different pairs by their running number: which photo, then which one of a later label."""
+    behind = np.repeat(np.cumsum(sizes), sizes)  # where the later labels of each photo begin
+    ends = np.cumsum(len(order) - behind)
+    first = np.searchsorted(ends, numbers, side="right")
+    second = len(order) - (ends[first] - numbers)
+    return np.sort(np.stack([order[first], order[second]], axis=1), axis=1)
+
+
+def _drawn_different_pairs(labels: np.ndarray, wanted: int, rng: np.random.Generator) -> np.ndarray:
     different = np.empty((0, 2), np.int64)
     while len(different) < wanted:
-        two = np.sort(rng.integers(0, number, (2 * (wanted - len(different)) + 64, 2)), axis=1)
+        two = np.sort(rng.integers(0, len(labels), (2 * (wanted - len(different)) + 64, 2)), axis=1)
         two = two[labels[two[:, 0]] != labels[two[:, 1]]]
         different = np.unique(np.concatenate([different, two]), axis=0)
-    different = different[np.sort(rng.permutation(len(different))[:wanted])]
-    return np.concatenate([np.sort(same, axis=1), different])
+    return different[np.sort(rng.permutation(len(different))[:wanted])]
 
 
 def _distinct(rng: np.random.Generator, number: int, wanted: int) -> np.ndarray:
