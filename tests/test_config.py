@@ -10,7 +10,7 @@ import pytest
 from reid_jax.data import QueryGallery
 from reid_jax.errors import UserError
 from reid_jax.evaluation import run
-from reid_jax.tasks.objectives import Contrastive, Joint, MarginSoftmax, NPair, Triplet
+from reid_jax.tasks.objectives import Angular, Contrastive, Joint, MarginSoftmax, NPair, Triplet
 from reid_jax.training.config import (
     DataConfig,
     EmbeddingConfig,
@@ -101,6 +101,13 @@ def test_a_configuration_file_that_is_not_there_names_those_that_are(monkeypatch
     monkeypatch.chdir(REPOSITORY)
     with pytest.raises(UserError, match=r"configs/demo\.py"):
         load_config_file(Path("configs/dmeo.py"))
+
+
+def test_an_angle_is_refused_where_its_loss_would_refuse_it():
+    assert Angular(angle=60.0).angle == 60.0
+    for angle in (0.0, 60.5, 75.0):
+        with pytest.raises(UserError, match=f"loss.angle of Angular is {angle}"):
+            Angular(angle=angle)
 
 
 @pytest.mark.parametrize(

@@ -45,8 +45,10 @@ def test_symmetries_are_other_individuals(dataset, count):
         np.testing.assert_array_equal(views[4], dataset.pixels[:, :, ::-1])
 
 
-def test_symmetries_need_pixels(dataset):
+def test_symmetries_need_square_pixels(dataset):
     from dataclasses import replace
 
     with pytest.raises(UserError, match="in memory"):
         with_symmetries(replace(dataset, pixels=None), 4)
+    with pytest.raises(UserError, match="square photos.* 5 x 3 pixels"):
+        with_symmetries(replace(dataset, pixels=dataset.pixels[:, :, :3]), 4)

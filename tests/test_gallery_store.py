@@ -17,6 +17,7 @@ import pytest
 from reid_jax import UserError
 from reid_jax.gallery import store
 from reid_jax.gallery.store import as_text, join, read_gallery, update_gallery, write_gallery
+from reid_jax.training.lock import only_trainer
 from tests.gallery_writer import numbered
 from tests.paths import REPOSITORY
 
@@ -113,6 +114,16 @@ def test_one_writer_at_a_time(tmp_path, monkeypatch):
         with pytest.raises(UserError, match="Another process is writing"):
             write_gallery(folder, numbered(2))
     assert assert_whole(read_gallery(folder)) == 1
+
+
+def test_a_system_without_locks_and_open_folders_writes_all_the_same(tmp_path, monkeypatch):
+    """Windows."""
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    monkeypatch.setattr(store.sys, "platform", "win32")
+    write_gallery(tmp_path / "gallery", numbered(1))
+    assert assert_whole(read_gallery(tmp_path / "gallery")) == 1
+    with only_trainer(tmp_path / "run"):
+        pass
 
 
 def test_changes_of_several_writers_all_count(tmp_path):

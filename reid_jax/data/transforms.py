@@ -25,12 +25,18 @@ def with_symmetries(dataset: Dataset, count: int) -> Dataset:
     turned character is another one.
 
     Raises:
-      UserError: when the photos are not in memory.
+      UserError: when the photos are not in memory, or not square.
     """
     if dataset.pixels is None:
         raise UserError(
             "data.symmetries needs a source whose photos are in memory, such as omniglot:PATH; "
             "photos in files do not become other individuals by turning them."
+        )
+    height, width = dataset.pixels.shape[1:3]
+    if height != width:
+        raise UserError(
+            f"data.symmetries needs square photos, which keep their shape when they are turned; "
+            f"these have {height} x {width} pixels."
         )
     mirrored = dataset.pixels[:, :, ::-1]
     pixels = [np.rot90(dataset.pixels, turns, axes=(1, 2)) for turns in range(4)]

@@ -12,6 +12,7 @@ import contextlib
 import json
 import os
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -21,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from reid_jax.errors import UserError
-from reid_jax.files import write_text
+from reid_jax.files import try_lock, write_text
 
 VERSION = 1
 COLUMNS = ("date", "camera", "orientation")
@@ -280,6 +281,8 @@ def _synced(path: Path) -> Iterator[Any]:
 
 def _sync(folder: Path) -> None:
     """So that the names in a folder survive a power cut, too."""
+    if sys.platform == "win32":  # it opens no folders
+        return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -298,8 +301,6 @@ def _remove_others(folder: Path, current: str | None) -> None:
 @contextlib.contextmanager
 def _writing(folder: Path) -> Iterator[None]:
     """One writer at a time. The system lets go of the lock when the process ends, however."""
-    import fcntl
-
     try:
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
@@ -307,17 +308,12 @@ def _writing(folder: Path) -> Iterator[None]:
         raise UserError(f"{folder} cannot be written to ({error.strerror}).") from error
     try:
         end = time.monotonic() + _PATIENCE
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError as error:
-                if time.monotonic() > end:
-                    raise UserError(
-                        f"Another process is writing to the gallery {folder}; wait until it is "
-                        "done."
-                    ) from error
-                time.sleep(0.05)
+        while not try_lock(descriptor):
+            if time.monotonic() > end:
+                raise UserError(
+                    f"Another process is writing to the gallery {folder}; wait until it is done."
+                )
+            time.sleep(0.05)
         yield
     finally:
         os.close(descriptor)

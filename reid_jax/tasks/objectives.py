@@ -124,10 +124,10 @@ class Angular(_InBatch):
     """Angular loss (Wang et al. 2017)."""
 
     angle: float = 45.0
-    """Upper bound of the angle at the negative, in degrees."""
+    """Upper bound of the angle at the negative, in degrees; at most 60."""
 
     def __post_init__(self) -> None:
-        _require(self, angle=0 < self.angle < 90)
+        _require(self, angle=0 < self.angle <= 60)
 
     def terms(self, params, outputs, labels, mask, axis_name):
         loss = angular_loss(

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from reid_jax.errors import UserError
+from reid_jax.files import try_lock
 from reid_jax.training.multihost import is_first
 
 
@@ -17,25 +18,18 @@ def only_trainer(workdir: Path) -> Iterator[None]:
     Raises:
       UserError: when another process holds it.
     """
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        yield
-        return
     if not is_first():  # of several processes that train together
         yield
         return
     workdir.mkdir(parents=True, exist_ok=True)
     with (workdir / "lock").open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not try_lock(file.fileno()):
             file.seek(0)
             holder = file.read().strip() or "another process"
             raise UserError(
                 f"{workdir} is being trained into by {holder}; wait for its end, or give another "
                 "--workdir."
-            ) from None
+            )
         file.truncate(0)
         file.write(f"process {os.getpid()} on {socket.gethostname()}")
         file.flush()
