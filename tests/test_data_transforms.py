@@ -50,5 +50,5 @@ def test_symmetries_need_square_pixels(dataset):
 
     with pytest.raises(UserError, match="in memory"):
         with_symmetries(replace(dataset, pixels=None), 4)
-    with pytest.raises(UserError, match="square photos.* 5 x 3 pixels"):
+    with pytest.raises(UserError, match=r"square photos.* 5 x 3 pixels"):
         with_symmetries(replace(dataset, pixels=dataset.pixels[:, :, :3]), 4)

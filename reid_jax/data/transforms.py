@@ -35,7 +35,7 @@ def with_symmetries(dataset: Dataset, count: int) -> Dataset:
     height, width = dataset.pixels.shape[1:3]
     if height != width:
         raise UserError(
-            f"data.symmetries needs square photos, which keep their shape when they are turned; "
+            "data.symmetries needs square photos, which keep their shape when they are turned; "
             f"these have {height} x {width} pixels."
         )
     mirrored = dataset.pixels[:, :, ::-1]
