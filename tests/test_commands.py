@@ -68,7 +68,7 @@ def test_embed_writes_what_the_contract_says(run, tmp_path):
         (["--data.source", "folder:nowhere"], "nowhere"),
         (["--data.source", "flder:x"], "folder"),
         (["--optimizer.learning-rate", "fast"], "fast"),
-        (["--loss.soft", "True"], "semi_hard"),
+        (["--loss.mining", "semi_hard", "--loss.soft", "True"], "semi_hard"),
         (["--loss.margin", "-1"], "loss.margin"),
         (["--train.seed", "-1"], "train.seed"),
         (["--model.pretrained", "weights.pth"], "small_cnn is a network of this library"),
@@ -113,6 +113,19 @@ def test_photos_that_are_added_later_stay_out_of_the_split(tmp_path):
 def write_photo(folder, number, pixels):
     folder.mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels).save(folder / f"{number}.png")
+
+
+def test_all_that_was_skipped_is_listed_in_the_run(run, tmp_path):
+    write_photo(tmp_path / "a", 0, np.zeros((8, 8, 3), np.uint8))
+    names = [*(b"%d.jpg" % number for number in range(6)), b"\xff.jpg"]  # not Unicode
+    for name in names:
+        (tmp_path / "a" / os.fsdecode(name)).touch()
+    arguments = ("--data", f"folder:{tmp_path}", "--out", tmp_path / "e.npz")
+    output = command("scripts/embed.py", "--workdir", run, *arguments)
+    assert f"... and 2 more, listed in {run / 'skipped.txt'}" in output
+    lines = (run / "skipped.txt").read_bytes().splitlines()
+    folder = os.fsencode(tmp_path / "a")
+    assert lines == [folder + b"/" + name + b"\tthe file is empty" for name in names]
 
 
 def test_help_explains_each_field():

@@ -79,8 +79,11 @@ class Dataset:
         return batch
 
 
-def describe(dataset: Dataset) -> str:
-    """A short aligned text: photos, individuals, photos each, dates, and what was skipped."""
+def describe(dataset: Dataset, listed: str = "") -> str:
+    """A short aligned text: photos, individuals, photos each, dates, and what was skipped.
+
+    `listed` is the file that names all that was skipped, if there is one.
+    """
     counts = np.bincount(dataset.labels, minlength=len(dataset.identities))
     counts = counts[counts > 0]
     rows = [("photos", f"{len(dataset):,}"), ("individuals", f"{len(counts):,}")]
@@ -98,5 +101,6 @@ def describe(dataset: Dataset) -> str:
     shown = dataset.skipped[:5]
     rows.extend(("", f"{path}: {reason}") for path, reason in shown)
     if len(dataset.skipped) > len(shown):
-        rows.append(("", f"... and {len(dataset.skipped) - len(shown)} more"))
+        place = f", listed in {listed}" if listed else ""
+        rows.append(("", f"... and {len(dataset.skipped) - len(shown):,} more{place}"))
     return "\n".join(f"{name:<12}{value}" for name, value in rows)

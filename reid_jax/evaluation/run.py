@@ -65,7 +65,7 @@ def train_embedding(config: EmbeddingConfig, workdir: Path) -> None:
     config = kept_batch_size(workdir, with_image_size(with_absolute_paths(config)))
     check_workdir(workdir, config)
     dataset, splits = load_run_data(workdir, config.data, config.train.seed, training=True)
-    print(describe(dataset))
+    _describe(dataset, workdir)
     layout = make_layout(config.train.parallel)
     config = choose_batch_size(config, dataset, splits, layout)
     experiment = build(config, dataset, splits)
@@ -87,6 +87,20 @@ def train_embedding(config: EmbeddingConfig, workdir: Path) -> None:
         print(f"Trained; scripts/evaluate.py --workdir {workdir} writes the report.")
         return
     report(load_run(workdir), workdir / "report", dataset, splits.test, title=workdir.name)
+
+
+def _describe(dataset: Dataset, workdir: Path) -> None:
+    """Prints what a source holds; WORKDIR/skipped.txt has a path, a tab and a reason a line."""
+    listed = workdir / "skipped.txt"
+    lines = "".join(f"{path}\t{reason}\n" for path, reason in dataset.skipped)
+    try:
+        if lines:
+            with atomic_write(listed) as file:
+                file.write(lines.encode("utf-8", "surrogateescape"))
+    except OSError:  # a run that may only be read can embed all the same
+        print(describe(dataset))
+    else:
+        print(describe(dataset, str(listed)))
 
 
 def evaluate_run(
@@ -126,7 +140,7 @@ def evaluate_run(
         dataset = load_dataset(source, seed=model.config.train.seed)
         name = "report-" + re.sub(r"[^A-Za-z0-9]+", "-", source).strip("-")
         test = QueryGallery(np.arange(len(dataset)), np.arange(len(dataset)))
-    print(describe(dataset))
+    _describe(dataset, workdir)
     metrics = report(model, workdir / name, dataset, test, title=workdir.name, rerank=rerank)
     if json_path is not None:
         write_text(json_path, json.dumps(metrics, indent=2) + "\n")
@@ -192,7 +206,7 @@ def embed_to_file(workdir: Path, source: str, out: Path) -> None:
     keep_compilations()
     model = load_run(workdir)
     dataset = load_dataset(source, seed=model.config.train.seed)
-    print(describe(dataset))
+    _describe(dataset, workdir)
     embeddings = model.embed(dataset)
     with atomic_write(out) as file:
         np.savez(
