@@ -25,7 +25,7 @@ from reid_jax.bench.report import make_row
 from reid_jax.bench.roofline import Work, attainable_seconds, ceilings, work_of
 from reid_jax.models import EmbeddingNet, create_backbone
 from reid_jax.ops.augment import Augmentation
-from reid_jax.ops.convolution import cpu_compiler_options
+from reid_jax.ops.compilation import compiler_options
 from reid_jax.tasks.embedding import EmbeddingTask
 from reid_jax.tasks.objectives import MarginSoftmax, Objective, Triplet
 from reid_jax.training.parallel import make_layout
@@ -191,10 +191,7 @@ def _time_network(
 ) -> Measurement:
     """Forward and backward pass of the network alone, on photos that are ready for it."""
 
-    # As `Layout.compile` compiles the step that this is compared with.
-    options = cpu_compiler_options() if jax.default_backend() == "cpu" else None
-
-    @partial(jax.jit, compiler_options=options)
+    @partial(jax.jit, compiler_options=compiler_options())
     def gradient(params: Any, images: jax.Array) -> Any:
         def total(params: Any) -> tuple[jax.Array, Any]:
             outputs, updated = task.net.apply(
