@@ -19,13 +19,17 @@ from reid_jax.tasks.objectives import AnyObjective, Contrastive, Joint, MarginSo
 from reid_jax.training.stages import Stage, check_stages
 
 AUTO = 0  # a batch size that is still to be found
-_INT_OR_AUTO = PrimitiveConstructorSpec(
-    nargs=1,
-    metavar="INT|auto",
-    instance_from_str=lambda words: AUTO if words[0] == "auto" else int(words[0]),
-    is_instance=lambda value: isinstance(value, int),
-    str_from_instance=lambda value: ["auto" if value == AUTO else str(value)],
-)
+
+
+def or_auto(kind: type[int] | type[float], auto: float) -> PrimitiveConstructorSpec:
+    """How a number on the command line is read that may be `auto`, which `auto` stands for."""
+    return PrimitiveConstructorSpec(
+        nargs=1,
+        metavar=f"{kind.__name__.upper()}|auto",
+        instance_from_str=lambda words: auto if words[0] == "auto" else kind(words[0]),
+        is_instance=lambda value: isinstance(value, kind),
+        str_from_instance=lambda value: ["auto" if value == auto else str(value)],
+    )
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ class DataConfig:
     """3 for colour, 1 for grey."""
     sampler: Literal["identities", "pairs", "uniform"] = "identities"
     """A batch is P individuals x K photos, pairs (half same, half different), or any photos."""
-    batch_size: Annotated[int, _INT_OR_AUTO, arg(aliases=("--batch-size",))] = 64
+    batch_size: Annotated[int, or_auto(int, AUTO), arg(aliases=("--batch-size",))] = 64
     """Photos a step, over all devices; auto takes the most that fit in memory."""
     photos_per_identity: int = 4
     """K of the P x K batches."""

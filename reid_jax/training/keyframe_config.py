@@ -7,24 +7,21 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
-from tyro.constructors import PrimitiveConstructorSpec
-
 from reid_jax.errors import UserError
 from reid_jax.models import backbone_info
 from reid_jax.ops.augment import Augmentation
 from reid_jax.ops.clips import ClipAugmentation
 from reid_jax.tasks.keyframes import KeyframeLoss
-from reid_jax.training.config import OptimizerConfig, TrainConfig, check_ranges, check_training
+from reid_jax.training.config import (
+    OptimizerConfig,
+    TrainConfig,
+    check_ranges,
+    check_training,
+    or_auto,
+)
 from reid_jax.training.stages import Stage, check_stages
 
 AUTO = -1.0  # a penalty that is still to be chosen
-_FLOAT_OR_AUTO = PrimitiveConstructorSpec(
-    nargs=1,
-    metavar="FLOAT|auto",
-    instance_from_str=lambda words: AUTO if words[0] == "auto" else float(words[0]),
-    is_instance=lambda value: isinstance(value, float),
-    str_from_instance=lambda value: ["auto" if value == AUTO else str(value)],
-)
 
 
 @dataclass(frozen=True)
@@ -90,7 +87,7 @@ class ScorerConfig:
     """Units between the two layers of the head."""
     dropout: float = 0.1
     """After the projection, on residual branches and in the head."""
-    ridge: Annotated[float, _FLOAT_OR_AUTO] = 0.0
+    ridge: Annotated[float, or_auto(float, AUTO)] = 0.0
     """Adds a linear path that starts as ridge regression with this penalty; the network then learns
     to correct it. 0 for none; auto chooses it, data.components, data.context and model.smoothing by
     cross-validation within the training videos, and the run keeps the choice."""
