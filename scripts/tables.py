@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from reid_jax import cli
-from reid_jax.evaluation.tables import record_folds, record_run, update_readme
+from reid_jax.evaluation.results import record_folds, record_run, record_video_pairs
+from reid_jax.evaluation.tables import update_readme
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -13,6 +14,7 @@ def main(
     configuration: str = "",
     note: str = "",
     folds: tuple[Path, ...] = (),
+    video_pairs: tuple[Path, ...] = (),
 ) -> None:
     """Writes the README's tables from scripts/results/*.json.
 
@@ -21,12 +23,15 @@ def main(
         configuration: Its configuration, as the table names it.
         note: What was searched in what.
         folds: Runs of configs/tvsum.py, one a fold, to record first.
+        video_pairs: Runs of configs/video_similarity.py, one a fold, to record first.
     """
     results = ROOT / "scripts" / "results"
     if run is not None:
         record_run(results, run, configuration or run.name, note)
     if folds:
         record_folds(results, folds)
+    if video_pairs:
+        record_video_pairs(results, video_pairs)
     update_readme(ROOT / "README.md", results)
 
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from reid_jax.data.video import VideoFile
 from reid_jax.data.video_features import load_video_features
+from reid_jax.data.video_file import VideoFile
 from reid_jax.errors import UserError
 from reid_jax.evaluation.keyframe_run import train_keyframes
 from reid_jax.evaluation.trained_scorer import load_scorer

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from reid_jax.errors import UserError
-from reid_jax.evaluation.tables import record_folds, record_run, update_readme
+from reid_jax.evaluation.results import record_folds, record_run, record_video_pairs
+from reid_jax.evaluation.tables import update_readme
 from tests.paths import REPOSITORY
 
 
@@ -55,8 +56,25 @@ def test_folds_of_keyframe_runs_are_averaged(tmp_path):
     update_readme(readme, tmp_path)
     assert "| this network | 0.375 |  |  |  |  |  |  |" in readme.read_text()
     assert "| random |  |  |  |  |  |  | 1.000 |" in readme.read_text()
+    kept = json.loads((tmp_path / "keyframes.json").read_text())
+    assert kept["each_fold"]["this network"]["kendall_users"] == [0.25, 0.5]
     with pytest.raises(UserError, match="no report on keyframe scores"):
         record_folds(tmp_path, [tmp_path])
+
+
+def test_pairs_of_videos_are_averaged_over_folds(tmp_path):
+    runs = [tmp_path / "fold0", tmp_path / "fold1"]
+    for run, auc in zip(runs, (0.5, 1.0), strict=True):
+        (run / "report").mkdir(parents=True)
+        report = {"this network": {"roc_auc": auc, "kinds": {"same shot": {"roc_auc": 0.25}}}}
+        (run / "report" / "pairs.json").write_text(json.dumps(report))
+    record_video_pairs(tmp_path, runs)
+    readme = tmp_path / "README.md"
+    readme.write_text("<!-- table: video_pairs -->\n<!-- end -->\n")
+    update_readme(readme, tmp_path)
+    assert "| this network | 0.750 | 0.500-1.000 | 0.250 |" in readme.read_text()
+    with pytest.raises(UserError, match=r"no report/pairs\.json"):
+        record_video_pairs(tmp_path, [tmp_path])
 
 
 def test_benchmarks_of_each_device_have_columns_of_their_own(tmp_path):

@@ -106,17 +106,6 @@ def test_dropout_needs_a_key_and_changes_the_output():
     assert not np.allclose(one, other)
 
 
-def test_streams_of_two_networks_are_projected_apart():
-    module = temporal_encoder("fusion", embedding_dim=E, width=8, streams=(2, 4))
-    shapes = jax.eval_shape(
-        lambda f, m: module.init(jax.random.key(0), f, m, train=False),
-        jnp.ones((B, T, D)),
-        jnp.ones((B, T), bool),
-    )
-    kernels = [shapes["params"][f"FrameProjection_{i}"]["Dense_0"]["kernel"] for i in range(2)]
-    assert [kernel.shape for kernel in kernels] == [(2, 8), (4, 8)]
-
-
 def test_an_unknown_name_is_refused():
     with pytest.raises(UserError, match="multi_scale"):
         temporal_encoder("lstm")

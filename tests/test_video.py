@@ -10,14 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from reid_jax.data.video import (
-    PictureFolder,
-    VideoFile,
-    find_videos,
-    indices_at_rate,
-    open_video,
-    uniform_indices,
-)
+from reid_jax.data.frames import indices_at_rate, uniform_indices
+from reid_jax.data.picture_folder import PictureFolder
+from reid_jax.data.video import find_videos, open_video
+from reid_jax.data.video_file import VideoFile
 from reid_jax.errors import UserError
 
 av = pytest.importorskip("av")

@@ -1,98 +1,13 @@
 """The README's tables, from the files under scripts/results/: no number is typed by hand."""
 
 import json
-import platform
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
-
-from reid_jax.errors import UserError
+from reid_jax.evaluation.results import KEYFRAME_MEASURES, MEASURES
 from reid_jax.files import write_text
 from reid_jax.models.summary import markdown_table
-from reid_jax.training.logging import read_metrics
-
-_MEASURES = {
-    "rank1": "Rank-1",
-    "rank5": "Rank-5",
-    "mAP": "mAP",
-    "map_at_r": "MAP@R",
-    "roc_auc": "pair AUC",
-    "one_shot_20way": "20-way one-shot",
-}
-
-
-_KEYFRAME_MEASURES = {
-    "kendall_users": "Kendall, annotators",
-    "spearman_users": "Spearman, annotators",
-    "kendall_mean": "Kendall, mean score",
-    "spearman_mean": "Spearman, mean score",
-    "precision_at_15": "P@15%",
-    "f1_2s_mean": "F1, two-second shots",
-    "f1_kts_mean": "F1, KTS",
-}
-
-
-def record_run(results: Path, workdir: Path, configuration: str, note: str) -> None:
-    """Adds a run's metrics and baselines to `results`/training.json, in the place of older ones.
-
-    Args:
-      results: folder of the result files.
-      workdir: the run, with its report.
-      configuration: what was trained; the key of the entry.
-      note: what is searched in what, for the table.
-
-    Raises:
-      UserError: when the run has no report.
-    """
-    path = workdir / "report" / "metrics.json"
-    if not path.is_file():
-        raise UserError(f"{workdir} has no report/metrics.json; evaluate the run first.")
-    report = json.loads(path.read_text())
-    rows = {"this network": report["metrics"], **report["baselines"]}
-    seconds = sum(row.get("seconds", 0.0) for row in read_metrics(workdir))
-    entry = {
-        "configuration": configuration,
-        "note": note,
-        "device": f"{jax.default_backend()}, {platform.machine()}",
-        "jax": jax.__version__,
-        "training_minutes": seconds / 60,
-        "rows": {
-            name: {key: values[key] for key in _MEASURES if key in values}
-            for name, values in rows.items()
-        },
-    }
-    file = results / "training.json"
-    entries = json.loads(file.read_text()) if file.is_file() else []
-    kept = [other for other in entries if other["configuration"] != configuration]
-    kept = sorted([*kept, entry], key=lambda other: other["configuration"])
-    write_text(file, json.dumps(kept, indent=1) + "\n")
-
-
-def record_folds(results: Path, workdirs: Sequence[Path]) -> None:
-    """Keeps the mean over runs of keyframe scoring, one a fold, as `results`/keyframes.json.
-
-    Raises:
-      UserError: when a run has no report, or not that of keyframe scoring.
-    """
-    folds = []
-    for workdir in workdirs:
-        path = workdir / "report" / "metrics.json"
-        report = json.loads(path.read_text()) if path.is_file() else {"metrics": {}}
-        if "kendall_users" not in report["metrics"]:
-            raise UserError(f"{workdir} has no report on keyframe scores; evaluate the run first.")
-        folds.append({"this network": report["metrics"], **report["baselines"]})
-    rows = {
-        name: {
-            key: sum(fold[name][key] for fold in folds) / len(folds)
-            for key in _KEYFRAME_MEASURES
-            if key in folds[0][name]
-        }
-        for name in folds[0]
-    }
-    entry = {"folds": len(folds), "jax": jax.__version__, "rows": rows}
-    write_text(results / "keyframes.json", json.dumps(entry, indent=1) + "\n")
 
 
 def update_readme(readme: Path, results: Path) -> None:
@@ -107,6 +22,7 @@ def update_readme(readme: Path, results: Path) -> None:
         "models": markdown_table,
         "open_set": _open_set_table,
         "keyframes": _keyframe_table,
+        "video_pairs": _video_pairs_table,
     }
     rendered = {
         name: render(json.loads((results / f"{name}.json").read_text()))
@@ -114,17 +30,19 @@ def update_readme(readme: Path, results: Path) -> None:
         if (results / f"{name}.json").is_file()
     }
     if benches := sorted(results.glob("bench_*.json")):
-        rendered["bench"] = _bench_table([json.loads(file.read_text()) for file in benches])
+        devices = [json.loads(file.read_text()) for file in benches]
+        rendered |= {"bench": _bench_table(devices), "throughput": _throughput_table(devices)}
     for name, table in rendered.items():
         before, marker, rest = text.partition(f"<!-- table: {name} -->\n")
-        text = before + marker + table + "\n" + rest[rest.index("<!-- end -->") :]
+        if marker:
+            text = before + marker + table + "\n" + rest[rest.index("<!-- end -->") :]
     write_text(readme, text)
 
 
 def _training_table(entries: Sequence[Mapping[str, Any]]) -> str:
-    shown = [key for key in _MEASURES if any(key in e["rows"]["this network"] for e in entries)]
+    shown = [key for key in MEASURES if any(key in e["rows"]["this network"] for e in entries)]
     lines = [
-        "| configuration | embeddings by | " + " | ".join(_MEASURES[key] for key in shown) + " |",
+        "| configuration | embeddings by | " + " | ".join(MEASURES[key] for key in shown) + " |",
         "|---|---|" + "---:|" * len(shown),
     ]
     for entry in entries:
@@ -156,11 +74,34 @@ def _open_set_table(result: Mapping[str, Any]) -> str:
 
 def _keyframe_table(result: Mapping[str, Any]) -> str:
     """Of what `record_folds` writes."""
-    lines = ["| scores by | " + " | ".join(_KEYFRAME_MEASURES.values()) + " |"]
-    lines.append("|---|" + "---:|" * len(_KEYFRAME_MEASURES))
+    lines = ["| scores by | " + " | ".join(KEYFRAME_MEASURES.values()) + " |"]
+    lines.append("|---|" + "---:|" * len(KEYFRAME_MEASURES))
     for name, values in result["rows"].items():
-        cells = [f"{values[key]:.3f}" if key in values else "" for key in _KEYFRAME_MEASURES]
+        cells = [f"{values[key]:.3f}" if key in values else "" for key in KEYFRAME_MEASURES]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _video_pairs_table(result: Mapping[str, Any]) -> str:
+    """Of what `record_video_pairs` writes: means over folds, and the range over all pairs."""
+    kinds = list(next(iter(result["rows"].values())))
+    lines = ["| similarity by | all pairs | its range | " + " | ".join(kinds[1:]) + " |"]
+    lines.append("|---|---:|---:|" + "---:|" * len(kinds[1:]))
+    for name, values in result["rows"].items():
+        means = [f"{sum(values[kind]) / len(values[kind]):.3f}" for kind in kinds]
+        span = f"{min(values[kinds[0]]):.3f}-{max(values[kinds[0]]):.3f}"
+        lines.append(f"| {name} | " + " | ".join([means[0], span, *means[1:]]) + " |")
+    return "\n".join(lines)
+
+
+def _throughput_table(devices: Sequence[Sequence[Mapping[str, Any]]]) -> str:
+    """Images a second of the training step, and of the peer's, measured in one run."""
+    lines = ["| training step | device | images/s | PyTorch's |", "|---|---|---:|---:|"]
+    for row in (row for rows in devices for row in rows if row["suite"] == "step"):
+        ours = row["images_per_second"]
+        ratio = row["ratio_to_peer"]
+        theirs = "" if ratio is None else f"{ours / ratio:,.0f}"
+        lines.append(f"| {row['case']} | {row['device']} | {ours:,.0f} | {theirs} |")
     return "\n".join(lines)
 
 

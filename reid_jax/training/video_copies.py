@@ -3,20 +3,17 @@
 import json
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from reid_jax.data.frame_folders import read_frame_folders
 from reid_jax.data.video_edits import edit_frames, edit_names
 from reid_jax.data.video_pairs import Track
 from reid_jax.files import atomic_write
-from reid_jax.models import backbone_info, create_backbone
-from reid_jax.weights import input_info, load_pretrained
+from reid_jax.weights.frozen import frozen_features
 
 _EVERY = 2  # each second frame of a folder: half the time, and still some thirty a video
 _BATCH = 30
@@ -74,16 +71,15 @@ def _read(file: Path, made_from: str) -> Copies | None:
 
 def _make(features: Path, frames: Path, backbone: str, pretrained: str, seed: int) -> Copies:
     folders = read_frame_folders(features, frames)
-    extract = _extractor(backbone, pretrained)
-    size = backbone_info(backbone).inputs.input_size
+    inputs, describe = frozen_features(backbone, pretrained)
     copies: Copies = {}
     for number, (key, folder) in enumerate(folders.items()):
         print(f"\rfeatures of edited copies: video {number + 1} of {len(folders)}", end="")
-        images = folder.load(size, every=_EVERY)
+        images = folder.load(inputs.input_size, every=_EVERY)
         own = {}
         for place, name in enumerate(edit_names()):
             rng = np.random.default_rng([seed, zlib.crc32(key.encode()), place])
-            rows = extract(edit_frames(images, name, rng))
+            rows = _in_blocks(describe, edit_frames(images, name, rng))
             # As the file will give them back.
             rounded = rows.astype(np.float16).astype(np.float32)
             own[name] = Track(rounded, folder.frames[::_EVERY])
@@ -92,26 +88,12 @@ def _make(features: Path, frames: Path, backbone: str, pretrained: str, seed: in
     return copies
 
 
-def _extractor(backbone: str, pretrained: str) -> Any:
-    """Images uint8 (N, H, W, 3) -> pooled features float32 (N, D)."""
-    variables: Mapping[str, Any] = load_pretrained(backbone, pretrained)
-    inputs = input_info(backbone, pretrained)
-    mean, std = (np.asarray(x, np.float32).reshape(1, 1, 1, 3) for x in (inputs.mean, inputs.std))
-    net = create_backbone(backbone)
-
-    @jax.jit
-    def features(images: jax.Array) -> jax.Array:
-        given = (images.astype(jnp.float32) / 255 - mean) / std
-        pooled: Any = net.apply(variables, given, train=False)
-        return pooled
-
-    def extract(images: np.ndarray) -> np.ndarray:
-        results = []
-        for start in range(0, len(images), _BATCH):
-            block = images[start : start + _BATCH]
-            padded = np.zeros((_BATCH, *block.shape[1:]), np.uint8)
-            padded[: len(block)] = block
-            results.append(np.asarray(features(padded))[: len(block)])
-        return np.concatenate(results)
-
-    return extract
+def _in_blocks(features: Callable[[np.ndarray], Any], images: np.ndarray) -> np.ndarray:
+    """float32 (N, D) of uint8 images (N, S, S, 3), in blocks of one shape."""
+    results = []
+    for start in range(0, len(images), _BATCH):
+        block = images[start : start + _BATCH]
+        padded = np.zeros((_BATCH, *block.shape[1:]), np.uint8)
+        padded[: len(block)] = block
+        results.append(np.asarray(features(padded))[: len(block)])
+    return np.concatenate(results)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from reid_jax.data.video import Size, Video
+from reid_jax.data.frames import Size, Video
 from reid_jax.evaluation.selection import SHARE, knapsack, to_frames
 from reid_jax.video.scenes import divide
 

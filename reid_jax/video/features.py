@@ -6,17 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
+from reid_jax.data.frames import Video, indices_at_rate
 from reid_jax.data.parallel import LateBar
-from reid_jax.data.video import Video, indices_at_rate, open_video
+from reid_jax.data.video import open_video
 from reid_jax.errors import UserError
 from reid_jax.files import atomic_write
-from reid_jax.models import create_backbone
 from reid_jax.video.scenes import SIZE, new_detector, scenes_from_cuts
-from reid_jax.weights import input_info, load_pretrained
+from reid_jax.weights.frozen import frozen_features
 
 _BATCH = 16  # frames that are drawn before they go through the network
 
@@ -52,18 +50,8 @@ def frozen_encoder(backbone: str, weights: str) -> FrameEncoder:
     Raises:
       UserError: for an unknown network, or weights that cannot be had or do not fit.
     """
-    inputs = input_info(backbone, weights)
-    variables = jax.device_put(load_pretrained(backbone, weights))
-    network = create_backbone(backbone)
-    mean, std = (jnp.asarray(v, jnp.float32).reshape(1, 1, 1, 3) for v in (inputs.mean, inputs.std))
-
-    @jax.jit
-    def features(variables: Any, images: jax.Array) -> Any:
-        return network.apply(variables, (images.astype(jnp.float32) / 255 - mean) / std)
-
-    return FrameEncoder(
-        inputs.input_size, lambda images: features(variables, images), f"{backbone} ({weights})"
-    )
+    inputs, features = frozen_features(backbone, weights)
+    return FrameEncoder(inputs.input_size, features, f"{backbone} ({weights})")
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,6 +12,7 @@ import jax
 import numpy as np
 
 from reid_jax.models.transnet import HEIGHT, WIDTH, TransNetV2
+from reid_jax.ops.compilation import compiler_options
 from reid_jax.weights.transnet import installed_transnet, load_transnet
 
 SIZE = WIDTH, HEIGHT
@@ -156,7 +157,7 @@ def middles(marked: np.ndarray) -> np.ndarray:
 
 @cache
 def _network() -> Any:
-    return jax.jit(TransNetV2().apply)
+    return jax.jit(TransNetV2().apply, compiler_options=compiler_options())
 
 
 @cache

@@ -1,0 +1,123 @@
+"""What runs reported, kept under scripts/results/ for the README's tables."""
+
+import json
+import platform
+from collections.abc import Sequence
+from pathlib import Path
+
+import jax
+
+from reid_jax.errors import UserError
+from reid_jax.files import write_text
+from reid_jax.training.logging import read_metrics
+
+MEASURES = {
+    "rank1": "Rank-1",
+    "rank5": "Rank-5",
+    "mAP": "mAP",
+    "map_at_r": "MAP@R",
+    "roc_auc": "pair AUC",
+    "one_shot_20way": "20-way one-shot",
+}
+
+
+KEYFRAME_MEASURES = {
+    "kendall_users": "Kendall, annotators",
+    "spearman_users": "Spearman, annotators",
+    "kendall_mean": "Kendall, mean score",
+    "spearman_mean": "Spearman, mean score",
+    "precision_at_15": "P@15%",
+    "f1_2s_mean": "F1, two-second shots",
+    "f1_kts_mean": "F1, KTS",
+}
+
+
+def record_run(results: Path, workdir: Path, configuration: str, note: str) -> None:
+    """Adds a run's metrics and baselines to `results`/training.json, in the place of older ones.
+
+    Args:
+      results: folder of the result files.
+      workdir: the run, with its report.
+      configuration: what was trained; the key of the entry.
+      note: what is searched in what, for the table.
+
+    Raises:
+      UserError: when the run has no report.
+    """
+    path = workdir / "report" / "metrics.json"
+    if not path.is_file():
+        raise UserError(f"{workdir} has no report/metrics.json; evaluate the run first.")
+    report = json.loads(path.read_text())
+    rows = {"this network": report["metrics"], **report["baselines"]}
+    seconds = sum(row.get("seconds", 0.0) for row in read_metrics(workdir))
+    entry = {
+        "configuration": configuration,
+        "note": note,
+        "device": f"{jax.default_backend()}, {platform.machine()}",
+        "jax": jax.__version__,
+        "training_minutes": seconds / 60,
+        "rows": {
+            name: {key: values[key] for key in MEASURES if key in values}
+            for name, values in rows.items()
+        },
+    }
+    file = results / "training.json"
+    entries = json.loads(file.read_text()) if file.is_file() else []
+    kept = [other for other in entries if other["configuration"] != configuration]
+    kept = sorted([*kept, entry], key=lambda other: other["configuration"])
+    write_text(file, json.dumps(kept, indent=1) + "\n")
+
+
+def record_folds(results: Path, workdirs: Sequence[Path]) -> None:
+    """Keeps the mean over runs of keyframe scoring, one a fold, as `results`/keyframes.json.
+
+    Raises:
+      UserError: when a run has no report, or not that of keyframe scoring.
+    """
+    folds = []
+    for workdir in workdirs:
+        path = workdir / "report" / "metrics.json"
+        report = json.loads(path.read_text()) if path.is_file() else {"metrics": {}}
+        if "kendall_users" not in report["metrics"]:
+            raise UserError(f"{workdir} has no report on keyframe scores; evaluate the run first.")
+        folds.append({"this network": report["metrics"], **report["baselines"]})
+    rows = {
+        name: {
+            key: sum(fold[name][key] for fold in folds) / len(folds)
+            for key in KEYFRAME_MEASURES
+            if key in folds[0][name]
+        }
+        for name in folds[0]
+    }
+    values = {
+        name: {key: [round(fold[name][key], 6) for fold in folds] for key in means}
+        for name, means in rows.items()
+    }
+    entry = {"folds": len(folds), "jax": jax.__version__, "rows": rows, "each_fold": values}
+    write_text(results / "keyframes.json", json.dumps(entry, indent=1) + "\n")
+
+
+def record_video_pairs(results: Path, workdirs: Sequence[Path]) -> None:
+    """Keeps ROC-AUCs of runs of video similarity, one a fold, as `results`/video_pairs.json.
+
+    Raises:
+      UserError: when a run has no report on pairs.
+    """
+    folds = []
+    for workdir in workdirs:
+        path = workdir / "report" / "pairs.json"
+        if not path.is_file():
+            raise UserError(f"{workdir} has no report/pairs.json; evaluate the run first.")
+        folds.append(json.loads(path.read_text()))
+    rows = {
+        name: {
+            "all pairs": [fold[name]["roc_auc"] for fold in folds],
+            **{
+                kind: [fold[name]["kinds"][kind]["roc_auc"] for fold in folds]
+                for kind in folds[0][name]["kinds"]
+            },
+        }
+        for name in folds[0]
+    }
+    entry = {"folds": len(folds), "jax": jax.__version__, "rows": rows}
+    write_text(results / "video_pairs.json", json.dumps(entry, indent=1) + "\n")
