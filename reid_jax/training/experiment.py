@@ -79,7 +79,7 @@ def make_task(config: EmbeddingConfig, num_classes: int) -> EmbeddingTask:
         objective=config.loss,
         augmentation=config.augment,
         num_classes=num_classes,
-        shifts=config.model.shifts,
+        views=config.model.views,
         mean=mean,
         std=std,
         metric="cosine" if config.model.normalize else "euclidean",
