@@ -7,6 +7,7 @@ from typing import Any
 
 from reid_jax.evaluation.results import KEYFRAME_MEASURES, MEASURES
 from reid_jax.files import write_text
+from reid_jax.models.keyframe_sizes import keyframes_table
 from reid_jax.models.summary import markdown_table
 
 
@@ -22,6 +23,7 @@ def update_readme(readme: Path, results: Path) -> None:
         "models": markdown_table,
         "open_set": _open_set_table,
         "keyframes": _keyframe_table,
+        "keyframe_models": keyframes_table,
         "video_pairs": _video_pairs_table,
     }
     rendered = {
