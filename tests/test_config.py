@@ -26,6 +26,7 @@ from reid_jax.training.config_file import (
     read_run_config,
     to_json,
     validate_config,
+    with_absolute_paths,
 )
 from reid_jax.training.experiment import load_data, make_validation, with_image_size
 from reid_jax.training.split_file import keep_split, load_run_data
@@ -83,6 +84,32 @@ def test_an_image_size_of_0_is_what_the_weights_are_made_for(backbone, pretraine
     assert with_image_size(config).data.image_size == size
     chosen = dataclasses.replace(config, data=DataConfig(image_size=30))
     assert with_image_size(chosen) == chosen
+
+
+def test_paths_are_made_absolute_and_nothing_else(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def source_and_weights(source, pretrained=""):
+        config = EmbeddingConfig(DataConfig(source), model=ModelConfig(pretrained=pretrained))
+        config = with_absolute_paths(config)
+        return config.data.source, config.model.pretrained
+
+    for kind in ("folder", "csv"):
+        assert source_and_weights(f"{kind}:Smith, John") == (f"{kind}:{tmp_path}/Smith, John", "")
+    expected = f"omniglot:{tmp_path}/a.zip,/b.zip"
+    assert source_and_weights("omniglot:a.zip, /b.zip") == (expected, "")
+    assert source_and_weights("synthetic:3x4")[0] == "synthetic:3x4"
+    for published in ("hub", "hub:OWNER/REPOSITORY", "pypi"):
+        assert source_and_weights("synthetic:3", published)[1] == published
+    for name in ("hub_weights.safetensors", "pypi.safetensors"):
+        assert source_and_weights("synthetic:3", name)[1] == f"{tmp_path}/{name}"
+
+
+@pytest.mark.parametrize("source", ["folder:", "csv: ", "omniglot:"])
+def test_a_source_without_its_path_is_refused(source):
+    config = with_absolute_paths(EmbeddingConfig(DataConfig(source)))
+    with pytest.raises(UserError, match="ends after the colon"):
+        load_data(config.data, 0)
 
 
 def test_a_run_keeps_the_image_size_that_was_found(tmp_path, monkeypatch):

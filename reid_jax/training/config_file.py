@@ -13,6 +13,7 @@ from reid_jax.errors import UserError
 from reid_jax.files import write_text
 from reid_jax.training.config import EmbeddingConfig, validate
 from reid_jax.training.keyframe_config import KeyframeConfig, validate_keyframes
+from reid_jax.training.paths import absolute_photos, absolute_weights
 from reid_jax.training.video_similarity_config import (
     VideoSimilarityConfig,
     validate_video_similarity,
@@ -163,22 +164,11 @@ def claim_workdir(workdir: Path, config: AnyConfig) -> None:
 
 def with_absolute_paths(config: EmbeddingConfig) -> EmbeddingConfig:
     """The configuration with the paths in it made independent of the current folder."""
-    kind, colon, rest = config.data.source.partition(":")
-    source = config.data.source
-    if colon and kind in ("folder", "csv", "omniglot"):
-        source = f"{kind}:" + ",".join(_absolute(path) for path in rest.split(","))
-    pretrained = config.model.pretrained
-    if pretrained and pretrained != "pypi" and not pretrained.startswith("hub"):
-        pretrained = _absolute(pretrained)
     return replace(
         config,
-        data=replace(config.data, source=source),
-        model=replace(config.model, pretrained=pretrained),
+        data=replace(config.data, source=absolute_photos(config.data.source)),
+        model=replace(config.model, pretrained=absolute_weights(config.model.pretrained)),
     )
-
-
-def _absolute(path: str) -> str:
-    return str(Path(path.strip()).expanduser().absolute())
 
 
 def _flat(values: Any, prefix: str = "") -> dict[str, Any]:

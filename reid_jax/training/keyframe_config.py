@@ -4,7 +4,6 @@ Field docstrings are the texts of `--help`, as in `reid_jax.training.config`.
 """
 
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Annotated, Literal
 
 from reid_jax.errors import UserError
@@ -19,6 +18,7 @@ from reid_jax.training.config import (
     check_training,
     or_auto,
 )
+from reid_jax.training.paths import absolute, absolute_weights
 from reid_jax.training.stages import Stage, check_stages
 
 AUTO = -1.0  # a penalty that is still to be chosen
@@ -179,13 +179,6 @@ def validate_keyframes(config: KeyframeConfig) -> None:
 def with_absolute_video_paths(config: KeyframeConfig) -> KeyframeConfig:
     """The configuration with the paths in it made independent of the current folder."""
 
-    def absolute(path: str) -> str:
-        return str(Path(path).expanduser().absolute()) if path else ""
-
-    def source(weights: str) -> str:
-        published = weights == "pypi" or weights.startswith("hub")
-        return weights if published else absolute(weights)
-
     data = config.data
     return replace(
         config,
@@ -194,7 +187,7 @@ def with_absolute_video_paths(config: KeyframeConfig) -> KeyframeConfig:
             path=absolute(data.path),
             splits=absolute(data.splits),
             frames=absolute(data.frames),
-            features_weights=source(data.features_weights),
+            features_weights=absolute_weights(data.features_weights),
         ),
-        model=replace(config.model, pretrained=source(config.model.pretrained)),
+        model=replace(config.model, pretrained=absolute_weights(config.model.pretrained)),
     )

