@@ -14,6 +14,9 @@ import pytest
 
 from reid_jax.errors import UserError
 from reid_jax.models import EmbeddingNet, create_backbone
+from reid_jax.models.registry import HALF, IMAGENET_MEAN
+from reid_jax.training.config import EmbeddingConfig, ModelConfig
+from reid_jax.training.config_file import with_absolute_paths
 from reid_jax.weights import (
     input_info,
     into_embedding_net,
@@ -156,6 +159,29 @@ def test_normalisation_comes_with_the_weights() -> None:
     assert input_info("efficientnet_b4", "hub").input_size == 320
     assert input_info("efficientnet_b4", "weights.safetensors").input_size == 380
     assert input_info("vit_b_16", "hub:timm/vit").mean == (0.5,) * 3
+
+
+@pytest.mark.parametrize("dialect", ["torchvision", "timm"])
+def test_a_file_is_normalised_as_whose_names_it_has(dialect: str, tmp_path: Path) -> None:
+    path = tmp_path / "weights.safetensors"
+    keys = reference_names("vit_b_16", 0, dialect).values()
+    save_file({key: np.zeros(1, np.float32) for key in keys}, path)
+    mean = HALF if dialect == "timm" else IMAGENET_MEAN
+    assert input_info("vit_b_16", path).mean == mean
+    model = ModelConfig(backbone="vit_b_16", pretrained=str(path))
+    kept = with_absolute_paths(EmbeddingConfig(model=model)).model
+    path.unlink()
+    assert input_info("vit_b_16", kept.pretrained).mean == mean
+    assert kept.pretrained == ("timm:" if dialect == "timm" else "") + str(path)
+    with pytest.raises(UserError, match=f"no file {path}"):
+        load_pretrained("vit_b_16", kept.pretrained)
+
+
+def test_a_file_without_names_is_left_to_its_reader(tmp_path: Path) -> None:
+    path = tmp_path / "weights.safetensors"
+    for content in (b"", b"nonsense of some length", struct.pack("<Q", 2) + b"{}"):
+        path.write_bytes(content)
+        assert input_info("vit_b_16", path).mean == IMAGENET_MEAN
 
 
 def test_the_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

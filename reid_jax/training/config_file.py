@@ -18,6 +18,7 @@ from reid_jax.training.video_similarity_config import (
     VideoSimilarityConfig,
     validate_video_similarity,
 )
+from reid_jax.weights import with_origin
 
 AnyConfig = EmbeddingConfig | KeyframeConfig | VideoSimilarityConfig
 _KINDS: dict[str, type] = {
@@ -163,11 +164,17 @@ def claim_workdir(workdir: Path, config: AnyConfig) -> None:
 
 
 def with_absolute_paths(config: EmbeddingConfig) -> EmbeddingConfig:
-    """The configuration with the paths in it made independent of the current folder."""
+    """The configuration with the paths in it made independent of the current folder.
+
+    Of a file of weights, whose they are is noted too: a run's normalisation must not depend on
+    whether the file is still there.
+    """
+    model = config.model
+    pretrained = with_origin(model.backbone, absolute_weights(model.pretrained))
     return replace(
         config,
         data=replace(config.data, source=absolute_photos(config.data.source)),
-        model=replace(config.model, pretrained=absolute_weights(config.model.pretrained)),
+        model=replace(model, pretrained=pretrained),
     )
 
 

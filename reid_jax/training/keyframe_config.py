@@ -20,6 +20,7 @@ from reid_jax.training.config import (
 )
 from reid_jax.training.paths import absolute, absolute_weights
 from reid_jax.training.stages import Stage, check_stages
+from reid_jax.weights import with_origin
 
 AUTO = -1.0  # a penalty that is still to be chosen
 
@@ -178,7 +179,10 @@ def validate_keyframes(config: KeyframeConfig) -> None:
 
 def with_absolute_video_paths(config: KeyframeConfig) -> KeyframeConfig:
     """The configuration with the paths in it made independent of the current folder."""
-
+    model = config.model
+    pretrained = absolute_weights(model.pretrained)
+    if model.backbone:  # the run knows its normalisation also when the file is gone
+        pretrained = with_origin(model.backbone, pretrained)
     data = config.data
     return replace(
         config,
@@ -189,5 +193,5 @@ def with_absolute_video_paths(config: KeyframeConfig) -> KeyframeConfig:
             frames=absolute(data.frames),
             features_weights=absolute_weights(data.features_weights),
         ),
-        model=replace(config.model, pretrained=absolute_weights(config.model.pretrained)),
+        model=replace(model, pretrained=pretrained),
     )

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from reid_jax.weights import is_published
+from reid_jax.weights.inputs import TIMM
 
 
 def absolute(path: str) -> str:
@@ -13,7 +14,11 @@ def absolute(path: str) -> str:
 
 def absolute_weights(source: str) -> str:
     """A source of weights, from the root where it is a file."""
-    return source if is_published(source) else absolute(source)
+    if is_published(source):
+        return source
+    if source.startswith(TIMM):
+        return TIMM + absolute(source.removeprefix(TIMM))
+    return absolute(source)
 
 
 def absolute_photos(source: str) -> str:

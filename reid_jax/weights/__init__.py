@@ -1,7 +1,7 @@
 """Published weights: reading and writing them, and the input they expect."""
 
 from reid_jax.weights.convert import into_embedding_net, load_pretrained, save_pretrained
-from reid_jax.weights.sources import input_info, is_published
+from reid_jax.weights.inputs import input_info, is_published, with_origin
 
 __all__ = [
     "input_info",
@@ -9,4 +9,5 @@ __all__ = [
     "is_published",
     "load_pretrained",
     "save_pretrained",
+    "with_origin",
 ]

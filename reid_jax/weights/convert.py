@@ -15,6 +15,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from reid_jax.errors import UserError
 from reid_jax.models import backbone_info
+from reid_jax.weights.inputs import dialect_of
 from reid_jax.weights.names import (
     Path as FlaxPath,
 )
@@ -77,11 +78,8 @@ def variables_from_tensors(
         for key, value in tensors.items()
         if not key.endswith("num_batches_tracked")
     }
-    names = max(
-        (reference_names(name, num_classes, dialect) for dialect in dialects(name)),
-        key=lambda names: len(tensors.keys() & set(names.values())),
-    )
-    dialect = next(d for d in dialects(name) if reference_names(name, num_classes, d) is names)
+    dialect = dialect_of(name, tensors.keys(), num_classes)
+    names = reference_names(name, num_classes, dialect)
     shapes = variable_shapes(name, num_classes)
     expected_shapes = reference_shapes(name, num_classes, dialect)
 

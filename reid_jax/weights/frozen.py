@@ -9,7 +9,7 @@ from reid_jax.models import create_backbone
 from reid_jax.models.registry import InputInfo
 from reid_jax.ops.compilation import compiler_options
 from reid_jax.weights.convert import load_pretrained
-from reid_jax.weights.sources import input_info
+from reid_jax.weights.inputs import input_info
 
 
 def frozen_features(

