@@ -46,6 +46,13 @@ def test_evaluate_prints_the_baselines_beside_the_network_and_writes_json(run, t
     assert (run / "report" / "index.html").stat().st_size > 10_000
 
 
+def test_photos_among_which_nothing_can_be_searched_for_are_one_sentence(run, tmp_path):
+    arguments = ("--workdir", run, "--data", "synthetic:6x1", "--json", tmp_path / "m.json")
+    output = command("scripts/evaluate.py", *arguments, code=2)
+    assert "error: Nothing can be searched for: no photo has another one of its" in output
+    assert not (tmp_path / "m.json").exists()
+
+
 def test_embed_writes_what_the_contract_says(run, tmp_path):
     output = command(
         "scripts/embed.py", "--workdir", run, "--data", "synthetic:3x4", "--out", tmp_path / "e.npz"

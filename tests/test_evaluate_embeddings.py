@@ -1,11 +1,18 @@
 """All measures together, on embeddings whose answer is known."""
 
+import json
+
 import numpy as np
 import pytest
 
 from reid_jax import UserError
 from reid_jax.evaluation import embedding
-from reid_jax.evaluation.embedding import evaluate_embeddings, raw_pixel_embeddings
+from reid_jax.evaluation.embedding import (
+    check_matches,
+    evaluate_embeddings,
+    raw_pixel_embeddings,
+)
+from reid_jax.evaluation.plain_json import plain_json
 from reid_jax.ops.retrieval import evaluate_distances
 
 
@@ -102,3 +109,27 @@ def test_raw_pixels_ignore_brightness_and_contrast():
     assert np.isfinite(raw_pixel_embeddings(np.zeros((1, 20, 20, 1), np.uint8))).all()
     with pytest.raises(UserError, match="shape"):
         raw_pixel_embeddings(np.zeros((4, 4)))
+
+
+def test_photos_without_a_match_are_refused_by_the_rules_that_rank_them():
+    labels, everything = np.array([0, 0, 1]), np.arange(3)
+    check_matches(labels, everything, everything, {})
+    check_matches(labels, everything[:1], everything, {"camera": np.array(["a", "b", "b"])})
+    check_matches(labels, everything, everything, {"camera": np.array(["a", "a", "a"])})
+    for query, gallery, cameras in (
+        (everything[2:], everything, None),
+        (everything, everything[2:], None),
+        (everything[:1], everything[:1], None),
+        (everything, everything, np.array(["a", "a", "b"])),
+    ):
+        columns = {} if cameras is None else {"camera": cameras}
+        with pytest.raises(UserError, match="Nothing can be searched for"):
+            check_matches(labels, query, gallery, columns)
+        result = evaluate_embeddings(np.eye(3), labels, query, gallery, columns=columns)
+        assert np.isnan(result["mAP"])
+
+
+def test_json_holds_no_nan():
+    values = {"a": float("nan"), "b": [np.float32("inf"), np.int64(2)], 3: {"c": 0.5}}
+    written = json.loads(plain_json(values), parse_constant=pytest.fail)
+    assert written == {"a": None, "b": [None, 2], "3": {"c": 0.5}}

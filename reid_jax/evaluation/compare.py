@@ -1,7 +1,5 @@
 """Runs side by side on the same held-out photos: is one better, or was it luck?"""
 
-import json
-import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +15,7 @@ from reid_jax.evaluation.compare_plots import precision_recall_curves, roc_curve
 from reid_jax.evaluation.differences import Difference, find_differences
 from reid_jax.evaluation.embedding import evaluate_embeddings, retrieval_rules
 from reid_jax.evaluation.keyframe_compare import compare_keyframe_runs
+from reid_jax.evaluation.plain_json import plain_json
 from reid_jax.evaluation.run_facts import bytes_on_disk, number_of_parameters, run_names
 from reid_jax.evaluation.text_table import aligned
 from reid_jax.evaluation.trained_model import TrainedModel, load_run
@@ -198,15 +197,11 @@ def as_text(contenders: Sequence[Contender], differences: Sequence[Difference]) 
 
 def as_json(contenders: Sequence[Contender], differences: Sequence[Difference]) -> str:
     """Everything but the values of each query."""
-
-    def number(value: Any) -> Any:
-        return None if isinstance(value, float) and not math.isfinite(value) else value
-
     content = {
         "runs": [
             {
                 "name": one.name,
-                "metrics": {name: number(value) for name, value in one.metrics.items()},
+                "metrics": one.metrics,
                 "parameters": one.parameters,
                 "bytes_on_disk": one.bytes_on_disk,
                 "photos_per_second": one.photos_per_second,
@@ -215,4 +210,4 @@ def as_json(contenders: Sequence[Contender], differences: Sequence[Difference]) 
         ],
         "differences": [one.as_json() for one in differences],
     }
-    return json.dumps(content, indent=2) + "\n"
+    return plain_json(content)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from reid_jax.errors import UserError
+from reid_jax.evaluation.calibration import has_match
 from reid_jax.ops.episodes import draw_episodes, one_shot_accuracy
 from reid_jax.ops.reranking import k_reciprocal_blocks
 from reid_jax.ops.retrieval import evaluate_distances, evaluate_retrieval
@@ -110,6 +111,29 @@ def retrieval_rules(
         for name, values in rules.items()
         for side, rows in (("query", query), ("gallery", gallery))
     }
+
+
+def check_matches(
+    labels: np.ndarray, query: np.ndarray, gallery: np.ndarray, columns: Mapping[str, np.ndarray]
+) -> None:
+    """Refuses photos none of which has a match, by the rules of ``retrieval_rules``.
+
+    Raises:
+      UserError: saying what is missing.
+    """
+    cameras = np.asarray(columns.get("camera", np.zeros(len(labels))))
+    names, codes = np.unique(cameras, return_inverse=True)
+    several = len(names) > 1
+    taken = np.arange(len(labels))
+    if several:
+        pairs = np.stack([labels, codes.reshape(-1)], axis=1)
+        taken = np.unique(pairs, axis=0, return_inverse=True)[1].reshape(-1)
+    if not has_match(labels, taken, query, gallery).any():
+        by = " by another camera" if several else ""
+        raise UserError(
+            f"Nothing can be searched for: no photo has another one of its individual{by}; give "
+            f"two photos or more of some individuals{by and ', by two cameras'}."
+        )
 
 
 def _encounters(

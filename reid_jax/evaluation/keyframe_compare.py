@@ -18,9 +18,10 @@ from reid_jax.evaluation.differences import Difference, find_differences
 from reid_jax.evaluation.forward_cost import ForwardCost, scoring_cost
 from reid_jax.evaluation.keyframe_baselines import keyframe_baselines
 from reid_jax.evaluation.keyframe_glossary import LEGEND
-from reid_jax.evaluation.keyframe_report import NO_PLOTS, metrics_json, remarks, results_table
+from reid_jax.evaluation.keyframe_report import NO_PLOTS, remarks, results_table
 from reid_jax.evaluation.keyframe_run import run_videos
 from reid_jax.evaluation.keyframes import evaluate_keyframes
+from reid_jax.evaluation.plain_json import plain_json
 from reid_jax.evaluation.run_facts import bytes_on_disk, number_of_parameters, run_names
 from reid_jax.evaluation.text_table import aligned
 from reid_jax.evaluation.trained_scorer import load_scorer
@@ -251,7 +252,7 @@ def as_json(
         }
         for one in contenders
     ]
-    return metrics_json(
+    return plain_json(
         {
             "device": jax.devices()[0].device_kind,
             "runs": runs,

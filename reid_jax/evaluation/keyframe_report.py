@@ -1,8 +1,6 @@
 """The report of a keyframe run: ``metrics.json``, ``tables.md``, figures, and one page to read."""
 
 import importlib.util
-import json
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from reid_jax.evaluation import keyframe_plots, page
 from reid_jax.evaluation.keyframe_baselines import keyframe_baselines
 from reid_jax.evaluation.keyframe_glossary import LEGEND, MEASURES, SHORT, TABLE
 from reid_jax.evaluation.keyframes import evaluate_keyframes
+from reid_jax.evaluation.plain_json import plain_json
 from reid_jax.evaluation.plots import loss_curve
 from reid_jax.evaluation.text_table import aligned, markdown
 from reid_jax.files import atomic_write, write_text
@@ -207,16 +206,11 @@ def _tables(
     )
 
 
-def metrics_json(metrics: Mapping[str, Any]) -> str:
-    """Metrics as JSON, the videos' among them; null for what does not apply."""
-    return json.dumps(_plain(metrics), indent=2) + "\n"
-
-
 def _json(results: Mapping[str, Mapping[str, Any]]) -> str:
     def flat(metrics: Mapping[str, Any]) -> dict[str, Any]:
         return {name: value for name, value in metrics.items() if name != "per_video"}
 
-    return metrics_json(
+    return plain_json(
         {
             "metrics": flat(results[NETWORK]),
             "baselines": {name: flat(row) for name, row in results.items() if name != NETWORK},
@@ -226,12 +220,3 @@ def _json(results: Mapping[str, Mapping[str, Any]]) -> str:
             },
         }
     )
-
-
-def _plain(value: Any) -> Any:
-    """JSON knows no nan."""
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -10,7 +10,8 @@ import numpy as np
 from reid_jax.cli import keep_compilations
 from reid_jax.data.video_features import VideoFeatures, load_video_features
 from reid_jax.errors import UserError
-from reid_jax.evaluation.keyframe_report import metrics_json, write_keyframe_report
+from reid_jax.evaluation.keyframe_report import write_keyframe_report
+from reid_jax.evaluation.plain_json import plain_json
 from reid_jax.evaluation.trained_scorer import TrainedScorer, load_scorer
 from reid_jax.files import atomic_write, write_text
 from reid_jax.training.config_file import check_workdir, claim_workdir, has_begun
@@ -133,7 +134,7 @@ def evaluate_keyframe_run(
             f"{workdir} was trained on all videos; give an H5 file of others to evaluate it on."
         )
     if json_path is not None:
-        write_text(json_path, metrics_json(metrics))
+        write_text(json_path, plain_json(metrics))
 
 
 def score_to_file(workdir: Path, data: Path, out: Path) -> None:

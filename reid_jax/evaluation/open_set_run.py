@@ -1,6 +1,5 @@
 """Does a run know whom it does not know? The open-set table, beside what can be had for nothing."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from reid_jax.data import Dataset, QueryGallery, Splits
 from reid_jax.errors import UserError
 from reid_jax.evaluation.calibration import calibrate, encounters, has_match
 from reid_jax.evaluation.open_set import evaluate_open_set
+from reid_jax.evaluation.plain_json import plain_json
 from reid_jax.evaluation.trained_model import embed_beside_baselines, load_run
 from reid_jax.files import write_text
 
@@ -124,7 +124,7 @@ def evaluate_open_set_run(
     }
     print(as_text(result))
     if json_path is not None:
-        write_text(json_path, json.dumps(result, indent=2) + "\n")
+        write_text(json_path, plain_json(result))
     return result
 
 

@@ -1,8 +1,6 @@
 """The report of a run: ``metrics.json``, ``tables.md``, figures, and one page to read."""
 
 import importlib.util
-import json
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ from reid_jax.evaluation import page, plots
 from reid_jax.evaluation.findings import Findings, Strip, find
 from reid_jax.evaluation.flatten import flatten
 from reid_jax.evaluation.glossary import MEASURES
+from reid_jax.evaluation.plain_json import plain_json
 from reid_jax.evaluation.text_table import markdown
 from reid_jax.files import atomic_write, write_text
 
@@ -208,15 +207,6 @@ def _sections(
     ]
 
 
-def _plain(value: Any) -> Any:
-    """JSON knows no nan."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, np.generic):
-        value = value.item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
 def _json(
     metrics: Mapping[str, Any],
     baselines: Mapping[str, Mapping[str, Any]],
@@ -225,8 +215,8 @@ def _json(
 ) -> str:
     groups = {**found.groups, "individual": found.individuals}
     content = {
-        "metrics": _plain(metrics),
-        "baselines": _plain(baselines),
+        "metrics": metrics,
+        "baselines": baselines,
         "groups": {
             group: {
                 row.name: {"queries": row.queries, "rank1": row.rank1, "mAP": row.mean_ap}
@@ -239,7 +229,7 @@ def _json(
             for pair in found.confusions
         ],
     }
-    return json.dumps(content, indent=2) + "\n"
+    return plain_json(content)
 
 
 def _tables(

@@ -1,6 +1,5 @@
 """A run folder and a set of photos: embeddings, metrics beside their baselines, a report."""
 
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,9 @@ import numpy as np
 from reid_jax.cli import keep_compilations
 from reid_jax.data import Dataset, QueryGallery, describe, load_dataset
 from reid_jax.errors import UserError
-from reid_jax.evaluation.embedding import evaluate_embeddings
+from reid_jax.evaluation.embedding import check_matches, evaluate_embeddings
 from reid_jax.evaluation.keyframe_run import evaluate_keyframe_run, train_keyframes
+from reid_jax.evaluation.plain_json import plain_json
 from reid_jax.evaluation.report import write_report
 from reid_jax.evaluation.trained_model import TrainedModel, embed_beside_baselines, load_run
 from reid_jax.evaluation.video_similarity_run import report_video_pairs, train_video_similarity
@@ -66,6 +66,7 @@ def train_embedding(config: EmbeddingConfig, workdir: Path) -> None:
     check_workdir(workdir, config)
     dataset, splits = load_run_data(workdir, config.data, config.train.seed, training=True)
     _describe(dataset, workdir)
+    check_matches(dataset.labels, *splits.test, dataset.columns)
     layout = make_layout(config.train.parallel)
     config = choose_batch_size(config, dataset, splits, layout)
     experiment = build(config, dataset, splits)
@@ -124,7 +125,7 @@ def evaluate_run(
             )
         results = report_video_pairs([workdir], workdir / "report")
         if json_path is not None:
-            write_text(json_path, json.dumps(results, indent=2) + "\n")
+            write_text(json_path, plain_json(results))
         return
     if isinstance(config, KeyframeConfig):
         if rerank:
@@ -141,9 +142,10 @@ def evaluate_run(
         name = "report-" + re.sub(r"[^A-Za-z0-9]+", "-", source).strip("-")
         test = QueryGallery(np.arange(len(dataset)), np.arange(len(dataset)))
     _describe(dataset, workdir)
+    check_matches(dataset.labels, *test, dataset.columns)
     metrics = report(model, workdir / name, dataset, test, title=workdir.name, rerank=rerank)
     if json_path is not None:
-        write_text(json_path, json.dumps(metrics, indent=2) + "\n")
+        write_text(json_path, plain_json(metrics))
 
 
 def report(

@@ -1,6 +1,5 @@
 """Runs that train a similarity of videos: training, then pairs of held-out videos."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from reid_jax.data.video_pairs import PairSource, PairVideo, evaluation_pairs
 from reid_jax.errors import UserError
 from reid_jax.evaluation.pairs import choose_threshold, ensemble, evaluate_pairs, pairs_table
 from reid_jax.evaluation.pairs_plots import confusion_chart, kinds_chart, pairs_roc
+from reid_jax.evaluation.plain_json import plain_json
 from reid_jax.evaluation.trained_model import restore_run
 from reid_jax.files import atomic_write, write_text
 from reid_jax.models.temporal.frames import masked_mean
@@ -168,7 +168,7 @@ def _write(
     for name, content in pictures.items():
         with atomic_write(folder / name) as file:
             file.write(content)
-    write_text(folder / "pairs.json", json.dumps(results, indent=2) + "\n")
+    write_text(folder / "pairs.json", plain_json(results))
     links = "\n\n".join(f"![{name.removesuffix('.png')}]({name})" for name in pictures)
     write_text(
         folder / "pairs.md", f"# Pairs of held-out videos\n\n{pairs_table(results)}\n\n{links}\n"
