@@ -1,6 +1,7 @@
 """Training in stages: what is frozen does not move, and what trains does, at its rate."""
 
 import dataclasses
+import json
 
 import jax
 import numpy as np
@@ -98,6 +99,70 @@ def test_a_run_goes_through_its_stages(config, tmp_path):
     after = jax.device_get(outcome.state.params)
     change = moved(params["net"]["backbone"], after["net"]["backbone"])
     assert change == {name: name in BLOCKS[-2:] for name in change}
+
+
+def worsening(experiment):
+    """The experiment with validations that say 1.0, 0.9, 0.8, ... as the steps go on."""
+    said = iter(np.linspace(1.0, 0.0, 11))
+
+    class Worsening(type(experiment.task)):
+        def evaluate(self, predictions, examples):
+            return {self.monitor: float(next(said))}
+
+    fields = {f.name: getattr(experiment.task, f.name) for f in dataclasses.fields(experiment.task)}
+    return dataclasses.replace(experiment, task=Worsening(**fields))
+
+
+def test_each_stage_counts_and_reduces_anew_and_only_the_last_ends_early(config, tmp_path):
+    train = dataclasses.replace(
+        config.train,
+        steps=8,
+        log_every=1,
+        evaluate_every=1,
+        checkpoint_every=1,
+        patience=2,
+        reduce_patience=1,
+    )
+    staged = dataclasses.replace(
+        config,
+        data=dataclasses.replace(config.data, validation_fraction=0.4),
+        stages=(Stage(0, blocks=0), Stage(4, blocks=2, backbone_rate=0.5)),
+        train=train,
+    )
+    experiment = build(staged, *load_data(staged.data, 0))
+    layout = make_layout("single")
+    outcome = fit(worsening(experiment), train, layout, tmp_path / "whole", ema_decay=0.0)
+    assert (outcome.end, int(outcome.state.step)) == ("early", 6)
+    rows = [json.loads(line) for line in (tmp_path / "whole" / "metrics.jsonl").open()]
+    rates = [row["learning_rate"] for row in rows if "learning_rate" in row]
+    factors = [rate / float(experiment.schedule(step)) for step, rate in enumerate(rates)]
+    assert factors == pytest.approx([1, 1, 0.5, 0.25, 1, 0.5])
+
+    broken = worsening(experiment)
+
+    def breaks(start, stop):
+        for number, call in enumerate(experiment.feed.calls(start, stop)):
+            if number == 4:
+                raise KeyboardInterrupt
+            yield call
+
+    feed = dataclasses.replace(experiment.feed, calls=breaks)
+    with pytest.raises(KeyboardInterrupt):
+        fit(
+            dataclasses.replace(broken, feed=feed),
+            train,
+            layout,
+            tmp_path / "parts",
+            ema_decay=0.0,
+        )
+    resumed = fit(broken, train, layout, tmp_path / "parts", ema_decay=0.0)
+    assert (resumed.end, resumed.progress) == ("early", outcome.progress)
+    for ours, theirs in zip(
+        jax.tree.leaves(jax.device_get(resumed.state)),
+        jax.tree.leaves(jax.device_get(outcome.state)),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(ours, theirs)
 
 
 def test_which_stage_a_step_belongs_to():

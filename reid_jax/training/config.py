@@ -125,9 +125,11 @@ class TrainConfig:
     checkpoint_every: int = 200
     """Steps between checkpoints."""
     patience: int = 0
-    """Stop after this many validations without improvement; 0 never."""
+    """Stop after this many validations without improvement; 0 never. Of several stages, the last
+    one can end so; each counts anew."""
     reduce_patience: int = 0
-    """Reduce the learning rate after this many validations without improvement; 0 never."""
+    """Reduce the learning rate after this many validations without improvement; 0 never. Each stage
+    starts at the full rate."""
     reduce_factor: float = 0.5
     """What the learning rate is then multiplied by."""
     steps_per_call: int = 1

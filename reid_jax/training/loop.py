@@ -1,10 +1,7 @@
 """The loop: steps, validations, checkpoints, and a clean end whatever happens."""
 
-import contextlib
 import math
-import signal
 import time
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,16 +16,20 @@ from reid_jax.training.experiment import Experiment, initial_variables, step_of_
 from reid_jax.training.logging import Display, RunLog
 from reid_jax.training.multihost import any_process, is_first
 from reid_jax.training.observe import Compilations, Profile
-from reid_jax.training.optimizer import rate_factor, with_reduced_rate
+from reid_jax.training.optimizer import rate_factor, with_full_rate, with_reduced_rate
 from reid_jax.training.parallel import Layout
 from reid_jax.training.predictor import make_predictor
+from reid_jax.training.signals import Stop, stoppable
 from reid_jax.training.stages import Stage, stage_at, with_fresh_moments
 from reid_jax.training.state import TrainState, create_state
 
 
 @dataclass
 class Progress:
-    """What the loop remembers beside the state; stored with each checkpoint."""
+    """What the loop remembers beside the state; stored with each checkpoint.
+
+    `without_improvement` counts the validations since the best one or the last stage's start.
+    """
 
     best_value: float | None = None
     best_step: int = 0
@@ -114,7 +115,10 @@ def fit(
     quiet = not is_first()
     log = RunLog(workdir, int(state.step), quiet=quiet)
     try:
-        with Display(config.steps, int(state.step), quiet=quiet) as display, _signals() as stop:
+        with (
+            Display(config.steps, int(state.step), quiet=quiet) as display,
+            stoppable() as stop,
+        ):
             loop = _Loop(experiment, config, layout, checkpoints, log, display, progress)
             with (
                 Compilations() as compilations,
@@ -147,7 +151,7 @@ class _Loop:
         self,
         state: TrainState,
         ema_decay: float,
-        stop: "_Stop",
+        stop: Stop,
         compilations: Compilations,
         profile: Profile,
     ) -> Outcome:
@@ -155,9 +159,9 @@ class _Loop:
         experiment, config, layout = self.experiment, self.config, self.layout
         feed = experiment.feed
         first = step = int(state.step)
-        if step >= config.steps or self._exhausted():
+        if step >= config.steps or self._exhausted(step):
             self._keep_a_best(state)
-            return Outcome(state, self.progress, self._exhausted() or "done")
+            return Outcome(state, self.progress, self._exhausted(step) or "done")
         where = "one device" if layout.size == 1 else f"{layout.size} devices ({layout.mode})"
         start = f", from step {step}" if step else ""
         self.display.say(f"{experiment.summary}; {config.steps} steps on {where}{start}")
@@ -173,7 +177,7 @@ class _Loop:
             if stage not in compiled:
                 compiled = {stage: self._compile(stage, state, ema_decay)}
             if 0 < step == stage.start:
-                state = state.replace(opt_state=with_fresh_moments(state.opt_state))
+                state = self._begin_stage(state)
             divided = layout.divide(batch, feed.batch_axis, own_rows=feed.own_rows)
             state, metrics = profile.call(step, count, compiled[stage], state, shared, divided)
             if step == first:
@@ -196,7 +200,7 @@ class _Loop:
                     factor = config.reduce_factor
                     self.display.say(f"no improvement: the learning rate times {factor:g}")
                     state = state.replace(opt_state=with_reduced_rate(state.opt_state, factor))
-            end = "done" if done else self._exhausted() or ("stopped" if stopping else None)
+            end = "done" if done else self._exhausted(step) or ("stopped" if stopping else None)
             if end:
                 self._keep_a_best(state)
             if due["checkpoint"] or end:
@@ -205,6 +209,14 @@ class _Loop:
                 self.checkpoints.wait()
                 return Outcome(state, self.progress, end)
             window = _Window(step, experiment.batch_size)
+
+    def _begin_stage(self, state: TrainState) -> TrainState:
+        """Forgets what the stage before made of moments, learning rate and patience.
+
+        Checkpoints of this step are from before, so that a run that goes on comes by here too.
+        """
+        self.progress.without_improvement = 0
+        return state.replace(opt_state=with_full_rate(with_fresh_moments(state.opt_state)))
 
     def _compile(self, stage: Stage, state: TrainState, ema_decay: float) -> Any:
         step = step_of_stage(
@@ -278,36 +290,9 @@ class _Loop:
         patience, vain = self.config.reduce_patience, self.progress.without_improvement
         return patience > 0 and vain > 0 and vain % patience == 0
 
-    def _exhausted(self) -> str | None:
-        """Says "early" when patience is at its end."""
-        patience = self.config.patience
+    def _exhausted(self, step: int) -> str | None:
+        """Says "early" when patience is at its end, in the last stage."""
+        stages, patience = self.experiment.stages, self.config.patience
+        if stages and step <= stages[-1].start:  # what follows has not had its chance
+            return None
         return "early" if 0 < patience <= self.progress.without_improvement else None
-
-
-@dataclass
-class _Stop:
-    requested: bool = False
-
-
-@contextlib.contextmanager
-def _signals() -> Iterator[_Stop]:
-    """SIGTERM and the first Ctrl-C ask for a checkpoint and a clean end after the current step."""
-    stop = _Stop()
-
-    def request(number: int, frame: object) -> None:
-        del frame
-        stop.requested = True
-        signal.signal(number, previous[number])  # a second one ends at once
-
-    previous: dict[int, Any] = {}
-    try:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            previous[number] = signal.signal(number, request)
-    except ValueError:  # not the main thread: somebody else handles signals
-        yield stop
-        return
-    try:
-        yield stop
-    finally:
-        for which, handler in previous.items():
-            signal.signal(which, handler)

@@ -89,5 +89,14 @@ def with_reduced_rate(opt_state: Any, factor: float) -> Any:
     return jax.tree.map(reduced, opt_state, is_leaf=_is_factor)
 
 
+def with_full_rate(opt_state: Any) -> Any:
+    """The state of an optimiser with the learning rate that its schedule says."""
+
+    def full(node: Any) -> Any:
+        return RateFactor(jnp.ones_like(node.factor)) if _is_factor(node) else node
+
+    return jax.tree.map(full, opt_state, is_leaf=_is_factor)
+
+
 def _is_factor(node: Any) -> bool:
     return isinstance(node, RateFactor)
