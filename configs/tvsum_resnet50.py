@@ -3,7 +3,7 @@ r"""TVSum, Model 1: ResNet-50 under the temporal scorer, from images, in two sta
     .venv/bin/python scripts/train.py configs/tvsum_resnet50.py --workdir runs/model1 \
         --data.path PATH/tvsum.h5 --data.splits PATH/splits.json --data.frames PATH/frames
 
-First the scorer alone (2.9M parameters), then with it, ten times more slowly, the last two blocks
+First the scorer alone at 1e-4 (2.9M parameters), then with it, at 1e-5, the last two blocks
 of the backbone (11.9M). For a GPU; --model.pretrained "" --data.image-size 64 --data.clip 16 tries
 it out on a CPU. No score is claimed.
 """
@@ -31,7 +31,11 @@ def get_config() -> KeyframeConfig:
         model=ScorerConfig(backbone="resnet50", pretrained="hub", dropout=0.2, dtype="bfloat16"),
         loss=KeyframeLoss(squared=1.0, rank=0.5),
         optimizer=OptimizerConfig(
-            learning_rate=1e-4, warmup_steps=20, weight_decay=0.05, clip_norm=1.0
+            learning_rate=1e-4,
+            schedule="constant",
+            warmup_steps=20,
+            weight_decay=0.05,
+            clip_norm=1.0,
         ),
         stages=(Stage(0, blocks=0), Stage(400, blocks=2, backbone_rate=0.1)),
         train=TrainConfig(

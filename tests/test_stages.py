@@ -10,12 +10,20 @@ import pytest
 from reid_jax.errors import UserError
 from reid_jax.models import block_names
 from reid_jax.tasks.objectives import MarginSoftmax
-from reid_jax.training.config import EmbeddingConfig
+from reid_jax.training.config import (
+    EmbeddingConfig,
+    OptimizerConfig,
+    TrainConfig,
+    check_training,
+)
+from reid_jax.training.config_file import load_config_file
 from reid_jax.training.experiment import build, initial_variables, load_data, step_of_stage
 from reid_jax.training.loop import fit
+from reid_jax.training.optimizer import make_schedule
 from reid_jax.training.parallel import make_layout
 from reid_jax.training.stages import Stage, check_stages, frozen_blocks, stage_at
 from reid_jax.training.state import create_state
+from tests.paths import REPOSITORY
 
 BLOCKS = block_names("small_cnn")
 
@@ -163,6 +171,33 @@ def test_each_stage_counts_and_reduces_anew_and_only_the_last_ends_early(config,
         strict=True,
     ):
         np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("name", ["tvsum_resnet50", "tvsum_efficientnet_b0"])
+def test_the_rates_of_the_two_stages(name):
+    """The scorer at 1e-4 all along, the backbone's last blocks at 1e-5 in the second stage."""
+    config = load_config_file(REPOSITORY / "configs" / f"{name}.py")
+    optimizer = config.optimizer
+    schedule = make_schedule(
+        optimizer.learning_rate,
+        optimizer.final_learning_rate,
+        optimizer.warmup_steps,
+        config.train.steps,
+        optimizer.schedule,
+    )
+    first, second = config.stages
+    last = config.train.steps - 1
+    for step in (optimizer.warmup_steps, second.start, last):
+        assert float(schedule(step)) == pytest.approx(1e-4)
+    assert first.blocks == 0
+    assert float(schedule(last)) * second.backbone_rate == pytest.approx(1e-5)
+    assert float(schedule(optimizer.warmup_steps // 2)) == pytest.approx(5e-5)
+
+
+def test_a_constant_rate_has_no_end():
+    optimizer = OptimizerConfig(schedule="constant", final_learning_rate=1e-5)
+    with pytest.raises(UserError, match="a constant schedule never comes to it"):
+        check_training(optimizer, TrainConfig())
 
 
 def test_which_stage_a_step_belongs_to():

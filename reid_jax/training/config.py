@@ -96,6 +96,8 @@ class OptimizerConfig:
     """Stochastic gradient descent with Nesterov momentum, or AdamW."""
     learning_rate: float = 1e-3
     """The highest rate, reached after the warm-up."""
+    schedule: Literal["cosine", "constant"] = "cosine"
+    """After the warm-up, down a cosine over all steps, or the same rate to the end."""
     final_learning_rate: float = 0.0
     """Where the cosine ends."""
     warmup_steps: int = 100
@@ -251,6 +253,11 @@ def check_training(optimizer: OptimizerConfig, train: TrainConfig) -> None:
         "optimizer.ema_decay": optimizer.ema_decay,
     }
     check_ranges(positive, not_negative, fractions)
+    if optimizer.schedule == "constant" and optimizer.final_learning_rate:
+        raise UserError(
+            f"optimizer.final_learning_rate is {optimizer.final_learning_rate}, but a constant "
+            "schedule never comes to it; leave it at 0, or set optimizer.schedule to cosine."
+        )
     if optimizer.warmup_steps >= train.steps:
         raise UserError(
             f"optimizer.warmup_steps is {optimizer.warmup_steps}, but train.steps is only "

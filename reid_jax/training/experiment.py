@@ -201,6 +201,7 @@ def build(config: EmbeddingConfig, dataset: Dataset, splits: Splits) -> Experime
         optimizer.final_learning_rate,
         optimizer.warmup_steps,
         train.steps,
+        optimizer.schedule,
     )
     validation = None
     if splits.validation is not None:

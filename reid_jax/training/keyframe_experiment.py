@@ -136,6 +136,7 @@ def build_keyframes(config: KeyframeConfig, split: VideoSplit) -> Experiment:
         optimizer.final_learning_rate,
         optimizer.warmup_steps,
         train.steps,
+        optimizer.schedule,
     )
     videos = end_to_end(inputs.train, [importance(video) for video in inputs.train_videos])
     return Experiment(

@@ -14,9 +14,22 @@ def decayed(params: Any) -> Any:
 
 
 def make_schedule(
-    learning_rate: float, final_learning_rate: float, warmup_steps: int, steps: int
+    learning_rate: float,
+    final_learning_rate: float,
+    warmup_steps: int,
+    steps: int,
+    kind: Literal["cosine", "constant"] = "cosine",
 ) -> optax.Schedule:
-    """Linear warm-up from zero, then a cosine down to the final rate (Loshchilov & Hutter 2017)."""
+    """Linear warm-up from zero, then the same rate to the end, or a cosine down to the final rate.
+
+    The cosine is that of Loshchilov & Hutter 2017.
+    """
+    if kind == "constant":
+        return optax.warmup_constant_schedule(
+            init_value=0.0 if warmup_steps else learning_rate,
+            peak_value=learning_rate,
+            warmup_steps=warmup_steps,
+        )
     return optax.warmup_cosine_decay_schedule(
         init_value=0.0 if warmup_steps else learning_rate,
         peak_value=learning_rate,

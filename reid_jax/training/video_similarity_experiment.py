@@ -142,6 +142,7 @@ def build_video_similarity(config: VideoSimilarityConfig, split: ClipSplit) -> E
         optimizer.final_learning_rate,
         optimizer.warmup_steps,
         train.steps,
+        optimizer.schedule,
     )
     whitening = whitening_of(split.train, config.model.embedding_dim)
 
