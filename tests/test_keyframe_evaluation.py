@@ -8,6 +8,7 @@ import pytest
 
 from reid_jax import UserError
 from reid_jax.data.video_features import VideoFeatures, load_folds, load_video_features
+from reid_jax.data.video_targets import annotations
 from reid_jax.evaluation.keyframe_baselines import (
     ANNOTATOR,
     CEILING,
@@ -17,6 +18,7 @@ from reid_jax.evaluation.keyframe_baselines import (
     keyframe_baselines,
     ridge_scores,
 )
+from reid_jax.evaluation.keyframe_report import remarks
 from reid_jax.evaluation.keyframes import (
     METRICS,
     annotator_summaries,
@@ -137,6 +139,30 @@ def test_summaries_of_the_file_are_taken_for_its_segments():
     alone = replace(both, user_scores=None)
     np.testing.assert_array_equal(annotator_summaries(alone, "2s"), summary > 0)
     assert annotator_summaries(replace(video, user_scores=None), "kts") is None
+
+
+def test_summaries_take_the_place_of_scores_that_a_file_lacks():
+    """As in SumMe's and the community's TVSum file; validation sees the same annotators."""
+    video = make_video(picks=12)
+    summary = (RNG.random((3, 36)) < 0.4).astype(np.float32)
+    alone = replace(video, user_scores=None, user_summary=summary)
+    scores = RNG.random(12)
+    found = evaluate_keyframes({"a": scores}, [alone])
+    rows = summary[:, alone.picks]
+    np.testing.assert_array_equal(annotations(alone), rows)
+    for name, measure in (("kendall", kendall), ("spearman", spearman)):
+        expected = np.mean([measure(scores, row) for row in rows])
+        assert found[f"{name}_users"] == pytest.approx(expected)
+    assert found["num_without_users"] == 0
+    assert remarks(found) == [
+        "1 of 1 videos have no scores of annotators: their summaries take the place of these."
+    ]
+    assert keyframe_baselines([alone], [alone], 0)[ANNOTATOR]["kendall_users"] == pytest.approx(
+        np.mean([kendall(rows[i], rows[k]) for i, k in [(0, 1), (0, 2), (1, 2)]])
+    )
+    both = evaluate_keyframes({"a": scores}, [replace(video, user_summary=summary)])
+    assert both["kendall_users"] == evaluate_keyframes({"a": scores}, [video])["kendall_users"]
+    assert remarks(both) == []
 
 
 def test_precision_counts_ties_of_the_truth_as_right():

@@ -9,18 +9,26 @@ from reid_jax.errors import UserError
 _ROUNDING = 1e-5  # so little outside [0, 1] is no other scale
 
 
-def annotations(video: VideoFeatures) -> np.ndarray:
+def by_annotators(video: VideoFeatures) -> np.ndarray | None:
     """What each annotator said of the frames at `picks`, (U, P) float32.
 
-    Scores where there are scores, else summaries; `gtscore` as that of one annotator where there is
-    neither of the two.
-
-    Raises:
-      UserError: the video has none of the three.
+    Scores where there are scores, else summaries; None where there is neither.
     """
     for given in (video.user_scores, video.user_summary):
         if given is not None:
             return given[:, video.picks].astype(np.float32)
+    return None
+
+
+def annotations(video: VideoFeatures) -> np.ndarray:
+    """As `by_annotators`, (U, P) float32; `gtscore` as that of one annotator where that is None.
+
+    Raises:
+      UserError: the video has none of the three.
+    """
+    given = by_annotators(video)
+    if given is not None:
+        return given
     if video.gtscore is None:
         raise UserError(
             f"{video.key} has neither user_scores nor user_summary nor gtscore; to learn from it, "

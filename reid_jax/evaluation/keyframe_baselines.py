@@ -44,7 +44,7 @@ def keyframe_baselines(
     }
     if any(truth(video) is not None for video in train_videos):
         found[RIDGE] = evaluate_keyframes(ridge_scores(train_videos, test_videos), test_videos)
-    if any(video.user_scores is not None for video in test_videos):
+    if any(len(user_scores(video)) for video in test_videos):
         found[ANNOTATOR] = one_annotator(test_videos)
     known = {video.key: truth(video) for video in test_videos}
     if all(values is not None for values in known.values()):

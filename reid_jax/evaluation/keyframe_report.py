@@ -88,6 +88,7 @@ def remarks(metrics: Mapping[str, Any]) -> list[str]:
         "num_not_finite": "scores that are not finite: they get 0 in all but the errors",
         "num_constant": "scores that are all equal: they correlate 0 with everything",
         "num_single": "a single pick: nothing to rank, so they are left out of correlations",
+        "num_by_summary": "no scores of annotators: their summaries take the place of these",
         "num_without_users": "no annotators who differ: left out of the means over annotators",
     }
     return [

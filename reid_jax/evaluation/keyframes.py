@@ -8,7 +8,7 @@ import numpy as np
 from scipy.stats import kendalltau, rankdata
 
 from reid_jax.data.video_features import VideoFeatures
-from reid_jax.data.video_targets import importance
+from reid_jax.data.video_targets import by_annotators, importance
 from reid_jax.errors import UserError
 from reid_jax.evaluation.selection import number_of_top, select_shots, to_frames, top_share
 from reid_jax.ops.verification import bootstrap_mean
@@ -46,7 +46,8 @@ def evaluate_keyframes(
     Returns:
       kendall_users, spearman_users: Kendall's tau-b and Spearman's rho against the scores of each
         annotator at the picks, averaged over annotators (Otani et al., CVPR 2019); an annotator who
-        gave every frame the same is left out.
+        gave every frame the same is left out. Where a file has no scores of annotators but their
+        summaries, these take their place: 1 for a frame that was kept, else 0.
       kendall_mean, spearman_mean: the same against the mean score of all annotators: another,
         easier number.
       precision_at_15: of the 15% of picks with the best scores, the share whose mean score is among
@@ -57,7 +58,8 @@ def evaluate_keyframes(
       mse, mae: mean squared and absolute error against `gtscore` as a network learns it, in [0, 1].
       kendall_users_low, ..._high and so on: 95% bootstrap interval over videos.
       num_videos, num_picks; num_constant, num_not_finite, num_single: videos whose scores are all
-        equal, not all finite, or one; num_without_users: without annotators who differ.
+        equal, not all finite, or one; num_without_users: without an annotator who rated
+        frames differently; num_by_summary: with summaries of annotators in the place of scores.
       per_video: by key, the same measures of each video.
 
     Raises:
@@ -83,8 +85,13 @@ def evaluate_keyframes(
         "num_not_finite": sum(not np.all(np.isfinite(a)) for a in arrays),
         "num_single": sum(len(a) == 1 for a in arrays),
         "num_without_users": sum(_varying(user_scores(video)).size == 0 for video in videos),
+        "num_by_summary": sum(_only_summarised(video) for video in videos),
         "per_video": per_video,
     }
+
+
+def _only_summarised(video: VideoFeatures) -> bool:
+    return video.user_scores is None and video.user_summary is not None
 
 
 def mean_over_videos(per_video: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
@@ -122,10 +129,9 @@ def _evaluate(scores: np.ndarray, video: VideoFeatures) -> dict[str, float]:
 
 
 def user_scores(video: VideoFeatures) -> np.ndarray:
-    """(U, P) of the annotators at the picks; (0, P) where the file has none."""
-    if video.user_scores is None:
-        return np.zeros((0, len(video.picks)))
-    return video.user_scores[:, video.picks].astype(np.float64)
+    """(U, P) of the annotators at the picks, see `by_annotators`; (0, P) without annotators."""
+    rows = by_annotators(video)
+    return np.zeros((0, len(video.picks))) if rows is None else rows.astype(np.float64)
 
 
 def truth(video: VideoFeatures) -> np.ndarray | None:
@@ -134,10 +140,8 @@ def truth(video: VideoFeatures) -> np.ndarray | None:
     """
     if video.gtscore is not None:
         return importance(video).astype(np.float64)
-    for rows in (video.user_scores, video.user_summary):
-        if rows is not None:
-            return rows[:, video.picks].mean(axis=0, dtype=np.float64)
-    return None
+    rows = by_annotators(video)
+    return None if rows is None else rows.mean(axis=0, dtype=np.float64)
 
 
 def correlations(scores: np.ndarray, references: np.ndarray) -> tuple[float, float]:
