@@ -1,5 +1,6 @@
 """Pairs are judged as by hand, and a run goes from videos to a report."""
 
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -23,6 +24,7 @@ from reid_jax.training.video_similarity_config import (
     validate_video_similarity,
 )
 from reid_jax.training.whitening import fit_whitening
+from reid_jax.weights import input_info
 
 
 def test_pairs_are_judged_as_by_hand():
@@ -94,9 +96,9 @@ def test_copies_are_made_once_from_the_frames(tmp_path, monkeypatch):
 
     def mean_colours(backbone, pretrained):
         calls.append(backbone)
-        return lambda images: images.mean(axis=(1, 2))
+        return input_info(backbone, pretrained), lambda images: images.mean(axis=(1, 2))
 
-    monkeypatch.setattr(video_copies, "_extractor", mean_colours)
+    monkeypatch.setattr(video_copies, "frozen_features", mean_colours)
     rng = np.random.default_rng(0)
     with h5py.File(tmp_path / "videos.h5", "w") as file:
         group = file.create_group("video_1")
@@ -129,7 +131,7 @@ def test_copies_are_made_once_from_the_frames(tmp_path, monkeypatch):
     np.testing.assert_array_equal(load()["crop"].features, made["crop"].features)
 
 
-def test_a_run_trains_and_reports(tmp_path, capsys):
+def test_a_run_trains_and_reports(tmp_path, capsys, monkeypatch):
     h5py = pytest.importorskip("h5py")
     pytest.importorskip("matplotlib")
     from reid_jax.evaluation.run import evaluate_run, train_and_report
@@ -159,5 +161,8 @@ def test_a_run_trains_and_reports(tmp_path, capsys):
         assert (tmp_path / "run" / "report" / name).is_file()
     with pytest.raises(UserError, match="compares videos"):
         evaluate_run(tmp_path / "run", "folder:photos")
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
     again = report_video_pairs([tmp_path / "run", tmp_path / "run"], tmp_path / "both")
     assert "ensemble of the runs" in again
+    assert "they need matplotlib" in capsys.readouterr().out
+    assert sorted(path.name for path in (tmp_path / "both").iterdir()) == ["pairs.json", "pairs.md"]

@@ -1,5 +1,6 @@
 """Runs that train a similarity of videos: training, then pairs of held-out videos."""
 
+import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 from reid_jax.cli import keep_compilations
 from reid_jax.data.video_pairs import PairSource, PairVideo, evaluation_pairs
 from reid_jax.errors import UserError
+from reid_jax.evaluation.keyframe_report import NO_PLOTS
 from reid_jax.evaluation.pairs import choose_threshold, ensemble, evaluate_pairs, pairs_table
 from reid_jax.evaluation.pairs_plots import confusion_chart, kinds_chart, pairs_roc
 from reid_jax.evaluation.plain_json import plain_json
@@ -158,21 +160,29 @@ def _add_ensemble(scored: ScoredPairs, name: str, members: Sequence[str]) -> Non
 def _write(
     folder: Path, scored: ScoredPairs, results: Mapping[str, Mapping[str, Any]], names: list[str]
 ) -> None:
-    shown = [*names, *_PICTURED]
-    some = {name: results[name] for name in shown}
-    pictures = {
-        "roc.png": pairs_roc({name: scored.scores[name] for name in shown}, scored.test["same"]),
-        "kinds.png": kinds_chart(some),
-        "confusion.png": confusion_chart(dict(list(some.items())[:4])),
-    }
+    pictures: dict[str, bytes] = {}
+    if importlib.util.find_spec("matplotlib") is None:
+        print(NO_PLOTS)
+    else:
+        pictures = _pictures(scored, results, [*names, *_PICTURED])
     for name, content in pictures.items():
         with atomic_write(folder / name) as file:
             file.write(content)
     write_text(folder / "pairs.json", plain_json(results))
-    links = "\n\n".join(f"![{name.removesuffix('.png')}]({name})" for name in pictures)
-    write_text(
-        folder / "pairs.md", f"# Pairs of held-out videos\n\n{pairs_table(results)}\n\n{links}\n"
-    )
+    links = [f"![{name.removesuffix('.png')}]({name})" for name in pictures]
+    parts = ["# Pairs of held-out videos", pairs_table(results), *(links or [NO_PLOTS])]
+    write_text(folder / "pairs.md", "\n\n".join(parts) + "\n")
+
+
+def _pictures(
+    scored: ScoredPairs, results: Mapping[str, Mapping[str, Any]], shown: Sequence[str]
+) -> dict[str, bytes]:
+    some = {name: results[name] for name in shown}
+    return {
+        "roc.png": pairs_roc({name: scored.scores[name] for name in shown}, scored.test["same"]),
+        "kinds.png": kinds_chart(some),
+        "confusion.png": confusion_chart(dict(list(some.items())[:4])),
+    }
 
 
 def _read(workdir: Path) -> VideoSimilarityConfig:

@@ -1,5 +1,6 @@
 """What scripts/keyframes.py does: a video in, its keyframes out."""
 
+import importlib.util
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -71,6 +72,8 @@ def keyframes(
     encoder = encoder_of(scorer, backbone, weights)
     paths = find_videos(videos)
     folders = _folders(out, paths)
+    if not _plots():
+        print("Timelines are left out: they need matplotlib (pip install 'reid-jax[plots]').")
     done = 0
     for path, described in each_video(paths, encoder, scorer.config.data.features_rate):
         if isinstance(described, str):
@@ -148,7 +151,7 @@ def write_keyframes(
     """Writes what the command promises into a folder; keyframes of an earlier call are removed."""
     described, video = found.described, found.described.video
     folder.mkdir(parents=True, exist_ok=True)
-    for old in [*folder.glob("keyframe_*.jpg"), folder / "summary.mp4"]:
+    for old in [*folder.glob("keyframe_*.jpg"), folder / "summary.mp4", folder / "timeline.png"]:
         old.unlink(missing_ok=True)
     indices = described.picks[found.chosen]
     width = thumbnail_width(len(indices))
@@ -177,14 +180,6 @@ def write_keyframes(
     title = f"{name}   {clock(float(video.times[-1]))}"
     _save(folder / "contact_sheet.jpg", contact_sheet(thumbnails, captions, title))
     kept = parts(found.summary)
-    in_clip = _seconds(video.times, kept) if clip else np.zeros((0, 2))
-    scenes = _seconds(video.times, described.scenes)
-    with atomic_write(folder / "timeline.png") as file:
-        file.write(
-            timeline(
-                video.times[described.picks], found.scores, scenes, found.chosen, in_clip, name
-            )
-        )
     if clip:
         write_clip(folder / "summary.mp4", video, found.summary)
     content = {
@@ -203,6 +198,23 @@ def write_keyframes(
         "scores": [round(float(score), 6) for score in found.scores],
     }
     write_text(folder / "keyframes.json", json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    if _plots():
+        _write_timeline(found, folder / "timeline.png", name, kept if clip else kept[:0])
+
+
+def _plots() -> bool:
+    return importlib.util.find_spec("matplotlib") is not None
+
+
+def _write_timeline(found: Keyframes, path: Path, title: str, clip: np.ndarray) -> None:
+    """Draws the scores; `clip` (C, 2) are first and last frames of the summary's parts."""
+    described, times = found.described, found.described.video.times
+    scenes = _seconds(times, described.scenes)
+    picture = timeline(
+        times[described.picks], found.scores, scenes, found.chosen, _seconds(times, clip), title
+    )
+    with atomic_write(path) as file:
+        file.write(picture)
 
 
 def _seconds(times: np.ndarray, spans: np.ndarray) -> np.ndarray:
