@@ -3,9 +3,12 @@
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO
+
+import numpy as np
 
 
 @contextlib.contextmanager
@@ -46,3 +49,14 @@ def write_text(path: Path, text: str) -> None:
     """Writes UTF-8 text atomically."""
     with atomic_write(path) as file:
         file.write(text.encode())
+
+
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Writes arrays by name as .npz, atomically.
+
+    Any name will do; `np.savez` takes names as keywords, and `file` for where to write.
+    """
+    with atomic_write(path) as file, zipfile.ZipFile(file, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)

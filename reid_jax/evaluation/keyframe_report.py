@@ -15,7 +15,7 @@ from reid_jax.evaluation.keyframes import evaluate_keyframes
 from reid_jax.evaluation.plain_json import plain_json
 from reid_jax.evaluation.plots import loss_curve
 from reid_jax.evaluation.text_table import aligned, markdown
-from reid_jax.files import atomic_write, write_text
+from reid_jax.files import atomic_write, write_arrays, write_text
 
 NETWORK = "this network"
 _VIDEOS_DRAWN = 10
@@ -59,8 +59,7 @@ def write_keyframe_report(
         print(sentence)
     write_text(folder / "metrics.json", _json(results))
     write_text(folder / "tables.md", _tables(title, results, test_videos))
-    with atomic_write(folder / "scores.npz") as file:
-        np.savez(file, **scores)  # type: ignore[arg-type]
+    write_arrays(folder / "scores.npz", scores)
     figures: dict[str, bytes] = {}
     if importlib.util.find_spec("matplotlib") is None:
         print(NO_PLOTS)

@@ -5,15 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from reid_jax.cli import keep_compilations
 from reid_jax.data.video_features import VideoFeatures, load_video_features
 from reid_jax.errors import UserError
 from reid_jax.evaluation.keyframe_report import write_keyframe_report
 from reid_jax.evaluation.plain_json import plain_json
 from reid_jax.evaluation.trained_scorer import TrainedScorer, load_scorer
-from reid_jax.files import atomic_write, write_text
+from reid_jax.files import write_arrays, write_text
 from reid_jax.training.config_file import check_workdir, claim_workdir, has_begun
 from reid_jax.training.keyframe_config import (
     KeyframeConfig,
@@ -143,6 +141,5 @@ def score_to_file(workdir: Path, data: Path, out: Path) -> None:
     scorer = load_scorer(workdir)
     videos: Sequence[VideoFeatures] = load_video_features(data)
     scores = scorer.score(videos, data)
-    with atomic_write(out) as file:
-        np.savez(file, **scores)  # type: ignore[arg-type]
+    write_arrays(out, scores)
     print(f"{len(scores)} videos, {sum(map(len, scores.values())):,} scores: {out}")

@@ -12,7 +12,7 @@ import numpy as np
 from reid_jax.data.frame_folders import read_frame_folders
 from reid_jax.data.video_edits import edit_frames, edit_names
 from reid_jax.data.video_pairs import Track
-from reid_jax.files import atomic_write
+from reid_jax.files import write_arrays
 from reid_jax.weights.frozen import frozen_features
 
 _EVERY = 2  # each second frame of a folder: half the time, and still some thirty a video
@@ -50,8 +50,7 @@ def load_copies(
         arrays[f"{key}/frames"] = next(iter(own.values())).frames
         for name, track in own.items():
             arrays[f"{key}/{name}"] = track.features.astype(np.float16)
-    with atomic_write(file) as stream:
-        np.savez(stream, **arrays)
+    write_arrays(file, arrays)
     return copies
 
 

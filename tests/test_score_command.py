@@ -1,0 +1,61 @@
+"""What scripts/score.py writes: the contract of others that read it."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from reid_jax.data.video_features import load_video_features
+from reid_jax.evaluation.keyframe_run import evaluate_keyframe_run
+from reid_jax.training.config_file import claim_workdir
+from tests.keyframe_videos import write_videos
+from tests.quick_compilations import quick_compilations  # noqa: F401
+from tests.scripts import call
+from tests.test_keyframe_training import make_config, train
+
+h5py = pytest.importorskip("h5py")
+TINY = {"steps": 3, "log_every": 3, "evaluate_every": 3, "checkpoint_every": 3}
+
+
+def make_run(workdir: Path, data: Path, **sections) -> Path:
+    config = make_config(data, **{"train": TINY, **sections})
+    claim_workdir(workdir, config)
+    train(config, workdir)
+    return workdir
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("features")
+    return make_run(folder / "run", write_videos(folder / "videos.h5"))
+
+
+def check_scores(data: Path, out: Path) -> None:
+    """One float array a video, under its key, with a finite score for each of its picks."""
+    with np.load(out) as scores, h5py.File(data) as videos:
+        assert set(scores.files) == set(videos)
+        for key, video in videos.items():
+            assert np.issubdtype(scores[key].dtype, np.floating)
+            assert scores[key].shape == video["picks"].shape
+            assert np.all(np.isfinite(scores[key]))
+
+
+def test_one_float_array_a_video_with_a_score_for_each_pick(run, tmp_path, capsys):
+    other = write_videos(tmp_path / "other.h5", count=3, seed=1)
+    call("score.py", "--workdir", run, "--data", other, "--out", tmp_path / "scores.npz")
+    check_scores(other, tmp_path / "scores.npz")
+    assert "3 videos" in capsys.readouterr().out
+
+
+def test_a_video_may_have_any_name(run, tmp_path, monkeypatch):
+    other = write_videos(tmp_path / "other.h5", count=3, seed=1)
+    with h5py.File(other, "a") as file:
+        for old, new in [("video_1", "file"), ("video_2", "allow_pickle"), ("video_3", "ä b.npy")]:
+            file.move(old, new)
+    call("score.py", "--workdir", run, "--data", other, "--out", tmp_path / "scores.npz")
+    check_scores(other, tmp_path / "scores.npz")
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    evaluate_keyframe_run(run, other)
+    check_scores(other, run / "report-other" / "scores.npz")
+    assert {video.key for video in load_video_features(other)} >= {"file", "allow_pickle"}
