@@ -22,6 +22,7 @@ from reid_jax.training.config import AUTO, EmbeddingConfig, validate
 from reid_jax.training.config_file import to_json
 from reid_jax.training.experiment import build, load_data
 from reid_jax.training.parallel import Layout, make_layout
+from reid_jax.training.stages import Stage
 
 
 @pytest.mark.parametrize("memory", [1_200, 5_000, 60_000, 10**9])
@@ -34,9 +35,10 @@ def test_the_largest_that_fits_is_found(memory, bend):
         return int(1_000 + 3 * size + bend * size**2)
 
     found = find_batch_size(needed, 8, 4096, memory)
-    fitting = [8 << p for p in range(10) if needed(8 << p) <= 0.9 * memory]
-    assert found == fitting[-1]
-    assert len(looks) - 10 <= 6
+    assert len(looks) <= 9
+    fitting = [size for size in range(8, 4097, 8) if needed(size) <= 0.9 * memory]
+    assert found in fitting
+    assert found > fitting[-1] * 7 / 8
 
 
 def test_nothing_fits_and_little_data():
@@ -44,6 +46,7 @@ def test_nothing_fits_and_little_data():
         find_batch_size(lambda size: 10**9, 8, 64, 10**9)
     assert find_batch_size(lambda size: size, 8, 12, 10**9) == 8
     assert find_batch_size(lambda size: size, 8, 17, 10**9) == 16
+    assert find_batch_size(lambda size: size, 8, 31, 10**9) == 24
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +71,17 @@ def test_memory_grows_with_the_batch_and_is_that_of_a_device(config, mode):
     small, large = needed(16), needed(64)
     a_photo = 64 * 16 * 16 * 4  # a feature map in float32
     assert (large - small) / 48 > a_photo / layout.size
+
+
+def test_a_later_stage_that_trains_more_counts(config):
+    head, all_blocks = Stage(start=0, blocks=0), Stage(start=4, blocks=-1)
+
+    def needed(stages):
+        staged = dataclasses.replace(with_batch_size(config, 8), stages=stages)
+        experiment = build(staged, *load_data(config.data, 0))
+        return bytes_of_step(experiment, staged, make_layout("single"))(128)
+
+    assert needed((head, all_blocks)) == needed((all_blocks,)) > needed((head,))
 
 
 def test_the_choice_is_said_and_bounded_by_the_photos(config, monkeypatch, capsys):

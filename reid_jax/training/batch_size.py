@@ -17,10 +17,11 @@ from reid_jax.training.config_file import has_begun
 from reid_jax.training.experiment import Experiment, build, step_of_stage, training_set
 from reid_jax.training.loop import initial_state
 from reid_jax.training.parallel import Layout
-from reid_jax.training.stages import stage_at
+from reid_jax.training.stages import Stage, frozen_blocks
 
 _SHARE = 0.9  # of the memory; the rest is for what is not the step's
 _MOST = 16_384
+_HALVINGS = 3  # of the gap between powers of two, a compilation each
 
 
 def kept_batch_size(workdir: Path, config: EmbeddingConfig) -> EmbeddingConfig:
@@ -79,10 +80,11 @@ def choose_batch_size(
 
 
 def find_batch_size(needed: Callable[[int], int], unit: int, most: int, memory: int) -> int:
-    """The largest `unit`, 2 `unit`, 4 `unit`, ... up to `most` whose step fits.
+    """A multiple of `unit` up to `most` whose step fits, within an eighth of the largest such.
 
-    What two small batches need gives a line that says where to look; the step is compiled there,
-    and on from there up or down, so that what is returned was seen to fit.
+    What two small batches need gives a line that says where to look among `unit`, 2 `unit`,
+    4 `unit`, ... and `most`; the step is compiled there, and on from there up or down. Halving the
+    gap to the first that does not fit takes a few more looks. What is returned was seen to fit.
 
     Args:
       needed: batch size -> bytes on a device.
@@ -92,34 +94,55 @@ def find_batch_size(needed: Callable[[int], int], unit: int, most: int, memory: 
       UserError: when not even `unit` fits.
     """
     limit = _SHARE * memory
-    sizes = [unit << power for power in range(max(most // unit, 1).bit_length())]
-    seen = {0: needed(sizes[0])}
-    if seen[0] > limit:
+    units = max(most // unit, 1)
+    sizes = sorted({unit << power for power in range(units.bit_length())} | {unit * units})
+    seen = {sizes[0]: needed(sizes[0])}
+    if seen[sizes[0]] > limit:
         raise UserError(
-            f"A batch of {sizes[0]} needs {seen[0] / 1e9:.1f} GB of a device's {memory / 1e9:.1f}; "
-            "set model.remat, a smaller network or smaller images."
+            f"A batch of {sizes[0]} needs {seen[sizes[0]] / 1e9:.1f} GB of a device's "
+            f"{memory / 1e9:.1f}; set model.remat, a smaller network or smaller images."
         )
     if len(sizes) == 1:
         return sizes[0]
-    seen[1] = needed(sizes[1])
-    each = max(seen[1] - seen[0], 1) / (sizes[1] - sizes[0])
-    reach = sizes[0] + (limit - seen[0]) / each
+
+    def fits(size: int) -> bool:
+        if size not in seen:
+            seen[size] = needed(size)
+        return seen[size] <= limit
+
+    fits(sizes[1])
+    each = max(seen[sizes[1]] - seen[sizes[0]], 1) / (sizes[1] - sizes[0])
+    reach = sizes[0] + (limit - seen[sizes[0]]) / each
     index = max(sum(size <= reach for size in sizes) - 1, 0)
-
-    def fits(index: int) -> bool:
-        if index not in seen:
-            seen[index] = needed(sizes[index])
-        return seen[index] <= limit
-
-    while not fits(index):
+    while not fits(sizes[index]):
         index -= 1
-    while index + 1 < len(sizes) and fits(index + 1):
+    while index + 1 < len(sizes) and fits(sizes[index + 1]):
         index += 1
-    return sizes[index]
+    if index + 1 == len(sizes):
+        return sizes[index]
+    low, high = sizes[index] // unit, sizes[index + 1] // unit
+    for _ in range(_HALVINGS):
+        middle = (low + high) // 2
+        if middle == low:
+            break
+        low, high = (middle, high) if fits(unit * middle) else (low, middle)
+    return unit * low
+
+
+def hungriest_stage(experiment: Experiment) -> Stage:
+    """The stage whose step needs most memory: that with the fewest frozen blocks.
+
+    Of what trains, activations are kept for the backward pass; a run must not end at a later stage.
+    """
+    stages = experiment.stages or (Stage(),)
+    return min(stages, key=lambda stage: len(frozen_blocks(stage, experiment.blocks)))
 
 
 def bytes_of_step(experiment: Experiment, config: EmbeddingConfig, layout: Layout) -> Any:
-    """batch size -> bytes that a step of the first stage needs on a device, as XLA lays it out."""
+    """batch size -> bytes that a step needs on a device, as XLA lays it out.
+
+    Where training goes in stages, that of the stage that needs most.
+    """
     feed, train = experiment.feed, config.train
     state = layout.everywhere(
         initial_state(experiment, train.seed, ema=config.optimizer.ema_decay > 0)
@@ -127,7 +150,7 @@ def bytes_of_step(experiment: Experiment, config: EmbeddingConfig, layout: Layou
     shared = layout.everywhere(feed.shared)
     step = step_of_stage(
         experiment,
-        stage_at(experiment.stages, 0),
+        hungriest_stage(experiment),
         state.params,
         seed=train.seed,
         ema_decay=config.optimizer.ema_decay,
