@@ -46,6 +46,7 @@ Change = Callable[[np.ndarray], np.ndarray]
 
 # What must agree for runs to be tested on the same pairs.
 _SHARED = ("path", "splits", "fold", "folds", "validation_fraction", "frames", "clip", "pairs")
+ALONE = "this network"
 # What the pictures show beside the networks.
 _PICTURED = (
     "whitened, cosine of means",
@@ -109,7 +110,7 @@ def report_video_pairs(
       UserError: a folder is not that of a run of this kind, or runs hold out different videos.
     """
     keep_compilations()
-    configs = [_read(workdir) for workdir in workdirs]
+    configs = [read_similarity_config(workdir) for workdir in workdirs]
     data = configs[0].data
     for workdir, config in zip(workdirs, configs, strict=True):
         for name in _SHARED:
@@ -185,7 +186,12 @@ def _pictures(
     }
 
 
-def _read(workdir: Path) -> VideoSimilarityConfig:
+def read_similarity_config(workdir: Path) -> VideoSimilarityConfig:
+    """The configuration of a run that trained a similarity of videos.
+
+    Raises:
+      UserError: the folder holds no run, or one of another kind.
+    """
     config = read_run_config(workdir)
     if not isinstance(config, VideoSimilarityConfig):
         raise UserError(f"{workdir} does not hold a run that trained a similarity of videos.")
@@ -195,7 +201,7 @@ def _read(workdir: Path) -> VideoSimilarityConfig:
 def _names(workdirs: Sequence[Path]) -> list[str]:
     """What the table calls the runs."""
     if len(workdirs) == 1:
-        return ["this network"]
+        return [ALONE]
     short = [path.name for path in workdirs]
     return short if len(set(short)) == len(short) else [str(path) for path in workdirs]
 

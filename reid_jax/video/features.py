@@ -122,6 +122,26 @@ def describe(path: Path, encoder: FrameEncoder, rate: float) -> Described:
     )
 
 
+def features_at(video: Video, indices: np.ndarray, encoder: FrameEncoder) -> np.ndarray:
+    """Features (P, D) float32 of the frames at `indices`, rising, a few decoded at a time.
+
+    Raises:
+      UserError: none of them can be decoded.
+    """
+    blocks: list[np.ndarray] = []
+    images: list[np.ndarray] = []
+    for frame in video.frames_at(indices):
+        images.append(frame.draw((encoder.side, encoder.side)))
+        if len(images) == _BATCH:
+            blocks.append(encoder(images))
+            images = []
+    if images:
+        blocks.append(encoder(images))
+    if not blocks:
+        raise UserError(f"{video.path} has no frame that can be decoded.")
+    return np.concatenate(blocks)
+
+
 def each_video(
     paths: Sequence[Path], encoder: FrameEncoder, rate: float
 ) -> Iterator[tuple[Path, Described | str]]:

@@ -1,0 +1,60 @@
+"""The network of a run that trained a similarity of videos, ready to compare clips."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reid_jax.errors import UserError
+from reid_jax.evaluation.trained_model import restore_run
+from reid_jax.evaluation.video_similarity_run import ALONE, read_similarity_config
+from reid_jax.tasks.video_similarity import WHITENING
+from reid_jax.training.video_similarity_config import VideoSimilarityConfig
+
+
+@dataclass(frozen=True, eq=False)
+class SimilarityRun:
+    """The best network of a run, and the similarity from which it takes clips for one video."""
+
+    workdir: Path
+    config: VideoSimilarityConfig
+    params: Any
+    model_state: Any
+    step: int
+    threshold: float
+
+    @property
+    def width(self) -> int:
+        """Numbers a frame that the run was trained on."""
+        return int(self.model_state[WHITENING]["mean"].shape[0])
+
+
+def load_similarity_run(workdir: Path) -> SimilarityRun:
+    """The best checkpoint of a run that trained a similarity of videos, with its threshold.
+
+    Raises:
+      UserError: the folder holds no such run, or no report with the threshold.
+    """
+    config = read_similarity_config(workdir)
+    threshold = chosen_threshold(workdir)
+    _, params, model_state, step = restore_run(workdir)
+    return SimilarityRun(workdir, config, params, model_state, step, threshold)
+
+
+def chosen_threshold(workdir: Path) -> float:
+    """The network's similarity from which on its report takes two clips for one video.
+
+    Raises:
+      UserError: there is no such report.
+    """
+    path = workdir / "report" / "pairs.json"
+    try:
+        results = json.loads(path.read_text())
+        names = (ALONE, workdir.name, str(workdir))  # beside other runs it has its own name
+        name = next(name for name in names if name in results)
+        return float(results[name]["threshold"])
+    except (OSError, ValueError, KeyError, StopIteration):
+        raise UserError(
+            f"{path} does not hold the threshold of this run; scripts/video_pairs.py {workdir} "
+            "writes it."
+        ) from None
