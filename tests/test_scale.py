@@ -6,10 +6,11 @@ import jax
 import numpy as np
 import pytest
 
-from reid_jax.bench import scale, scale_report
+from reid_jax.bench import scale, scale_report, startup
 from reid_jax.bench.collectives import Collective, bytes_by_kind, collectives
 from reid_jax.bench.scale_model import PLATFORMS, Prediction, exchange_seconds, predict
 from reid_jax.bench.step import Case
+from reid_jax.errors import UserError
 from reid_jax.training.parallel import make_layout
 
 PROGRAM = """
@@ -94,3 +95,22 @@ def test_two_devices_are_measured_and_reported(tmp_path, capsys):
     assert "assumed, not measured there" in said
     assert "1024" in said
     assert (tmp_path / "s.png").stat().st_size > 5000
+
+
+@pytest.mark.parametrize(
+    ("ending", "reason"),
+    [
+        ("os.kill(os.getpid(), signal.SIGKILL)", "ended by SIGKILL, often for want of memory"),
+        ("sys.exit(3)", "exit status 3, and it said nothing"),
+        ("sys.exit('no such thing')", "no such thing"),
+    ],
+)
+def test_a_process_that_fails_says_why_or_how_it_ended(ending, reason, monkeypatch, tmp_path):
+    child = f"import os, signal, sys; {ending}"
+    monkeypatch.setattr(scale, "_CHILD", child)
+    monkeypatch.setattr(startup, "_CHILD", child)
+    case = Case("small_cnn", 16, 1, "triplet", 8)
+    with pytest.raises(UserError, match=f"1 devices: .*{reason}"):
+        scale.run(case, (1,))
+    with pytest.raises(UserError, match=f"The first step failed: .*{reason}"):
+        startup.run((case,), repeats=1)

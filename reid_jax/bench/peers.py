@@ -7,6 +7,7 @@ the first to warm up) and `device`. Its last line of output is JSON: `seconds` a
 
 import json
 import os
+import signal
 import subprocess
 import tempfile
 from collections.abc import Callable, Mapping
@@ -74,12 +75,22 @@ def run_peer(
         except subprocess.TimeoutExpired:
             return PeerResult(failure=f"took more than {timeout:.0f} s")
     if done.returncode:
-        lines = done.stderr.strip().splitlines()
-        reason = lines[-1][:120] if lines else f"exit status {done.returncode}"
-        return PeerResult(failure=f"failed: {reason}")
+        return PeerResult(failure=f"failed: {why_it_failed(done)[:120]}")
     said = json.loads(done.stdout.strip().splitlines()[-1])
     loss = said.pop("loss", ())
     return PeerResult(**said, loss=tuple(np.atleast_1d(loss).tolist()))
+
+
+def why_it_failed(done: subprocess.CompletedProcess[str]) -> str:
+    """The last line that a process complained with; of a silent one, how it ended."""
+    lines = done.stderr.strip().splitlines()
+    if lines:
+        return lines[-1]
+    if done.returncode < 0:
+        name = signal.Signals(-done.returncode).name
+        memory = ", often for want of memory" if name == "SIGKILL" else ""
+        return f"it was ended by {name}{memory}, and said nothing"
+    return f"exit status {done.returncode}, and it said nothing"
 
 
 def difference(ours: Any, peer: PeerResult) -> float:

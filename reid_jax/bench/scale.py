@@ -20,6 +20,7 @@ import optax
 
 from reid_jax.bench.collectives import Collective, bytes_by_kind, collectives
 from reid_jax.bench.measure import measure
+from reid_jax.bench.peers import why_it_failed
 from reid_jax.bench.report import device_name
 from reid_jax.bench.roofline import work_of
 from reid_jax.bench.scale_model import PLATFORMS, Prediction, assumptions, predict
@@ -96,7 +97,7 @@ def _in_process(case: Case, devices: int, repeats: int, *, cpu: bool) -> dict[st
         check=False,
     )
     if done.returncode:
-        raise UserError(f"{devices} devices: {done.stderr.strip().splitlines()[-1]}")
+        raise UserError(f"{devices} devices: {why_it_failed(done)}")
     said: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
     return said
 

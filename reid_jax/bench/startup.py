@@ -15,6 +15,7 @@ import jax
 import numpy as np
 
 from reid_jax.bench.measure import Measurement
+from reid_jax.bench.peers import why_it_failed
 from reid_jax.bench.report import make_row
 from reid_jax.bench.step import Case
 from reid_jax.errors import UserError
@@ -106,5 +107,5 @@ def _start(case: Case, cache: str) -> tuple[float, dict[str, float]]:
     )
     seconds = time.perf_counter() - start
     if done.returncode:
-        raise UserError(f"The first step failed: {done.stderr.strip().splitlines()[-1]}")
+        raise UserError(f"The first step failed: {why_it_failed(done)}")
     return seconds, json.loads(done.stdout.strip().splitlines()[-1])
