@@ -28,7 +28,7 @@ from reid_jax.training.config_file import (
     validate_config,
     with_absolute_paths,
 )
-from reid_jax.training.experiment import load_data, make_validation, with_image_size
+from reid_jax.training.experiment import build, load_data, make_validation, with_image_size
 from reid_jax.training.split_file import keep_split, load_run_data
 from tests.paths import REPOSITORY
 
@@ -206,6 +206,17 @@ def test_a_validation_in_which_nothing_can_be_found_is_one_sentence():
     nothing = QueryGallery(splits.validation.query[:0], splits.validation.gallery)
     with pytest.raises(UserError, match="No photo of the validation has another one"):
         make_validation(dataset, splits._replace(validation=nothing), 8, 3)
+
+
+@pytest.mark.parametrize("name", ["patience", "reduce_patience"])
+def test_patience_without_a_validation_is_refused_once_the_split_is_known(name):
+    data = DataConfig(source="synthetic:12x4", validation_fraction=0.0, image_size=8, batch_size=8)
+    dataset, splits = load_data(data, 0)
+    given = dataclasses.replace(data, split="given")
+    config = EmbeddingConfig(data=given, train=TrainConfig(**{name: 3}))
+    validate(config)  # the source may have a validation of its own
+    with pytest.raises(UserError, match=rf"train\.{name} is 3, but the split has no validation"):
+        build(config, dataset, splits)
 
 
 def test_a_folder_that_is_no_run_is_named(tmp_path):

@@ -18,7 +18,7 @@ from reid_jax.errors import UserError
 from reid_jax.models import EmbeddingNet, block_names, create_backbone
 from reid_jax.tasks.base import Batch, Task
 from reid_jax.tasks.embedding import EmbeddingTask
-from reid_jax.training.config import DataConfig, EmbeddingConfig, ModelConfig
+from reid_jax.training.config import DataConfig, EmbeddingConfig, ModelConfig, TrainConfig
 from reid_jax.training.feed import Feed, make_feed
 from reid_jax.training.optimizer import make_optimizer, make_schedule
 from reid_jax.training.stages import Stage, frozen_blocks, update_rates
@@ -194,6 +194,7 @@ def build(config: EmbeddingConfig, dataset: Dataset, splits: Splits) -> Experime
       UserError: when configuration and data do not fit.
     """
     data, optimizer, train = config.data, config.optimizer, config.train
+    _check_patience(train, splits)
     photos = training_set(dataset, splits, symmetries=data.symmetries)
     sampler = make_sampler(data, photos.labels, train.seed)
     schedule = make_schedule(
@@ -234,6 +235,16 @@ def build(config: EmbeddingConfig, dataset: Dataset, splits: Splits) -> Experime
         validation=validation,
         summary=f"{len(photos):,} training photos of {len(photos.identities):,} individuals",
     )
+
+
+def _check_patience(train: TrainConfig, splits: Splits) -> None:
+    """What waits for a better validation needs one; whether a given split has it is known now."""
+    for name in ("patience", "reduce_patience"):
+        if getattr(train, name) and splits.validation is None:
+            raise UserError(
+                f"train.{name} is {getattr(train, name)}, but the split has no validation; set "
+                f"data.validation_fraction above 0, or train.{name} to 0."
+            )
 
 
 def make_validation(dataset: Dataset, splits: Splits, size: int, channels: int) -> Validation:
