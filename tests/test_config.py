@@ -138,6 +138,24 @@ def test_an_angle_is_refused_where_its_loss_would_refuse_it():
 
 
 @pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Contrastive(margin=0.0), "loss.margin of Contrastive is 0.0; it must be above 0"),
+        (lambda: Triplet(margin=-1.0), "loss.margin of Triplet is -1.0; it must be 0 or more"),
+        (lambda: Angular(angle=75.0), "it must be above 0 and at most 60"),
+        (lambda: MarginSoftmax(margin=2.0), "is 2.0; it must be at least 0 and below 1.58"),
+        (lambda: MarginSoftmax(sampled=1.5), "is 1.5; it must be above 0 and at most 1"),
+        (lambda: MarginSoftmax(scale=float("nan")), "loss.scale of MarginSoftmax is nan"),
+        (lambda: Joint(softmax_weight=-0.5), "softmax_weight of Joint is -0.5; .* 0 or more"),
+        (lambda: Joint(softmax_weight=float("nan")), "softmax_weight of Joint is nan"),
+    ],
+)
+def test_a_number_out_of_its_range_is_told_the_range(make, message):
+    with pytest.raises(UserError, match=message):
+        make()
+
+
+@pytest.mark.parametrize(
     "loss", [Triplet(mining="all"), NPair(), MarginSoftmax(centers=3), Joint()]
 )
 def test_objectives_keep_their_kind_on_disk(loss):

@@ -25,14 +25,7 @@ from reid_jax.ops.large_softmax import chunked_margin_softmax_loss, sample_class
 from reid_jax.ops.margin_softmax import margin_softmax_loss
 from reid_jax.ops.triplet import triplet_loss
 from reid_jax.tasks.base import Term, Tree
-
-
-def _require(objective: object, **right: bool) -> None:
-    """Raises a UserError that names the first field whose value is not right."""
-    for name, fine in right.items():
-        if not fine:
-            value, kind = getattr(objective, name), type(objective).__name__
-            raise UserError(f"loss.{name} of {kind} is {value}, which is out of its range.")
+from reid_jax.tasks.ranges import above_0, not_below_0, require
 
 
 class Objective(Protocol):
@@ -68,7 +61,7 @@ class Contrastive(_InBatch):
     """Halve the loss, as in the paper's equation; without it, as in most tutorials."""
 
     def __post_init__(self) -> None:
-        _require(self, margin=self.margin > 0)
+        require(self, margin=above_0(self.margin))
 
     def terms(self, params, outputs, labels, mask, axis_name):
         loss = pair_contrastive_loss(
@@ -94,7 +87,7 @@ class Triplet(_InBatch):
     """Soft margin log(1 + exp(x)) instead of the hinge."""
 
     def __post_init__(self) -> None:
-        _require(self, margin=self.margin >= 0)
+        require(self, margin=not_below_0(self.margin))
         if self.soft and self.mining == "semi_hard":
             raise UserError("loss.soft has no margin for loss.mining semi_hard; use all or hard.")
 
@@ -127,7 +120,7 @@ class Angular(_InBatch):
     """Upper bound of the angle at the negative, in degrees; at most 60."""
 
     def __post_init__(self) -> None:
-        _require(self, angle=0 < self.angle <= 60)
+        require(self, angle=(0 < self.angle <= 60, "above 0 and at most 60"))
 
     def terms(self, params, outputs, labels, mask, axis_name):
         loss = angular_loss(
@@ -150,7 +143,12 @@ class MultiSimilarity(_InBatch):
     """Slack of the mining."""
 
     def __post_init__(self) -> None:
-        _require(self, alpha=self.alpha > 0, beta=self.beta > 0, epsilon=self.epsilon >= 0)
+        require(
+            self,
+            alpha=above_0(self.alpha),
+            beta=above_0(self.beta),
+            epsilon=not_below_0(self.epsilon),
+        )
 
     def terms(self, params, outputs, labels, mask, axis_name):
         loss = multi_similarity_loss(
@@ -174,7 +172,7 @@ class SupervisedContrastive(_InBatch):
     """Divides the cosine similarities."""
 
     def __post_init__(self) -> None:
-        _require(self, temperature=self.temperature > 0)
+        require(self, temperature=above_0(self.temperature))
 
     def terms(self, params, outputs, labels, mask, axis_name):
         loss = supervised_contrastive_loss(
@@ -209,13 +207,13 @@ class MarginSoftmax:
     """Individuals whose logits are held at a time, to save memory; 0 for all."""
 
     def __post_init__(self) -> None:
-        _require(
+        require(
             self,
-            scale=self.scale > 0,
-            margin=0 <= self.margin < 1.58,
-            centers=self.centers >= 1,
-            sampled=0 < self.sampled <= 1,
-            chunk=self.chunk >= 0,
+            scale=above_0(self.scale),
+            margin=(0 <= self.margin < 1.58, "at least 0 and below 1.58"),
+            centers=(self.centers >= 1, "1 or more"),
+            sampled=(0 < self.sampled <= 1, "above 0 and at most 1"),
+            chunk=not_below_0(self.chunk),
         )
 
     def init(self, key: jax.Array, num_classes: int, dimension: int) -> Tree:
@@ -273,6 +271,9 @@ class Joint:
     """The classification part."""
     softmax_weight: float = 1.0
     """Weight of the classification beside the metric part."""
+
+    def __post_init__(self) -> None:
+        require(self, softmax_weight=not_below_0(self.softmax_weight))
 
     def init(self, key: jax.Array, num_classes: int, dimension: int) -> Tree:
         return self.softmax.init(key, num_classes, dimension)
