@@ -14,6 +14,7 @@ from reid_jax.tasks.objectives import MarginSoftmax
 from reid_jax.training.config import EmbeddingConfig
 from reid_jax.training.experiment import build, load_data
 from reid_jax.training.lock import only_trainer
+from reid_jax.training.logging import RunLog
 from reid_jax.training.loop import fit
 from reid_jax.training.parallel import make_layout
 from tests.paths import REPOSITORY
@@ -52,20 +53,48 @@ def test_a_trace_of_the_steps_is_written(run):
     assert list((run / "profile").rglob("*.xplane.pb"))
 
 
-def test_tensorboard_gets_what_the_log_has(run):
+def events(path):
+    """The events of a TensorBoard file, one after the other."""
     pytest.importorskip("tensorboardX")
     from tensorboardX.proto.event_pb2 import Event
 
-    [path] = (run / "tensorboard").glob("events.out.tfevents.*")
-    content, written = path.read_bytes(), {}
+    content = path.read_bytes()
     while content:  # a record: its length, a checksum of 4 bytes, the event, a checksum of 4 bytes
         length = int.from_bytes(content[:8], "little")
         event, content = Event.FromString(content[12 : 12 + length]), content[16 + length :]
-        written |= {(event.step, value.tag): value.simple_value for value in event.summary.value}
+        yield event
+
+
+def test_tensorboard_gets_what_the_log_has(run):
+    [path] = (run / "tensorboard").glob("events.out.tfevents.*")
+    written = {
+        (event.step, value.tag): value.simple_value
+        for event in events(path)
+        for value in event.summary.value
+    }
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     logged = {(row["step"], name): row[name] for row in rows for name in row if name != "step"}
     assert any(name.startswith("validation/") for _, name in logged)
     assert written == pytest.approx(logged, rel=1e-6)
+
+
+def test_tensorboard_forgets_the_steps_that_are_done_again(tmp_path):
+    log = RunLog(tmp_path, 7)
+    log.write(8, {"loss": 1.0})
+    log.close()
+    [path] = (tmp_path / "tensorboard").glob("events.out.tfevents.*")
+    starts = [event.step for event in events(path) if event.HasField("session_log")]
+    assert starts == [8]  # TensorBoard drops what older files have from there on
+
+
+def test_a_missing_tensorboard_is_one_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)
+    log = RunLog(tmp_path, 0)
+    log.write(1, {"loss": 1.0})
+    log.close()
+    assert json.loads((tmp_path / "metrics.jsonl").read_text()) == {"step": 1, "loss": 1.0}
+    [line] = capsys.readouterr().out.splitlines()
+    assert "needs tensorboardX" in line
 
 
 def test_the_state_is_donated():

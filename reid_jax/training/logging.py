@@ -17,6 +17,11 @@ from rich.progress import (
 
 from reid_jax.files import write_text
 
+_NO_TENSORBOARD = (
+    "TensorBoard gets nothing: that needs tensorboardX (pip install 'reid-jax[plots]'); "
+    "metrics.jsonl has the same numbers."
+)
+
 
 class RunLog:
     """Writes rows of metrics; knows where a resumed run has to take up the thread.
@@ -35,7 +40,7 @@ class RunLog:
         self._path = workdir / "metrics.jsonl"
         rows = [row for row in read_metrics(workdir) if row["step"] <= step]
         write_text(self._path, "".join(json.dumps(row) + "\n" for row in rows))
-        self._board = _tensorboard(workdir)
+        self._board = _tensorboard(workdir, step)
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """Appends one row; a value that is not finite becomes null, which JSON can hold."""
@@ -65,12 +70,14 @@ def read_metrics(workdir: Path) -> list[dict[str, float]]:
     return rows
 
 
-def _tensorboard(workdir: Path):
+def _tensorboard(workdir: Path, step: int):
+    """Its writer, which takes back what was written after `step`; None where it is missing."""
     try:
         from tensorboardX import SummaryWriter
-    except ImportError:  # an extra; metrics.jsonl has the same numbers
+    except ImportError:
+        print(_NO_TENSORBOARD)
         return None
-    return SummaryWriter(str(workdir / "tensorboard"), flush_secs=10)
+    return SummaryWriter(str(workdir / "tensorboard"), purge_step=step + 1, flush_secs=10)
 
 
 class Display:
