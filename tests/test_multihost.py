@@ -71,7 +71,7 @@ def train_in_two_processes(workdir, **options):
 def test_losses_are_those_of_one_process_with_as_many_devices(tmp_path):
     both = tmp_path / "both"
     first, second = train_in_two_processes(both, **{"train.steps": "3"})
-    assert "4 devices (mesh)" in first
+    assert "4 x cpu (mesh)" in first
     assert "step" not in second
     train_in_two_processes(both)  # goes on from step 3
 

@@ -1,5 +1,7 @@
 """One device, pmap on eight, and jit over a mesh of eight compute the same training."""
 
+from types import SimpleNamespace
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -13,7 +15,7 @@ from reid_jax.models.layers import Backbone, conv
 from reid_jax.ops.augment import Augmentation
 from reid_jax.tasks.embedding import EmbeddingTask
 from reid_jax.tasks.objectives import Joint, MarginSoftmax, NPair, Triplet
-from reid_jax.training.parallel import make_layout
+from reid_jax.training.parallel import Layout, make_layout
 from reid_jax.training.predictor import make_predictor
 from reid_jax.training.state import create_state
 from reid_jax.training.step import make_resident_steps, make_streamed_step, make_train_step
@@ -172,6 +174,14 @@ def test_a_step_compiles_once(mode):
     for number in range(4):
         state, _ = compiled(state, {}, layout.divide(make_batch(number), 0))
     assert len(traces) == 1
+
+
+def test_a_layout_says_what_it_runs_on():
+    assert make_layout("single").description == "cpu"
+    assert make_layout("pmap").description == "8 x cpu (pmap)"
+    card = SimpleNamespace(platform="gpu", device_kind="NVIDIA H100")
+    assert Layout("single", (card,)).description == "1 x NVIDIA H100"
+    assert Layout("mesh", (card,) * 4).description == "4 x NVIDIA H100 (mesh)"
 
 
 def test_a_batch_that_devices_cannot_share_is_refused():

@@ -162,8 +162,8 @@ class _Loop:
         if step >= config.steps or self._exhausted(step):
             self._keep_a_best(state)
             return Outcome(state, self.progress, self._exhausted(step) or "done")
-        where = "one device" if layout.size == 1 else f"{layout.size} devices ({layout.mode})"
         start = f", from step {step}" if step else ""
+        where = layout.description
         self.display.say(f"{experiment.summary}; {config.steps} steps on {where}{start}")
         compiled: dict[Stage, Any] = {}
         shared, state = layout.everywhere(feed.shared), layout.everywhere(state)

@@ -36,6 +36,14 @@ class Layout:
     def size(self) -> int:
         return len(self.devices)
 
+    @property
+    def description(self) -> str:
+        """In words: "cpu", "1 x NVIDIA H100 80GB HBM3", "8 x TPU v4 (pmap)"."""
+        kind = self.devices[0].device_kind
+        if self.size == 1:
+            return kind if kind == "cpu" else f"1 x {kind}"
+        return f"{self.size} x {kind} ({self.mode})"
+
     @functools.cached_property
     def mesh(self) -> Mesh:
         return Mesh(np.asarray(self.devices), (AXIS,), axis_types=(AxisType.Auto,))
