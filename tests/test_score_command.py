@@ -18,8 +18,8 @@ h5py = pytest.importorskip("h5py")
 TINY = {"steps": 3, "log_every": 3, "evaluate_every": 3, "checkpoint_every": 3}
 
 
-def make_run(workdir: Path, data: Path, **sections) -> Path:
-    config = make_config(data, **{"train": TINY, **sections})
+def make_run(workdir: Path, videos: Path, **sections) -> Path:
+    config = make_config(videos, train=TINY, **sections)
     claim_workdir(workdir, config)
     train(config, workdir)
     return workdir
@@ -59,3 +59,29 @@ def test_a_video_may_have_any_name(run, tmp_path, monkeypatch):
     evaluate_keyframe_run(run, other)
     check_scores(other, run / "report-other" / "scores.npz")
     assert {video.key for video in load_video_features(other)} >= {"file", "allow_pickle"}
+
+
+def test_frames_of_other_videos_are_scored_from_where_they_are(run, tmp_path, capsys):
+    own = write_videos(tmp_path / "own.h5", frames=tmp_path / "frames")
+    images = make_run(
+        tmp_path / "run",
+        own,
+        data={
+            "frames": str(tmp_path / "frames"),
+            "image_size": 16,
+            "clip": 6,
+            "batch_size": 2,
+        },
+        augment={"noise": 0.0, "mix": 0.0},
+        model={"backbone": "small_cnn"},
+    )
+    other = write_videos(tmp_path / "other.h5", count=8, frames=tmp_path / "elsewhere", seed=1)
+    command = ["score.py", "--data", other, "--out", tmp_path / "scores.npz"]
+    with pytest.raises(SystemExit):  # the run's own folder knows six videos, of other lengths
+        call(*command, "--workdir", images)
+    call(*command, "--workdir", images, "--frames", tmp_path / "elsewhere")
+    check_scores(other, tmp_path / "scores.npz")
+    capsys.readouterr()
+    with pytest.raises(SystemExit):
+        call(*command, "--workdir", run, "--frames", tmp_path / "elsewhere")
+    assert "scores features" in capsys.readouterr().err

@@ -135,11 +135,15 @@ def evaluate_keyframe_run(
         write_text(json_path, plain_json(metrics))
 
 
-def score_to_file(workdir: Path, data: Path, out: Path) -> None:
-    """Writes the scores of all videos of an H5 file at their picks, an array a video, as .npz."""
+def score_to_file(workdir: Path, data: Path, out: Path, frames: Path | None = None) -> None:
+    """Writes the scores of all videos of an H5 file at their picks, an array a video, as .npz.
+
+    Raises:
+      UserError: see `TrainedScorer.score`.
+    """
     keep_compilations()
     scorer = load_scorer(workdir)
     videos: Sequence[VideoFeatures] = load_video_features(data)
-    scores = scorer.score(videos, data)
+    scores = scorer.score(videos, data, frames)
     write_arrays(out, scores)
     print(f"{len(scores)} videos, {sum(map(len, scores.values())):,} scores: {out}")

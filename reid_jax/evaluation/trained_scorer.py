@@ -91,18 +91,28 @@ class TrainedScorer:
         """
         return self.score_image_features(self.image_features(images))
 
-    def score(self, videos: Sequence[VideoFeatures], source: Path) -> dict[str, np.ndarray]:
+    def score(
+        self, videos: Sequence[VideoFeatures], source: Path, frames: Path | None = None
+    ) -> dict[str, np.ndarray]:
         """Scores at the picks of each video, by its key; `source` is the H5 file they are from.
 
-        A network that sees images scores those it finds in the run's folder of frames; in between,
-        scores are interpolated.
+        A network that sees images scores those it finds in `frames`, by default the folder that the
+        run was trained from; in between, scores are interpolated.
+
+        Raises:
+          UserError: `frames` lacks those of a video, or is given to a network that sees features.
         """
         if self.width is not None:
+            if frames is not None:
+                raise UserError(
+                    f"{self.workdir} scores features, which are in {source}; leave --frames out."
+                )
             return {video.key: self.score_features(video.features) for video in videos}
         data = self.config.data
+        folder = frames or Path(data.frames)
         found = {}
         for video in videos:
-            [(at_images, images)] = load_frames(source, Path(data.frames), [video], data.image_size)
+            [(at_images, images)] = load_frames(source, folder, [video], data.image_size)
             scores = self.score_images(images)
             found[video.key] = np.interp(video.picks, at_images.picks, scores).astype(np.float32)
         return found
