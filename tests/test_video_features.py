@@ -146,7 +146,19 @@ def test_folds_of_a_file(tmp_path, capsys):
     assert folds([{"train_keys": ["x.h5/a", "b", "lost"], "test_keys": ["c"]}]) == [
         (["a", "b"], ["c"])
     ]
-    assert "lost is not in the data" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "lost is not in the data" in said
+    assert "several folds" not in said
+    assert folds([{"train_keys": ["a", "b", "a"], "test_keys": ["c", "x.h5/c"]}]) == [
+        (["a", "b"], ["c"])
+    ]
+    overlapping = [
+        {"train_keys": ["a"], "test_keys": ["b", "c"]},
+        {"train_keys": ["b"], "test_keys": ["a", "c"]},
+    ]
+    capsys.readouterr()
+    assert len(folds(overlapping)) == 2
+    assert "1 of 3 test videos are in the test sets of several folds" in capsys.readouterr().err
     for content, message in [
         ("{", "is not a JSON file"),
         ([], "holds no fold"),

@@ -201,12 +201,13 @@ def load_folds(
     Args:
       path: JSON, a list of objects with `train_keys` and `test_keys`; of a key that is a path, as
         in the community's files, the last part counts. Videos that are not in `keys` are left out,
-        and named on stderr. Without a file, the keys are dealt out in the order of their names.
+        and named on stderr, as is how many are tested on in several folds (folds that were drawn
+        at random share some). Without a file, the keys are dealt out in the order of their names.
       keys: of the videos that there are.
       folds: how many, without a file.
 
     Returns:
-      (train, test) keys of each fold; no video is in both.
+      (train, test) keys of each fold; no video is in both, nor twice in one of them.
 
     Raises:
       UserError: the file cannot be read or understood, a fold trains on its test videos, a side of
@@ -245,6 +246,13 @@ def load_folds(
     if not found:
         raise UserError(f"{path} holds no fold; give a list of train_keys and test_keys.")
     _tell(path, [f"{key} is not in the data" for key in sorted(unknown, key=natural_order)])
+    times = Counter(key for _, test in found for key in test)
+    if repeated := sum(number > 1 for number in times.values()):
+        print(
+            f"{path}: {repeated} of {len(times)} test videos are in the test sets of several "
+            "folds, so a mean over folds counts them more than once.",
+            file=sys.stderr,
+        )
     return found
 
 
@@ -252,4 +260,4 @@ def _side(fold: Any, side: str, path: Path, number: int) -> list[str]:
     keys = fold.get(side) if isinstance(fold, Mapping) else None
     if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
         raise UserError(f"{path} has no list {side} in fold {number}; each fold needs one.")
-    return [key.rstrip("/").rsplit("/", 1)[-1] for key in keys]
+    return list(dict.fromkeys(key.rstrip("/").rsplit("/", 1)[-1] for key in keys))
