@@ -21,7 +21,6 @@ from reid_jax.models import create_backbone
 from reid_jax.training.config import OptimizerConfig, TrainConfig
 from reid_jax.training.keyframe_config import KeyframeConfig, ScorerConfig, VideoDataConfig
 from reid_jax.video import scenes
-from reid_jax.video.clip import parts, summary_frames
 from reid_jax.video.extract import extract
 from reid_jax.video.features import describe, frozen_encoder, write_features
 from reid_jax.video.keyframes import encoder_of, keyframes
@@ -208,9 +207,28 @@ def test_as_many_as_asked_for_and_the_old_ones_are_gone(run, videos, folder, cap
     assert "6 keyframes (50 were asked for)" in capsys.readouterr().out
 
 
+def test_keyframes_are_chosen_as_asked(run, videos, folder, capsys):
+    out = folder / "chosen"
+
+    def found(**asked):
+        keyframes((videos / "v3.mp4",), run, out, **asked)
+        content = json.loads((out / "v3" / "keyframes.json").read_text())
+        assert content["chosen_by"] in capsys.readouterr().out
+        rows = [content["scored_frames"].index(entry["frame"]) for entry in content["keyframes"]]
+        return content, rows
+
+    content, rows = found(select="share", share=0.5)
+    assert sorted(rows) == sorted(np.argsort(content["scores"])[-3:])
+    assert content["chosen_by"] == "the best 50% of the frames scored"
+    content, rows = found(select="shots", share=0.5, clip=True)
+    assert all(any(a <= 15 * row <= b for a, b in content["summary"]) for row in rows)
+    assert 0.15 * FRAMES < sum(b - a + 1 for a, b in content["summary"]) <= 0.5 * FRAMES
+    content, rows = found(count=4, per_scene=1)
+    assert len(rows) <= len(content["scenes"])
+    assert np.diff(found(count=6, spacing=0.9)[1]).min() >= 2  # frames that are half a second apart
+
+
 def test_what_cannot_be_done_is_said(run, videos, folder):
-    with pytest.raises(UserError, match="--count is 0"):
-        keyframes((videos,), run, folder / "none", count=0)
     with pytest.raises(UserError, match="could not be used"):
         keyframes((folder / "absent.mp4",), run, folder / "none")
     with pytest.raises(UserError, match="not the folder of a run"):
@@ -256,17 +274,6 @@ def test_features_are_those_of_the_data_set():
     assert same.sum() >= 2
     assert cosine[same].min() > 0.999
     assert np.median(cosine) > 0.95
-
-
-def test_summary_of_the_best_shots():
-    times = np.arange(400) / 10
-    scores = np.where((np.arange(80) >= 40) & (np.arange(80) < 52), 0.9, 0.1)
-    whole = np.array([[0, 399]])
-    kept = summary_frames(scores, 5 * np.arange(80), whole, times)
-    assert parts(kept).tolist() == [[200, 259]]
-    assert kept.sum() == 60
-    two = summary_frames(np.ones(1), np.zeros(1, int), np.array([[0, 1]]), np.array([0, 0.1]))
-    assert two.tolist() == [True, False]
 
 
 @pytest.mark.parametrize(

@@ -15,10 +15,14 @@ _CLOCK = 90_000  # ticks a second
 _LONGEST_SIDE = 1920
 
 
-def summary_frames(
-    scores: np.ndarray, picks: np.ndarray, scenes: np.ndarray, times: np.ndarray
+def summary_shots(
+    scores: np.ndarray,
+    picks: np.ndarray,
+    scenes: np.ndarray,
+    times: np.ndarray,
+    share: float = SHARE,
 ) -> np.ndarray:
-    """bool (N,): the frames of the shots of greatest total score within 15% of the video.
+    """int64 (C, 2), first and last frame: the shots of greatest total score in a share of it.
 
     Shots are scenes, and where these are longer than two seconds, parts of them, taken whole by an
     exact knapsack. The value of a shot is the sum over its frames (the community's evaluation takes
@@ -29,18 +33,39 @@ def summary_frames(
       scores, picks: (P,) float and the frame indices that they are of.
       scenes: (S, 2) first and last frame of each.
       times: (N,) seconds of every frame.
+      share: of the frames, rounded down.
     """
     n_frames = len(times)
+    capacity = int(share * n_frames)
     rate = (n_frames - 1) / times[-1] if times[-1] > 0 else 1.0
-    longest = min(round(_SHOT * rate), int(SHARE * n_frames))
-    kept = np.zeros(n_frames, bool)
+    longest = min(round(_SHOT * rate), capacity)
     if longest >= 1:
         shots = divide(scenes, longest)
         values = np.add.reduceat(to_frames(scores, picks, n_frames), shots[:, 0])
-        lengths = shots[:, 1] - shots[:, 0] + 1
-        kept = np.repeat(knapsack(values, lengths, int(SHARE * n_frames)), lengths)
-    if not kept.any():
-        kept[picks[np.argmax(scores)]] = True
+        taken = shots[knapsack(values, shots[:, 1] - shots[:, 0] + 1, capacity)]
+        if len(taken):
+            return taken
+    return np.full((1, 2), picks[np.argmax(scores)])
+
+
+def best_of_shots(scores: np.ndarray, picks: np.ndarray, shots: np.ndarray) -> np.ndarray:
+    """Indices, rising, into scores (P,): the best of each of the shots (C, 2), each index once.
+
+    A shot without a frame that was scored has the score, and the frame, of the last one before it.
+    """
+    found = set()
+    for first, last in shots.tolist():
+        start, end = np.searchsorted(picks, [first, last + 1])
+        inside = start + int(np.argmax(scores[start:end])) if end > start else max(start - 1, 0)
+        found.add(int(inside))
+    return np.array(sorted(found), np.int64)
+
+
+def frames_of(shots: np.ndarray, n_frames: int) -> np.ndarray:
+    """bool (n_frames,): the frames of the shots (C, 2)."""
+    kept = np.zeros(n_frames, bool)
+    for first, last in shots.tolist():
+        kept[first : last + 1] = True
     return kept
 
 

