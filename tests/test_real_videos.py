@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 
 from reid_jax.data.frames import indices_at_rate
+from reid_jax.data.video_features import load_video_features
 from reid_jax.data.video_file import VideoFile
-from reid_jax.video import scenes
+from reid_jax.errors import UserError
+from reid_jax.video import extract, scenes
+from reid_jax.video.features import FrameEncoder
 from tests.keyframe_videos import write_videos
 from tests.quick_compilations import quick_compilations  # noqa: F401
 from tests.scripts import call
@@ -45,6 +48,24 @@ def test_frames_come_at_the_rate_that_is_asked_for(name):
     assert np.all(pictures.std(axis=(1, 2, 3)) > 5)  # something is in them
     assert np.all(np.abs(np.diff(pictures, axis=0)).mean(axis=(1, 2, 3)) > 0.5)  # and it moves
     assert video.problem == ""
+
+
+@pytest.mark.parametrize("name", FILMS)
+def test_as_many_frames_as_asked_for_are_described(name, tmp_path, monkeypatch):
+    """Each stands for a part of the film of one length, and is from the middle of it."""
+
+    def mean_colours(backbone, weights):
+        return FrameEncoder(8, lambda images: images.mean(axis=(1, 2)), backbone)
+
+    monkeypatch.setattr(scenes, "installed_transnet", lambda: None)
+    monkeypatch.setattr(extract, "frozen_encoder", mean_colours)
+    call("extract.py", film(name), "--out", tmp_path / "film.h5", "--frames", "7")
+    [video] = load_video_features(tmp_path / "film.h5")
+    frames = FILMS[name][0]
+    assert video.features.shape == (7, 3)
+    np.testing.assert_allclose(video.picks, (np.arange(7) + 0.5) * frames / 7, atol=1)
+    with pytest.raises(UserError, match="--frames is 0; it must be 1 or more"):
+        extract.extract((film(name),), tmp_path / "none.h5", frames=0)
 
 
 def test_keyframes_of_films(tmp_path, monkeypatch):

