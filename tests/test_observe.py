@@ -14,9 +14,9 @@ from reid_jax.tasks.objectives import MarginSoftmax
 from reid_jax.training.config import EmbeddingConfig
 from reid_jax.training.experiment import build, load_data
 from reid_jax.training.lock import only_trainer
-from reid_jax.training.logging import RunLog
+from reid_jax.training.logging import Display, RunLog
 from reid_jax.training.loop import fit
-from reid_jax.training.parallel import make_layout
+from reid_jax.training.parallel import Layout, make_layout
 from tests.paths import REPOSITORY
 
 
@@ -36,8 +36,20 @@ def run(tmp_path_factory):
         optimizer=dataclasses.replace(config.optimizer, warmup_steps=0),
     )
     experiment = build(config, *load_data(data, 0))
-    fit(experiment, train, make_layout("single"), workdir, ema_decay=0.0)
+    said: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Display, "say", lambda self, text: said.append(text))
+        patch.setattr(Layout, "notes", lambda self, state: [f"a note at step {int(state.step)}"])
+        fit(experiment, train, make_layout("single"), workdir, ema_decay=0.0)
+    (workdir / "said.txt").write_text("\n".join(said))
     return workdir
+
+
+def test_what_the_layout_notes_is_said_once(run):
+    said = (run / "said.txt").read_text().splitlines()
+    assert "8 steps on cpu" in said[0]
+    assert said[1] == "a note at step 0"
+    assert sum("note" in line for line in said) == 1
 
 
 def test_nothing_is_compiled_after_the_warm_up(run):

@@ -204,3 +204,28 @@ def test_predictions_do_not_depend_on_blocks_or_padding(mode):
     np.testing.assert_allclose(whole, blocks, rtol=1e-5, atol=1e-6)
     alone = task.predict(params, model_state, {"image": images})
     np.testing.assert_allclose(whole, alone, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("mode", "classes", "remedy"),
+    [
+        ("pmap", 80_000, "each of 8 devices: --train.parallel mesh divides them"),
+        ("mesh", 80_001, "a mesh would divide them if 8 divided 80,001"),
+        ("pmap", 80_001, "a mesh would divide them if 8 divided 80,001"),
+        ("mesh", 80_000, None),
+        ("single", 80_001, None),
+        ("pmap", 80, None),
+    ],
+)
+def test_many_class_centres_on_every_device_are_mentioned(mode, classes, remedy):
+    layout = make_layout(mode, jax.devices()[:8])
+    centers = jax.ShapeDtypeStruct((classes, 1, 32), jnp.float32)
+    params = {"objective": {"centers": centers}, "net": {"kernel": centers}}
+    state = jax.eval_shape(
+        lambda params: create_state(params, {}, optax.adam(1e-3), ema=False), params
+    )
+    notes = layout.notes(state)
+    assert len(notes) == (remedy is not None)
+    if remedy:
+        assert remedy in notes[0]
+        assert f"{classes:,} class centres, 0.03 GB" in notes[0]

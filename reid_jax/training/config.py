@@ -142,7 +142,9 @@ class TrainConfig:
     profile: Annotated[int, arg(aliases=("--profile",))] = 0
     """Write an XProf trace of so many steps, after the first two calls, to WORKDIR/profile."""
     parallel: Literal["auto", "single", "pmap", "mesh"] = "auto"
-    """One device of this machine, or all of them: under pmap, or by jit over a mesh."""
+    """One device of this machine, or all of them: under pmap, where each holds everything, or by
+    jit over a mesh, which divides class centres over them where they divide the number of training
+    individuals. auto is pmap on one machine, a mesh on several."""
     coordinator: str = ""
     """Several processes: HOST:PORT of the first one, or auto under SLURM and on Cloud TPU; empty
     for this process alone."""

@@ -165,6 +165,8 @@ class _Loop:
         start = f", from step {step}" if step else ""
         where = layout.description
         self.display.say(f"{experiment.summary}; {config.steps} steps on {where}{start}")
+        for note in layout.notes(state):
+            self.display.say(note)
         compiled: dict[Stage, Any] = {}
         shared, state = layout.everywhere(feed.shared), layout.everywhere(state)
         calls = feed.calls(step, config.steps)

@@ -3,7 +3,7 @@
 The only file that knows about devices. A function `f(state, shared, batch, *, axis_name=None)`
 is compiled so that `state` and `shared` live on every device and `batch` is divided along one axis.
 Its outputs are the same on all devices and come back as ordinary arrays, without a device axis;
-on a mesh, class centres are divided over the devices.
+on a mesh, class centres are divided over the devices where these divide their number.
 """
 
 import functools
@@ -21,6 +21,7 @@ from reid_jax.ops.convolution import cpu_compiler_options
 
 AXIS = "batch"
 _CPU_MEMORY = 8 * 2**30
+_NOTABLE = 2**24  # bytes of class centres on a device that are worth a line
 CLASS_CENTERS = "centers"  # the name of parameters (classes, ...) that grow with the individuals
 Tree = Any
 
@@ -155,16 +156,42 @@ class Layout:
         pages = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
         return min(pages, _CPU_MEMORY) // self.size
 
+    def notes(self, state: Tree) -> list[str]:
+        """A line where each device holds all of many class centres, and what would divide them."""
+        centers = [
+            leaf for path, leaf in jax.tree_util.tree_leaves_with_path(state) if _is_centers(path)
+        ]
+        held = sum(leaf.size * leaf.dtype.itemsize for leaf in centers)
+        if self.size == 1 or held < _NOTABLE:
+            return []
+        number = max(leaf.shape[0] for leaf in centers)
+        if number % self.size:
+            remedy = (
+                f"a mesh would divide them if {self.size} divided {number:,}; choose another "
+                "number of devices, or sample centres with loss.sampled"
+            )
+        elif self.mode == "mesh":
+            return []
+        else:
+            remedy = "--train.parallel mesh divides them"
+        return [
+            f"{number:,} class centres, {held / 1e9:.2f} GB with what the optimiser keeps of them, "
+            f"are on each of {self.size} devices: {remedy}"
+        ]
+
     def _places(self, tree: Tree) -> Tree:
         def place(path: tuple[Any, ...], leaf: Any) -> NamedSharding:
-            centers = bool(path) and getattr(path[-1], "key", None) == CLASS_CENTERS
-            divided = self.mode == "mesh" and centers and leaf.shape[0] % self.size == 0
+            divided = self.mode == "mesh" and _is_centers(path) and leaf.shape[0] % self.size == 0
             return NamedSharding(self.mesh, PartitionSpec(AXIS) if divided else PartitionSpec())
 
         return jax.tree_util.tree_map_with_path(place, tree)
 
     def _divided(self, batch_axis: int) -> NamedSharding:
         return NamedSharding(self.mesh, PartitionSpec(*(None,) * batch_axis, AXIS))
+
+
+def _is_centers(path: tuple[Any, ...]) -> bool:
+    return bool(path) and getattr(path[-1], "key", None) == CLASS_CENTERS
 
 
 def _from_all(leaf: Any, place: NamedSharding) -> jax.Array:
