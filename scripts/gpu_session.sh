@@ -4,7 +4,8 @@
 #   scripts/gpu_session.sh [PART...]        all parts, or those named
 #
 # Needs no network and no TensorFlow. OUT (default scripts/results/session) gets bench.json,
-# scale.json, scale.png, summary.txt and session.tar.gz with every log and every run's metrics.
+# keyframe_models.json, scale.json, scale.png, summary.txt and session.tar.gz with every log and
+# every run's metrics.
 # DATA is the folder with turtles/ and tvsum/, WEIGHTS that with published weights, FASHION_MNIST
 # that with the four files; parts whose data are not there fail alone. MINUTES (24) is the time for
 # all; SMOKE=1 makes trainings a few steps and leaves the large suites out.
@@ -94,6 +95,9 @@ bench head 120
 if [ -z "${SMOKE:-}" ]; then
   bench retrieval 120
   bench input 90
+  bench keyframes 120
+  part keyframe_models 100 "$PYTHON" scripts/models.py --keyframes True --speed True \
+    --json "$OUT/keyframe_models.json"
 fi
 bench startup 240
 part scale 150 "$PYTHON" scripts/scale.py --json "$OUT/scale.json" --plot "$OUT/scale.png"

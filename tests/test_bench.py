@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import mmap
+import re
 import sys
 import time
 
@@ -12,6 +13,7 @@ import pytest
 
 from reid_jax import UserError
 from reid_jax.bench import (
+    SUITES,
     files,
     head,
     input,
@@ -28,6 +30,7 @@ from reid_jax.bench import (
     search,
 )
 from reid_jax.models.keyframes import KeyframeScorer
+from tests.paths import REPOSITORY
 
 TINY = (24, 90, 16, 7, 3)
 KEYS = {"suite", "case", "device", "ours", "peer", "ratio_to_peer", "ratio_to_roofline"}
@@ -202,6 +205,13 @@ def test_kept_rows_replace_those_of_their_suite_only(tmp_path):
 def test_an_unknown_suite_is_named():
     with pytest.raises(UserError, match=r"no suite 'retrievel': use one of .*retrieval"):
         run_suite("retrievel", peer=False)
+
+
+def test_a_session_on_a_gpu_measures_every_suite_and_the_keyframe_networks():
+    session = (REPOSITORY / "scripts" / "gpu_session.sh").read_text()
+    for suite in SUITES:
+        assert re.search(rf"^ *bench {suite} \d+$", session, re.MULTILINE), suite
+    assert "scripts/models.py --keyframes True --speed True" in session
 
 
 @pytest.fixture
