@@ -5,7 +5,17 @@ from typing import Any
 
 from reid_jax.errors import UserError
 
-SUITES = ("epoch", "head", "input", "keyframes", "mining", "retrieval", "startup", "step")
+SUITES = (
+    "epoch",
+    "head",
+    "input",
+    "keyframes",
+    "mining",
+    "retrieval",
+    "search",
+    "startup",
+    "step",
+)
 
 
 def run_suite(suite: str, *, peer: bool) -> list[dict[str, Any]]:

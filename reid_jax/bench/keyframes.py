@@ -85,11 +85,9 @@ def run(
 ) -> list[dict[str, Any]]:
     """A row for the epoch and one for the long video, of the default scorer at its default size."""
     scorer = scorer or KeyframeScorer()
-    repeats = repeats or (3 if jax.default_backend() == "cpu" else 7)
-    return [
-        epoch_row(epoch or Epoch(), scorer, peer=peer, repeats=repeats),
-        sequence_row(sequence or Sequence(), scorer, peer=peer, repeats=repeats),
-    ]
+    times: Any = {"peer": peer, "repeats": repeats or (5 if jax.default_backend() == "cpu" else 7)}
+    first = epoch_row(epoch or Epoch(), scorer, **times)
+    return [first, sequence_row(sequence or Sequence(), scorer, **times)]
 
 
 def make_videos(case: Epoch) -> VideoSet:
@@ -132,7 +130,7 @@ def work(scorer: KeyframeScorer, params: Any, clips: int, frames: int, *, train:
 
 
 def epoch_row(
-    case: Epoch, scorer: KeyframeScorer, *, peer: bool, repeats: int = 3
+    case: Epoch, scorer: KeyframeScorer, *, peer: bool, repeats: int = 5
 ) -> dict[str, Any]:
     """Frames a second of an epoch; a last batch that is not full is left out."""
     videos = make_videos(case)
@@ -166,7 +164,7 @@ def epoch_row(
 
 
 def sequence_row(
-    case: Sequence, scorer: KeyframeScorer, *, peer: bool, repeats: int = 3
+    case: Sequence, scorer: KeyframeScorer, *, peer: bool, repeats: int = 5
 ) -> dict[str, Any]:
     """Milliseconds for the scores of a video, alone in its batch and without padding."""
     task, params, precision = _start(scorer, case.features)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _STATUS = Path("/proc/self/status")
+_MACHINE = Path("/proc/meminfo")
 _CLEAR = Path("/proc/self/clear_refs")
 _PROBE = 32 * 2**20
 _SAMPLING_SECONDS = 0.002
@@ -80,8 +81,17 @@ def _touch() -> None:
 
 def read_memory(field: str) -> int | None:
     """Bytes in a field of /proc/self/status, as VmRSS; None where there is no such thing."""
+    return _field(_STATUS, field)
+
+
+def available_memory() -> int | None:
+    """Bytes that this machine could still give to programs; None off Linux."""
+    return _field(_MACHINE, "MemAvailable")
+
+
+def _field(file: Path, field: str) -> int | None:
     try:
-        lines = _STATUS.read_text().splitlines()
+        lines = file.read_text().splitlines()
     except OSError:
         return None
     return next((1024 * int(line.split()[1]) for line in lines if line.startswith(field)), None)

@@ -1,4 +1,5 @@
-"""The rest of suite ``retrieval``: top-k search beside FAISS, and re-ranking beside NumPy.
+"""Top-k search beside FAISS and re-ranking beside NumPy, for suite ``retrieval``; and suite
+``search``, ten million entries, which takes minutes to lay out.
 
 The time of a search begins with arrays on the host and ends with answers on the host, which holds
 for FAISS too: the gallery is normalised and laid out, then searched exactly.
@@ -6,13 +7,16 @@ for FAISS too: the gallery is normalised and laid out, then searched exactly.
 
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 from reid_jax.bench import peers_numpy
 from reid_jax.bench.measure import measure
-from reid_jax.bench.peers import difference, run_peer
+from reid_jax.bench.memory import available_memory
+from reid_jax.bench.peers import PeerResult, difference, run_peer
 from reid_jax.bench.report import make_row
 from reid_jax.bench.roofline import Work, attainable_seconds, ceilings
+from reid_jax.errors import UserError
 from reid_jax.ops.reranking import k_reciprocal_distances
 from reid_jax.ops.retrieval import nearest
 
@@ -25,6 +29,14 @@ class Search(NamedTuple):
     dimension: int = 512
     k: int = 10
 
+    def __str__(self) -> str:
+        return f"top {self.k} of {self.gallery:,} x {self.dimension}, {self.queries} queries"
+
+    @property
+    def bytes(self) -> int:
+        """Of the gallery in float32."""
+        return 4 * self.gallery * self.dimension
+
 
 class Reranking(NamedTuple):
     """All distances between queries and a gallery of some individuals."""
@@ -35,13 +47,46 @@ class Reranking(NamedTuple):
     individuals: int = 250
 
 
+LARGEST = Search(10**7)
+RERANKING_PEER_REPEATS = 3
+_COPIES = 3  # of the gallery: as given, laid out, and on its way to the device
+_DEVICE_COPIES = 1.5  # with what a search needs meanwhile
+_PEER_COPIES = 4  # in the file, which may lie in memory, read, normalised and indexed
+
+
+def run(size: Search = LARGEST, *, peer: bool = False) -> list[dict[str, Any]]:
+    """One row; UserError where there is no room for it."""
+    if reason := no_room(size):
+        raise UserError(reason)
+    return [search_row(size, peer=peer, suite="search")]
+
+
+def no_room(size: Search) -> str:
+    """Why a search cannot be measured here, or nothing."""
+    needed, there = _COPIES * size.bytes, available_memory()
+    if there is not None and needed > there:
+        return _too_little(size, needed, there, "memory")
+    needed = int(_DEVICE_COPIES * size.bytes)
+    limit = (jax.devices()[0].memory_stats() or {}).get("bytes_limit")
+    if limit is not None and needed > limit:
+        return _too_little(size, needed, limit, "the device's memory")
+    return ""
+
+
+def _too_little(size: Search, needed: int, there: int, kind: str) -> str:
+    return f"{size}: it needs {needed / 1e9:.1f} GB of {kind}, there are {there / 1e9:.1f}."
+
+
 def make_vectors(number: int, dimension: int, seed: int) -> np.ndarray:
     """(number, dimension) float32, random."""
     return np.random.default_rng(seed).standard_normal((number, dimension), np.float32)
 
 
-def search_row(size: Search, *, peer: bool) -> dict[str, Any]:
-    """A row; the mean score of all that was found stands for the answers."""
+def search_row(size: Search, *, peer: bool, suite: str = "retrieval") -> dict[str, Any]:
+    """A row; the mean score of all that was found stands for the answers.
+
+    The peer is left out where its copies of the gallery would take more than half of the memory.
+    """
     gallery = make_vectors(size.gallery, size.dimension, 10**6)
 
     def queries(seed: int) -> np.ndarray:
@@ -53,19 +98,23 @@ def search_row(size: Search, *, peer: bool) -> dict[str, Any]:
         keep=lambda found: float(found[0].mean()),
     )
     theirs, apart = None, None
-    if peer:
+    there = available_memory()
+    if peer and there is not None and _PEER_COPIES * size.bytes > there / 2:
+        needed = _PEER_COPIES * size.bytes / 1e9
+        theirs = PeerResult(
+            failure=f"left out: it needs {needed:.2g} GB, more than half of what is free"
+        )
+    elif peer:
         theirs = run_peer(
             "flat_search",
             {"k": size.k},
             lambda seed: {"queries": queries(seed)} | ({} if seed else {"gallery": gallery}),
         )
         apart = difference(ours.results, theirs)
-    work = Work(
-        2.0 * size.queries * size.gallery * size.dimension, 4.0 * size.gallery * size.dimension
-    )
+    work = Work(2.0 * size.queries * size.gallery * size.dimension, float(size.bytes))
     return make_row(
-        "retrieval",
-        f"top {size.k} of {size.gallery:,} x {size.dimension}, {size.queries} queries",
+        suite,
+        str(size),
         ours,
         theirs,
         attainable=attainable_seconds(work, ceilings()),
@@ -87,7 +136,9 @@ def reranking_row(size: Reranking, *, peer: bool) -> dict[str, Any]:
     ours = measure(lambda both: k_reciprocal_distances(*both), photos)
     theirs, apart = None, None
     if peer:
-        theirs = measure(lambda both: peers_numpy.k_reciprocal(*both), photos, repeats=1)
+        theirs = measure(
+            lambda both: peers_numpy.k_reciprocal(*both), photos, repeats=RERANKING_PEER_REPEATS
+        )
         apart = max(
             float(np.abs(a - b).mean()) for a, b in zip(ours.results, theirs.results, strict=False)
         )
@@ -97,5 +148,5 @@ def reranking_row(size: Reranking, *, peer: bool) -> dict[str, Any]:
         ours,
         theirs,
         loss_difference=apart,
-        note="peer: NumPy as published, timed once" if peer else None,
+        note=f"peer: NumPy as published, median of {RERANKING_PEER_REPEATS}" if peer else None,
     )
