@@ -94,7 +94,7 @@ def test_no_triplets_are_zero(name, labels, monkeypatch):
     assert not gradient.any()
 
 
-@pytest.mark.parametrize("name", ["all", "hard"])
+@pytest.mark.parametrize("name", ["all", "hard", "semi_hard"])
 def test_memory_is_linear_in_the_batch(name, monkeypatch):
     """As XLA plans it, forward and backward: twice the batch, twice the memory, no (B, B)."""
     entries = 2**12
@@ -109,7 +109,7 @@ def test_memory_is_linear_in_the_batch(name, monkeypatch):
     assert held[1] - held[0] < 64 * 4 * 512 * 8
 
 
-@pytest.mark.parametrize("name", ["all", "hard"])
+@pytest.mark.parametrize("name", ["all", "hard", "semi_hard"])
 def test_a_mesh_of_eight_devices_shares_every_block(name, monkeypatch):
     """Under jit over a mesh: the values of one device, and no device does all of a block."""
     monkeypatch.setattr(blockwise_mining, "_ENTRIES", {"cpu": 16 * 64})
