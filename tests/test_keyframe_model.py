@@ -100,6 +100,30 @@ def test_dropout_only_disturbs_training(key, dtype):
     )
 
 
+@pytest.mark.parametrize("what", ["scorer", "preparation"])
+def test_an_hour_of_video_fits_and_two_hours_take_twice_the_memory(what):
+    """As XLA plans it, of the default network at 1,280 features a frame, two frames a second."""
+    width, hour = 1280, 7200
+    one = np.zeros((1, 1, width), np.float32), np.ones((1, 1), bool)
+    if what == "scorer":
+        network = KeyframeScorer(skip=True, smoothing=1.0)
+        function, given = network.apply, jax.eval_shape(network.init, jax.random.key(0), *one)
+    else:
+        features = np.random.default_rng(0).normal(size=(9, width)).astype(np.float32)
+        function, given = prepare, fit_preparation([features], components=5, context=1.0)
+
+    def planned(frames):
+        shape = jax.ShapeDtypeStruct((1, frames, width), np.float32)
+        mask = jax.ShapeDtypeStruct((1, frames), bool)
+        compiled = jax.jit(function).lower(given, shape, mask).compile()
+        return compiled.memory_analysis().temp_size_in_bytes
+
+    needed = planned(hour)
+    every_pair_of_frames = 4 * 8 * hour**2  # of eight heads
+    assert needed < every_pair_of_frames / 2
+    assert planned(2 * hour) < 2.1 * needed
+
+
 def test_the_described_sizes():
     """26.4M and 7.8M parameters; 2.5M of Model 2 train in its first stage, 4.3M in its second."""
     first, second = keyframe_sizes("resnet50"), keyframe_sizes("efficientnet_b0")
