@@ -1,7 +1,9 @@
 """Two processes of two devices train as one process of four does."""
 
+import contextlib
 import dataclasses
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -93,6 +95,78 @@ def test_losses_are_those_of_one_process_with_as_many_devices(tmp_path):
         for name in ("loss", "grad_norm", "validation/mAP"):
             if name in theirs:
                 np.testing.assert_allclose(ours[name], theirs[name], rtol=2e-3, err_msg=str(ours))
+
+
+SUM_OVER_ALL = """
+import jax, numpy as np
+from reid_jax.training import multihost
+from reid_jax.training.parallel import make_layout
+
+def total(state, shared, batch, *, axis_name=None):
+    return state + batch.sum()
+
+multihost.join("auto")
+layout = make_layout("auto")
+rows = layout.divide(np.arange(8, dtype=np.float32), 0)
+compiled = layout.compile(total, batch_axis=0, donate=False)
+found = float(compiled(layout.everywhere(np.float32(0)), {}, rows))
+print(layout.mode, jax.process_count(), jax.process_index(), layout.size, found)
+"""
+
+
+def free_slurm_job() -> int:
+    """The number of a job whose coordinator's port, which JAX takes from it, is free."""
+    for job in random.sample(range(2**12), 100):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", 2**16 - 2**12 + job))
+            return job
+    pytest.skip("no port is free")
+
+
+def test_slurm_says_who_takes_part():
+    """What srun sets for two tasks on a machine is all that they need to be one mesh."""
+    others = ("SLURM_", "OMPI_", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
+    environment = {name: os.environ[name] for name in os.environ if not name.startswith(others)}
+    environment |= {
+        "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
+        "JAX_PLATFORMS": "cpu",
+        "SLURM_JOB_ID": str(free_slurm_job()),
+        "SLURM_STEP_NODELIST": "localhost",
+        "SLURM_STEP_NUM_NODES": "1",
+        "SLURM_NTASKS": "2",
+    }
+    tasks = [
+        subprocess.Popen(
+            [sys.executable, "-c", SUM_OVER_ALL],
+            cwd=REPOSITORY,
+            env=environment | {"SLURM_PROCID": str(task), "SLURM_LOCALID": str(task)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for task in range(2)
+    ]
+    outputs = [task.communicate(timeout=120)[0] for task in tasks]
+    for number, (task, output) in enumerate(zip(tasks, outputs, strict=True)):
+        assert task.returncode == 0, output
+        assert output.splitlines()[-1] == f"mesh 2 {number} 4 28.0"
+
+
+def test_where_the_environment_says_who_takes_part_jax_is_told_nothing(monkeypatch):
+    """As on Cloud TPU, which only JAX can recognise; one that it does not know is refused."""
+    asked = []
+    monkeypatch.setattr(jax.distributed, "is_initialized", lambda: False)
+    monkeypatch.setattr(jax.distributed, "initialize", lambda *given: asked.append(given))
+    multihost.join("auto")
+    multihost.join("")
+    assert asked == [()]
+
+    def unknown(*given):
+        raise ValueError("coordinator_address should be defined.\nMore")
+
+    monkeypatch.setattr(jax.distributed, "initialize", unknown)
+    with pytest.raises(UserError, match=r"is 'auto', .* find each other: coordinator_address"):
+        multihost.join("auto")
 
 
 def test_a_process_takes_its_own_rows(monkeypatch):
