@@ -5,6 +5,7 @@ import json
 
 import jax
 import numpy as np
+import optax
 import pytest
 
 from reid_jax.errors import UserError
@@ -24,8 +25,10 @@ from reid_jax.training.parallel import make_layout
 from reid_jax.training.stages import Stage, check_stages, frozen_blocks, stage_at
 from reid_jax.training.state import create_state
 from tests.paths import REPOSITORY
+from tests.quick_compilations import quick_compilations  # noqa: F401
 
 BLOCKS = block_names("small_cnn")
+RATE = 1e-3
 
 
 @pytest.fixture(scope="module")
@@ -198,6 +201,49 @@ def test_a_constant_rate_has_no_end():
     optimizer = OptimizerConfig(schedule="constant", final_learning_rate=1e-5)
     with pytest.raises(UserError, match="a constant schedule never comes to it"):
         check_training(optimizer, TrainConfig())
+
+
+@pytest.fixture(scope="module")
+def adam(config):
+    """Two stages with AdamW, the second from step 2 on; `fit_to` goes on with a run's folder."""
+    stages = (Stage(0, blocks=0), Stage(2, blocks=2, backbone_rate=0.5))
+    optimizer = dataclasses.replace(
+        config.optimizer, name="adamw", learning_rate=RATE, final_learning_rate=RATE
+    )
+    staged = dataclasses.replace(config, stages=stages, optimizer=optimizer)
+    data = load_data(config.data, 0)
+
+    def fit_to(steps, workdir):
+        train = dataclasses.replace(config.train, steps=steps)
+        experiment = build(dataclasses.replace(staged, train=train), *data)
+        outcome = fit(experiment, train, make_layout("single"), workdir, ema_decay=0.0)
+        return jax.device_get(outcome.state)
+
+    return fit_to
+
+
+def test_blocks_begin_to_train_with_fresh_moments(adam, tmp_path):
+    """Adam's first step is as long as the rate; old counts would make it three times as long."""
+    before, after = adam(2, tmp_path), adam(3, tmp_path)
+    change = jax.tree.map(lambda a, b: np.abs(a - b).max(), before.params, after.params)
+    for name, block in change["net"]["backbone"].items():
+        for path, moved in jax.tree_util.tree_leaves_with_path(block):
+            expected = 0.5 * RATE if name in BLOCKS[-2:] else 0.0
+            assert moved == pytest.approx(expected, rel=0.01), (name, path)
+    assert change["net"]["projection"]["kernel"] == pytest.approx(RATE, rel=0.01)
+    [counted] = [node for node in after.opt_state if isinstance(node, optax.ScaleByAdamState)]
+    assert counted.count == 1
+    frozen = counted.mu["net"]["backbone"][BLOCKS[0]]
+    assert not any(leaf.any() for leaf in jax.tree.leaves(frozen))
+
+
+@pytest.mark.parametrize("stop", [1, 2])
+def test_a_run_goes_on_at_the_edge_of_a_stage_as_if_it_had_not_stopped(adam, stop, tmp_path):
+    expected = adam(5, tmp_path / "whole")
+    adam(stop, tmp_path / "parts")
+    found = adam(5, tmp_path / "parts")
+    for a, b in zip(jax.tree.leaves(expected), jax.tree.leaves(found), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_which_stage_a_step_belongs_to():
