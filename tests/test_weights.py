@@ -75,8 +75,9 @@ def test_round_trip_through_a_file(
     written = load_file(path)
     assert written.keys() == kept.keys()
     jax.tree.map(np.testing.assert_array_equal, written, kept)
-    again = load_pretrained(NAME, path, num_classes=num_classes)
-    jax.tree.map(np.testing.assert_array_equal, again, variables)
+    for source in (path, f"timm:{path}"):  # the second is how a run remembers whose it is
+        again = load_pretrained(NAME, source, num_classes=num_classes)
+        jax.tree.map(np.testing.assert_array_equal, again, variables)
 
 
 @pytest.mark.parametrize("dialect", ["timm", "pypi"])
