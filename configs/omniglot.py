@@ -36,7 +36,9 @@ def get_config() -> EmbeddingConfig:
         augment=Augmentation(
             rotation=12.0, shear=14.0, scale=0.25, translation=0.1, elastic=0.04, border="edge"
         ),
-        model=ModelConfig(backbone="small_cnn_wide", pooling="flatten", embedding_dim=0, views=8),
+        model=ModelConfig(
+            backbone="small_cnn_wide", pooling="flatten", embedding_dim=0, views=8, whiten=0.5
+        ),
         loss=SupervisedContrastive(temperature=0.1),
         optimizer=OptimizerConfig(learning_rate=2e-3, warmup_steps=100, ema_decay=0.998),
         train=TrainConfig(steps=2500, log_every=100, evaluate_every=1000, checkpoint_every=1000),

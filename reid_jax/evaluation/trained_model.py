@@ -1,5 +1,6 @@
 """The network of a run folder, ready to embed photos."""
 
+import contextlib
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -13,18 +14,22 @@ import numpy as np
 from reid_jax.data import Dataset, Splits
 from reid_jax.errors import UserError
 from reid_jax.evaluation.embedding import raw_pixel_embeddings
+from reid_jax.files import write_arrays
 from reid_jax.models import EmbeddingNet
+from reid_jax.ops.distances import normalize
+from reid_jax.ops.whitening import within_class_whitening
 from reid_jax.tasks.base import Batch
 from reid_jax.tasks.embedding import EmbeddingTask
 from reid_jax.training.checkpoint import Checkpoints
 from reid_jax.training.config import EmbeddingConfig
 from reid_jax.training.config_file import AnyConfig, read_run_config
-from reid_jax.training.experiment import load_backbone, make_task, start_from
+from reid_jax.training.experiment import load_backbone, make_task, start_from, training_set
 from reid_jax.training.parallel import Layout, make_layout
 from reid_jax.training.predictor import Predict, make_predictor
 from reid_jax.training.split_file import load_run_data
 
 _BLOCK = 512  # photos decoded at a time
+_WHITENED_BY = 10_000  # training photos at most
 
 
 @dataclass(frozen=True)
@@ -79,7 +84,12 @@ class TrainedModel:
 
     def embed(self, dataset: Dataset, indices: np.ndarray | None = None) -> np.ndarray:
         """Embeddings (N, D) float32 of the photos at `indices`, or of all."""
-        return self._predict(self.params, self.model_state, self._blocks(dataset, indices))
+        embeddings = self._by_network(dataset, indices)
+        if not self.config.model.whiten:
+            return embeddings
+        mean, matrix = self._whitening
+        whitened = (embeddings - mean) @ matrix
+        return np.asarray(normalize(whitened)) if self.task.metric == "cosine" else whitened
 
     def embed_untrained(self, dataset: Dataset) -> np.ndarray:
         """Embeddings (N, D) by the same network with random parameters."""
@@ -103,6 +113,31 @@ class TrainedModel:
         params, model_state = start_from(backbone, params, model_state)
         predict = make_predictor(task, self.layout)
         return predict(params, model_state, self._blocks(dataset, None))
+
+    def _by_network(self, dataset: Dataset, indices: np.ndarray | None) -> np.ndarray:
+        return self._predict(self.params, self.model_state, self._blocks(dataset, indices))
+
+    @cached_property
+    def _whitening(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean (D,) and matrix (D, D) from training photos, kept beside the run once made."""
+        file = self.workdir / "whitening.npz"
+        if file.is_file():
+            with np.load(file) as kept:
+                if str(kept["network"]) == self.fingerprint:
+                    return kept["mean"], kept["matrix"]
+        dataset, splits = self.load_data()
+        train = training_set(dataset, splits, symmetries=self.config.data.symmetries)
+        rng = np.random.default_rng(self.config.train.seed)
+        rows = np.sort(rng.permutation(len(train))[:_WHITENED_BY])
+        print(f"whitening by {len(rows):,} training photos")
+        embeddings = self._by_network(train, rows)
+        mean, matrix = within_class_whitening(
+            embeddings, train.labels[rows], self.config.model.whiten
+        )
+        network = np.array(self.fingerprint)
+        with contextlib.suppress(OSError):  # a run that cannot be written to is still of use
+            write_arrays(file, {"network": network, "mean": mean, "matrix": matrix})
+        return mean, matrix
 
     @property
     def _shape(self) -> tuple[int, int, int]:

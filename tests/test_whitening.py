@@ -1,0 +1,93 @@
+"""Whitening by how the photos of one individual vary."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from reid_jax.errors import UserError
+from reid_jax.evaluation.trained_model import TrainedModel, load_run
+from reid_jax.ops.whitening import within_class_whitening
+from tests.tiny_run import make_tiny_run
+
+
+def photos(seed, individuals=6, each=5, dimension=4):
+    rng = np.random.default_rng(seed)
+    centres = rng.normal(size=(individuals, dimension))
+    spread = np.diag([3.0, 1.0, 0.3, 0.1])[:dimension, :dimension]
+    noise = rng.normal(size=(individuals * each, dimension)) @ spread
+    labels = np.repeat(np.arange(individuals), each)
+    return (centres[labels] + noise).astype(np.float32), labels
+
+
+def test_it_is_the_inverse_root_of_the_covariance_within_individuals():
+    embeddings, labels = photos(0)
+    embeddings = np.concatenate([embeddings, [[9.0, 9.0, 9.0, 9.0]]]).astype(np.float32)
+    labels = np.append(labels, 77)  # a single photo
+    covariance, freedom = np.zeros((4, 4)), 0
+    for individual in range(6):
+        own = embeddings[labels == individual].astype(np.float64)
+        for photo in own:
+            difference = photo - own.mean(axis=0)
+            covariance += np.outer(difference, difference)
+        freedom += len(own) - 1
+    covariance /= freedom
+    floored = covariance + 0.5 * np.trace(covariance) / 4 * np.eye(4)
+    mean, matrix = within_class_whitening(embeddings, labels, 0.5)
+    np.testing.assert_allclose(mean, embeddings.mean(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(matrix @ floored @ matrix, np.eye(4), atol=1e-4)
+    np.testing.assert_allclose(matrix, matrix.T, atol=1e-6)
+    assert mean.dtype == matrix.dtype == np.float32
+
+
+def test_photos_of_one_individual_vary_alike_afterwards():
+    embeddings, labels = photos(1, individuals=40, each=20)
+    mean, matrix = within_class_whitening(embeddings, labels, 1e-6)
+    white = (embeddings - mean) @ matrix
+    within = np.concatenate([white[labels == k] - white[labels == k].mean(0) for k in range(40)])
+    np.testing.assert_allclose(within.T @ within / (len(within) - 40), np.eye(4), atol=1e-2)
+
+
+def test_a_high_floor_leaves_directions_as_they_are():
+    embeddings, labels = photos(2)
+    _, matrix = within_class_whitening(embeddings, labels, 1e6)
+    np.testing.assert_allclose(matrix / matrix[0, 0], np.eye(4), atol=1e-4)
+
+
+def test_identical_photos_of_an_individual_give_finite_numbers():
+    embeddings = np.repeat(np.eye(3, dtype=np.float32), 2, axis=0)
+    mean, matrix = within_class_whitening(embeddings, np.repeat(np.arange(3), 2), 0.5)
+    assert np.isfinite(mean).all()
+    assert np.isfinite(matrix).all()
+
+
+def test_what_says_nothing_is_refused():
+    embeddings, labels = photos(3)
+    with pytest.raises(UserError, match="No individual has two photos"):
+        within_class_whitening(embeddings[:2], np.array([0, 1]), 0.5)
+    with pytest.raises(UserError, match="must be above 0"):
+        within_class_whitening(embeddings, labels, 0.0)
+
+
+def test_a_run_whitens_by_its_training_photos_and_keeps_what_it_found(tmp_path, monkeypatch):
+    plain = load_run(make_tiny_run(tmp_path / "run", steps=3))
+    model = replace(plain.config.model, whiten=0.5)
+    whitened = replace(plain, config=replace(plain.config, model=model))
+    dataset, splits = plain.load_data()
+    found = whitened.embed(dataset)
+    raw = plain.embed(dataset)
+    mean, matrix = within_class_whitening(raw[splits.train], dataset.labels[splits.train], 0.5)
+    expected = (raw - mean) @ matrix
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+    assert whitened.fingerprint != plain.fingerprint
+
+    def gone(self):
+        raise UserError("The photos are gone.")
+
+    monkeypatch.setattr(TrainedModel, "load_data", gone)
+    again = replace(whitened)
+    np.testing.assert_array_equal(again.embed(dataset), found)
+    other = replace(plain, config=replace(plain.config, model=replace(model, whiten=0.25)))
+    with pytest.raises(UserError, match="gone"):
+        other.embed(dataset)
