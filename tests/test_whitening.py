@@ -7,7 +7,7 @@ import pytest
 
 from reid_jax.errors import UserError
 from reid_jax.evaluation.trained_model import TrainedModel, load_run
-from reid_jax.ops.whitening import within_class_whitening
+from reid_jax.ops.whitening import some_of_each, within_class_whitening
 from tests.tiny_run import make_tiny_run
 
 
@@ -67,6 +67,22 @@ def test_what_says_nothing_is_refused():
         within_class_whitening(embeddings[:2], np.array([0, 1]), 0.5)
     with pytest.raises(UserError, match="must be above 0"):
         within_class_whitening(embeddings, labels, 0.0)
+
+
+@pytest.mark.parametrize("most", [6, 40, 1000])
+def test_photos_are_taken_evenly_and_never_alone(most):
+    labels = np.random.default_rng(0).permutation(np.repeat(np.arange(12), np.arange(1, 13)))
+    rows = some_of_each(labels, most, seed=0)
+    assert (np.diff(rows) > 0).all()
+    taken = np.bincount(labels[rows], minlength=12)
+    assert taken[0] == 0
+    expected = {
+        6: lambda: (np.sort(taken)[-3:] == 2).all() and taken.sum() == 6,
+        40: lambda: (taken[1:] == np.minimum(np.arange(2, 13), 40 // 11)).all(),
+        1000: lambda: (taken[1:] == np.arange(2, 13)).all(),
+    }
+    assert expected[most]()
+    assert len(some_of_each(np.arange(5), most, seed=0)) == 0
 
 
 def test_a_run_whitens_by_its_training_photos_and_keeps_what_it_found(tmp_path, monkeypatch):

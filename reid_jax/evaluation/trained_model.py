@@ -17,7 +17,7 @@ from reid_jax.evaluation.embedding import raw_pixel_embeddings
 from reid_jax.files import write_arrays
 from reid_jax.models import EmbeddingNet
 from reid_jax.ops.distances import normalize
-from reid_jax.ops.whitening import within_class_whitening
+from reid_jax.ops.whitening import some_of_each, within_class_whitening
 from reid_jax.tasks.base import Batch
 from reid_jax.tasks.embedding import EmbeddingTask
 from reid_jax.training.checkpoint import Checkpoints
@@ -127,8 +127,12 @@ class TrainedModel:
                     return kept["mean"], kept["matrix"]
         dataset, splits = self.load_data()
         train = training_set(dataset, splits, symmetries=self.config.data.symmetries)
-        rng = np.random.default_rng(self.config.train.seed)
-        rows = np.sort(rng.permutation(len(train))[:_WHITENED_BY])
+        rows = some_of_each(train.labels, _WHITENED_BY, self.config.train.seed)
+        if not len(rows):
+            raise UserError(
+                f"{self.workdir} has model.whiten set, but {file.name} for these parameters is "
+                "missing, and so are two training photos of an individual to make it from."
+            )
         print(f"whitening by {len(rows):,} training photos")
         embeddings = self._by_network(train, rows)
         mean, matrix = within_class_whitening(

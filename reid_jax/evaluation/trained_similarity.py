@@ -53,7 +53,7 @@ def chosen_threshold(workdir: Path) -> float:
         names = (ALONE, workdir.name, str(workdir))  # beside other runs it has its own name
         name = next(name for name in names if name in results)
         return float(results[name]["threshold"])
-    except (OSError, ValueError, KeyError, StopIteration):
+    except (OSError, ValueError, TypeError, KeyError, StopIteration):
         raise UserError(
             f"{path} does not hold the threshold of this run; scripts/video_pairs.py {workdir} "
             "writes it."

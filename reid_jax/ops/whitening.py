@@ -39,3 +39,24 @@ def within_class_whitening(
     mean_variance = max(float(values.mean()), 1e-12)  # all photos of each individual alike
     scales = (np.maximum(values, 0) + floor * mean_variance) ** -0.5
     return x.mean(axis=0).astype(np.float32), ((vectors * scales) @ vectors.T).astype(np.float32)
+
+
+def some_of_each(labels: np.ndarray, most: int, seed: int) -> np.ndarray:
+    """Rising indices of at most about `most` photos: of each individual as many, at least two.
+
+    Where two of each are too many, individuals are drawn. Those of a single photo are left out.
+
+    Args:
+      labels: ``(N,)`` int.
+    """
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(labels))
+    order = order[np.argsort(labels[order], kind="stable")]
+    _, starts, counts = np.unique(labels[order], return_index=True, return_counts=True)
+    rank = np.arange(len(labels)) - np.repeat(starts, counts)
+    several = np.flatnonzero(counts > 1)
+    if 2 * len(several) > most:
+        several = rng.choice(several, max(most // 2, 1), replace=False)
+    each = max(most // max(len(several), 1), 2)
+    taken = np.isin(np.repeat(np.arange(len(counts)), counts), several) & (rank < each)
+    return np.sort(order[taken])

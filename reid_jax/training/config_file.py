@@ -33,6 +33,8 @@ _FREE = {
     "train.parallel",
     "train.coordinator",
     "data.input",
+    "model.views",
+    "model.whiten",
 }
 
 

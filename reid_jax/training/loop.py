@@ -198,7 +198,7 @@ class _Loop:
             speed = self._report(step, state, window, compilations)
             if due["evaluate"]:
                 self._validate(step, state, speed)
-                if self._stagnant():
+                if self._stagnant() and all(step != each.start for each in experiment.stages):
                     factor = config.reduce_factor
                     self.display.say(f"no improvement: the learning rate times {factor:g}")
                     state = state.replace(opt_state=with_reduced_rate(state.opt_state, factor))

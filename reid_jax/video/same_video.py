@@ -1,7 +1,6 @@
 """What scripts/same_video.py does: of every two clips, whether they are of one video."""
 
 import itertools
-import json as json_format
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,6 +14,7 @@ from reid_jax.cli import keep_compilations
 from reid_jax.data.frames import indices_at_rate
 from reid_jax.data.video import find_videos, open_video
 from reid_jax.errors import UserError
+from reid_jax.evaluation.plain_json import plain_json
 from reid_jax.evaluation.text_table import aligned
 from reid_jax.evaluation.trained_similarity import SimilarityRun, load_similarity_run
 from reid_jax.files import write_text
@@ -76,7 +76,7 @@ def same_video(
                 for pair in found
             ],
         }
-        write_text(json, json_format.dumps(content, indent=1, ensure_ascii=False) + "\n")
+        write_text(json, plain_json(content))
 
 
 def encoder_of_run(run: SimilarityRun, backbone: str = "", weights: str = "") -> FrameEncoder:
