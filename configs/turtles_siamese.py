@@ -3,7 +3,8 @@ r"""Sea turtles by the pattern of their heads, by pairs and the contrastive loss
     .venv/bin/python scripts/train.py configs/turtles_siamese.py --workdir runs/turtles_siamese \
         --data.source csv:PATH/metadata.csv
 
-Split by date: an individual's later days are the queries, its earlier days the gallery.
+Split by date: an individual's later days are the queries, its earlier days the gallery. Meant for a
+GPU, and not yet run there, so that no score is claimed.
 """
 
 from reid_jax.ops.augment import Augmentation

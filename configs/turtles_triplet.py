@@ -3,7 +3,8 @@ r"""Sea turtles by the pattern of their heads, by a triplet loss on the hardest 
     .venv/bin/python scripts/train.py configs/turtles_triplet.py --workdir runs/turtles_triplet \
         --data.source csv:PATH/metadata.csv
 
-Split by date: an individual's later days are the queries, its earlier days the gallery.
+Split by date: an individual's later days are the queries, its earlier days the gallery. Meant for a
+GPU, and not yet run there, so that no score is claimed.
 """
 
 from reid_jax.ops.augment import Augmentation
