@@ -4,8 +4,8 @@ r"""Sea turtles, starting from ImageNet: first the head alone, then the last blo
         --data.source csv:PATH/metadata.csv --model.pretrained pypi
 
 Split by date: an individual's later days are the queries, its earlier days the gallery. Meant for a
-GPU. On two CPU cores, in some twenty minutes, to Rank-1 0.232 and mAP 0.121 (frozen features: 0.159 and
-0.044), the same at 96 pixels:
+GPU. On two CPU cores, in some twenty minutes, to Rank-1 0.232 and mAP 0.121 (frozen features: 0.159
+and 0.044), the same at 96 pixels:
 
     .venv/bin/python scripts/train.py configs/turtles_pretrained.py --workdir runs/small \
         --data.source csv:PATH/metadata.csv --model.pretrained pypi --data.image-size 96 \
