@@ -77,6 +77,15 @@ def test_pairs_of_videos_are_averaged_over_folds(tmp_path):
         record_video_pairs(tmp_path, [tmp_path])
 
 
+def test_scaling_is_told_by_device(tmp_path):
+    row = {"mode": "weak", "devices": 2, "batch": 64, "seconds": 0.5, "sent": {"a": 1e6, "b": 5e5}}
+    (tmp_path / "scale_cpu.json").write_text(json.dumps({"device": "a CPU", "measured": [row]}))
+    readme = tmp_path / "README.md"
+    readme.write_text("<!-- table: scale -->\n<!-- end -->\n")
+    update_readme(readme, tmp_path)
+    assert "| a CPU | weak | 2 | 64 | 128 | 1.50 |" in readme.read_text()
+
+
 def test_benchmarks_of_each_device_have_columns_of_their_own(tmp_path):
     row = {
         "suite": "mining",

@@ -14,8 +14,8 @@ from reid_jax.models.summary import markdown_table
 def update_readme(readme: Path, results: Path) -> None:
     """Writes each table between its markers, `<!-- table: NAME -->` and `<!-- end -->`.
 
-    A table is of the result file of its name; the benchmarks' of all files `bench_*.json`, one a
-    device.
+    A table is of the result file of its name; those of benchmarks and scaling are of all files
+    `bench_*.json` and `scale_*.json`, one a device.
     """
     text = readme.read_text()
     tables: Mapping[str, Callable[[Any], str]] = {
@@ -34,6 +34,8 @@ def update_readme(readme: Path, results: Path) -> None:
     if benches := sorted(results.glob("bench_*.json")):
         devices = [json.loads(file.read_text()) for file in benches]
         rendered |= {"bench": _bench_table(devices), "throughput": _throughput_table(devices)}
+    if scales := sorted(results.glob("scale_*.json")):
+        rendered["scale"] = _scale_table([json.loads(file.read_text()) for file in scales])
     for name, table in rendered.items():
         before, marker, rest = text.partition(f"<!-- table: {name} -->\n")
         if marker:
@@ -104,6 +106,21 @@ def _throughput_table(devices: Sequence[Sequence[Mapping[str, Any]]]) -> str:
         ratio = row["ratio_to_peer"]
         theirs = "" if ratio is None else f"{ours / ratio:,.0f}"
         lines.append(f"| {row['case']} | {row['device']} | {ours:,.0f} | {theirs} |")
+    return "\n".join(lines)
+
+
+def _scale_table(results: Sequence[Mapping[str, Any]]) -> str:
+    """Of what `scripts/scale.py --json` measured: a row for each number of devices."""
+    lines = [
+        "| machine | scaling | devices | photos a step | photos/s | MB sent by a device |",
+        "|---|---|---:|---:|---:|---:|",
+    ]
+    for result in results:
+        for row in result["measured"]:
+            rate = row["batch"] / row["seconds"]
+            sent = sum(row["sent"].values()) / 1e6
+            facts = f"{row['devices']} | {row['batch']} | {rate:,.0f} | {sent:.2f}"
+            lines.append(f"| {result['device']} | {row['mode']} | {facts} |")
     return "\n".join(lines)
 
 
