@@ -21,7 +21,7 @@ from reid_jax.ops.verification import (
 )
 
 FALSE_ACCEPT_RATES = (1e-2, 1e-3, 1e-4)
-_WAYS = 20
+_WAYS, _EPISODES = 20, 4000
 
 
 def evaluate_embeddings(
@@ -165,7 +165,7 @@ def _one_shot(
     drawers = columns["drawer"][rows] if "drawer" in columns else None
     try:
         shown, asked = draw_episodes(
-            labels, columns["alphabet"][rows], drawers, ways=_WAYS, seed=seed
+            labels, columns["alphabet"][rows], drawers, ways=_WAYS, episodes=_EPISODES, seed=seed
         )
     except UserError:  # no alphabet has 20 characters here: there is nothing to report
         return {}

@@ -123,7 +123,9 @@ def _strip_cells(
     found: Sequence[Strip], dataset: Any, thumbnails: page.Thumbnails
 ) -> list[list[tuple[np.ndarray, str, bool | None]]]:
     def cell(row: int, right: bool | None) -> tuple[np.ndarray, str, bool | None]:
-        return thumbnails.pixels(row), str(dataset.identities[int(dataset.labels[row])])[:16], right
+        name = str(dataset.identities[int(dataset.labels[row])])
+        # What tells long names apart is at their end, as in Sanskrit/character03.
+        return thumbnails.pixels(row), name if len(name) <= 16 else f"…{name[-15:]}", right
 
     labels = dataset.labels
     return [
