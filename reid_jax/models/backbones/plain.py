@@ -12,8 +12,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 
-from reid_jax.models.layers import Backbone, conv, widen
-from reid_jax.models.max_pooling import max_pool
+from reid_jax.models.layers import Backbone, conv, max_pool, widen
 from reid_jax.models.pooling import adaptive_average_pool, average_pool
 
 

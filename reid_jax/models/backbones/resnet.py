@@ -18,8 +18,8 @@ from reid_jax.models.layers import (
     SqueezeExcite,
     conv,
     make_divisible,
+    max_pool,
 )
-from reid_jax.models.max_pooling import max_pool
 from reid_jax.models.pooling import average_pool
 
 
