@@ -7,14 +7,14 @@ from typing import Any
 
 from reid_jax.errors import UserError
 from reid_jax.evaluation.trained_model import restore_run
-from reid_jax.evaluation.video_similarity_run import ALONE, read_similarity_config
+from reid_jax.evaluation.video_similarity_run import CHAMFER, read_similarity_config
 from reid_jax.tasks.video_similarity import WHITENING
 from reid_jax.training.video_similarity_config import VideoSimilarityConfig
 
 
 @dataclass(frozen=True, eq=False)
 class SimilarityRun:
-    """The best network of a run, and the similarity from which it takes clips for one video."""
+    """The best network of a run, and the Chamfer similarity from which clips are of one video."""
 
     workdir: Path
     config: VideoSimilarityConfig
@@ -42,18 +42,15 @@ def load_similarity_run(workdir: Path) -> SimilarityRun:
 
 
 def chosen_threshold(workdir: Path) -> float:
-    """The network's similarity from which on its report takes two clips for one video.
+    """The Chamfer similarity from which on a run's report takes two clips for one video.
 
     Raises:
       UserError: there is no such report.
     """
     path = workdir / "report" / "pairs.json"
     try:
-        results = json.loads(path.read_text())
-        names = (ALONE, workdir.name, str(workdir))  # beside other runs it has its own name
-        name = next(name for name in names if name in results)
-        return float(results[name]["threshold"])
-    except (OSError, ValueError, TypeError, KeyError, StopIteration):
+        return float(json.loads(path.read_text())[CHAMFER]["threshold"])
+    except (OSError, ValueError, TypeError, KeyError):
         raise UserError(
             f"{path} does not hold the threshold of this run; scripts/video_pairs.py {workdir} "
             "writes it."

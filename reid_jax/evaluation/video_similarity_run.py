@@ -47,10 +47,11 @@ Change = Callable[[np.ndarray], np.ndarray]
 # What must agree for runs to be tested on the same pairs.
 _SHARED = ("path", "splits", "fold", "folds", "validation_fraction", "frames", "clip", "pairs")
 ALONE = "this network"
+CHAMFER = "whitened, Chamfer"
 # What the pictures show beside the networks.
 _PICTURED = (
     "whitened, cosine of means",
-    "whitened, Chamfer",
+    CHAMFER,
     "features, Chamfer",
     "features, cosine of means",
 )
@@ -142,7 +143,7 @@ def report_video_pairs(
     )
     if len(names) > 1:
         _add_ensemble(scored, "ensemble of the runs", names)
-    _add_ensemble(scored, "ensemble with Chamfer", [*names, "whitened, Chamfer"])
+    _add_ensemble(scored, "ensemble with Chamfer", [*names, CHAMFER])
     results = scored.results()
     print(f"{len(split.test)} held-out videos, {len(test['same'])} pairs; AUC of each kind")
     print(pairs_table(results))
@@ -255,7 +256,7 @@ def _baselines(train: Sequence[PairVideo], components: int) -> dict[str, Score]:
 
     return {
         "whitened, cosine of means": lambda pairs: cosine(pairs, whitened),
-        "whitened, Chamfer": lambda pairs: chamfer(pairs, whitened),
+        CHAMFER: lambda pairs: chamfer(pairs, whitened),
         "centred, cosine of means": lambda pairs: cosine(pairs, centred),
         "centred, Chamfer": lambda pairs: chamfer(pairs, centred),
         "features, Chamfer": lambda pairs: chamfer(pairs, as_they_are),
