@@ -35,6 +35,7 @@ from reid_jax.training.ridge_start import linear_start
 from reid_jax.training.stages import Stage
 from tests.keyframe_videos import write_videos
 from tests.quick_compilations import quick_compilations  # noqa: F401
+from tests.tiny_run import breaking_off
 
 SCORER = {
     "width": 8,
@@ -96,15 +97,8 @@ def test_a_run_that_breaks_off_ends_where_an_undisturbed_one_does(path, tmp_path
     experiment = build(config)
     expected = train(config, tmp_path / "whole", experiment)
 
-    def broken(start, stop):
-        for number, call in enumerate(experiment.feed.calls(start, stop)):
-            if number == 8:
-                raise KeyboardInterrupt
-            yield call
-
-    feed = dataclasses.replace(experiment.feed, calls=broken)
     with pytest.raises(KeyboardInterrupt):
-        train(config, tmp_path / "parts", dataclasses.replace(experiment, feed=feed))
+        train(config, tmp_path / "parts", breaking_off(experiment, 8))
     resumed = train(config, tmp_path / "parts", experiment)
     for ours, theirs in zip(leaves(resumed.state), leaves(expected.state), strict=True):
         np.testing.assert_array_equal(ours, theirs)
@@ -250,17 +244,8 @@ def test_frozen_blocks_stand_still_and_the_last_ones_follow(path, tmp_path):
                     found.add(name)
         return found
 
-    def first_stage(begin, stop):
-        for number, call in enumerate(experiment.feed.calls(begin, stop)):
-            if number == 2:
-                raise KeyboardInterrupt
-            yield call
-
-    half = dataclasses.replace(
-        experiment, feed=dataclasses.replace(experiment.feed, calls=first_stage)
-    )
     with pytest.raises(KeyboardInterrupt):
-        train(config, tmp_path, half)
+        train(config, tmp_path, breaking_off(experiment, 2))
     checkpoints = Checkpoints(tmp_path / "checkpoints")
     middle, _ = checkpoints.restore_latest(initial_state(experiment, 0, ema=False))
     checkpoints.close()

@@ -15,8 +15,7 @@ from reid_jax.evaluation.pairs import (
     pairs_table,
     rank_normalized,
 )
-from reid_jax.tasks.objectives import Contrastive, Triplet
-from reid_jax.training.config import OptimizerConfig, TrainConfig
+from reid_jax.tasks.objectives import Contrastive
 from reid_jax.training.video_similarity_config import (
     ClipDataConfig,
     SimilarityConfig,
@@ -25,6 +24,7 @@ from reid_jax.training.video_similarity_config import (
 )
 from reid_jax.training.whitening import fit_whitening
 from reid_jax.weights import input_info
+from tests.tiny_run import tiny_similarity_config
 
 
 def test_pairs_are_judged_as_by_hand():
@@ -145,15 +145,7 @@ def test_a_run_trains_and_reports(tmp_path, capsys, monkeypatch):
             group["features"] = (centre + rng.normal(size=(30, 8))).astype(np.float32)
             group["picks"] = np.arange(30) * 15
             group["n_frames"] = 450
-    config = VideoSimilarityConfig(
-        data=ClipDataConfig(
-            path=str(tmp_path / "videos.h5"), folds=3, clip=4, batch_size=8, pairs=10
-        ),
-        model=SimilarityConfig(embedding_dim=8, width=8),
-        loss=Triplet(mining="all"),
-        optimizer=OptimizerConfig(warmup_steps=0),
-        train=TrainConfig(steps=2, evaluate_every=1, checkpoint_every=2, parallel="single"),
-    )
+    config = tiny_similarity_config(tmp_path / "videos.h5")
     train_and_report(config, tmp_path / "run")
     said = capsys.readouterr().out
     assert "whitened, Chamfer" in said

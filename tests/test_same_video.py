@@ -14,13 +14,6 @@ from reid_jax.errors import UserError
 from reid_jax.evaluation.run import train_and_report
 from reid_jax.evaluation.trained_similarity import chosen_threshold, load_similarity_run
 from reid_jax.ops.compilation import compiler_options
-from reid_jax.tasks.objectives import Triplet
-from reid_jax.training.config import OptimizerConfig, TrainConfig
-from reid_jax.training.video_similarity_config import (
-    ClipDataConfig,
-    SimilarityConfig,
-    VideoSimilarityConfig,
-)
 from reid_jax.video import same_video as command
 from reid_jax.video.features import FrameEncoder
 from reid_jax.video.same_video import (
@@ -29,6 +22,7 @@ from reid_jax.video.same_video import (
     same_video,
 )
 from tests.test_video import encode
+from tests.tiny_run import tiny_similarity_config
 
 pytest.importorskip("av")
 pytest.importorskip("matplotlib")
@@ -72,15 +66,7 @@ def run(folder) -> Path:
             group["features"] = rows.astype(np.float32)
             group["picks"] = np.arange(30) * 15
             group["n_frames"] = 450
-    config = VideoSimilarityConfig(
-        data=ClipDataConfig(
-            path=str(folder / "videos.h5"), folds=3, clip=4, batch_size=8, pairs=10
-        ),
-        model=SimilarityConfig(embedding_dim=8, width=8),
-        loss=Triplet(mining="all"),
-        optimizer=OptimizerConfig(warmup_steps=0),
-        train=TrainConfig(steps=2, evaluate_every=1, checkpoint_every=2, parallel="single"),
-    )
+    config = tiny_similarity_config(folder / "videos.h5")
     train_and_report(config, folder / "run")
     return folder / "run"
 

@@ -26,6 +26,7 @@ from reid_jax.training.stages import Stage, check_stages, frozen_blocks, stage_a
 from reid_jax.training.state import create_state
 from tests.paths import REPOSITORY
 from tests.quick_compilations import quick_compilations  # noqa: F401
+from tests.tiny_run import breaking_off
 
 BLOCKS = block_names("small_cnn")
 RATE = 1e-3
@@ -151,21 +152,8 @@ def test_each_stage_counts_and_reduces_anew_and_only_the_last_ends_early(config,
 
     broken = worsening(experiment)
 
-    def breaks(start, stop):
-        for number, call in enumerate(experiment.feed.calls(start, stop)):
-            if number == 4:
-                raise KeyboardInterrupt
-            yield call
-
-    feed = dataclasses.replace(experiment.feed, calls=breaks)
     with pytest.raises(KeyboardInterrupt):
-        fit(
-            dataclasses.replace(broken, feed=feed),
-            train,
-            layout,
-            tmp_path / "parts",
-            ema_decay=0.0,
-        )
+        fit(breaking_off(broken, 4), train, layout, tmp_path / "parts", ema_decay=0.0)
     resumed = fit(broken, train, layout, tmp_path / "parts", ema_decay=0.0)
     assert (resumed.end, resumed.progress) == ("early", outcome.progress)
     for ours, theirs in zip(

@@ -1,13 +1,22 @@
 """A run that is trained in seconds, for tests of what comes after training."""
 
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+from reid_jax.tasks.objectives import Triplet
+from reid_jax.training.config import OptimizerConfig, TrainConfig
 from reid_jax.training.config_file import claim_workdir, load_config_file
-from reid_jax.training.experiment import build, load_data
+from reid_jax.training.experiment import Experiment, build, load_data
 from reid_jax.training.loop import fit
 from reid_jax.training.parallel import make_layout
 from reid_jax.training.split_file import keep_split
+from reid_jax.training.video_similarity_config import (
+    ClipDataConfig,
+    SimilarityConfig,
+    VideoSimilarityConfig,
+)
 from tests.paths import REPOSITORY
 
 
@@ -47,3 +56,27 @@ def make_tiny_run(workdir: Path, *, steps: int = 20, seed: int = 0, **data: obje
         ema_decay=config.optimizer.ema_decay,
     )
     return workdir
+
+
+def breaking_off(experiment: Experiment, calls: int) -> Experiment:
+    """The experiment, interrupted where call number `calls` (from 0) would come."""
+
+    def broken(start: int, stop: int) -> Iterator[Any]:
+        for number, call in enumerate(experiment.feed.calls(start, stop)):
+            if number == calls:
+                raise KeyboardInterrupt
+            yield call
+
+    feed = dataclasses.replace(experiment.feed, calls=broken)
+    return dataclasses.replace(experiment, feed=feed)
+
+
+def tiny_similarity_config(videos: Path) -> VideoSimilarityConfig:
+    """Two steps on an H5 file of videos in three folds."""
+    return VideoSimilarityConfig(
+        data=ClipDataConfig(path=str(videos), folds=3, clip=4, batch_size=8, pairs=10),
+        model=SimilarityConfig(embedding_dim=8, width=8),
+        loss=Triplet(mining="all"),
+        optimizer=OptimizerConfig(warmup_steps=0),
+        train=TrainConfig(steps=2, evaluate_every=1, checkpoint_every=2, parallel="single"),
+    )

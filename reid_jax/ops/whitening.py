@@ -34,11 +34,22 @@ def within_class_whitening(
     np.add.at(sums, individual, x)
     within = (x - (sums / counts[:, None])[individual])[counts[individual] > 1]
     freedom = len(within) - np.sum(counts > 1)
-    covariance = within.T @ within / freedom
-    values, vectors = np.linalg.eigh(covariance)
-    mean_variance = max(float(values.mean()), 1e-12)  # all photos of each individual alike
-    scales = (np.maximum(values, 0) + floor * mean_variance) ** -0.5
-    return x.mean(axis=0).astype(np.float32), ((vectors * scales) @ vectors.T).astype(np.float32)
+    directions, scales = inverse_root(within.T @ within / freedom, floor)
+    matrix = (directions * scales) @ directions.T
+    return x.mean(axis=0).astype(np.float32), matrix.astype(np.float32)
+
+
+def inverse_root(
+    covariance: np.ndarray, floor: float, kept: float = 1.0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Eigenvectors (D, D), in columns, of a covariance, and 1 / root of each one's variance (D,).
+
+    Variances count `kept` times, with `floor` times their mean added: with the two adding up to 1
+    that is shrinkage towards a sphere (Ledoit and Wolf 2004).
+    """
+    values, directions = np.linalg.eigh(covariance)
+    raised = kept * values + floor * np.trace(covariance) / len(covariance)
+    return directions, np.maximum(raised, 1e-12) ** -0.5
 
 
 def some_of_each(labels: np.ndarray, most: int, seed: int) -> np.ndarray:

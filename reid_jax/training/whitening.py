@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from reid_jax.ops.whitening import inverse_root
+
 _SHRINKAGE = 0.3
 
 
@@ -26,10 +28,8 @@ def fit_whitening(videos: Sequence[np.ndarray], components: int) -> dict[str, np
     mean = frames.mean(axis=0)
     residuals = np.concatenate([v.astype(np.float64) - v.mean(axis=0) for v in videos])
     within = residuals.T @ residuals / len(residuals)
-    sphere = np.trace(within) / len(within)
-    values, directions = np.linalg.eigh(within)
-    shrunk = (1 - _SHRINKAGE) * values + _SHRINKAGE * sphere
-    whiten = directions / np.sqrt(np.maximum(shrunk, 1e-12))
+    directions, scales = inverse_root(within, _SHRINKAGE, 1 - _SHRINKAGE)
+    whiten = directions * scales
     whitened = (frames - mean) @ whiten
     _, kept = np.linalg.eigh(whitened.T @ whitened / len(whitened))
     kept = kept[:, ::-1][:, :components]
