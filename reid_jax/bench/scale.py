@@ -87,6 +87,7 @@ def _in_process(case: Case, devices: int, repeats: int, *, cpu: bool) -> dict[st
     environment = {**os.environ, "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
     if cpu:
         environment["JAX_PLATFORMS"] = "cpu"
+        environment["REID_JAX_ONEDNN"] = "0"  # several devices do without it, so one does as well
         environment["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={devices}"
     request = json.dumps({"case": asdict(case), "devices": devices, "repeats": repeats})
     done = subprocess.run(

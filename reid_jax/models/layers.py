@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import partial, reduce
+from functools import partial
 from typing import Any, ClassVar
 
 import flax.linen as nn
@@ -237,26 +237,6 @@ class SqueezeExcite(nn.Module):
         s = conv(self.reduced, 1, use_bias=True, dtype=self.dtype, name="fc1")(s)
         s = conv(channels, 1, use_bias=True, dtype=self.dtype, name="fc2")(self.act(s))
         return x * self.gate(s)
-
-
-def max_pool(x: jax.Array, window: int, stride: int, padding: int = 0) -> jax.Array:
-    """Maximum over square windows of (B, H, W, C); padding counts as minus infinity.
-
-    Written as maxima of shifted slices, along each axis in turn: the gradient of XLA's own windowed
-    maximum is ten times slower on a CPU. Where values tie, they share the gradient.
-    """
-    for axis in (1, 2):
-        pads = [(0, 0, 0)] * 4
-        pads[axis] = (padding, padding, 0)
-        x = lax.pad(x, jnp.asarray(-jnp.inf, x.dtype), pads)
-        count = max((x.shape[axis] - window) // stride + 1, 0)
-        stop = (count - 1) * stride + 1 if count else 0
-        shifted = [
-            lax.slice_in_dim(x, i if count else 0, i + stop if count else 0, stride, axis)
-            for i in range(window)
-        ]
-        x = reduce(jnp.maximum, shifted)
-    return x
 
 
 def make_divisible(value: float, divisor: int = 8) -> int:

@@ -17,7 +17,7 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from reid_jax.errors import UserError
-from reid_jax.ops.convolution import cpu_compiler_options
+from reid_jax.ops.convolution import cpu_compiler_options, uses_onednn
 
 AXIS = "batch"
 _CPU_MEMORY = 8 * 2**30
@@ -39,10 +39,12 @@ class Layout:
 
     @property
     def description(self) -> str:
-        """In words: "cpu", "1 x NVIDIA H100 80GB HBM3", "8 x TPU v4 (pmap)"."""
+        """In words: "cpu", "cpu (oneDNN)", "1 x NVIDIA H100 80GB HBM3", "8 x TPU v4 (pmap)"."""
         kind = self.devices[0].device_kind
+        if self.size == 1 and kind == "cpu":
+            return "cpu (oneDNN)" if uses_onednn() else "cpu"
         if self.size == 1:
-            return kind if kind == "cpu" else f"1 x {kind}"
+            return f"1 x {kind}"
         return f"{self.size} x {kind} ({self.mode})"
 
     @functools.cached_property

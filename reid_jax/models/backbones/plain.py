@@ -12,8 +12,9 @@ from typing import Any
 import flax.linen as nn
 import jax
 
-from reid_jax.models.layers import Backbone, conv, max_pool, widen
+from reid_jax.models.layers import Backbone, conv, widen
 from reid_jax.models.pooling import adaptive_average_pool, average_pool
+from reid_jax.ops.max_pool import max_pool
 
 
 class _Plain(Backbone):

@@ -18,9 +18,9 @@ from reid_jax.models.layers import (
     SqueezeExcite,
     conv,
     make_divisible,
-    max_pool,
 )
 from reid_jax.models.pooling import average_pool
+from reid_jax.ops.max_pool import max_pool
 
 
 class ResidualBlock(nn.Module):

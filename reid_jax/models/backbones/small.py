@@ -5,8 +5,9 @@ from __future__ import annotations
 import flax.linen as nn
 import jax
 
-from reid_jax.models.layers import Backbone, conv, max_pool, widen
+from reid_jax.models.layers import Backbone, conv, widen
 from reid_jax.models.pooling import average_pool
+from reid_jax.ops.max_pool import max_pool
 
 
 class TwoConv(Backbone):
