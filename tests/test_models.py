@@ -115,7 +115,9 @@ def test_masks_do_not_depend_on_the_devices(layer: type, key: jax.Array) -> None
         assert all(len(np.unique(row)) == 1 for row in one)
 
 
-@pytest.mark.parametrize(("size", "window", "stride", "padding"), [(7, 2, 2, 0), (8, 3, 2, 1)])
+@pytest.mark.parametrize(
+    ("size", "window", "stride", "padding"), [(7, 2, 2, 0), (9, 3, 3, 0), (8, 3, 2, 1)]
+)
 def test_max_pool_equals_the_windowed_maximum(
     size: int, window: int, stride: int, padding: int
 ) -> None:
@@ -129,6 +131,17 @@ def test_max_pool_equals_the_windowed_maximum(
         ours = f(lambda x: max_pool(x, window, stride, padding))
         np.testing.assert_allclose(ours, f(reference), rtol=1e-6)
     assert max_pool(x[:, :1], 2, 2).shape == (2, 0, size // 2, 3)
+
+
+def test_of_tied_values_the_first_of_a_tile_takes_the_gradient() -> None:
+    x = jnp.asarray([[1.0, 3.0, 2.0], [3.0, 3.0, 9.0], [9.0, 9.0, 9.0]])[None, :, :, None]
+    gradient = jax.jit(jax.grad(lambda x: 5.0 * jnp.sum(max_pool(x, 2, 2))))(x)
+    expected = [[0.0, 5.0, 0.0], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
+    np.testing.assert_array_equal(gradient[0, :, :, 0], expected)
+
+
+def test_tiles_of_nan_stay_nan() -> None:
+    assert jnp.isnan(max_pool(jnp.full((1, 2, 2, 1), jnp.nan), 2, 2)).all()
 
 
 def test_gem_is_the_average_at_one_and_the_maximum_far_up() -> None:

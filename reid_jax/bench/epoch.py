@@ -24,6 +24,7 @@ from reid_jax.bench.report import make_row
 from reid_jax.data.samplers import PairSampler
 from reid_jax.models import EmbeddingNet, create_backbone
 from reid_jax.ops.augment import Augmentation
+from reid_jax.ops.convolution import uses_onednn
 from reid_jax.tasks.embedding import EmbeddingTask
 from reid_jax.tasks.objectives import Contrastive
 from reid_jax.training.parallel import make_layout
@@ -101,7 +102,8 @@ def train_pairs(train: Clothes, test: Clothes, *, seed: int = 0) -> Trained:
     state = layout.everywhere(create_state(params, model_state, optimizer, ema=False))
     sampler = PairSampler(train.label, 2 * PAIRS, seed)
     steps = len(train.image) // PAIRS
-    a_call = steps if jax.default_backend() != "cpu" else 1  # loops are slow on a CPU
+    # XLA's own convolutions are slow in a loop on a CPU.
+    a_call = steps if jax.default_backend() != "cpu" or uses_onednn() else 1
     shared = layout.everywhere(train._asdict())
     step = make_resident_steps(make_train_step(task, optimizer, seed=seed, ema_decay=0.0))
     function = layout.compile(step, batch_axis=1, donate=True)

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from reid_jax.ops.convolution import conv_general_dilated
+from reid_jax.ops.gradient_barrier import gradient_barrier
 
 Dtype = Any
 ModuleDef = Callable[..., Any]
@@ -172,6 +173,7 @@ class Dropout(nn.Module):
             return x
         keep = 1.0 - self.rate
         mask = _global_bernoulli(self, keep, x.shape, self.axis_name)
+        x = gradient_barrier(x)
         return jnp.where(mask, x / jnp.asarray(keep, x.dtype), jnp.zeros((), x.dtype))
 
 

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 
 from reid_jax.models.layers import Backbone, DropPath, Dtype, conv
 from reid_jax.models.pooling import average_pool
+from reid_jax.ops.gradient_barrier import gradient_barrier
 
 _INIT = nn.initializers.truncated_normal(0.02)
 _norm = partial(nn.LayerNorm, epsilon=1e-6, use_fast_variance=False)
@@ -40,6 +41,7 @@ class ConvNeXtBlock(nn.Module):
         y = nn.gelu(y, approximate=False)
         y = _dense(width, dtype=self.dtype, name="fc2")(y)
         scale = self.param("layer_scale", nn.initializers.constant(1e-6), (width,), jnp.float32)
+        y = gradient_barrier(y)
         return x + self.drop_path(y * scale.astype(y.dtype).reshape(1, 1, 1, width))
 
 

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 
 from reid_jax.errors import UserError
 from reid_jax.models.layers import Backbone, DropPath, Dtype, conv, widen
+from reid_jax.ops.gradient_barrier import gradient_barrier
 
 _norm = partial(nn.LayerNorm, epsilon=1e-6, use_fast_variance=False)
 _dense = partial(nn.Dense, kernel_init=nn.initializers.xavier_uniform())
@@ -32,11 +33,13 @@ class EncoderBlock(nn.Module):
         logits = jnp.einsum("bqhd,bkhd->bhqk", q * q.shape[-1] ** -0.5, k)
         attention = nn.softmax(widen(logits)).astype(self.dtype)
         y = jnp.einsum("bhqk,bkhd->bqhd", attention, v).reshape(batch, tokens, width)
-        x = x + self.drop_path(_dense(width, dtype=self.dtype, name="proj")(y))
+        y = _dense(width, dtype=self.dtype, name="proj")(y)
+        x = x + self.drop_path(gradient_barrier(y))
 
         y = _norm(dtype=self.dtype, name="norm2")(x)
         y = nn.gelu(_dense(4 * width, dtype=self.dtype, name="fc1")(y), approximate=False)
-        return x + self.drop_path(_dense(width, dtype=self.dtype, name="fc2")(y))
+        y = _dense(width, dtype=self.dtype, name="fc2")(y)
+        return x + self.drop_path(gradient_barrier(y))
 
 
 class VisionTransformer(Backbone):
