@@ -1,5 +1,7 @@
 """Retrieval measures against plain loops written from the definitions."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -277,3 +279,12 @@ def test_no_query_has_a_match():
 def test_refuses(change, message):
     with pytest.raises(UserError, match=message):
         evaluate_retrieval(**(case(0) | change))
+
+
+@pytest.mark.parametrize("k", [2, 10, 3000])
+def test_largest_of_wide_rows_is_top_k_with_ties(k: int, key: jax.Array) -> None:
+    width = 64 * 2100
+    values = jnp.round(jax.random.normal(key, (3, width)), 1)
+    values = values.at[1].set(-jnp.inf).at[1, 77_777].set(0.0).at[2, 100:].set(4.0)
+    for ours, expected in zip(device.largest(values, k), jax.lax.top_k(values, k), strict=True):
+        np.testing.assert_array_equal(ours, expected)

@@ -20,11 +20,14 @@ NO_MATCH = np.iinfo(np.int32).max
 COMPARE_UP_TO = 256
 """Up to here, comparing every match with the whole gallery beats a binary search (measured)."""
 
+_SPAN = 64
+_MANY_SPANS = 2048  # below, searching all of a row takes no longer
+
 
 def scores(
     queries: jax.Array, gallery: jax.Array, offset: jax.Array, scale: jax.Array
 ) -> jax.Array:
-    """``(2 queries @ gallery - offset) / scale``, whose order is the order of similarity.
+    """``(2 queries @ gallery' - offset) / scale``, whose order is the order of similarity.
 
     With ``offset = 0, scale = 2 |g|`` that is the cosine similarity times ``|q|``; with
     ``offset = |g|^2, scale = 1`` it is ``|q|^2 - |q - g|^2``. What is left out is the same for the
@@ -33,14 +36,14 @@ def scores(
 
     Args:
       queries: ``(B, D)`` float32.
-      gallery: ``(D, G)`` float32, one column an entry (contiguous for the product).
+      gallery: ``(G, D)`` float32.
       offset, scale: ``(G,)`` float32.
 
     Returns:
       ``(B, G)`` float32, larger is more similar.
     """
     chex.assert_rank([queries, gallery, offset, scale], [2, 2, 1, 1])
-    products = jnp.matmul(queries, gallery, precision=jax.lax.Precision.HIGHEST)
+    products = jnp.matmul(queries, gallery.T, precision=jax.lax.Precision.HIGHEST)
     return (products * 2.0 - offset[None, :]) / scale[None, :]
 
 
@@ -71,7 +74,7 @@ def valid_scores(
 ) -> jax.Array:
     """:func:`scores`, minus infinity in the padding of the gallery and where :func:`excluded`."""
     similarity = scores(queries, gallery, offset, scale)
-    invalid = (jnp.arange(gallery.shape[1], dtype=jnp.int32) >= gallery_size)[None, :]
+    invalid = (jnp.arange(gallery.shape[0], dtype=jnp.int32) >= gallery_size)[None, :]
     if query_codes:
         invalid = invalid | excluded(query_codes, gallery_codes)
     similarity = jnp.where(invalid, -jnp.inf, similarity)
@@ -133,7 +136,7 @@ def match_ranks(
 
     Args:
       queries, gallery, offset, scale: see :func:`scores`.
-      gallery_size: scalar int32; columns of ``gallery`` from there on are padding.
+      gallery_size: scalar int32; rows of ``gallery`` from there on are padding.
       query_codes, gallery_codes: see :func:`excluded`; excluded entries leave the ranking.
       matches: ``(B, M)`` int32: gallery indices of the same individual, ascending, filled up with
         :data:`NO_MATCH`. With ``by_search``, ``M`` is a power of two and the last is a filler.
@@ -180,7 +183,25 @@ def top_k(
     if k == 1:
         best = jnp.argmax(similarity, axis=1, keepdims=True).astype(jnp.int32)
         return jnp.take_along_axis(similarity, best, axis=1), best
-    return jax.lax.top_k(similarity, k)
+    return largest(similarity, k)
+
+
+def largest(values: jax.Array, k: int) -> tuple[jax.Array, jax.Array]:
+    """`lax.top_k` of wide rows ``(B, G)``, the lower index first in a tie; one pass over them.
+
+    The k best lie in the k spans with the highest maxima, of equal ones the first: every one of
+    these spans has an entry at least as good as any entry outside them. Only they are searched.
+    """
+    chex.assert_rank(values, 2)
+    spans = values.shape[1] // _SPAN
+    if values.shape[1] % _SPAN or spans < max(k, _MANY_SPANS):
+        return jax.lax.top_k(values, k)
+    by_span = values.reshape(values.shape[0], spans, _SPAN)
+    _, best = jax.lax.top_k(by_span.max(axis=2), k)
+    best = jnp.sort(best, axis=1)
+    within = jnp.take_along_axis(by_span, best[:, :, None], axis=1)
+    found, at = jax.lax.top_k(within.reshape(values.shape[0], k * _SPAN), k)
+    return found, jnp.take_along_axis(best, at // _SPAN, axis=1) * _SPAN + at % _SPAN
 
 
 def measures_from_ranks(ranks: np.ndarray, at: tuple[int, ...]) -> dict[str, np.ndarray]:

@@ -91,20 +91,20 @@ class Ranking:
         # Whole vector registers in every row, so that no entry is scored by another code path, and
         # galleries of nearly the same size share a compilation.
         width = -(-self.num_gallery // 128) * 128
-        columns = np.zeros((self.gallery.shape[1], width), np.float32)
-        np.subtract(self.gallery.T, self._centre[:, None], out=columns[:, : self.num_gallery])
-        squared = np.einsum("dg,dg->g", columns, columns)
+        rows = np.zeros((width, self.gallery.shape[1]), np.float32)
+        np.subtract(self.gallery, self._centre, out=rows[: self.num_gallery])
+        squared = np.einsum("gd,gd->g", rows, rows)
         if self.metric == "cosine":
             offset = np.zeros(width, np.float32)
             scale = 2.0 * np.maximum(np.sqrt(squared), np.float32(1e-30))
         else:
             offset, scale = squared, np.ones(width, np.float32)
         size = jnp.asarray(self.num_gallery, jnp.int32)
-        return jnp.asarray(columns), jnp.asarray(offset), jnp.asarray(scale), size
+        return jnp.asarray(rows), jnp.asarray(offset), jnp.asarray(scale), size
 
     @cached_property
     def _gallery_codes(self) -> tuple[tuple[jax.Array, ...], ...]:
-        pad = self._on_device[0].shape[1] - self.num_gallery
+        pad = self._on_device[0].shape[0] - self.num_gallery
         return tuple(
             tuple(jnp.asarray(np.pad(gallery, (0, pad))) for _, gallery in rule)
             for rule in self.exclude

@@ -138,7 +138,8 @@ class TrainConfig:
     reduce_factor: float = 0.5
     """What the learning rate is then multiplied by."""
     steps_per_call: int = 1
-    """Steps a compiled call with a resident set (streamed: 1); 10-100 on a GPU or TPU."""
+    """Steps a compiled call with a resident set (streamed: 1); 10-100 on a GPU or TPU, and for a
+    small network on a CPU where oneDNN convolves."""
     accumulate: int = 1
     """Passes that a batch is made in, for the memory of a part and one more forward pass. The loss
     still sees the whole batch; BatchNorm sees a part at a time."""
