@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from reid_jax.bench.measure import measure_compiled
+from reid_jax.bench.memory import available_memory
 from reid_jax.bench.peers import difference, run_peer
 from reid_jax.bench.report import make_row
 from reid_jax.bench.roofline import Work, attainable_seconds, ceilings
@@ -22,12 +23,13 @@ MARGIN = 0.3
 Sizes = Mapping[Mining, tuple[tuple[int, int], ...]]
 # Rows of the batch and dimensions.
 _CPU: Sizes = {
-    "hard": ((256, 128), (1024, 128), (4096, 128), (16384, 128)),
+    "hard": (*((b, 128) for b in (256, 1024, 4096, 16384, 65536)), (16384, 512)),
     "semi_hard": ((256, 128), (1024, 128), (4096, 128)),
     "all": ((256, 128), (1024, 128), (4096, 128)),
 }
 _LARGE = ((256, 128), (1024, 128), (4096, 128), (16384, 512), (65536, 512))
 _ELSEWHERE: Sizes = {"hard": _LARGE, "semi_hard": _LARGE, "all": _LARGE}
+_PEER_ARRAYS = 4  # of B x B, which it holds at a time
 _NOTES = {"semi_hard": "the peer takes all semi-hard negatives: another loss"}
 
 
@@ -72,8 +74,11 @@ def _row(mining: Mining, size: tuple[int, int], *, peer: bool) -> dict[str, Any]
         lambda seed: tuple(make_batch(size, seed).values()),
         keep=lambda result: float(result[0]),
     )
-    theirs = None
-    if peer:
+    theirs, note = None, _NOTES.get(mining) if peer else None
+    room = available_memory()
+    if peer and room is not None and 4 * size[0] ** 2 * _PEER_ARRAYS > room:
+        note = "the peer's B x B arrays do not fit"
+    elif peer:
         arguments = {"mining": mining, "margin": MARGIN}
         theirs = run_peer("metric_learning", arguments, lambda seed: make_batch(size, seed))
     compared = theirs is not None and mining not in _NOTES
@@ -84,5 +89,5 @@ def _row(mining: Mining, size: tuple[int, int], *, peer: bool) -> dict[str, Any]
         theirs,
         attainable=attainable_seconds(work(mining, size), ceilings()),
         loss_difference=difference(ours.results, theirs) if compared and theirs else None,
-        note=_NOTES.get(mining) if peer else None,
+        note=note,
     )
