@@ -143,6 +143,30 @@ def test_onednn_is_called_for_what_it_is_fast_at() -> None:
         assert "stablehlo.convolution" in text(jnp.float64, "SAME")
 
 
+@pytest.mark.usefixtures("by_onednn")
+def test_onednn_can_be_differentiated_twice(key: jax.Array) -> None:
+    x = jax.random.normal(key, (2, 7, 7, 4))
+    weights = jax.random.normal(key, (3, 3, 4, 6))
+
+    def slope(f) -> tuple[jax.Array, jax.Array]:
+        y = lambda x, w: jnp.sum(jnp.sin(f(x, w, (2, 1), "SAME", dimension_numbers=NHWC)))  # noqa: E731
+        first = jax.grad(y, argnums=(0, 1))
+        both = lambda x, w: sum(jnp.sum(jnp.square(g)) for g in first(x, w))  # noqa: E731
+        return jax.jit(jax.grad(both, argnums=(0, 1)))(x, weights)
+
+    for ours, xla in zip(slope(conv_general_dilated), slope(lax.conv_general_dilated), strict=True):
+        np.testing.assert_allclose(ours, xla, rtol=1e-3, atol=1e-2)
+
+
+@pytest.mark.usefixtures("by_onednn")
+@pytest.mark.parametrize("dtype", [jnp.int32, jnp.complex64])
+def test_what_is_no_float_is_left_to_xla(dtype: type) -> None:
+    x = jnp.full((1, 4, 4, 1), 2**24 + 1 if dtype == jnp.int32 else 1 + 2j, dtype)
+    weights = jnp.ones((1, 1, 1, 2), dtype)
+    y = conv_general_dilated(x, weights, (1, 1), "SAME", dimension_numbers=NHWC)
+    np.testing.assert_array_equal(y, jnp.broadcast_to(x, y.shape))
+
+
 def test_several_devices_do_without_onednn() -> None:
     assert jax.device_count() == 8
     assert not convolution.uses_onednn()
@@ -170,7 +194,7 @@ def test_onednn_maps_over_a_batch(key: jax.Array) -> None:
 
 
 def test_says_why_there_is_no_onednn(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
-    load = onednn._load.__wrapped__
+    load = onednn._load_once.__wrapped__
     with monkeypatch.context() as changed:
         changed.setenv("REID_JAX_ONEDNN", "0")
         assert onednn.missing() == "REID_JAX_ONEDNN is 0"
@@ -183,8 +207,16 @@ def test_says_why_there_is_no_onednn(monkeypatch: pytest.MonkeyPatch, tmp_path) 
         changed.setattr(importlib.metadata, "files", lambda _: [])
         assert load() == "package onednn-cpu-gomp is not installed"
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    for compiler, said in (("no-such-compiler", "no C\\+\\+ compiler"), ("false", "false")):
+    for compiler, said in (("no-such-compiler", "no C\\+\\+ compiler no-such"), ("false", "false")):
         monkeypatch.setenv("CXX", compiler)
         with pytest.warns(UserWarning, match=f"slower, without oneDNN.*{said}"):
             assert isinstance(load(), str)
     assert not list(tmp_path.rglob("*.so"))
+
+
+def test_a_compiled_onednn_needs_no_compiler_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    if onednn.missing():
+        pytest.skip(f"oneDNN: {onednn.missing()}")
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    folders = [onednn._folder_above(end, package) for package, end in onednn._PACKAGES.items()]
+    assert onednn._compile(*folders).exists()

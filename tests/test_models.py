@@ -116,7 +116,8 @@ def test_masks_do_not_depend_on_the_devices(layer: type, key: jax.Array) -> None
 
 
 @pytest.mark.parametrize(
-    ("size", "window", "stride", "padding"), [(7, 2, 2, 0), (9, 3, 3, 0), (8, 3, 2, 1)]
+    ("size", "window", "stride", "padding"),
+    [(7, 2, 2, 0), (9, 3, 3, 0), (8, 3, 2, 1), (36, 17, 17, 0)],
 )
 def test_max_pool_equals_the_windowed_maximum(
     size: int, window: int, stride: int, padding: int

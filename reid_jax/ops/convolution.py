@@ -80,6 +80,7 @@ def conv_general_dilated(
         and lhs.ndim == 4
         and all(d == 1 for d in lhs_dilation or ())
         and batch_group_count == 1
+        and jnp.issubdtype(lhs.dtype, jnp.floating)
         and preferred_element_type is None
         and lax.conv_dimension_numbers(lhs.shape, rhs.shape, dimension_numbers) == _SPEC
         and 0 not in lhs.shape

@@ -10,6 +10,7 @@ def gradient_barrier(x: jax.Array) -> jax.Array:
 
     Along a chain of residual branches XLA otherwise puts all of the chain so far into the copy that
     the kernel gradient of each dense layer needs, element by element in the wrong order.
+    Reverse-mode differentiation only.
     """
     return x
 

@@ -189,6 +189,8 @@ def top_k(
 def largest(values: jax.Array, k: int) -> tuple[jax.Array, jax.Array]:
     """`lax.top_k` of wide rows ``(B, G)``, the lower index first in a tie; one pass over them.
 
+    The signs of zeros are not told apart.
+
     The k best lie in the k spans with the highest maxima, of equal ones the first: every one of
     these spans has an entry at least as good as any entry outside them. Only they are searched.
     """

@@ -13,13 +13,15 @@ import hashlib
 import importlib.metadata
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import tempfile
+import threading
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
@@ -30,6 +32,7 @@ _SOURCE = Path(__file__).with_name("onednn_convolution.cc")
 _PACKAGES = {"onednn-cpu-gomp": "libdnnl.so.3", "onednn-devel-cpu-gomp": "oneapi/dnnl/dnnl.hpp"}
 _HANDLERS = ("ConvolutionForward", "ConvolutionInputGradient", "ConvolutionKernelGradient")
 _LONGEST_NAME = 256
+_loading = threading.Lock()
 
 
 def missing() -> str | None:
@@ -62,9 +65,29 @@ def is_fast(image: Shape, kernel: Shape, geometry: Geometry) -> bool:
     return True
 
 
+@partial(jax.custom_vjp, nondiff_argnums=(2,))
 def convolve(x: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
-    """The convolution of (B, H, W, C) by (h, w, C / groups, F), float32."""
+    """The convolution of (B, H, W, C) by (h, w, C / groups, F), float32; of what `is_fast`.
+
+    All three passes are linear in each of their arguments, and their derivatives are the passes.
+    """
     return _call(0, output_shape(x.shape, kernel.shape, geometry), x, kernel, geometry)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def input_gradient(
+    kernel: jax.Array, gradient: jax.Array, geometry: Geometry, shape: Shape
+) -> jax.Array:
+    """By the image, of the given shape, where `gradient` is that of the result."""
+    return _call(1, shape, kernel, gradient, geometry)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def kernel_gradient(
+    x: jax.Array, gradient: jax.Array, geometry: Geometry, shape: Shape
+) -> jax.Array:
+    """By the kernel, of the given shape, where `gradient` is that of the result."""
+    return _call(2, shape, x, gradient, geometry)
 
 
 def gradients(
@@ -72,15 +95,43 @@ def gradients(
 ) -> tuple[jax.Array, jax.Array]:
     """Gradients with respect to `x` and `kernel`, given that of the result, float32."""
     return (
-        _call(1, x.shape, kernel, gradient, geometry),
-        _call(2, kernel.shape, x, gradient, geometry),
+        input_gradient(kernel, gradient, geometry, x.shape),
+        kernel_gradient(x, gradient, geometry, kernel.shape),
     )
+
+
+Two = tuple[jax.Array, jax.Array]
+
+
+def _of_convolve(geometry: Geometry, given: Two, gradient: jax.Array) -> Two:
+    return gradients(*given, gradient, geometry)
+
+
+def _of_input_gradient(geometry: Geometry, _: Shape, given: Two, image: jax.Array) -> Two:
+    kernel, gradient = given
+    return (
+        kernel_gradient(image, gradient, geometry, kernel.shape),
+        convolve(image, kernel, geometry),
+    )
+
+
+def _of_kernel_gradient(geometry: Geometry, _: Shape, given: Two, kernel: jax.Array) -> Two:
+    x, gradient = given
+    return input_gradient(kernel, gradient, geometry, x.shape), convolve(x, kernel, geometry)
+
+
+convolve.defvjp(lambda x, k, *static: (convolve(x, k, *static), (x, k)), _of_convolve)
+input_gradient.defvjp(
+    lambda k, g, *static: (input_gradient(k, g, *static), (k, g)), _of_input_gradient
+)
+kernel_gradient.defvjp(
+    lambda x, g, *static: (kernel_gradient(x, g, *static), (x, g)), _of_kernel_gradient
+)
 
 
 def _call(
     handler: int, shape: Sequence[int], a: jax.Array, b: jax.Array, geometry: Geometry
 ) -> jax.Array:
-    assert missing() is None, "ask before calling"
     result = jax.ShapeDtypeStruct(tuple(shape), np.float32)
     return jax.ffi.ffi_call(_target(_HANDLERS[handler]), result, vmap_method="sequential")(
         a,
@@ -100,9 +151,14 @@ def _target(handler: str) -> str:
     return f"reid_jax.onednn.{handler}"
 
 
-@functools.cache
 def _load() -> ctypes.CDLL | str:
     """The library with its handlers known to XLA, or why there is none."""
+    with _loading:
+        return _load_once()
+
+
+@functools.cache
+def _load_once() -> ctypes.CDLL | str:
     if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
         return "it is called on Linux and x86-64 only"
     try:
@@ -111,7 +167,7 @@ def _load() -> ctypes.CDLL | str:
         return f"package {error.name} is not installed"
     try:
         library = ctypes.CDLL(str(_compile(*folders)))
-    except (OSError, subprocess.CalledProcessError) as error:
+    except (OSError, RuntimeError, subprocess.CalledProcessError) as error:
         said = str(getattr(error, "stderr", "") or error)
         # Somebody installed it, so it is wanted.
         warnings.warn(f"convolutions are slower, without oneDNN: {said}", stacklevel=2)
@@ -135,21 +191,27 @@ def _folder_above(end: str, package: str) -> Path:
 
 
 def _compile(libraries: Path, headers: Path) -> Path:
-    """The compiled source, from the cache where it is there already."""
-    compiler = shutil.which(os.environ.get("CXX", "g++"))
-    if compiler is None:
-        raise FileNotFoundError("there is no C++ compiler (g++)")
-    command: list[Any] = [compiler, "-std=c++17", "-O2", "-fPIC", "-shared", _SOURCE]
-    command += ["-I", headers, "-isystem", jax.ffi.include_dir(), "-L", libraries]
-    command += [f"-Wl,-rpath,{libraries}", "-ldnnl"]
+    """The compiled source, from the cache where it is there already.
+
+    Raises:
+      OSError, CalledProcessError: without a compiler, or when it fails.
+      RuntimeError: when there is no home folder.
+    """
+    options = ["-std=c++17", "-O2", "-fPIC", "-fopenmp", "-shared", str(_SOURCE)]
+    options += ["-I", str(headers), "-isystem", jax.ffi.include_dir(), "-L", str(libraries)]
+    options += [f"-Wl,-rpath,{libraries}", "-ldnnl"]
     versions = [importlib.metadata.version(name) for name in ("jaxlib", *_PACKAGES)]
-    written = repr((versions, [str(part) for part in command])).encode() + _SOURCE.read_bytes()
+    made_of = repr((versions, platform.libc_ver(), options)).encode() + _SOURCE.read_bytes()
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "reid_jax" / "native"
-    result = cache / f"onednn-{hashlib.sha256(written).hexdigest()[:16]}.so"
+    result = cache / f"onednn-{hashlib.sha256(made_of).hexdigest()[:16]}.so"
     if not result.exists():
+        compiler = shlex.split(os.environ.get("CXX") or "g++")
+        if shutil.which(compiler[0]) is None:
+            raise FileNotFoundError(f"there is no C++ compiler {compiler[0]}")
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=cache) as folder:
             made = Path(folder) / result.name
-            subprocess.run([*command, "-o", made], check=True, capture_output=True, text=True)
+            command = [*compiler, *options, "-o", str(made)]
+            subprocess.run(command, check=True, capture_output=True, text=True)
             made.replace(result)
     return result

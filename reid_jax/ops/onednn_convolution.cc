@@ -3,12 +3,18 @@
 // Arrays are float32 and dense: images NHWC, kernels HWIO with the outputs of a group side by side.
 // `onednn.py` compiles and loads this file; it needs oneDNN 3 and the headers that come with jaxlib.
 
+#include <omp.h>
+
+#include <condition_variable>
 #include <cstdint>
 #include <cstring>
+#include <exception>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -39,14 +45,55 @@ struct Problem {
   }
 };
 
-// What oneDNN prepared for one pass of one problem. Safe to be run by several threads at a time,
-// since each brings its own scratch memory.
+// What oneDNN prepared for one pass of one problem.
 struct Plan {
   dnnl::primitive primitive;
   memory::desc image, kernel, result;  // as XLA holds them
   memory::desc packed_kernel;          // as the primitive wants it
   memory::desc scratch;
   std::string implementation;
+};
+
+// One thread from which oneDNN is called. OpenMP keeps a team of threads for each thread that calls
+// it, and XLA would call from as many as there are cores.
+class Caller {
+ public:
+  static Caller& Get() {
+    static Caller* const caller = new Caller;  // never destroyed: its thread may outlive main
+    return *caller;
+  }
+
+  void Run(const std::function<void()>& task) {
+    const std::lock_guard<std::mutex> turn(turn_);
+    std::unique_lock<std::mutex> lock(mutex_);
+    task_ = &task;
+    changed_.notify_all();
+    changed_.wait(lock, [this] { return task_ == nullptr; });
+    if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
+  }
+
+ private:
+  Caller() { std::thread([this] { Loop(); }).detach(); }
+
+  void Loop() {
+    omp_set_num_threads(omp_get_num_procs());  // as XLA does, whatever OMP_NUM_THREADS says
+    std::unique_lock<std::mutex> lock(mutex_);
+    while (true) {
+      changed_.wait(lock, [this] { return task_ != nullptr; });
+      try {
+        (*task_)();
+      } catch (...) {
+        error_ = std::current_exception();
+      }
+      task_ = nullptr;
+      changed_.notify_all();
+    }
+  }
+
+  std::mutex turn_, mutex_;
+  std::condition_variable changed_;
+  const std::function<void()>* task_ = nullptr;
+  std::exception_ptr error_;
 };
 
 const dnnl::engine& Engine() {
@@ -115,9 +162,10 @@ std::shared_ptr<const Plan> PlanFor(Pass pass, const Problem& problem) {
   static std::mutex mutex;
   static std::map<std::vector<int64_t>, std::shared_ptr<const Plan>> plans;
   const std::lock_guard<std::mutex> lock(mutex);
-  auto& plan = plans[problem.Key(pass)];
-  if (!plan) plan = std::make_shared<const Plan>(MakePlan(pass, problem));
-  return plan;
+  const std::vector<int64_t> key = problem.Key(pass);
+  const auto found = plans.find(key);
+  if (found != plans.end()) return found->second;
+  return plans[key] = std::make_shared<const Plan>(MakePlan(pass, problem));
 }
 
 void Run(Pass pass, const Problem& problem, float* image, float* kernel, float* result) {
@@ -151,7 +199,9 @@ ffi::Error Handle(Pass pass, Image& image, Kernel& kernel, Result& result, Ints 
                           Sizes(result.dimensions()), Sizes(strides),
                           Sizes(pads),                Sizes(dilation),
                           groups};
-    Run(pass, problem, image.typed_data(), kernel.typed_data(), result.typed_data());
+    Caller::Get().Run([&] {
+      Run(pass, problem, image.typed_data(), kernel.typed_data(), result.typed_data());
+    });
     return ffi::Error::Success();
   } catch (const std::exception& error) {
     return ffi::Error::Internal(std::string("oneDNN: ") + error.what());
