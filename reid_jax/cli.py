@@ -5,11 +5,11 @@ import io
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 
 import tyro
 
 from reid_jax.errors import UserError
+from reid_jax.files import cache_folder
 
 
 def run(
@@ -79,7 +79,6 @@ def keep_compilations() -> None:
     import jax
 
     if jax.config.values["jax_compilation_cache_dir"] is None:
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        jax.config.update("jax_compilation_cache_dir", str(cache / "reid_jax" / "xla"))
+        jax.config.update("jax_compilation_cache_dir", str(cache_folder("xla")))
     # A start compiles some dozens of small programs, each below JAX's own threshold of a second.
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)

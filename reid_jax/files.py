@@ -1,4 +1,4 @@
-"""Writing files so that a reader sees the old one or the new one, never half of it; locks."""
+"""Files of which a reader sees the old one or the new one, never half of it; locks, caches."""
 
 import contextlib
 import os
@@ -9,6 +9,15 @@ from pathlib import Path
 from typing import IO
 
 import numpy as np
+
+
+def cache_folder(name: str) -> Path:
+    """Where this package keeps what can be made again: XDG_CACHE_HOME or ~/.cache; not created.
+
+    Raises:
+      RuntimeError: when there is neither.
+    """
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "reid_jax" / name
 
 
 @contextlib.contextmanager

@@ -26,6 +26,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
+from reid_jax.files import cache_folder
 from reid_jax.ops.cpu_convolution import Geometry, Shape, output_shape
 
 _SOURCE = Path(__file__).with_name("onednn_convolution.cc")
@@ -202,7 +203,7 @@ def _compile(libraries: Path, headers: Path) -> Path:
     options += [f"-Wl,-rpath,{libraries}", "-ldnnl"]
     versions = [importlib.metadata.version(name) for name in ("jaxlib", *_PACKAGES)]
     made_of = repr((versions, platform.libc_ver(), options)).encode() + _SOURCE.read_bytes()
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "reid_jax" / "native"
+    cache = cache_folder("native")
     result = cache / f"onednn-{hashlib.sha256(made_of).hexdigest()[:16]}.so"
     if not result.exists():
         compiler = shlex.split(os.environ.get("CXX") or "g++")

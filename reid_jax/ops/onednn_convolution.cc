@@ -136,22 +136,23 @@ Plan MakePlan(Pass pass, const Problem& p) {
   const dnnl::convolution_forward::primitive_desc forward(
       Engine(), dnnl::prop_kind::forward_training, kDirect, plan.image, any_kernel, plan.result,
       p.strides, gaps, before, after, attributes);
+  const auto backward = [&](auto primitive) {
+    return typename decltype(primitive)::primitive_desc(Engine(), kDirect, plan.image, any_kernel,
+                                                        plan.result, p.strides, gaps, before,
+                                                        after, forward, attributes);
+  };
   switch (pass) {
     case Pass::kForward:
       Adopt<dnnl::convolution_forward>(plan, forward, forward.weights_desc());
       break;
     case Pass::kInputGradient: {
-      const dnnl::convolution_backward_data::primitive_desc backward(
-          Engine(), kDirect, plan.image, any_kernel, plan.result, p.strides, gaps, before, after,
-          forward, attributes);
-      Adopt<dnnl::convolution_backward_data>(plan, backward, backward.weights_desc());
+      const auto description = backward(dnnl::convolution_backward_data());
+      Adopt<dnnl::convolution_backward_data>(plan, description, description.weights_desc());
       break;
     }
     case Pass::kKernelGradient: {
-      const dnnl::convolution_backward_weights::primitive_desc backward(
-          Engine(), kDirect, plan.image, any_kernel, plan.result, p.strides, gaps, before, after,
-          forward, attributes);
-      Adopt<dnnl::convolution_backward_weights>(plan, backward, backward.diff_weights_desc());
+      const auto description = backward(dnnl::convolution_backward_weights());
+      Adopt<dnnl::convolution_backward_weights>(plan, description, description.diff_weights_desc());
       break;
     }
   }

