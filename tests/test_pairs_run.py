@@ -52,7 +52,16 @@ def test_ranks_do_not_mind_monotone_changes_and_share_ties():
     plain = ensemble([one, other], [other, one])
     changed = ensemble([np.exp(one), 3 * other], [np.exp(other), 3 * one])
     np.testing.assert_allclose(plain, changed)
-    assert choose_threshold(np.array([0.1, 0.4, 0.6]), np.array([False, True, True])) == 0.4
+
+
+def test_a_threshold_is_of_copies_and_other_parts_against_other_videos():
+    scores = np.array([0.1, 0.3, 0.4, 0.6, 0.2, 0.25])
+    same = np.array([False, False, True, True, True, True])
+    kinds = np.array(["same category", "other video", "same video", "near-duplicate"])
+    kinds = np.append(kinds, ["same shot", "same shot"])
+    assert choose_threshold(scores, same, kinds) == 0.4
+    kinds[4:] = "same video"
+    assert choose_threshold(scores, same, kinds) == 0.2
 
 
 def test_whitening_makes_what_varies_within_videos_a_sphere():

@@ -20,6 +20,9 @@ from reid_jax.data.video_pairs import (
     pair_videos,
 )
 from reid_jax.errors import UserError
+from reid_jax.models.temporal.frames import masked_mean
+from reid_jax.ops.distances import normalize
+from reid_jax.ops.verification import roc_auc
 from tests.paths import shared
 
 T = 8
@@ -53,6 +56,7 @@ def test_pairs_are_of_their_kind(source):
         one, other = source.draw("same shot", rng)
         assert one.video == other.video
         assert len({row // 10 for row in (*one.rows, *other.rows)}) == 1
+        assert not set(one.rows) & set(other.rows)
         one, other = source.draw("same video", rng)
         assert one.video == other.video
         assert not {row // 10 for row in one.rows} & {row // 10 for row in other.rows}
@@ -61,6 +65,7 @@ def test_pairs_are_of_their_kind(source):
         seen = other.rows * 3 if other.track else other.rows
         assert seen.min() >= one.rows.min() - 1
         assert seen.max() <= one.rows.max() + 1
+        assert other.edit == ("" if other.track else "speed")
         one, other = source.draw("same category", rng)
         assert {one.video, other.video} in ({0, 1}, {2, 3})
         one, other = source.draw("other video", rng)
@@ -68,6 +73,42 @@ def test_pairs_are_of_their_kind(source):
         assert {one.video, other.video} not in ({0, 1}, {2, 3})
         for clip in (one, other):
             assert 4 <= len(clip.rows) <= T
+
+
+def test_a_copy_at_another_speed_is_of_the_frames_between():
+    source = PairSource([make_video(i, None, copies=False) for i in range(2)], 32)
+    rng = np.random.default_rng(0)
+    steps = set()
+    for _ in range(100):
+        one, other = source.draw("near-duplicate", rng)
+        assert other.edit == "speed"
+        assert not set(one.rows) & set(other.rows)
+        assert set(np.diff(one.rows)) == {2}
+        steps.add(frozenset(np.diff(other.rows).tolist()))
+    assert steps == {frozenset({0, 2}), frozenset({4})}  # half and double speed
+
+
+def test_noise_finds_no_pair():
+    """Clips that shared a row would be found whatever the features are."""
+    rng = np.random.default_rng(0)
+
+    def noise(track: Track) -> Track:
+        return Track(rng.normal(size=(len(track.frames), 16)).astype(np.float32), track.frames)
+
+    made = [make_video(i, c) for i, c in enumerate("aabbc")]
+    videos = [
+        replace(v, original=noise(v.original), copies={"flip": noise(v.copies["flip"])})
+        for v in made
+    ]
+    pairs = evaluation_pairs(PairSource(videos, T), 400, seed=0)
+    first, second = (
+        normalize(masked_mean(pairs["features"][:, i], pairs["frames"][:, i])) for i in (0, 1)
+    )
+    scores = np.asarray((first * second).sum(axis=1))
+    for kind in POSITIVE:
+        chosen = ~pairs["same"] | (pairs["kind"] == kind)
+        auc = roc_auc(scores[chosen], pairs["same"][chosen])
+        assert abs(auc - 0.5) < 0.06, kind
 
 
 def test_a_very_short_video_still_gives_all_kinds():

@@ -1,7 +1,8 @@
 """Pairs of clips of videos: of one shot, of one video, copies, and of other videos.
 
-A clip is a window of a video's rows of features, thinned to at most T of them. Everything that is
-drawn is a pure function of (seed, step).
+A clip is a window of a video's rows of features, thinned to at most T of them. The two clips of a
+pair share no row, so that features that say nothing find no pair. Everything that is drawn is a
+pure function of (seed, step).
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,7 @@ NEGATIVE: tuple[Kind, ...] = ("same category", "other video")
 # What leads from the seed to the draws of a step and to those of a set for evaluation.
 _STEP, _SET = 11, 12
 _FEWEST_ROWS = 4
+_DOUBLE_SPEED_ROWS = 4 * _FEWEST_ROWS  # of a window whose copy at double speed has enough
 _ROWS = (8, 33)  # of a window of the original, about 4 to 16 seconds at two rows a second
 _COPIED_ROWS = (4, 11)  # of a window of a copy, whose rows lie farther apart
 
@@ -132,10 +134,11 @@ class PairSource:
     ) -> tuple[Clip, Clip]:
         """Two clips of a kind; `video`: which the first is of, else any.
 
-        same shot: two windows of one segment (KTS). same video: windows that do not overlap, of
-        different segments where there are any. near-duplicate: a window and the same time of an
-        edited copy, or of one at another speed. same category, other video: windows of two videos;
-        the second is of a copy half the time, so that edits do not give positives away.
+        same shot: two windows of one segment (KTS) that do not overlap. same video: windows that
+        do not overlap, of different segments where there are any. near-duplicate: a window and the
+        same time of an edited copy, or every second row of a window and the rows between them at
+        half or double speed. same category, other video: windows of two videos; the second is of a
+        copy half the time, so that edits do not give positives away.
         """
         if video is None:
             some = self._with_close if kind == "same category" else np.arange(len(self.videos))
@@ -153,8 +156,8 @@ class PairSource:
             others = far if len(far) else np.setdiff1d(np.arange(len(self.videos)), [video])
             other = int(rng.choice(others))
         first, second = self._window(video, rng), self._window(other, rng)
-        if self.videos[other].copies and rng.integers(2):
-            second = self._copied_window(other, rng)
+        if rng.integers(2):
+            second = self._copy(other, rng)[1]
         return first, second
 
     def assemble(self, clips: Sequence[Clip]) -> tuple[np.ndarray, np.ndarray]:
@@ -172,7 +175,9 @@ class PairSource:
     def _same_shot(self, video: int, rng: np.random.Generator) -> tuple[Clip, Clip]:
         shots = self._shots[video]
         start, stop = shots[rng.integers(len(shots))]
-        return self._part(video, start, stop, rng), self._part(video, start, stop, rng)
+        cut = int(rng.integers(start + _FEWEST_ROWS, stop - _FEWEST_ROWS + 1))
+        parts = self._part(video, start, cut, rng), self._part(video, cut, stop, rng)
+        return parts if rng.integers(2) else parts[::-1]
 
     def _part(self, video: int, start: int, stop: int, rng: np.random.Generator) -> Clip:
         most = stop - start
@@ -200,10 +205,7 @@ class PairSource:
         names = ["speed", *sorted(self.videos[video].copies)]
         name = names[rng.integers(len(names))]
         if name == "speed":
-            clip = self._window(video, rng)
-            rows = np.arange(clip.rows[0], clip.rows[-1] + 1)
-            rows = rows[1::2] if rng.integers(2) else np.repeat(rows[: len(rows) // 2], 2)
-            return clip, Clip(video, "", self._thin(rows), "speed")
+            return self._at_another_speed(video, rng)
         copied = self._copied_window(video, rng, name)
         seen = self.videos[video].copies[name].frames[copied.rows]
         frames = self.videos[video].original.frames
@@ -213,15 +215,30 @@ class PairSource:
         rows = np.arange(start, max(stop, start + _FEWEST_ROWS))
         return Clip(video, "", self._thin(rows)), copied
 
+    def _at_another_speed(self, video: int, rng: np.random.Generator) -> tuple[Clip, Clip]:
+        """Every second row of a window, and a copy at half or double speed of those between."""
+        rows = self._rows(video, rng)
+        between = rows[1::2]
+        if len(rows) >= _DOUBLE_SPEED_ROWS and rng.integers(2):
+            copied = between[::2]
+        else:
+            copied = np.repeat(between[: len(between) // 2], 2)
+        return (
+            Clip(video, "", self._thin(rows[::2])),
+            Clip(video, "", self._thin(copied), "speed"),
+        )
+
     def _window(self, video: int, rng: np.random.Generator) -> Clip:
+        return Clip(video, "", self._thin(self._rows(video, rng)))
+
+    def _rows(self, video: int, rng: np.random.Generator) -> np.ndarray:
         number = len(self.videos[video].original.frames)
         size = min(int(rng.integers(*_ROWS)), number)
         first = int(rng.integers(number - size + 1))
-        return Clip(video, "", self._thin(np.arange(first, first + size)))
+        return np.arange(first, first + size)
 
-    def _copied_window(self, video: int, rng: np.random.Generator, name: str | None = None) -> Clip:
+    def _copied_window(self, video: int, rng: np.random.Generator, name: str) -> Clip:
         copies = self.videos[video].copies
-        name = name or sorted(copies)[rng.integers(len(copies))]
         number = len(copies[name].frames)
         size = min(int(rng.integers(*_COPIED_ROWS)), number)
         first = int(rng.integers(number - size + 1))
@@ -315,9 +332,9 @@ def evaluation_pairs(source: PairSource, number: int, seed: int) -> dict[str, An
 
 
 def _shots(video: PairVideo) -> np.ndarray:
-    """First row and end of the segments that have enough rows; else the whole video."""
+    """First row and end of the segments that have rows for two clips; else the whole video."""
     bounds = np.searchsorted(video.original.frames, video.segments + np.array([[0, 1]]))
-    long = bounds[:, 1] - bounds[:, 0] >= _FEWEST_ROWS
+    long = bounds[:, 1] - bounds[:, 0] >= 2 * _FEWEST_ROWS
     return bounds[long] if long.any() else np.array([[0, len(video.original.frames)]])
 
 

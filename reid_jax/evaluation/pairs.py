@@ -65,9 +65,14 @@ def evaluate_pairs(
     return result
 
 
-def choose_threshold(scores: np.ndarray, same: np.ndarray) -> float:
-    """The threshold with the best F1 on these pairs, which must not be those that are reported."""
-    return best_f1(scores, same)[1]
+def choose_threshold(scores: np.ndarray, same: np.ndarray, kinds: np.ndarray) -> float:
+    """The threshold with the best F1 on these pairs (N,), which must not be those of a report.
+
+    It has to accept edited copies and other parts of a video, and nothing of another one. Clips of
+    one shot are left out: they are so alike that they say nothing of where it should lie.
+    """
+    asked = np.asarray(kinds) != "same shot"
+    return best_f1(np.asarray(scores)[asked], np.asarray(same)[asked])[1]
 
 
 def rank_normalized(scores: np.ndarray, reference: np.ndarray) -> np.ndarray:

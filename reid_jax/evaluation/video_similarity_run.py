@@ -73,7 +73,9 @@ class ScoredPairs:
                 scores,
                 self.test["same"],
                 self.test["kind"],
-                threshold=choose_threshold(self.references[name], self.tuning["same"]),
+                threshold=choose_threshold(
+                    self.references[name], self.tuning["same"], self.tuning["kind"]
+                ),
                 edits=self.test["edit"],
             )
             for name, scores in self.scores.items()
