@@ -107,6 +107,8 @@ def test_a_run_that_breaks_off_ends_where_an_undisturbed_one_does(path, tmp_path
     values = [row["validation/spearman"] for row in rows if "validation/spearman" in row]
     stagnant = sum(value <= max(values[:place], default=-1) for place, value in enumerate(values))
     assert rate_factor(resumed.state.opt_state) == 0.5**stagnant
+    assert "clips_per_second" in rows[0]  # a clip is many images
+    assert "images_per_second" not in rows[0]
 
 
 def test_the_log_has_the_reduced_rate_and_a_run_without_improvement_ends_early(path, tmp_path):

@@ -47,7 +47,9 @@ def padded(arrays: Sequence[np.ndarray], axis: int = 0) -> np.ndarray:
 class ClipSampler:
     """Which videos give the clips of a step: a pure function of (seed, step).
 
-    Every video gives a clip before one gives a second; a batch may be larger than the set.
+    The videos come in rounds, each of which every video gives equally many clips to: one, or with a
+    batch larger than the set as many as fill it. Rounds do not end where batches do, so that a
+    batch across two of them may hold a video twice.
     """
 
     def __init__(self, num_videos: int, batch_size: int, seed: int):

@@ -51,6 +51,7 @@ class Experiment:
       example: a batch of the right shape.
       shared_unit: a device holds a multiple of so many rows (2 for pairs; parts of a batch).
       summary: one line for the console.
+      counted: what a row of a batch is, for the speed: "images" or "clips".
     """
 
     task: Task
@@ -65,6 +66,7 @@ class Experiment:
     shared_unit: int
     validation: Validation | None
     summary: str
+    counted: str = "images"
 
 
 def make_task(config: EmbeddingConfig, num_classes: int) -> EmbeddingTask:

@@ -167,6 +167,7 @@ def build_keyframes(config: KeyframeConfig, split: VideoSplit) -> Experiment:
         shared_unit=1,
         validation=validation,
         summary=f"{len(videos.length)} training videos, {len(videos.targets):,} frames",
+        counted="clips",
     )
 
 

@@ -63,7 +63,8 @@ class _Window:
     """The steps since the last row of the log; their metrics stay on the device until it is due."""
 
     first_step: int
-    images_per_step: int
+    batch_size: int
+    counted: str
     started: float = field(default_factory=time.perf_counter)
     waited: float = 0.0
     metrics: list[Any] = field(default_factory=list)
@@ -82,9 +83,9 @@ class _Window:
         ):
             if not (math.isfinite(loss) and math.isfinite(norm)):
                 raise FloatingPointError(self.first_step + index + 1)
-        images = self.images_per_step * len(columns["loss"])
+        number = self.batch_size * len(columns["loss"])
         means = {name: float(np.mean(values)) for name, values in columns.items()}
-        speed = {"seconds": seconds, "images_per_second": images / seconds}
+        speed = {"seconds": seconds, f"{self.counted}_per_second": number / seconds}
         return {**means, **speed, "input_wait_seconds": self.waited}
 
 
@@ -170,7 +171,7 @@ class _Loop:
         compiled: dict[Stage, Any] = {}
         shared, state = layout.everywhere(feed.shared), layout.everywhere(state)
         calls = feed.calls(step, config.steps)
-        window = _Window(step, experiment.batch_size)
+        window = _Window(step, experiment.batch_size, experiment.counted)
         while True:
             waiting = time.perf_counter()
             batch, count = next(calls)
@@ -210,7 +211,7 @@ class _Loop:
             if end:
                 self.checkpoints.wait()
                 return Outcome(state, self.progress, end)
-            window = _Window(step, experiment.batch_size)
+            window = _Window(step, experiment.batch_size, experiment.counted)
 
     def _begin_stage(self, state: TrainState) -> TrainState:
         """Forgets what the stage before made of moments, learning rate and patience.
@@ -261,7 +262,8 @@ class _Loop:
         scheduled = float(self.experiment.schedule(step - 1))
         row["learning_rate"] = scheduled * rate_factor(state.opt_state)
         self.log.write(step, row | compilations.take())
-        words = f"loss {row['loss']:.4f}  {row['images_per_second']:,.0f} images/s"
+        counted = window.counted
+        words = f"loss {row['loss']:.4f}  {row[f'{counted}_per_second']:,.0f} {counted}/s"
         self.display.numbers(words)
         return words
 

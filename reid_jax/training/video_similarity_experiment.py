@@ -174,6 +174,7 @@ def build_video_similarity(config: VideoSimilarityConfig, split: ClipSplit) -> E
         shared_unit=2 if data.clips_per_video == 0 else 1,
         validation=validation,
         summary=f"{len(split.train)} training videos",
+        counted="clips",
     )
 
 
