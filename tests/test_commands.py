@@ -139,15 +139,17 @@ def write_photo(folder, number, pixels):
     Image.fromarray(pixels).save(folder / f"{number}.png")
 
 
-def test_all_that_was_skipped_is_listed_in_the_run(run, tmp_path):
+def test_all_that_was_skipped_is_listed_beside_what_was_made(run, tmp_path):
     write_photo(tmp_path / "a", 0, np.zeros((8, 8, 3), np.uint8))
     names = [*(b"%d.jpg" % number for number in range(6)), b"\xff.jpg"]  # not Unicode
     for name in names:
         (tmp_path / "a" / os.fsdecode(name)).touch()
     arguments = ("--data", f"folder:{tmp_path}", "--out", tmp_path / "e.npz")
     output = command("scripts/embed.py", "--workdir", run, *arguments)
-    assert f"... and 2 more, listed in {run / 'skipped.txt'}" in output
-    lines = (run / "skipped.txt").read_bytes().splitlines()
+    listed = tmp_path / "e.npz.skipped.txt"  # the run's own list stays as it is
+    assert f"... and 2 more, listed in {listed}" in output
+    assert not (run / "skipped.txt").exists()
+    lines = listed.read_bytes().splitlines()
     folder = os.fsencode(tmp_path / "a")
     assert lines == [folder + b"/" + name + b"\tthe file is empty" for name in names]
 

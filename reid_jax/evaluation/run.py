@@ -36,6 +36,7 @@ from reid_jax.training.parallel import make_layout
 from reid_jax.training.split_file import keep_split, load_run_data
 from reid_jax.training.video_similarity_config import VideoSimilarityConfig
 
+SKIPPED = "skipped.txt"  # of a run's source in its folder; of another one beside what was made
 _SHOWN = (
     *("rank1", "rank5", "rank10", "mAP", "map_at_r", "roc_auc", "one_shot_20way"),
     *("rank1_other_day", "mAP_other_day", "rank1_reranked", "mAP_reranked"),
@@ -65,7 +66,7 @@ def train_embedding(config: EmbeddingConfig, workdir: Path) -> None:
     config = kept_batch_size(workdir, with_image_size(with_absolute_paths(config)))
     check_workdir(workdir, config)
     dataset, splits = load_run_data(workdir, config.data, config.train.seed, training=True)
-    _describe(dataset, workdir)
+    _describe(dataset, workdir / SKIPPED)
     check_matches(dataset.labels, *splits.test, dataset.columns)
     layout = make_layout(config.train.parallel)
     config = choose_batch_size(config, dataset, splits, layout)
@@ -90,9 +91,8 @@ def train_embedding(config: EmbeddingConfig, workdir: Path) -> None:
     report(load_run(workdir), workdir / "report", dataset, splits.test, title=workdir.name)
 
 
-def _describe(dataset: Dataset, workdir: Path) -> None:
-    """Prints what a source holds; WORKDIR/skipped.txt has a path, a tab and a reason a line."""
-    listed = workdir / "skipped.txt"
+def _describe(dataset: Dataset, listed: Path) -> None:
+    """Prints what a source holds; `listed` gets a path, a tab and a reason a skipped photo."""
     lines = "".join(f"{path}\t{reason}\n" for path, reason in dataset.skipped)
     try:
         if lines:
@@ -141,7 +141,7 @@ def evaluate_run(
         dataset = load_dataset(source, seed=model.config.train.seed)
         name = "report-" + re.sub(r"[^A-Za-z0-9]+", "-", source).strip("-")
         test = QueryGallery(np.arange(len(dataset)), np.arange(len(dataset)))
-    _describe(dataset, workdir)
+    _describe(dataset, (workdir if source is None else workdir / name) / SKIPPED)
     check_matches(dataset.labels, *test, dataset.columns)
     metrics = report(model, workdir / name, dataset, test, title=workdir.name, rerank=rerank)
     if json_path is not None:
@@ -208,7 +208,7 @@ def embed_to_file(workdir: Path, source: str, out: Path) -> None:
     keep_compilations()
     model = load_run(workdir)
     dataset = load_dataset(source, seed=model.config.train.seed)
-    _describe(dataset, workdir)
+    _describe(dataset, out.with_name(f"{out.name}.{SKIPPED}"))
     embeddings = model.embed(dataset)
     with atomic_write(out) as file:
         np.savez(
