@@ -127,7 +127,7 @@ class TestCsv:
             dataset = load_dataset(each)
             assert dataset.identities == ("t1", "t2")
             assert dataset.labels.tolist() == [0, 1, 0]
-            assert set(dataset.columns) == {"date", "orientation", "split"}
+            assert set(dataset.columns) == {"date", "orientation", "split", "digest"}
             assert dataset.columns["date"].dtype == np.dtype("datetime64[s]")
             assert str(dataset.columns["date"][0]) == "2020-05-01T10:11:12"
             assert np.isnat(dataset.columns["date"]).tolist() == [False, False, True]

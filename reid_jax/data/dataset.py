@@ -17,7 +17,8 @@ class Dataset:
       labels: int32 (N,), index into `identities`.
       identities: the individuals' names. A subset keeps all of them.
       columns: optional facts about each photo, each (N,): "date" datetime64[s], "orientation",
-        "camera", "split", "alphabet", "drawer".
+        "camera", "split", "alphabet", "drawer", and "digest" of its file (see
+        `content.content_digests`).
       pixels: uint8 (N, H, W, C) where the source is in memory, else None.
       skipped: (path, reason) of each photo that could not be used.
     """

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from reid_jax.data.content import COLUMN
 from reid_jax.data.dataset import Dataset
 from reid_jax.data.images import check_images, is_photo_name
 from reid_jax.errors import UserError
@@ -79,7 +80,8 @@ def checked_dataset(
     Raises:
       UserError: none is left.
     """
-    reasons = check_images(files)
+    reasons, digests = check_images(files)
+    columns = {**columns, COLUMN: digests}
     skipped = skipped + [(f, reason) for f, reason in zip(files, reasons, strict=True) if reason]
     usable = np.array([reason is None for reason in reasons], bool)
     if not usable.any():

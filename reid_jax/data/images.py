@@ -10,6 +10,7 @@ from typing import IO
 
 import numpy as np
 
+from reid_jax.data.content import DTYPE, file_digest
 from reid_jax.data.parallel import parallel_map
 from reid_jax.errors import UserError
 
@@ -180,22 +181,29 @@ def proportions(path: str) -> tuple[int, int]:
     return (height, width) if sideways else (width, height)
 
 
-def check_images(paths: Sequence[str]) -> list[str | None]:
-    """For each file the reason why it cannot be used, or None. In parallel, with a progress bar.
+def check_images(paths: Sequence[str]) -> tuple[list[str | None], np.ndarray]:
+    """Decodes and digests files. In parallel, with a progress bar.
 
     Every file is decoded once (JPEGs at 1/8 scale, which still reads all of the file): a broken
     photo found at hour three of a training run would be worse than the time this takes, which is
-    less than one epoch of the stream.
+    less than one epoch of the stream. Its digest is taken while the system still has it in memory.
+
+    Returns:
+      For each file the reason why it cannot be used, or None; and its digest, (N,) S32, see
+      `content.file_digest`, empty where it cannot be used.
     """
 
-    def check(path: str) -> str | None:
+    def check(path: str) -> tuple[str | None, bytes]:
         try:
             read_image(path, MINIMUM_SIDE)
+            return None, file_digest(path)
         except BadImageError as error:
-            return error.reason
-        return None
+            return error.reason, b""
+        except OSError as error:
+            return _reason(error), b""
 
-    return parallel_map(check, paths, "Checking photos")
+    found = parallel_map(check, paths, "Checking photos")
+    return [reason for reason, _ in found], np.array([digest for _, digest in found], DTYPE)
 
 
 def is_photo_name(name: str) -> bool:
