@@ -66,6 +66,23 @@ def test_photos_of_the_same_day_are_also_left_out():
     assert "rank1_other_day" not in result
 
 
+def test_exact_copies_are_counted_and_left_out_beside():
+    # Every photo is there twice; what is embedded is the file, not the individual.
+    photo = np.tile(np.arange(12), 2)
+    labels, everything = photo // 3, np.arange(24)
+    columns = {"digest": np.array([b"%032d" % number for number in photo])}
+    result = evaluate_embeddings(np.eye(12)[photo], labels, everything, everything, columns=columns)
+    assert result["rank1"] == 1.0
+    assert result["num_queries_with_copy"] == 24
+    assert result["rank1_without_copies"] < 0.5
+    assert result["num_excluded_without_copies"] == 0
+    once = evaluate_embeddings(
+        np.eye(12)[photo], labels, everything[:12], everything[:12], columns=columns
+    )
+    assert "num_queries_with_copy" not in once
+    assert "rank1_without_copies" not in once
+
+
 def test_reranking_is_reported_beside():
     labels, everything = np.repeat(np.arange(12), 4), np.arange(48)
     noisy = np.eye(12)[labels] + np.random.default_rng(0).normal(0, 0.05, (48, 12))

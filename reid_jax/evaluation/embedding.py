@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from reid_jax.data.content import has_copy
 from reid_jax.errors import UserError
 from reid_jax.evaluation.calibration import has_match
 from reid_jax.ops.episodes import draw_episodes, one_shot_accuracy
@@ -41,13 +42,15 @@ def evaluate_embeddings(
     the same individual by the same camera does not count either (Market-1501's protocol). Where
     photos have dates, and some queries have matches of their own day, the measures are also given
     without those: photos of one encounter are alike for reasons that say nothing about who it is.
+    Where a query has an exact copy in the gallery, under another name, the measures are also given
+    with every photo counted once: its copies are then the photo itself.
 
     Args:
       embeddings: ``(N, D)`` float.
       labels: ``(N,)`` individuals.
       query, gallery: indices into the N photos; they may overlap.
-      columns: facts about the photos, ``(N,)`` each; "camera", "date", "alphabet" and "drawer"
-        are used.
+      columns: facts about the photos, ``(N,)`` each; "camera", "date", "digest", "alphabet" and
+        "drawer" are used.
       metric: how embeddings are compared: "cosine" or "euclidean".
       rerank: also rank anew by k-reciprocal neighbours (minutes for tens of thousands of photos).
       seed: of the pairs, episodes and bootstrap.
@@ -56,10 +59,12 @@ def evaluate_embeddings(
       floats and counts by name: ``rank1, rank5, rank10, precision@k, mAP, mINP, map_at_r,
       r_precision`` (see :func:`evaluate_retrieval`), ``rank1_low, rank1_high, mAP_low, mAP_high``
       (95% bootstrap intervals over individuals), ``rank1_other_day, mAP_other_day,
-      num_excluded_other_day`` where the day makes a difference, ``rank1_reranked, mAP_reranked``
-      with ``rerank``, ``roc_auc, average_precision, eer, tar@far=...,
-      best_f1, best_f1_threshold`` of pairs of photos, ``one_shot_20way`` where there are alphabets,
-      ``num_photos, num_individuals, num_queries, num_gallery, num_excluded, num_pairs``.
+      num_excluded_other_day`` where the day makes a difference, ``num_queries_with_copy,
+      rank1_without_copies, mAP_without_copies, num_excluded_without_copies`` where queries have
+      exact copies in the gallery, ``rank1_reranked, mAP_reranked`` with ``rerank``, ``roc_auc,
+      average_precision, eer, tar@far=..., best_f1, best_f1_threshold`` of pairs of photos,
+      ``one_shot_20way`` where there are alphabets, ``num_photos, num_individuals, num_queries,
+      num_gallery, num_excluded, num_pairs``.
     """
     embeddings, labels = np.asarray(embeddings, np.float32), np.asarray(labels)
     query, gallery = np.asarray(query), np.asarray(gallery)
@@ -75,6 +80,11 @@ def evaluate_embeddings(
         other = evaluate_retrieval(asked, shown, metric=metric, **rules, **encounters)
         shared = ("rank1", "mAP", "num_excluded")
         result |= {f"{name}_other_day": other[name] for name in shared}
+    if copies := _copies(query, gallery, columns):
+        without = rules | copies.pop("rules")
+        other = evaluate_retrieval(asked, shown, metric=metric, **without)
+        shared = ("rank1", "mAP", "num_excluded")
+        result |= copies | {f"{name}_without_copies": other[name] for name in shared}
     if rerank:
         blocks = k_reciprocal_blocks(embeddings, query, gallery, metric=metric)
         again = evaluate_distances(blocks, **rules)
@@ -150,6 +160,21 @@ def _encounters(
     if not np.intersect1d(pairs[query], pairs[gallery][photos[pairs[gallery]] > 1]).size:
         return {}
     return {"query_groups": pairs[query], "gallery_groups": pairs[gallery]}
+
+
+def _copies(
+    query: np.ndarray, gallery: np.ndarray, columns: Mapping[str, np.ndarray]
+) -> dict[str, Any]:
+    """How many queries have an exact copy in the gallery, and the rules by which such a copy is the
+    same photo; empty where there is none."""
+    if "digest" not in columns:
+        return {}
+    number = int(has_copy(columns["digest"], query, gallery).sum())
+    if not number:
+        return {}
+    content = np.unique(columns["digest"], return_inverse=True)[1].reshape(-1)
+    rules = {"query_index": content[query], "gallery_index": content[gallery]}
+    return {"num_queries_with_copy": number, "rules": rules}
 
 
 def _one_shot(

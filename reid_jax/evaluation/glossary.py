@@ -12,6 +12,14 @@ MEASURES: dict[str, tuple[str, str]] = {
         "look alike whoever it is, so this is the honest number where days are mixed.",
     ),
     "mAP_other_day": ("mAP, another day", "mAP when photos of the same day do not count."),
+    "rank1_without_copies": (
+        "Rank-1, without copies",
+        "Rank-1 when an exact copy of the photo, under another name, does not count.",
+    ),
+    "mAP_without_copies": (
+        "mAP, without copies",
+        "mAP when an exact copy of the photo, under another name, does not count.",
+    ),
     "rank1_reranked": (
         "Rank-1, re-ranked",
         "Rank-1 after ranking anew by neighbours that name each other (k-reciprocal re-ranking).",

@@ -9,6 +9,7 @@ import numpy as np
 
 from reid_jax.cli import keep_compilations
 from reid_jax.data import Dataset, QueryGallery, describe, load_dataset
+from reid_jax.data.content import COLUMN, content_digests
 from reid_jax.errors import UserError
 from reid_jax.evaluation.embedding import check_matches, evaluate_embeddings
 from reid_jax.evaluation.keyframe_run import evaluate_keyframe_run, train_keyframes
@@ -39,7 +40,8 @@ from reid_jax.training.video_similarity_config import VideoSimilarityConfig
 SKIPPED = "skipped.txt"  # of a run's source in its folder; of another one beside what was made
 _SHOWN = (
     *("rank1", "rank5", "rank10", "mAP", "map_at_r", "roc_auc", "one_shot_20way"),
-    *("rank1_other_day", "mAP_other_day", "rank1_reranked", "mAP_reranked"),
+    *("rank1_other_day", "mAP_other_day", "rank1_without_copies", "mAP_without_copies"),
+    *("rank1_reranked", "mAP_reranked"),
 )
 
 
@@ -168,7 +170,7 @@ def report(
             photos.labels,
             query,
             gallery,
-            columns=photos.columns,
+            columns={**photos.columns, COLUMN: content_digests(photos)},
             metric=model.task.metric,
             rerank=rerank,
             seed=model.config.train.seed,
@@ -201,6 +203,12 @@ def _print_table(results: dict[str, dict[str, Any]]) -> None:
     print(" " * width + "".join(f"{name:>{cell}}" for name in names))
     for row, values in results.items():
         print(f"{row:<{width}}" + "".join(f"{values[name]:>{cell}.3f}" for name in names))
+    first = next(iter(results.values()))
+    if copied := first.get("num_queries_with_copy"):
+        print(
+            f"{copied:,} of {first['num_queries']:,} photos that are searched for have an exact "
+            "copy among those that are searched in; *_without_copies counts no copy as a match"
+        )
 
 
 def embed_to_file(workdir: Path, source: str, out: Path) -> None:
