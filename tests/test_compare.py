@@ -47,12 +47,31 @@ def test_a_difference_is_one_only_when_it_is():
     assert found["a", "c", "rank1"].is_one
     assert found["a", "c", "rank1"].high < 0
     assert found["a", "c", "rank1"].confidence == pytest.approx(1 - 0.05 / 6)
+    assert found["a", "c", "rank1"].p_value < 0.01 < found["a", "b", "rank1"].p_value
     text = as_text(runs, list(found.values()))
     assert "c is better than a" in text
     assert "no difference can be told" in text
+    assert "Holm's correction over 6 comparisons" in text
 
 
-def test_the_intervals_keep_their_promise():
+@pytest.mark.parametrize("number", [1, 2, 3, 5, 6])
+def test_few_individuals_give_no_verdict(number):
+    individuals = np.repeat(np.arange(number), 20)
+    runs = [
+        contender("good", np.ones(20 * number), individuals),
+        contender("bad", np.tile([0.0, 1.0], 10 * number), individuals),
+    ]
+    rank1 = compare(runs)[0]
+    assert rank1.value == 0.5
+    assert not rank1.is_one
+    assert np.isfinite(rank1.low) == (number >= 3)
+    assert ("no verdict from" in rank1.sentence) == (number < 6)
+    assert ("no interval of" in rank1.sentence) == (number < 3)
+    assert np.isnan(rank1.low) or rank1.high - rank1.low > 0.1
+    json.loads(as_json(runs, [rank1]), parse_constant=pytest.fail)
+
+
+def test_a_verdict_keeps_its_promise():
     """Of two equally good runs, the one is called better in no more than 5% of comparisons."""
     rng = np.random.default_rng(1)
     individuals = np.repeat(np.arange(40), 4)
@@ -64,7 +83,7 @@ def test_the_intervals_keep_their_promise():
     assert wrong <= 9  # of 60; 3 are expected, more than 9 have a chance of 1 in 1000
 
 
-def test_photos_of_one_individual_are_drawn_as_one():
+def test_photos_of_one_individual_are_a_group():
     individuals = np.repeat(np.arange(8), 50)
     one = contender("a", individuals % 2 == 0, individuals)
     other = contender("b", np.zeros(400, bool), individuals)

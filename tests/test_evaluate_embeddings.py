@@ -8,11 +8,13 @@ import pytest
 from reid_jax import UserError
 from reid_jax.evaluation import embedding
 from reid_jax.evaluation.embedding import (
-    check_matches,
     evaluate_embeddings,
+    held_out,
+    left_out,
     raw_pixel_embeddings,
 )
 from reid_jax.evaluation.plain_json import plain_json
+from reid_jax.ops.matching import check_matches
 from reid_jax.ops.retrieval import evaluate_distances
 
 
@@ -150,3 +152,86 @@ def test_json_holds_no_nan():
     values = {"a": float("nan"), "b": [np.float32("inf"), np.int64(2)], 3: {"c": 0.5}}
     written = json.loads(plain_json(values), parse_constant=pytest.fail)
     assert written == {"a": None, "b": [None, 2], "3": {"c": 0.5}}
+
+
+def normalized(x):
+    return x / np.linalg.norm(x, axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+def test_photos_learnt_by_heart_do_not_make_pairs(metric):
+    """Noise for every held-out photo says nothing, however well the gallery is known."""
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(200), 10)
+    query = np.flatnonzero(np.arange(2000) % 10 >= 7)
+    gallery = np.setdiff1d(np.arange(2000), query)
+    embeddings = normalized(rng.standard_normal((200, 16)))[labels]
+    embeddings[query] = normalized(rng.standard_normal((len(query), 16)))
+    result = evaluate_embeddings(embeddings, labels, query, gallery, metric=metric)
+    assert result["roc_auc"] == pytest.approx(0.5, abs=0.04)
+    assert result["tar@far=0.001"] < 0.01
+    assert result["num_pairs"] == 100_000
+
+
+def test_pairs_are_those_that_a_search_compares():
+    # Two photos of one day, and by one camera, are no pair of an individual.
+    labels, everything = np.repeat(np.arange(6), 4), np.arange(24)
+    day = np.tile([0, 0, 1, 1], 6)
+    columns = {"date": np.datetime64("2020-01-01T10", "s") + day * np.timedelta64(86400, "s")}
+    by_day = np.eye(12)[labels * 2 + day]
+    result = evaluate_embeddings(by_day, labels, everything, everything, columns=columns)
+    assert result["roc_auc"] == pytest.approx(0.5)
+    assert result["num_pairs"] == 24 * 23 // 2 - 6 * 2
+    columns = {"camera": day}
+    result = evaluate_embeddings(by_day, labels, everything, everything, columns=columns)
+    assert result["roc_auc"] == pytest.approx(0.5)
+    columns["camera"] = np.tile([0, 0, 0, 0], 6)
+    result = evaluate_embeddings(by_day, labels, everything, everything, columns=columns)
+    assert result["roc_auc"] > 0.6
+
+
+def test_what_is_held_out_is_pictured_and_asked_in_episodes():
+    assert held_out(np.array([3, 1]), np.array([0, 2])).tolist() == [1, 3]
+    assert held_out(np.array([3, 1]), np.array([0, 1, 3])).tolist() == [0, 1, 3]
+    labels, drawer = np.repeat(np.arange(24), 4), np.tile(np.arange(4), 24)
+    embeddings = np.eye(24)[labels]
+    query = np.flatnonzero(drawer >= 2)
+    embeddings[query] = np.random.default_rng(0).standard_normal((48, 24))
+    columns = {"alphabet": labels * 0, "drawer": drawer}
+    gallery = np.setdiff1d(np.arange(96), query)
+    result = evaluate_embeddings(embeddings, labels, query, gallery, columns=columns)
+    assert result["one_shot_20way"] < 0.15  # by heart it would be 0.5 and more
+
+
+def test_a_missing_camera_excludes_nothing():
+    """A column that is filled in once changed Rank-1 from 0.039 to 0.000."""
+    rng = np.random.default_rng(0)
+    labels, everything = np.repeat(np.arange(30), 6), np.arange(180)
+    embeddings = np.eye(30)[labels] + 0.4 * rng.standard_normal((180, 30))
+    plain = evaluate_embeddings(embeddings, labels, everything, everything)
+    assert not left_out(plain)
+    camera = np.full(180, "", "<U8")
+    camera[7] = "north"
+    once = evaluate_embeddings(
+        embeddings, labels, everything, everything, columns={"camera": camera}
+    )
+    assert once == plain
+    camera[:12] = np.tile(["north", "south"], 6)
+    some = evaluate_embeddings(
+        embeddings, labels, everything, everything, columns={"camera": camera}
+    )
+    assert some["num_excluded"] == 0
+    assert some["num_pairs"] == plain["num_pairs"] - 12  # 2 individuals, 2 cameras, 3 pairs each
+    camera[:6] = "north"
+    alone = evaluate_embeddings(
+        embeddings, labels, everything, everything, columns={"camera": camera}
+    )
+    assert alone["num_excluded"] == 6
+    assert left_out(alone)[0].startswith("6 of 180 photos")
+
+
+def test_too_few_individuals_have_no_interval():
+    labels = np.repeat(np.arange(2), 5)
+    embeddings, rows = np.eye(2)[labels], np.arange(10)
+    result = evaluate_embeddings(embeddings, labels, rows, rows)
+    assert np.isnan([result["rank1_low"], result["mAP_high"]]).all()

@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reid_jax import UserError
-from reid_jax.evaluation.calibration import calibrate, encounters, has_match
+from reid_jax.evaluation.calibration import calibrate
 from reid_jax.ops.individuals import RULES, VOTES, GallerySearch
+from reid_jax.ops.matching import encounters, has_match
 
 
 def similarity(query, photo, metric):

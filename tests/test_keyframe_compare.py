@@ -33,11 +33,11 @@ RNG = np.random.default_rng(0)
 VIDEOS = [make_video(f"video_{i}", picks=40, seed=i) for i in range(6)]
 
 
-def contender(name, scores):
+def contender(name, scores, videos=VIDEOS):
     return KeyframeContender(
         name=name,
         scores=scores,
-        metrics=evaluate_keyframes(scores, VIDEOS),
+        metrics=evaluate_keyframes(scores, videos),
         parameters=1_000,
         bytes_on_disk=2**20,
         costs={batch: ForwardCost(0.001 * batch, 2**20 * batch) for batch in (1, 4, 8)},
@@ -45,8 +45,8 @@ def contender(name, scores):
     )
 
 
-def near(noise):
-    return {v.key: v.gtscore + noise * RNG.standard_normal(len(v.picks)) for v in VIDEOS}
+def near(noise, videos=VIDEOS):
+    return {v.key: v.gtscore + noise * RNG.standard_normal(len(v.picks)) for v in videos}
 
 
 def test_the_ensemble_is_the_mean_of_ranks():
@@ -78,11 +78,17 @@ def test_runs_that_err_apart_are_better_together():
 
 
 def test_a_difference_is_seen_when_every_video_shows_it():
-    good, bad = contender("good", near(0.05)), contender("bad", near(2.0))
+    videos = [make_video(f"video_{i}", picks=40, seed=i) for i in range(9)]
+    good, bad = (
+        contender(name, near(noise, videos), videos)
+        for name, noise in (("good", 0.05), ("bad", 2.0))
+    )
     assert all(one.is_one and one.value > 0 for one in compare([good, bad]))
+    few = compare([contender("good", near(0.05)), contender("bad", near(2.0))])
+    assert not any(one.is_one for one in few), "six videos cannot show it in two measures"
     assert not any(one.is_one for one in compare([good, replace(good, name="again")]))
     nothing = [(name, {"x": np.full(3, np.nan)}) for name in "ab"]
-    assert find_differences(nothing)[0].as_json()["difference"] is None
+    assert find_differences(nothing, of="videos")[0].as_json()["difference"] is None
 
 
 def test_curves_and_scatter_are_drawn_for_odd_videos():

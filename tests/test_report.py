@@ -102,7 +102,7 @@ def test_everything_is_written_and_the_page_stands_alone(tmp_path):
     assert written["metrics"]["mAP"] == metrics["mAP"]
     assert set(written["groups"]) == {"orientation", "year", "individual"}
     assert sum(row["queries"] for row in written["groups"]["orientation"].values()) == 30
-    assert set(written["groups"]["year"]) == {"2020", "unknown"}
+    assert set(written["groups"]["year"]) == {"2020", "not given"}
 
     page = Page((tmp_path / "index.html").read_text())
     assert not page.open

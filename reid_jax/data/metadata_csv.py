@@ -65,11 +65,18 @@ def csv_dataset(path: str) -> Dataset:
             kept.append(row)
             dates.append(_date(row.get("date", ""), file, line))
     columns = {
-        name: np.array([row[name] for row in kept], np.str_) for name in _TEXTS if name in header
+        name: np.array([_value(row[name]) for row in kept], np.str_)
+        for name in _TEXTS
+        if name in header
     }
     if "date" in header:
         columns["date"] = np.array(dates, "datetime64[s]")
     return checked_dataset(files, names, columns, skipped, file)
+
+
+def _value(text: str) -> str:
+    """The text, empty where the field only says that there is no value."""
+    return "" if text.lower() in _MISSING else text
 
 
 def _find(folder: str, photo: str) -> str | None:

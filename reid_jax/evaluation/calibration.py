@@ -7,6 +7,7 @@ import numpy as np
 
 from reid_jax.errors import UserError
 from reid_jax.ops.individuals import GallerySearch, Rule
+from reid_jax.ops.matching import has_match
 from reid_jax.ops.open_set import (
     ProbabilityCalibration,
     calibrate_probability,
@@ -56,19 +57,6 @@ class Calibration:
         left, claimed = 1 - probability[:, 0], probability[:, 1:].sum(axis=1)
         probability[:, 1:] *= np.minimum(1, left / np.maximum(claimed, 1e-12))[:, None]
         return probability
-
-
-def encounters(labels: np.ndarray, dates: np.ndarray | None) -> np.ndarray:
-    """``(N,)`` int64, equal for photos of one individual on one day; without a date each photo is
-    an encounter of its own."""
-    if dates is None:
-        return np.arange(len(labels))
-    days = np.asarray(dates).astype("datetime64[D]")
-    alone = np.isnat(days)
-    who = np.where(alone, -1, labels)
-    when = np.where(alone, np.arange(len(labels)), days.astype(np.int64))
-    facts = np.stack([who, when])
-    return np.unique(facts, axis=1, return_inverse=True)[1].reshape(-1)
 
 
 def calibrate(
@@ -140,14 +128,3 @@ def calibrate(
         num_known=int(is_known.sum()),
         num_unknown=int((~is_known).sum()),
     )
-
-
-def has_match(
-    labels: np.ndarray, encounter: np.ndarray, query: np.ndarray, gallery: np.ndarray
-) -> np.ndarray:
-    """``(Q,)`` bool: whether the gallery has the query's individual from another encounter."""
-    individual = np.unique(labels, return_inverse=True)[1]
-    group = np.unique(encounter, return_inverse=True)[1]
-    photos = np.bincount(individual[gallery], minlength=individual.max() + 1)[individual[query]]
-    same = np.bincount(group[gallery], minlength=group.max() + 1)[group[query]]
-    return photos > same

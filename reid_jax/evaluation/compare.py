@@ -12,16 +12,16 @@ from reid_jax.cli import keep_compilations
 from reid_jax.data import Dataset, QueryGallery
 from reid_jax.errors import UserError
 from reid_jax.evaluation.compare_plots import precision_recall_curves, roc_curves
-from reid_jax.evaluation.differences import Difference, find_differences
-from reid_jax.evaluation.embedding import evaluate_embeddings, retrieval_rules
+from reid_jax.evaluation.differences import Difference, find_differences, how_told
+from reid_jax.evaluation.embedding import evaluate_embeddings, left_out, scored_pairs
 from reid_jax.evaluation.keyframe_compare import compare_keyframe_runs
 from reid_jax.evaluation.plain_json import plain_json
 from reid_jax.evaluation.run_facts import bytes_on_disk, number_of_parameters, run_names
 from reid_jax.evaluation.text_table import aligned
 from reid_jax.evaluation.trained_model import TrainedModel, load_run
 from reid_jax.files import atomic_write, write_text
+from reid_jax.ops.matching import retrieval_rules
 from reid_jax.ops.retrieval import evaluate_retrieval
-from reid_jax.ops.verification import pair_scores
 from reid_jax.training.config_file import read_run_config
 from reid_jax.training.keyframe_config import KeyframeConfig
 
@@ -120,8 +120,10 @@ def _contend(
     query, gallery = np.searchsorted(rows, test.query), np.searchsorted(rows, test.gallery)
     photos = dataset.subset(rows)
     embeddings = model.embed(photos)
-    metric, seed = model.task.metric, model.config.train.seed
-    options: dict[str, Any] = {"columns": photos.columns, "metric": metric, "seed": seed}
+    metric = model.task.metric
+    # Pairs and episodes are drawn by one seed, not by that of each run's training: else the runs
+    # are measured on different ones.
+    options: dict[str, Any] = {"columns": photos.columns, "metric": metric}
     retrieval = evaluate_retrieval(
         embeddings[query],
         embeddings[gallery],
@@ -129,7 +131,7 @@ def _contend(
         **retrieval_rules(photos.labels, query, gallery, photos.columns),
         return_per_query=True,
     )
-    scores, same, _ = pair_scores(embeddings, photos.labels, metric=metric)
+    scores, same = scored_pairs(embeddings, photos.labels, query, gallery, **options)
     return Contender(
         name=name,
         metrics=evaluate_embeddings(embeddings, photos.labels, query, gallery, **options),
@@ -159,14 +161,14 @@ def _speed(model: TrainedModel, photos: Dataset) -> float:
 
 
 def compare(contenders: Sequence[Contender], *, seed: int = 0) -> list[Difference]:
-    """Every pair of runs in Rank-1 and mAP; photos of one individual, which are alike, are drawn as
-    one. See :func:`find_differences`.
+    """Every pair of runs in Rank-1 and mAP; photos of one individual, which are alike, count as a
+    group. See :func:`find_differences`.
     """
     values = [
         (one.name, {measure: one.per_query[key] for measure, key in _COMPARED.items()})
         for one in contenders
     ]
-    return find_differences(values, contenders[0].individuals, seed=seed)
+    return find_differences(values, contenders[0].individuals, of="individuals", seed=seed)
 
 
 def as_text(contenders: Sequence[Contender], differences: Sequence[Difference]) -> str:
@@ -190,6 +192,8 @@ def as_text(contenders: Sequence[Contender], differences: Sequence[Difference]) 
         f"{metrics['num_queries'] - metrics['num_excluded']:,} photos looked up among "
         f"{metrics['num_gallery']:,}, {metrics['num_individuals']:,} individuals; "
         "speed without decoding the photos.",
+        *left_out(metrics),
+        how_told(differences),
         "",
     ]
     return "\n".join(lines + [one.sentence for one in differences])

@@ -7,16 +7,16 @@ import numpy as np
 
 from reid_jax.data.content import has_copy
 from reid_jax.errors import UserError
-from reid_jax.evaluation.calibration import has_match
 from reid_jax.ops.episodes import draw_episodes, one_shot_accuracy
+from reid_jax.ops.matching import retrieval_rules
+from reid_jax.ops.photo_pairs import choose_pairs, score_pairs
 from reid_jax.ops.reranking import k_reciprocal_blocks
 from reid_jax.ops.retrieval import evaluate_distances, evaluate_retrieval
+from reid_jax.ops.significance import mean_interval
 from reid_jax.ops.verification import (
     average_precision,
     best_f1,
-    bootstrap_mean,
     equal_error_rate,
-    pair_scores,
     roc_auc,
     tar_at_far,
 )
@@ -44,6 +44,7 @@ def evaluate_embeddings(
     without those: photos of one encounter are alike for reasons that say nothing about who it is.
     Where a query has an exact copy in the gallery, under another name, the measures are also given
     with every photo counted once: its copies are then the photo itself.
+    Pairs of photos are those that a search compares, see :func:`scored_pairs`.
 
     Args:
       embeddings: ``(N, D)`` float.
@@ -53,12 +54,12 @@ def evaluate_embeddings(
         "drawer" are used.
       metric: how embeddings are compared: "cosine" or "euclidean".
       rerank: also rank anew by k-reciprocal neighbours (minutes for tens of thousands of photos).
-      seed: of the pairs, episodes and bootstrap.
+      seed: of the pairs and episodes. It is the same for all that are to be compared.
 
     Returns:
       floats and counts by name: ``rank1, rank5, rank10, precision@k, mAP, mINP, map_at_r,
       r_precision`` (see :func:`evaluate_retrieval`), ``rank1_low, rank1_high, mAP_low, mAP_high``
-      (95% bootstrap intervals over individuals), ``rank1_other_day, mAP_other_day,
+      (95% intervals over individuals, see ``mean_interval``), ``rank1_other_day, mAP_other_day,
       num_excluded_other_day`` where the day makes a difference, ``num_queries_with_copy,
       rank1_without_copies, mAP_without_copies, num_excluded_without_copies`` where queries have
       exact copies in the gallery, ``rank1_reranked, mAP_reranked`` with ``rerank``, ``roc_auc,
@@ -74,10 +75,11 @@ def evaluate_embeddings(
     result = evaluate_retrieval(asked, shown, metric=metric, **rules, return_per_query=True)
     per_query = result.pop("per_query")
     for name, key in (("rank1", "cmc@1"), ("mAP", "ap")):
-        low, high = bootstrap_mean(per_query[key], labels[query], seed=seed)
+        low, high = mean_interval(per_query[key], labels[query])
         result |= {f"{name}_low": low, f"{name}_high": high}
-    if encounters := _encounters(labels, query, gallery, columns):
-        other = evaluate_retrieval(asked, shown, metric=metric, **rules, **encounters)
+    other_day = retrieval_rules(labels, query, gallery, columns, other_day=True)
+    if _days_are_mixed(other_day):
+        other = evaluate_retrieval(asked, shown, metric=metric, **other_day)
         shared = ("rank1", "mAP", "num_excluded")
         result |= {f"{name}_other_day": other[name] for name in shared}
     if copies := _copies(query, gallery, columns):
@@ -91,7 +93,9 @@ def evaluate_embeddings(
         result |= {f"{name}_reranked": again[name] for name in ("rank1", "mAP")}
 
     rows = np.union1d(query, gallery)
-    scores, same, _ = pair_scores(embeddings[rows], labels[rows], seed=seed, metric=metric)
+    scores, same = scored_pairs(
+        embeddings, labels, query, gallery, columns=columns, metric=metric, seed=seed
+    )
     if same.any() and not same.all():
         result["roc_auc"] = roc_auc(scores, same)
         result["average_precision"] = average_precision(scores, same)
@@ -99,7 +103,8 @@ def evaluate_embeddings(
         for far in FALSE_ACCEPT_RATES:
             result[f"tar@far={far:g}"] = tar_at_far(scores, same, far)[0]
         result["best_f1"], result["best_f1_threshold"] = best_f1(scores, same)
-    result |= _one_shot(embeddings[rows], labels[rows], rows, columns, metric, seed)
+    unseen = held_out(query, gallery)
+    result |= _one_shot(embeddings[unseen], labels[unseen], unseen, columns, metric, seed)
     return result | {
         "num_photos": len(rows),
         "num_individuals": len(np.unique(labels[rows])),
@@ -108,58 +113,55 @@ def evaluate_embeddings(
     }
 
 
-def retrieval_rules(
-    labels: np.ndarray, query: np.ndarray, gallery: np.ndarray, columns: Mapping[str, np.ndarray]
-) -> dict[str, Any]:
-    """Who is who and what is left out, as arguments of ``evaluate_retrieval`` and ``nearest``."""
-    rules: dict[str, np.ndarray] = {"ids": labels, "index": np.arange(len(labels))}
-    camera = columns.get("camera")
-    if camera is not None and len(np.unique(camera)) > 1:
-        rules["cameras"] = np.asarray(camera)
-    return {
-        f"{side}_{name}": values[rows]
-        for name, values in rules.items()
-        for side, rows in (("query", query), ("gallery", gallery))
-    }
+def scored_pairs(
+    embeddings: np.ndarray,
+    labels: np.ndarray,
+    query: np.ndarray,
+    gallery: np.ndarray,
+    *,
+    columns: Mapping[str, np.ndarray],
+    metric: str,
+    seed: int = 0,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Scores ``(P,)`` float32 of pairs (query, gallery), and ``(P,)`` bool whether they are same.
 
-
-def check_matches(
-    labels: np.ndarray, query: np.ndarray, gallery: np.ndarray, columns: Mapping[str, np.ndarray]
-) -> None:
-    """Refuses photos none of which has a match, by the rules of ``retrieval_rules``.
-
-    Raises:
-      UserError: saying what is missing.
+    What a search leaves out is no pair: two photos of the gallery (which may have been trained on),
+    one camera, and always the same day, as photos of one encounter are alike whoever it is. The
+    pairs depend on the photos alone, not on the embeddings.
     """
-    cameras = np.asarray(columns.get("camera", np.zeros(len(labels))))
-    names, codes = np.unique(cameras, return_inverse=True)
-    several = len(names) > 1
-    taken = np.arange(len(labels))
-    if several:
-        pairs = np.stack([labels, codes.reshape(-1)], axis=1)
-        taken = np.unique(pairs, axis=0, return_inverse=True)[1].reshape(-1)
-    if not has_match(labels, taken, query, gallery).any():
-        by = " by another camera" if several else ""
-        raise UserError(
-            f"Nothing can be searched for: no photo has another one of its individual{by}; give "
-            f"two photos or more of some individuals{by and ', by two cameras'}."
-        )
+    query, gallery = np.asarray(query), np.asarray(gallery)
+    rules = retrieval_rules(labels, query, gallery, columns, other_day=True)
+    pairs, same = choose_pairs(**rules, seed=seed)
+    return score_pairs(embeddings[query], embeddings[gallery], pairs, metric), same
 
 
-def _encounters(
-    labels: np.ndarray, query: np.ndarray, gallery: np.ndarray, columns: Mapping[str, np.ndarray]
-) -> dict[str, Any]:
-    """The rule that leaves out an individual's photos of the same day, where there are such."""
-    if "date" not in columns:
-        return {}
-    days = np.asarray(columns["date"], "datetime64[D]")
-    undated = np.isnat(days)
-    day = np.where(undated, -1 - np.arange(len(days)), np.unique(days, return_inverse=True)[1])
-    pairs = np.unique(np.stack([labels, day], axis=1), axis=0, return_inverse=True)[1].reshape(-1)
-    photos = np.bincount(pairs)
-    if not np.intersect1d(pairs[query], pairs[gallery][photos[pairs[gallery]] > 1]).size:
-        return {}
-    return {"query_groups": pairs[query], "gallery_groups": pairs[gallery]}
+def held_out(query: np.ndarray, gallery: np.ndarray) -> np.ndarray:
+    """Photos that nothing was learnt from, rising indices.
+
+    A gallery that holds the queries too is held out as they are (leave-one-out). Another one may
+    have been trained on, as those of splits by photo and by date are.
+    """
+    return np.unique(gallery if np.isin(query, gallery).all() else query)
+
+
+def left_out(metrics: Mapping[str, Any]) -> list[str]:
+    """A sentence about the queries without a match, if there are any."""
+    number = int(metrics.get("num_excluded") or 0)
+    if not number:
+        return []
+    return [
+        f"{number:,} of {metrics['num_queries']:,} photos have no other photo of their individual "
+        "to be matched with (by another camera, where cameras are known); they are left out."
+    ]
+
+
+def _days_are_mixed(rules: Mapping[str, np.ndarray]) -> bool:
+    """Whether a query meets another photo of its own encounter."""
+    if "query_groups" not in rules:
+        return False
+    group, index = rules["query_groups"], rules["query_index"]
+    photos = np.bincount(rules["gallery_groups"], minlength=group.max(initial=0) + 1)
+    return bool(np.any(photos[group] > np.isin(index, rules["gallery_index"])))
 
 
 def _copies(

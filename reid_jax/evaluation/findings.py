@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from reid_jax.evaluation.embedding import retrieval_rules
+from reid_jax.evaluation.embedding import scored_pairs
+from reid_jax.ops.matching import is_known, retrieval_rules
 from reid_jax.ops.retrieval import evaluate_retrieval, nearest
-from reid_jax.ops.verification import pair_scores
 
 SHOWN_MATCHES = 7
 _GROUPS = ("orientation", "camera", "alphabet")
 _MOST_GROUPS = 24
+_NO_VALUE = "not given"
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Strip:
 class Findings:
     """Attributes:
     first_rank: ``(Q,)`` rank of the first right match, nan without one.
-    pair_scores, pair_same: see :func:`reid_jax.ops.verification.pair_scores`.
+    pair_scores, pair_same: see :func:`reid_jax.evaluation.embedding.scored_pairs`.
     groups: rows by the name of a column.
     individuals: rows by individual, the hardest first.
     confusions: the most frequent first.
@@ -84,7 +85,7 @@ def find(
       dataset: with ``labels``, ``identities`` and ``columns``.
       query, gallery: rows of the dataset.
       metric: "cosine" or "euclidean".
-      seed: of the drawn queries and pairs.
+      seed: of the drawn queries.
     """
     labels, query, gallery = dataset.labels, np.asarray(query), np.asarray(gallery)
     rules = retrieval_rules(labels, query, gallery, dataset.columns)
@@ -95,8 +96,9 @@ def find(
     k = min(SHOWN_MATCHES, len(gallery))
     scores, index = nearest(*split, k, metric, **rules)
     matches = np.where(index >= 0, gallery[index], -1)
-    rows = np.union1d(query, gallery)
-    pairs, same, _ = pair_scores(embeddings[rows], labels[rows], seed=seed, metric=metric)
+    pairs, same = scored_pairs(
+        embeddings, labels, query, gallery, columns=dataset.columns, metric=metric
+    )
 
     judged = np.flatnonzero(~np.isnan(per_query["ap"]))
     wrong = judged[labels[matches[judged, 0]] != labels[query[judged]]]
@@ -132,11 +134,15 @@ def _groups(
     columns: Any, query: np.ndarray, per_query: dict[str, np.ndarray]
 ) -> dict[str, list[Row]]:
     names = {
-        name: np.asarray(columns[name])[query].astype(str) for name in _GROUPS if name in columns
+        name: np.where(is_known(columns[name]), np.asarray(columns[name]).astype(str), _NO_VALUE)[
+            query
+        ]
+        for name in _GROUPS
+        if name in columns
     }
     if "date" in columns:
         year = np.asarray(columns["date"])[query].astype("datetime64[Y]").astype(str)
-        names["year"] = np.where(year == "NaT", "unknown", year)
+        names["year"] = np.where(year == "NaT", _NO_VALUE, year)
     groups = {name: _rows(values, per_query) for name, values in names.items()}
     for name, rows in groups.items():
         if len(rows) > _MOST_GROUPS:

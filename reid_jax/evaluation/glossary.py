@@ -47,8 +47,9 @@ MEASURES: dict[str, tuple[str, str]] = {
     ),
     "roc_auc": (
         "Pair AUC",
-        "Take two photos of one individual, and two of different ones: how often the first two "
-        "look more alike. 0.5 is guessing.",
+        "Take a photo that was looked up with one of its individual (of another day, where there "
+        "are dates), and with one of another individual: how often the first two look more alike. "
+        "0.5 is guessing.",
     ),
     "eer": (
         "Equal error rate",

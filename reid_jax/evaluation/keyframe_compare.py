@@ -14,7 +14,7 @@ from reid_jax.cli import keep_compilations
 from reid_jax.data.video_features import VideoFeatures
 from reid_jax.errors import UserError
 from reid_jax.evaluation import keyframe_plots
-from reid_jax.evaluation.differences import Difference, find_differences
+from reid_jax.evaluation.differences import Difference, find_differences, how_told
 from reid_jax.evaluation.forward_cost import ForwardCost, scoring_cost
 from reid_jax.evaluation.keyframe_baselines import keyframe_baselines
 from reid_jax.evaluation.keyframe_glossary import LEGEND
@@ -177,7 +177,7 @@ def ensemble_scores(runs: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.nd
 
 
 def compare(contenders: Sequence[KeyframeContender], *, seed: int = 0) -> list[Difference]:
-    """Every pair in the correlations with annotators, resampled video by video."""
+    """Every pair in the correlations with annotators; each video is a group."""
     values = [
         (
             one.name,
@@ -188,7 +188,7 @@ def compare(contenders: Sequence[KeyframeContender], *, seed: int = 0) -> list[D
         )
         for one in contenders
     ]
-    return find_differences(values, seed=seed)
+    return find_differences(values, of="videos", bounds=(-1, 1), seed=seed)
 
 
 def as_text(
@@ -225,6 +225,7 @@ def as_text(
             f"{ENSEMBLE}: the mean of the runs' ranks; they run one after the other.",
             "",
             f"{count['num_videos']} videos, {count['num_picks']:,} frames; intervals over videos.",
+            how_told(differences),
             *(one.sentence for one in differences),
         ]
     )

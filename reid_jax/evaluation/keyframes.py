@@ -11,7 +11,7 @@ from reid_jax.data.video_features import VideoFeatures
 from reid_jax.data.video_targets import by_annotators, importance
 from reid_jax.errors import UserError
 from reid_jax.evaluation.selection import number_of_top, select_shots, to_frames, top_share
-from reid_jax.ops.verification import bootstrap_mean
+from reid_jax.ops.significance import FEWEST_FOR_INTERVAL, mean_interval
 
 METRICS = (
     "kendall_users",
@@ -56,7 +56,7 @@ def evaluate_keyframes(
         segments of kernel temporal segmentation or over two-second shots, with each annotator's:
         2 |A and B| / (|A| + |B|), mean and maximum over annotators.
       mse, mae: mean squared and absolute error against `gtscore` as a network learns it, in [0, 1].
-      kendall_users_low, ..._high and so on: 95% bootstrap interval over videos.
+      kendall_users_low, ..._high and so on: 95% interval over videos, of three or more.
       num_videos, num_picks; num_constant, num_not_finite, num_single: videos whose scores are all
         equal, not all finite, or one; num_without_users: without an annotator who rated
         frames differently; num_by_summary: with summaries of annotators in the place of scores.
@@ -95,14 +95,14 @@ def _only_summarised(video: VideoFeatures) -> bool:
 
 
 def mean_over_videos(per_video: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
-    """Means, and intervals where there are two videos or more, of measures by video."""
+    """Means, and intervals where there are videos enough, of measures by video."""
     found: dict[str, Any] = {}
     for name in METRICS:
         values = np.array([row[name] for row in per_video.values()])
         known = values[~np.isnan(values)]
         found[name] = float(known.mean()) if len(known) else float("nan")
-        if name in _INTERVALS and len(known) > 1:
-            found[f"{name}_low"], found[f"{name}_high"] = bootstrap_mean(values)
+        if name in _INTERVALS and len(known) >= FEWEST_FOR_INTERVAL:
+            found[f"{name}_low"], found[f"{name}_high"] = mean_interval(values, bounds=(-1, 1))
     return found | {"num_videos": len(per_video)}
 
 

@@ -9,11 +9,12 @@ import numpy as np
 from reid_jax.cli import keep_compilations
 from reid_jax.data import Dataset, QueryGallery, Splits
 from reid_jax.errors import UserError
-from reid_jax.evaluation.calibration import calibrate, encounters, has_match
+from reid_jax.evaluation.calibration import calibrate
 from reid_jax.evaluation.open_set import evaluate_open_set
 from reid_jax.evaluation.plain_json import plain_json
 from reid_jax.evaluation.trained_model import embed_beside_baselines, load_run
 from reid_jax.files import write_text
+from reid_jax.ops.matching import encounters, has_match
 
 _COLUMNS = {
     "auroc": "AUROC",

@@ -10,6 +10,7 @@ import numpy as np
 
 from reid_jax.evaluation.findings import Confusion, Row, Strip
 from reid_jax.evaluation.glossary import MEASURES, TABLE
+from reid_jax.ops.significance import FEWEST_FOR_INTERVAL
 
 _CSS = """
 :root{--ink:#1f2a2c;--soft:#5d6b6e;--line:#dfe4e2;--paper:#fbfbf8;--card:#fff;--green:#1a7f4b;
@@ -167,9 +168,9 @@ def metrics_table(
     return (
         f'<div class="scroll"><table><thead><tr><th></th>{head}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
-        '<p class="note">The small numbers are 95% intervals: how far the value could move if '
-        f"{escape(otherwise)}. The rows below the first show what can be had without learning; "
-        "a network earns its keep by the distance to them.</p>"
+        f'<p class="note">{escape(_about_intervals(metrics, names, otherwise))} The rows below '
+        "the first show what can be had without learning; a network earns its keep by the distance "
+        "to them.</p>"
         f"<dl>{meaning}</dl>"
         + (f"<details><summary>More measures</summary><dl>{more}</dl></details>" if more else "")
     )
@@ -291,9 +292,25 @@ class Thumbnails:
         return f'<img loading="lazy" alt="{name}" title="{name}" src="{source}">'
 
 
+def _ends(values: Mapping[str, Any], name: str) -> list[float]:
+    """Of the interval, empty without one."""
+    ends = [values.get(f"{name}_{end}") for end in ("low", "high")]
+    found = [end for end in ends if end is not None and np.isfinite(end)]
+    return found if len(found) == 2 else []
+
+
 def _interval(values: Mapping[str, Any], name: str) -> str:
-    low, high = values.get(f"{name}_low"), values.get(f"{name}_high")
-    return "" if low is None or high is None else f"<small>{number(low)} to {number(high)}</small>"
+    ends = _ends(values, name)
+    return f"<small>{number(ends[0])} to {number(ends[1])}</small>" if ends else ""
+
+
+def _about_intervals(values: Mapping[str, Any], names: Sequence[str], otherwise: str) -> str:
+    if any(_ends(values, name) for name in names):
+        return f"The small numbers are 95% intervals: how far the value could move if {otherwise}."
+    return (
+        f"How far the values could move if {otherwise} cannot be said: a 95% interval needs "
+        f"{FEWEST_FOR_INTERVAL} of them or more."
+    )
 
 
 def _decoded(image: bytes) -> np.ndarray:

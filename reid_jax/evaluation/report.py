@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from reid_jax.evaluation import page, plots
+from reid_jax.evaluation.embedding import held_out
 from reid_jax.evaluation.findings import Findings, Strip, find
 from reid_jax.evaluation.flatten import flatten
 from reid_jax.evaluation.glossary import MEASURES
@@ -62,7 +63,7 @@ def write_report(
     if importlib.util.find_spec("matplotlib") is None:
         print(_NO_PLOTS)
     else:
-        rows = np.union1d(query, gallery)
+        rows = held_out(query, gallery)
         figures = _figures(
             embeddings, dataset, rows, found, thumbnails, baselines, history, metric, seed
         )
@@ -106,7 +107,7 @@ def _figures(
 
 
 def _map_rows(labels: np.ndarray, rows: np.ndarray, seed: int) -> np.ndarray:
-    """All photos; of too many, whole individuals, or photos where individuals are few."""
+    """All these photos; of too many, whole individuals, or photos where individuals are few."""
     if len(rows) <= _MAP_POINTS:
         return rows
     rng = np.random.default_rng(seed)
@@ -194,8 +195,9 @@ def _sections(
         ),
         page.section(
             "A map of the photos",
-            "<p>Every point is a photo; a colour is an individual. Photos that the network finds "
-            "similar lie close together, so a good network makes islands of one colour.</p>"
+            "<p>Every point is a photo that was held out; a colour is an individual. Photos that "
+            "the network finds similar lie close together, so a good network makes islands of one "
+            "colour.</p>"
             if "embedding" in figures
             else f"<p>{_NO_PLOTS}</p>",
             figure("embedding", "Distances between far islands mean little; who is on one does."),

@@ -11,13 +11,14 @@ from reid_jax.cli import keep_compilations
 from reid_jax.data import Dataset, QueryGallery, describe, load_dataset
 from reid_jax.data.content import COLUMN, content_digests
 from reid_jax.errors import UserError
-from reid_jax.evaluation.embedding import check_matches, evaluate_embeddings
+from reid_jax.evaluation.embedding import evaluate_embeddings, left_out
 from reid_jax.evaluation.keyframe_run import evaluate_keyframe_run, train_keyframes
 from reid_jax.evaluation.plain_json import plain_json
 from reid_jax.evaluation.report import write_report
 from reid_jax.evaluation.trained_model import TrainedModel, embed_beside_baselines, load_run
 from reid_jax.evaluation.video_similarity_run import report_video_pairs, train_video_similarity
 from reid_jax.files import atomic_write, write_text
+from reid_jax.ops.matching import check_matches
 from reid_jax.training.batch_size import choose_batch_size, kept_batch_size
 from reid_jax.training.config import EmbeddingConfig, validate
 from reid_jax.training.config_file import (
@@ -173,12 +174,13 @@ def report(
             columns={**photos.columns, COLUMN: content_digests(photos)},
             metric=model.task.metric,
             rerank=rerank,
-            seed=model.config.train.seed,
         )
         for name, embeddings in candidates.items()
     }
     _print_table(results)
     metrics = results.pop("this network")
+    for sentence in left_out(metrics):
+        print(sentence)
     write_report(
         folder,
         title=title,

@@ -12,7 +12,7 @@ import numpy as np
 
 from reid_jax.data import Dataset, QueryGallery, load_dataset
 from reid_jax.errors import UserError
-from reid_jax.evaluation.calibration import Calibration, calibrate, encounters
+from reid_jax.evaluation.calibration import Calibration, calibrate
 from reid_jax.evaluation.trained_model import TrainedModel, load_run
 from reid_jax.gallery.pictures import thumbnails
 from reid_jax.gallery.store import (
@@ -25,6 +25,7 @@ from reid_jax.gallery.store import (
     write_gallery,
 )
 from reid_jax.ops.individuals import RULES, Rule
+from reid_jax.ops.matching import encounters
 from reid_jax.ops.open_set import ProbabilityCalibration
 
 _MOST_QUERIES = 2000  # for the calibration: enough for its two curves, and soon embedded

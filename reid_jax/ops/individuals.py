@@ -14,7 +14,8 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from reid_jax.errors import UserError
 from reid_jax.ops.distances import cosine_similarity, euclidean
 from reid_jax.ops.match_ranks import excluded
-from reid_jax.ops.ranking import METRICS, Codes, check_length
+from reid_jax.ops.matching import Codes
+from reid_jax.ops.ranking import METRICS, check_length
 
 Rule = Literal["max", "mean", "vote"]
 RULES: tuple[Rule, ...] = get_args(Rule)

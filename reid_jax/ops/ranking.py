@@ -10,10 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from reid_jax.errors import UserError
+from reid_jax.ops.matching import Codes
 
 METRICS = ("cosine", "euclidean")
-
-Codes = tuple[np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)

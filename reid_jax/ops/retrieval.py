@@ -7,7 +7,8 @@ import numpy as np
 
 from reid_jax.errors import UserError
 from reid_jax.ops import match_ranks as device
-from reid_jax.ops.ranking import Codes, Ranking, check_length
+from reid_jax.ops.matching import Codes, exclusions, shared_codes
+from reid_jax.ops.ranking import Ranking, check_length
 
 
 def evaluate_retrieval(
@@ -69,7 +70,7 @@ def evaluate_retrieval(
         query_embeddings,
         gallery_embeddings,
         metric,
-        exclude=_rules(
+        exclude=exclusions(
             query_ids,
             gallery_ids,
             (query_cameras, gallery_cameras),
@@ -79,7 +80,7 @@ def evaluate_retrieval(
         block_size=block_size,
     )
     at = _checked_ranks(ranks_at)
-    per_query = _per_query(ranking, _codes(query_ids, gallery_ids, "ids"), at)
+    per_query = _per_query(ranking, shared_codes(query_ids, gallery_ids, "ids"), at)
 
     result = _means(per_query, at)
     if return_per_query:
@@ -109,8 +110,8 @@ def evaluate_distances(
     The other arguments, the tie rule and the result are those of :func:`evaluate_retrieval`.
     """
     at = _checked_ranks(ranks_at)
-    query, gallery = _codes(query_ids, gallery_ids, "ids")
-    rules = _rules(
+    query, gallery = shared_codes(query_ids, gallery_ids, "ids")
+    rules = exclusions(
         query_ids,
         gallery_ids,
         (query_cameras, gallery_cameras),
@@ -197,7 +198,7 @@ def nearest(
         query_embeddings,
         gallery_embeddings,
         metric,
-        exclude=_rules(
+        exclude=exclusions(
             query_ids,
             gallery_ids,
             (query_cameras, gallery_cameras),
@@ -239,36 +240,3 @@ def _per_query(ranking: Ranking, ids: Codes, at: tuple[int, ...]) -> dict[str, n
         )[: len(rows)]
         _fill(result, rows, ranks, at)
     return result
-
-
-def _rules(
-    query_ids: Any, gallery_ids: Any, cameras: tuple, index: tuple, groups: tuple
-) -> list[tuple[Codes, ...]]:
-    rules: list[tuple[Codes, ...]] = []
-    for name, (query, gallery) in {"cameras": cameras, "index": index, "groups": groups}.items():
-        if (query is None) != (gallery is None):
-            missing = "query" if query is None else "gallery"
-            raise UserError(f"The {name} of the {missing} are missing: give both or neither.")
-        if query is not None:
-            rule: tuple[Codes, ...] = (_codes(query, gallery, name),)
-            if name == "cameras":
-                rule = (_codes(query_ids, gallery_ids, "ids"), *rule)
-            rules.append(rule)
-    return rules
-
-
-def _codes(query: Any, gallery: Any, name: str) -> Codes:
-    """Both as int32 codes, equal where the values are equal."""
-    query, gallery = np.asarray(query), np.asarray(gallery)
-    if query.ndim != 1 or gallery.ndim != 1:
-        raise UserError(
-            f"The {name} have the shapes {query.shape} and {gallery.shape}: "
-            "they must be one value per photo."
-        )
-    if (query.dtype.kind in "US") != (gallery.dtype.kind in "US"):
-        raise UserError(
-            f"The {name} are text for one of query and gallery and numbers for the other: "
-            "give both in the same form."
-        )
-    codes = np.unique(np.concatenate([query, gallery]), return_inverse=True)[1].astype(np.int32)
-    return codes[: len(query)], codes[len(query) :]
