@@ -188,7 +188,8 @@ def test_scores_that_rank_nothing():
     assert row["d"]["kendall_users"] == row["d"]["precision_at_15"] == row["d"]["f1_2s_mean"] == 0
     assert math.isnan(row["d"]["mse"])
     assert math.isnan(row["s"]["kendall_users"])
-    assert row["s"]["precision_at_15"] == 1
+    assert math.isnan(row["s"]["precision_at_15"])
+    assert found["num_without_best"] == 1
     expected = np.mean([row[key]["spearman_users"] for key in "abcd"])
     assert found["spearman_users"] == pytest.approx(expected)
     assert found["spearman_users_low"] <= expected <= found["spearman_users_high"]
@@ -200,6 +201,42 @@ def test_an_annotator_who_rates_all_alike_is_left_out():
     expected = evaluate_keyframes(scores, [video])["kendall_users"]
     dull = replace(video, user_scores=np.vstack([video.user_scores, np.ones((1, 27))]))
     assert evaluate_keyframes(scores, [dull])["kendall_users"] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("best", [0, 1, 2])
+def test_a_video_without_a_best_part_says_nothing_about_scores(best):
+    """15% of 20 picks are 3: where fewer are rated above the rest, any choice would be right."""
+    even = np.zeros(20, np.float32)
+    even[4 : 4 + best] = 1
+    dull = replace(make_video("dull", picks=20), gtscore=even, user_scores=None)
+    other = make_video("other", picks=20, seed=1)
+    scores = {"dull": RNG.random(20), "other": RNG.random(20)}
+    alone = evaluate_keyframes(scores, [dull])
+    assert math.isnan(alone["precision_at_15"])
+    assert alone["num_without_best"] == 1
+    assert "1 of 1 videos have no best 15%" in " ".join(remarks(alone))
+    both, one = evaluate_keyframes(scores, [dull, other]), evaluate_keyframes(scores, [other])
+    assert both["precision_at_15"] == one["precision_at_15"]
+    assert one["num_without_best"] == 0
+    for row in keyframe_baselines([other], [dull, other], 0).values():
+        assert math.isnan(row["per_video"]["dull"]["precision_at_15"])
+
+
+@pytest.mark.parametrize("given", [0, 1])
+def test_annotators_who_keep_all_or_nothing_are_left_out_of_summaries(given):
+    video = make_video(picks=20)
+    scores = {"a": RNG.random(20)}
+    alike = np.full((1, 60), given, np.float32)
+    dull = replace(video, user_scores=np.vstack([video.user_scores, alike]))
+    found, expected = (evaluate_keyframes(scores, [v]) for v in (dull, video))
+    summary = (RNG.random((2, 60)) < 0.3).astype(np.float32)
+    whole = replace(video, user_summary=np.vstack([summary, alike]))
+    kept = evaluate_keyframes(scores, [replace(video, user_summary=summary)])
+    for name in ("f1_kts_mean", "f1_kts_max", "f1_2s_mean", "f1_2s_max"):
+        assert found[name] == expected[name]
+        assert evaluate_keyframes(scores, [whole])[name] == kept[name]
+    none = replace(video, user_scores=None, user_summary=alike)
+    assert math.isnan(evaluate_keyframes(scores, [none])["f1_kts_mean"])
 
 
 def test_files_without_annotators_or_segments():
@@ -253,7 +290,7 @@ def test_ridge_is_the_closed_form_and_finds_what_is_linear():
 
 
 def test_one_annotator_against_the_others():
-    video = make_video(picks=10, users=3)
+    video = make_video(picks=20, users=3)
     users = video.user_scores[:, video.picks]
     found = keyframe_baselines([video], [video], 0)[ANNOTATOR]
     pairs = [(0, 1), (0, 2), (1, 2)]

@@ -1,9 +1,13 @@
 """H5 files of videos: what is read, what is left out and named, and how they are divided."""
 
+import itertools
 import json
+import re
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from reid_jax import UserError
 from reid_jax.data.video_features import load_folds, load_video_features, natural_order
@@ -185,3 +189,43 @@ def test_the_real_file(capsys):
     folds = load_folds(shared("data/tvsum/splits.json"), [video.key for video in videos])
     assert [len(test) for _, test in folds] == [8] * 5
     assert len({key for _, test in folds for key in test}) == 40
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        [
+            "m",
+            "m1",
+            "m1\u00b2",
+            "m2",
+            "m\u00b2",
+            "m\u00b3a",
+        ],  # superscripts are no numbers
+        ["v\u0661", "v2", "v\u0661\u0660"],  # 1, 2, 10
+        ["v", "v007", "v7", "v8", "v10", "v" + "9" * 4301, "v1" + "0" * 4301],
+        ["", "1", "1a", "2", "a"],
+    ],
+)
+def test_any_name_has_a_place_in_the_order(keys):
+    assert sorted(keys[len(keys) // 2 :] + keys[: len(keys) // 2], key=natural_order) == keys
+
+
+@given(st.lists(st.from_regex(r"[ab]{0,2}([0-9]{1,3}[ab]?){0,2}", fullmatch=True)))
+def test_names_with_numbers_are_ordered_as_people_do(keys):
+    def parts(key):
+        split = re.findall(r"[0-9]+|[ab]+", key)
+        return [(1, "", int(part)) if part.isdecimal() else (2, part, 0) for part in split]
+
+    found = sorted(keys, key=natural_order)
+    for first, second in itertools.pairwise(found):
+        assert parts(first) <= parts(second)
+
+
+def test_keys_with_superscripts_are_read(tmp_path):
+    with h5py.File(tmp_path / "videos.h5", "w") as file:
+        for key in ("area 5\u00b2", "area 5", "area"):
+            file[f"{key}/features"] = np.ones((2, 3), np.float32)
+            file[f"{key}/picks"], file[f"{key}/n_frames"] = [0, 15], 30
+    found = [video.key for video in load_video_features(tmp_path / "videos.h5")]
+    assert found == ["area", "area 5", "area 5\u00b2"]

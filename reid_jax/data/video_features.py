@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -91,8 +92,15 @@ def load_video_features(path: Path) -> tuple[VideoFeatures, ...]:
 
 def natural_order(key: str) -> tuple[Any, ...]:
     """Sorts by the numbers in names, as people do: video_2 before video_10."""
-    parts = re.split(r"(\d+)", key)
-    return *((int(part), "") if part.isdigit() else (-1, part) for part in parts), key
+    parts = re.split(r"(\d+)", key)  # what is between numbers, and the numbers, by turns
+    return tuple(_number(part) if i % 2 else part for i, part in enumerate(parts)), key
+
+
+def _number(digits: str) -> tuple[int, list[int]]:
+    """Sorts as the number does, in any script; Python reads no int of more than 4,300 digits."""
+    values = [unicodedata.digit(digit) for digit in digits]
+    first = next((place for place, value in enumerate(values) if value), len(values))
+    return len(values) - first, values[first:]
 
 
 class _UnusableError(Exception):

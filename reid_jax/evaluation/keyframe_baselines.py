@@ -154,6 +154,7 @@ def _annotators(video: VideoFeatures) -> dict[str, float]:
     others = (scores.sum(axis=0) - varying) / (len(scores) - 1)
     against = [correlations(own, rest[None]) for own, rest in zip(varying, others, strict=True)]
     found["kendall_mean"], found["spearman_mean"] = np.mean(against, axis=0).tolist()
-    precision = map(precision_at_top, varying, others)
-    found["precision_at_15"] = float(np.mean(list(precision)))
+    precision = np.array(list(map(precision_at_top, varying, others)))
+    if not np.all(np.isnan(precision)):
+        found["precision_at_15"] = float(np.nanmean(precision))
     return found

@@ -24,7 +24,7 @@ MEASURES: dict[str, tuple[str, str]] = {
     "precision_at_15": (
         "P@15%",
         "Of the 15% of frames with the best scores, the share that is among the best 15% by mean "
-        "rating.",
+        "rating. Videos without a best 15%, as too many frames are rated alike, are left out.",
     ),
     "f1_2s_mean": (
         "F1, 2 s",

@@ -89,6 +89,8 @@ def remarks(metrics: Mapping[str, Any]) -> list[str]:
         "num_single": "a single pick: nothing to rank, so they are left out of correlations",
         "num_by_summary": "no scores of annotators: their summaries take the place of these",
         "num_without_users": "no annotators who differ: left out of the means over annotators",
+        "num_without_best": "no best 15% by mean rating, as too many frames are rated alike: they "
+        "are left out of P@15%",
     }
     return [
         f"{metrics[key]} of {metrics['num_videos']} videos have {text}."

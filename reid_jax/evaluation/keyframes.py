@@ -35,7 +35,9 @@ def evaluate_keyframes(
     """Every measure of scores at the picks, as the mean over videos.
 
     A measure of a video that lacks what it needs (annotators, segments) is nan, and the mean is
-    over the other videos. Against a single pick nothing can be ranked: its correlations are nan.
+    over the other videos. So is one that no scores could get wrong or right: correlations with a
+    single pick or with importance that is the same everywhere, the precision where all frames are
+    among the best, the overlap with annotators who rated every frame alike.
     Scores that are all equal correlate 0 with everything. A video with a score that is not finite
     gets 0 in all but the errors, which are nan: no measure gains by it.
 
@@ -51,15 +53,18 @@ def evaluate_keyframes(
       kendall_mean, spearman_mean: the same against the mean score of all annotators: another,
         easier number.
       precision_at_15: of the 15% of picks with the best scores, the share whose mean score is among
-        the best 15% (as good as the worst of them or better).
+        the best 15% (as good as the worst of them or better). Where more than 85% of the picks
+        share the least importance all of them are, so there is nothing to find.
       f1_kts_mean, f1_kts_max, f1_2s_mean, f1_2s_max: overlap of the summary, by knapsack over the
         segments of kernel temporal segmentation or over two-second shots, with each annotator's:
-        2 |A and B| / (|A| + |B|), mean and maximum over annotators.
+        2 |A and B| / (|A| + |B|), mean and maximum over those annotators who do not keep
+        nothing or everything.
       mse, mae: mean squared and absolute error against `gtscore` as a network learns it, in [0, 1].
       kendall_users_low, ..._high and so on: 95% interval over videos, of three or more.
       num_videos, num_picks; num_constant, num_not_finite, num_single: videos whose scores are all
         equal, not all finite, or one; num_without_users: without an annotator who rated
-        frames differently; num_by_summary: with summaries of annotators in the place of scores.
+        frames differently; num_without_best: whose importance has no best 15%;
+        num_by_summary: with summaries of annotators in the place of scores.
       per_video: by key, the same measures of each video.
 
     Raises:
@@ -85,6 +90,7 @@ def evaluate_keyframes(
         "num_not_finite": sum(not np.all(np.isfinite(a)) for a in arrays),
         "num_single": sum(len(a) == 1 for a in arrays),
         "num_without_users": sum(_varying(user_scores(video)).size == 0 for video in videos),
+        "num_without_best": sum(map(_without_best, videos)),
         "num_by_summary": sum(_only_summarised(video) for video in videos),
         "per_video": per_video,
     }
@@ -92,6 +98,11 @@ def evaluate_keyframes(
 
 def _only_summarised(video: VideoFeatures) -> bool:
     return video.user_scores is None and video.user_summary is not None
+
+
+def _without_best(video: VideoFeatures) -> bool:
+    target = truth(video)
+    return target is not None and bool(np.isnan(precision_at_top(target, target)))
 
 
 def mean_over_videos(per_video: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
@@ -174,14 +185,21 @@ def _varying(rows: np.ndarray) -> np.ndarray:
 
 
 def precision_at_top(scores: np.ndarray, target: np.ndarray) -> float:
-    """Of the best 15% by score, how many are among the best 15% of the target, ties included."""
+    """Of the best 15% by score, how many are among the best 15% of the target, ties included.
+
+    nan where every frame is among the best of the target, so that no choice could be wrong.
+    """
     least = np.sort(target)[-number_of_top(len(target))]
+    if least == target.min():
+        return float("nan")
     return float(np.mean(target[top_share(scores)] >= least))
 
 
 @lru_cache(maxsize=512)
 def annotator_summaries(video: VideoFeatures, kind: str) -> np.ndarray | None:
     """(U, n_frames) bool: the frames that each annotator would keep; None if it cannot be known.
+
+    Annotators who rated every frame alike, or keep none or all, are left out.
 
     Over KTS segments the file's `user_summary`, or else the knapsack of the annotator's scores;
     over two-second shots the other way round, as files make `user_summary` from KTS segments.
@@ -192,10 +210,13 @@ def annotator_summaries(video: VideoFeatures, kind: str) -> np.ndarray | None:
     shots = {"kts": video.change_points, "2s": video.shots_2s}[kind]
     scored = video.user_scores is not None and shots is not None
     if video.user_summary is not None and (kind == "kts" or not scored):
-        return video.user_summary > 0
-    if video.user_scores is None or shots is None:
+        summaries = video.user_summary > 0
+    elif video.user_scores is not None and shots is not None:
+        summaries = select_shots(_varying(video.user_scores), shots)
+    else:
         return None
-    return select_shots(video.user_scores, shots)
+    summaries = _varying(summaries)
+    return summaries if len(summaries) else None
 
 
 def f1_scores(first: np.ndarray, second: np.ndarray) -> np.ndarray:

@@ -129,7 +129,7 @@ def read_run_config(workdir: Path) -> AnyConfig:
 def has_begun(workdir: Path) -> bool:
     """Whether a run has saved a state that it would go on from; until then it may change."""
     states = (workdir / "checkpoints" / "latest").glob("*")
-    return any(path.name.isdigit() for path in states)  # what is half written has a longer name
+    return any(path.name.isdecimal() for path in states)  # what is half written has a longer name
 
 
 def check_workdir(workdir: Path, config: AnyConfig) -> None:
