@@ -222,7 +222,7 @@ def test_held_out_photos_that_are_all_gone_are_one_sentence(tmp_path):
 def test_a_validation_in_which_nothing_can_be_found_is_one_sentence():
     dataset, splits = load_data(DataConfig(source="synthetic:12x4"), 0)
     nothing = QueryGallery(splits.validation.query[:0], splits.validation.gallery)
-    with pytest.raises(UserError, match="No photo of the validation has another one"):
+    with pytest.raises(UserError, match="for in the photos of the validation: no photo"):
         make_validation(dataset, splits._replace(validation=nothing), 8, 3)
 
 

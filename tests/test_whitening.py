@@ -6,8 +6,12 @@ import numpy as np
 import pytest
 
 from reid_jax.errors import UserError
+from reid_jax.evaluation.embedding import evaluate_embeddings
 from reid_jax.evaluation.trained_model import TrainedModel, load_run
 from reid_jax.ops.whitening import some_of_each, within_class_whitening
+from reid_jax.training import experiment
+from reid_jax.training.parallel import make_layout
+from reid_jax.training.predictor import make_predictor
 from tests.tiny_run import make_tiny_run
 
 
@@ -107,3 +111,32 @@ def test_a_run_whitens_by_its_training_photos_and_keeps_what_it_found(tmp_path, 
     other = replace(plain, config=replace(plain.config, model=replace(model, whiten=0.25)))
     with pytest.raises(UserError, match="gone"):
         other.embed(dataset)
+
+
+def test_a_checkpoint_is_chosen_by_what_the_report_will_say(tmp_path, monkeypatch):
+    """With cameras and whitening, validation and report once told different stories."""
+    plain = load_run(make_tiny_run(tmp_path / "run", steps=3))
+    model = replace(plain.config.model, whiten=0.5, views=2)
+    run = replace(plain, config=replace(plain.config, model=model))
+    dataset, splits = run.load_data()
+    cameras = np.tile(["north", "south", ""], len(dataset))[: len(dataset)]
+    dataset = replace(dataset, columns={**dataset.columns, "camera": cameras})
+    built = experiment.build(run.config, dataset, splits)
+    predict = make_predictor(built.task, make_layout("single"))
+    predictions = predict(run.params, run.model_state, [built.validation.inputs])
+    found = built.task.evaluate(predictions, built.validation.examples)
+    embeddings = run.embed(dataset)
+    expected = evaluate_embeddings(
+        embeddings, dataset.labels, *splits.validation, columns=dataset.columns
+    )
+    for name, value in found.items():
+        assert value == pytest.approx(expected[name], abs=1e-6), name
+    without = evaluate_embeddings(plain.embed(dataset), dataset.labels, *splits.validation)
+    assert abs(found["mAP"] - without["mAP"]) > 0.01
+    assert "whitened" not in built.summary
+
+    monkeypatch.setattr(experiment, "_AFFORDABLE", 4)
+    built = experiment.build(run.config, dataset, splits)
+    number = len(built.validation.examples["whitening"])
+    assert 4 <= number <= len(built.validation.examples["label"]) < len(splits.train)
+    assert f"validations are whitened by {number} of the {len(splits.train)}" in built.summary

@@ -16,20 +16,24 @@ from reid_jax.errors import UserError
 from reid_jax.evaluation.embedding import raw_pixel_embeddings
 from reid_jax.files import write_arrays
 from reid_jax.models import EmbeddingNet
-from reid_jax.ops.distances import normalize
-from reid_jax.ops.whitening import some_of_each, within_class_whitening
+from reid_jax.ops.whitening import some_of_each, whitened, within_class_whitening
 from reid_jax.tasks.base import Batch
 from reid_jax.tasks.embedding import EmbeddingTask
 from reid_jax.training.checkpoint import Checkpoints
 from reid_jax.training.config import EmbeddingConfig
 from reid_jax.training.config_file import AnyConfig, read_run_config
-from reid_jax.training.experiment import load_backbone, make_task, start_from, training_set
+from reid_jax.training.experiment import (
+    WHITENED_BY,
+    load_backbone,
+    make_task,
+    start_from,
+    training_set,
+)
 from reid_jax.training.parallel import Layout, make_layout
 from reid_jax.training.predictor import Predict, make_predictor
 from reid_jax.training.split_file import load_run_data
 
 _BLOCK = 512  # photos decoded at a time
-_WHITENED_BY = 10_000  # training photos at most
 
 
 @dataclass(frozen=True)
@@ -87,9 +91,7 @@ class TrainedModel:
         embeddings = self._by_network(dataset, indices)
         if not self.config.model.whiten:
             return embeddings
-        mean, matrix = self._whitening
-        whitened = (embeddings - mean) @ matrix
-        return np.asarray(normalize(whitened)) if self.task.metric == "cosine" else whitened
+        return whitened(embeddings, *self._whitening, self.task.metric)
 
     def embed_untrained(self, dataset: Dataset) -> np.ndarray:
         """Embeddings (N, D) by the same network with random parameters."""
@@ -127,7 +129,7 @@ class TrainedModel:
                     return kept["mean"], kept["matrix"]
         dataset, splits = self.load_data()
         train = training_set(dataset, splits, symmetries=self.config.data.symmetries)
-        rows = some_of_each(train.labels, _WHITENED_BY, self.config.train.seed)
+        rows = some_of_each(train.labels, WHITENED_BY, self.config.train.seed)
         if not len(rows):
             raise UserError(
                 f"{self.workdir} has model.whiten set, but {file.name} for these parameters is "

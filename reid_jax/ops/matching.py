@@ -90,25 +90,24 @@ def check_matches(
     query: np.ndarray,
     gallery: np.ndarray,
     columns: Mapping[str, np.ndarray],
-    what: str = "photo",
+    where: str = "",
 ) -> None:
     """Refuses photos none of which has a match, by :func:`retrieval_rules`.
 
     Raises:
-      UserError: saying what is missing; `what` is what the photos are called.
+      UserError: saying what is missing, in which photos (``where``).
     """
     query, gallery, labels = np.asarray(query), np.asarray(gallery), np.asarray(labels)
-    rules = retrieval_rules(labels, query, gallery, columns)
-    several = "query_cameras" in rules
+    several = "query_cameras" in retrieval_rules(labels, query, gallery, columns)
     taken = np.arange(len(labels))
     if several:
         pairs = np.stack([labels, codes_of(columns["camera"])], axis=1)
         taken = np.unique(pairs, axis=0, return_inverse=True)[1].reshape(-1)
-    if not len(labels) or not has_match(labels, taken, query, gallery).any():
+    if not len(query) or not has_match(labels, taken, query, gallery).any():
         by = " by another camera" if several else ""
         raise UserError(
-            f"Nothing can be searched for: no {what} has another one of its individual{by}; give "
-            f"two photos or more of some individuals{by and ', by two cameras'}."
+            f"Nothing can be searched for{where}: no photo has another one of its individual{by}; "
+            f"give two photos or more of some individuals{by and ', by two cameras'}."
         )
 
 

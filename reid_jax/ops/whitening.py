@@ -3,6 +3,7 @@
 import numpy as np
 
 from reid_jax.errors import UserError
+from reid_jax.ops.distances import normalize
 
 
 def within_class_whitening(
@@ -37,6 +38,14 @@ def within_class_whitening(
     directions, scales = inverse_root(within.T @ within / freedom, floor)
     matrix = (directions * scales) @ directions.T
     return x.mean(axis=0).astype(np.float32), matrix.astype(np.float32)
+
+
+def whitened(
+    embeddings: np.ndarray, mean: np.ndarray, matrix: np.ndarray, metric: str
+) -> np.ndarray:
+    """``(N, D)`` float32, by what :func:`within_class_whitening` found; unit length for cosine."""
+    white = (embeddings - mean) @ matrix
+    return np.asarray(normalize(white)) if metric == "cosine" else white
 
 
 def inverse_root(

@@ -12,7 +12,9 @@ from reid_jax.models import EmbeddingNet
 from reid_jax.models.layers import frozen_batch_norm
 from reid_jax.ops.augment import Augmentation, augment, example_keys
 from reid_jax.ops.distances import normalize
+from reid_jax.ops.matching import retrieval_rules
 from reid_jax.ops.retrieval import evaluate_retrieval
+from reid_jax.ops.whitening import whitened, within_class_whitening
 from reid_jax.tasks.base import Batch, Term, Tree, positions_in_batch
 from reid_jax.tasks.objectives import Objective
 
@@ -30,6 +32,7 @@ class EmbeddingTask:
       metric: how embeddings are compared: "cosine" or "euclidean".
       views: predictions are the mean over a photo and this many copies of it, augmented by draws
         that are the same for every photo; 0 for the photo alone.
+      whiten: the floor of the whitening that the run's embeddings get, 0 for none.
       frozen: blocks of the backbone that get no gradient and whose BatchNorm does not move.
     """
 
@@ -41,6 +44,7 @@ class EmbeddingTask:
     std: tuple[float, ...]
     metric: str = "cosine"
     views: int = 0
+    whiten: float = 0.0
     frozen: tuple[str, ...] = ()
     monitor: str = "mAP"
 
@@ -125,19 +129,23 @@ class EmbeddingTask:
     def evaluate(
         self, predictions: np.ndarray, examples: Mapping[str, np.ndarray]
     ) -> dict[str, float]:
-        """Retrieval metrics; `examples` has "label" (N,), "query" and "gallery" (indices).
+        """Retrieval metrics, by the rules and with the whitening of the run's report.
 
-        A photo is never ranked against itself.
+        Args:
+          predictions: (N + M, D) float32.
+          examples: "label" (N,), "query" and "gallery" (indices), facts about the photos (N,) as
+            `retrieval_rules` takes them; and "whitening" (M,), the labels of training photos that
+            come behind the others, where the run's embeddings are whitened.
         """
         query, gallery, labels = examples["query"], examples["gallery"], examples["label"]
+        if (by := examples.get("whitening")) is not None:
+            found = within_class_whitening(predictions[len(labels) :], by, self.whiten)
+            predictions = whitened(predictions, *found, self.metric)
         result = evaluate_retrieval(
             predictions[query],
             predictions[gallery],
-            labels[query],
-            labels[gallery],
-            query_index=query,
-            gallery_index=gallery,
             metric=self.metric,
+            **retrieval_rules(labels, query, gallery, examples),
         )
         return {name: float(result[name]) for name in ("rank1", "rank5", "mAP", "map_at_r")}
 
