@@ -54,10 +54,15 @@ def try_lock(descriptor: int) -> bool:
     return True
 
 
+def as_text(name: object) -> str:
+    """A file name as Unicode that every file format takes: stray bytes become ``\\udc..``."""
+    return str(name).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def write_text(path: Path, text: str) -> None:
-    """Writes UTF-8 text atomically."""
+    """Writes UTF-8 text atomically, with what is no Unicode in it as :func:`as_text` writes it."""
     with atomic_write(path) as file:
-        file.write(text.encode())
+        file.write(as_text(text).encode())
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:

@@ -152,6 +152,16 @@ def test_two_dimensions_few_classes_no_history(tmp_path, channels):
     assert "<bag>" not in (tmp_path / "index.html").read_text()
 
 
+def test_names_that_are_no_unicode_or_look_like_formulas_are_written(tmp_path):
+    pytest.importorskip("matplotlib")
+    dataset = photos(3, 20, names=("t\udce9rtle", "$x_{$", "a$b$"))
+    embeddings = np.eye(3)[dataset.labels][:, :2] + 0.01 * np.arange(60)[:, None]
+    write(tmp_path, dataset, embeddings, metric="euclidean", baselines={})
+    for name in ("tables.md", "index.html", "metrics.json"):
+        assert "rtle" in (tmp_path / name).read_text("utf-8"), name
+    assert "t\\udce9rtle" in (tmp_path / "index.html").read_text()
+
+
 def test_perfect_and_hopeless(tmp_path):
     pytest.importorskip("matplotlib")
     dataset = photos(4, 2)

@@ -82,7 +82,7 @@ def _curve(axes: Any, name: str, scores: Scores, colour: str, video: VideoFeatur
     axes.tick_params(labelsize=8)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     about = f"{video.key}, {video.category}" if video.category else video.key
-    axes.set_title(about, fontsize=9, pad=4)
+    axes.set_title(about, fontsize=9, pad=4, parse_math=False)
 
 
 def _scaled(values: np.ndarray) -> np.ndarray:

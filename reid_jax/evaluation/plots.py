@@ -215,6 +215,7 @@ def embedding_map(
                     axes.annotate(
                         names[int(individuals[i])],
                         middle,
+                        parse_math=False,  # a name is no formula
                         ha="center",
                         va="center",
                         fontsize=8.5,
@@ -278,7 +279,8 @@ def strips(rows: Sequence[Sequence[tuple[np.ndarray, str, bool | None]]]) -> byt
                 canvas[top : top + side, left : left + side] = tile
                 mark = "" if right is None else "✓ " if right else "✗ "
                 at = left, top + side + 6
-                axes.text(*at, mark + caption, color=colour, fontsize=7.5, va="top")
+                style = {"color": colour, "fontsize": 7.5, "va": "top", "parse_math": False}
+                axes.text(*at, mark + caption, **style)
         axes.imshow(canvas, interpolation="antialiased")
         _bare(axes)
         return as_png(figure)

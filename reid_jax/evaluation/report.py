@@ -14,7 +14,7 @@ from reid_jax.evaluation.flatten import flatten
 from reid_jax.evaluation.glossary import MEASURES
 from reid_jax.evaluation.plain_json import plain_json
 from reid_jax.evaluation.text_table import markdown
-from reid_jax.files import atomic_write, write_text
+from reid_jax.files import as_text, atomic_write, write_text
 
 _MAP_POINTS = 1000
 _TABLE_ROWS = 12
@@ -52,7 +52,7 @@ def write_report(
     folder = Path(folder)
     embeddings = np.asarray(embeddings, np.float32)
     found = find(embeddings, dataset, query, gallery, metric=metric, seed=seed)
-    names = list(dataset.identities)
+    names = _names(dataset)
     write_text(folder / "metrics.json", _json(metrics, baselines, found, names))
     write_text(folder / "tables.md", _tables(title, metrics, baselines, found, names))
 
@@ -87,7 +87,7 @@ def _figures(
 ) -> dict[str, bytes]:
     shown = _map_rows(dataset.labels, rows, seed)
     flat = flatten(embeddings[shown], metric)
-    labels, names = dataset.labels[shown], list(dataset.identities)
+    labels, names = dataset.labels[shown], _names(dataset)
     best = list(flat)[-1]
     figures = {
         "loss_curve": plots.loss_curve(history),
@@ -124,7 +124,7 @@ def _strip_cells(
     found: Sequence[Strip], dataset: Any, thumbnails: page.Thumbnails
 ) -> list[list[tuple[np.ndarray, str, bool | None]]]:
     def cell(row: int, right: bool | None) -> tuple[np.ndarray, str, bool | None]:
-        name = str(dataset.identities[int(dataset.labels[row])])
+        name = as_text(dataset.identities[int(dataset.labels[row])])
         # What tells long names apart is at their end, as in Sanskrit/character03.
         return thumbnails.pixels(row), name if len(name) <= 16 else f"…{name[-15:]}", right
 
@@ -145,7 +145,7 @@ def _sections(
     thumbnails: page.Thumbnails,
     figures: Mapping[str, bytes],
 ) -> list[str]:
-    arguments = thumbnails, dataset.labels, dataset.identities
+    arguments = thumbnails, dataset.labels, _names(dataset)
     hardest = [row for row in found.individuals if row.rank1 < 1][:_TABLE_ROWS]
 
     def figure(name: str, caption: str, *, photographic: bool = False) -> str:
@@ -209,6 +209,11 @@ def _sections(
             "Training", figure("loss_curve", "The thin line is every value, the thick its mean.")
         ),
     ]
+
+
+def _names(dataset: Any) -> list[str]:
+    """The individuals' names as pages and fonts take them."""
+    return [as_text(name) for name in dataset.identities]
 
 
 def _json(

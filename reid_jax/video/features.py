@@ -12,7 +12,7 @@ from reid_jax.data.frames import Video, indices_at_rate, uniform_indices
 from reid_jax.data.parallel import LateBar
 from reid_jax.data.video import open_video
 from reid_jax.errors import UserError
-from reid_jax.files import atomic_write
+from reid_jax.files import as_text, atomic_write
 from reid_jax.video.scenes import SIZE, new_detector, scenes_from_cuts
 from reid_jax.weights.frozen import frozen_features
 
@@ -180,7 +180,7 @@ def write_features(path: Path, videos: Sequence[Described], encoder: FrameEncode
             group["change_points"] = video.scenes
             group["n_frame_per_seg"] = video.scenes[:, 1] - video.scenes[:, 0] + 1
             group["fps"] = (video.n_frames - 1) / max(float(video.video.times[-1]), 1e-9)
-            group["video_name"] = _text(video.video.path.name)
+            group["video_name"] = as_text(video.video.path.name)
     with atomic_write(path) as stream:
         stream.write(content.getbuffer())
 
@@ -189,15 +189,10 @@ def _keys(videos: Sequence[Described]) -> list[str]:
     """Names of files without extension; those that occur twice get a number."""
     keys: list[str] = []
     for video in videos:
-        stem = _text(video.video.path.stem)
+        stem = as_text(video.video.path.stem)
         key, number = stem, 1
         while key in keys:
             number += 1
             key = f"{stem}_{number}"
         keys.append(key)
     return keys
-
-
-def _text(name: str) -> str:
-    """A file's name as UTF-8 can hold it."""
-    return name.encode(errors="replace").decode()

@@ -16,7 +16,7 @@ from reid_jax.data.video import find_videos
 from reid_jax.errors import UserError
 from reid_jax.evaluation.selection import SHARE
 from reid_jax.evaluation.trained_scorer import TrainedScorer, load_scorer
-from reid_jax.files import atomic_write, write_text
+from reid_jax.files import as_text, atomic_write, write_text
 from reid_jax.ops.compilation import compiler_options
 from reid_jax.video.choice import Choice, choose
 from reid_jax.video.clip import frames_of, parts, summary_shots, write_clip
@@ -166,7 +166,7 @@ def write_keyframes(
                 "scene": scene,
             }
         )
-    name = video.path.name.encode(errors="replace").decode()
+    name = as_text(video.path.name)
     captions = [f"{i}   {clock(e['seconds'])}   {e['score']:.2f}" for i, e in enumerate(entries, 1)]
     title = f"{name}   {clock(float(video.times[-1]))}"
     _save(folder / "contact_sheet.jpg", contact_sheet(thumbnails, captions, title))
@@ -174,7 +174,7 @@ def write_keyframes(
     if clip:
         write_clip(folder / "summary.mp4", video, found.summary)
     content = {
-        "video": str(video.path.resolve()).encode(errors="replace").decode(),
+        "video": as_text(video.path.resolve()),
         "problem": video.problem or None,
         "frames": described.n_frames,
         "seconds": round(float(video.times[-1]), 3),

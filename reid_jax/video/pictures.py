@@ -135,7 +135,7 @@ def timeline(
         axes.xaxis.set_major_locator(MultipleLocator(_tick(end)))
         axes.xaxis.set_major_formatter(lambda value, _: clock(value).removesuffix(".0"))
         axes.grid(visible=False, axis="x")
-        axes.set_title(title)
+        axes.set_title(title, parse_math=False)  # a file's name is no formula
         axes.legend(fontsize=9, loc="upper right", ncols=2, bbox_to_anchor=(1.0, 1.16))
         return as_png(figure)
 

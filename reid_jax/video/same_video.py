@@ -17,7 +17,7 @@ from reid_jax.errors import UserError
 from reid_jax.evaluation.plain_json import plain_json
 from reid_jax.evaluation.text_table import aligned
 from reid_jax.evaluation.trained_similarity import SimilarityRun, load_similarity_run
-from reid_jax.files import write_text
+from reid_jax.files import as_text, write_text
 from reid_jax.ops.video_similarity import chamfer_similarity
 from reid_jax.tasks.video_similarity import WHITENING
 from reid_jax.training.parallel import make_layout
@@ -66,7 +66,7 @@ def same_video(
     used = [paths[place] for place in clips]
     print(_table(found, used, run.threshold))
     if json is not None:
-        names = [str(path).encode(errors="replace").decode() for path in used]
+        names = [as_text(path) for path in used]
         content = {
             "run": str(run.workdir.resolve()),
             "step": run.step,
