@@ -7,14 +7,17 @@ import re
 import subprocess
 import sys
 import tomllib
+import unicodedata
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from reid_jax import cli
-from reid_jax.data import load_dataset
+from reid_jax.data import load_dataset, make_splits
 from reid_jax.evaluation.trained_model import load_run
+from reid_jax.training.config import DataConfig
+from reid_jax.training.split_file import keep_split, load_run_data
 from tests.paths import REPOSITORY
 from tests.tiny_run import make_tiny_run
 
@@ -132,6 +135,32 @@ def test_photos_that_are_added_later_stay_out_of_the_split(tmp_path):
     (photos / dataset.identities[dataset.labels[0]]).rename(tmp_path / "elsewhere")
     output = command("scripts/evaluate.py", "--workdir", run)
     assert "4 photos of the run are no longer in its source" in output
+
+
+def test_what_a_run_used_is_read_as_it_was_then(tmp_path):
+    """Folders that are passed over by now, an individual called unknown, a name as macOS writes."""
+    photos, run = tmp_path / "photos", tmp_path / "run"
+    names = ["unknown", "@eaDir", unicodedata.normalize("NFD", "Zoë"), *"abcdefghi"]
+    drawn = load_dataset("synthetic:12x4")
+    for row in range(len(drawn)):
+        write_photo(photos / names[drawn.labels[row]], row, drawn.pixels[row])
+    config = DataConfig(source=f"folder:{photos}", split="photo")
+    everything = {str(path) for path in photos.rglob("*.png")}
+    old = load_dataset(config.source, keep=everything)
+    assert len(load_dataset(config.source)) == len(old) - 8
+    splits = make_splits(old, "photo")
+    keep_split(run, old, splits)
+    with np.load(run / "split.npz") as kept:  # names as the first version kept them
+        parts = dict(kept)
+    composed = unicodedata.normalize("NFC", names[2])
+    was = parts["train_identities"].astype("U8")
+    parts["train_identities"] = np.where(was == composed, names[2], was)
+    assert names[2] in parts["train_identities"]
+    np.savez(run / "split.npz", **parts)
+    (run / "checkpoints" / "latest" / "5").mkdir(parents=True)
+    dataset, again = load_run_data(run, config, 0, training=True)
+    assert dataset.paths[again.train].tolist() == old.paths[splits.train].tolist()
+    assert dataset.identities == old.identities
 
 
 def write_photo(folder, number, pixels):

@@ -79,23 +79,18 @@ class TestFolder:
         assert "skipped     2" in describe(dataset)
         assert "bad.jpg: the file is empty" in describe(dataset)
 
-    def test_loose_photos_are_of_one_unknown_individual(self, tmp_path):
-        for name in ("2.png", "1.png"):
-            photo(tmp_path / name)
-        dataset = load_dataset(f"folder:{tmp_path}")
-        assert dataset.identities == ("unknown",)
-        assert relative(dataset, tmp_path) == ["1.png", "2.png"]
-
     def test_what_is_not_a_folder_of_photos(self, tmp_path):
         (tmp_path / "file").write_text("")
         (tmp_path / "empty" / "a").mkdir(parents=True)
         (tmp_path / "broken" / "a").mkdir(parents=True)
         (tmp_path / "broken" / "a" / "x.jpg").write_text("no")
+        photo(tmp_path / "pile" / "x.jpg")
         for name, words in (
             ("nowhere", "does not exist"),
             ("file", "is not a folder"),
             ("empty", "no usable photo"),
             ("broken", "1 were skipped.*x.jpg.*not an image"),
+            ("pile", "1 were skipped.*x.jpg.*not in the folder of an individual"),
         ):
             with pytest.raises(UserError, match=words):
                 load_dataset(f"folder:{tmp_path / name}")
@@ -145,17 +140,19 @@ class TestCsv:
         source = self.write(
             tmp_path,
             "path,identity\nimages/1.jpg,t1\nimages/9.jpg,t1\nimages/2.jpg,\nimages/3.jpg,unknown\n"
-            ",t1\nimages/1.jpg,t2\nimages/3.jpg\n",
+            ",t1\nimages/1.jpg,t2\nimages/3.jpg,NaN\n./images/1.jpg,t1\n",
         )
         dataset = load_dataset(source)
         assert relative(dataset, tmp_path) == ["images/1.jpg"]
+        first = tmp_path / "images" / "1.jpg"
         assert [reason for _, reason in dataset.skipped] == [
             "the file in line 3 is missing",
             "no identity in line 4",
             "no identity in line 5",
             "no path",
-            "listed a second time in line 7",
+            f"the same file as {first}, which is of t1, listed again in line 7",
             "no identity in line 8",
+            f"the same file as {first}, listed again in line 9",
         ]
 
     @pytest.mark.parametrize(
@@ -165,7 +162,6 @@ class TestCsv:
             ("", "its columns are none"),
             ("path,identity\n", "no usable photo"),
             ("path,identity\nimages/9.jpg,t1\n", r"no usable photo.*9\.jpg: the file in line 2"),
-            ("path,identity,date\nimages/1.jpg,t1,May\n", 'line 2: "May" is not a date'),
             ("\0\0path,identity\n", "no column|not a readable CSV"),
         ],
     )

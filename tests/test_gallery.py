@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import unicodedata
 from pathlib import Path
 
 import jax
@@ -104,6 +105,35 @@ def test_photos_of_the_gallery_find_themselves(gallery, photos):
         assert len(answer.candidates) == 5
         probabilities = [c.probability for c in answer.candidates]
         assert sum(probabilities) <= 1 + 1e-9
+
+
+def test_an_individual_called_unknown_is_not_taken_for_the_verdict(gallery, photos, tmp_path):
+    """No gallery gets one any more; one that has it keeps it."""
+    with_threshold(gallery, -2.0)
+    update_gallery(
+        gallery,
+        lambda g: dataclasses.replace(
+            g, identities=np.where(g.identities == "turtle 0", "unknown", g.identities)
+        ),
+    )
+    found = identify(gallery, [str(photos / "turtle 0" / "0.png")])
+    assert found.answers[0].known
+    assert found.answers[0].text == 'the individual called "unknown"'
+    for text in (as_table(found), as_html(found), as_json(found), as_csv(found)):
+        assert "the individual called" in text
+    save_photos(tmp_path / "new", {"unknown": 3, "turtle 9": 4}, 2)
+    added, _, dataset = members.add(gallery, f"folder:{tmp_path / 'new'}", None)
+    assert added == 2
+    assert {reason for _, reason in dataset.skipped} == {'nobody is called "unknown"'}
+
+
+def test_names_in_two_unicode_forms_are_one_individual_of_a_gallery(gallery, tmp_path):
+    both = [unicodedata.normalize(form, "Zoë") for form in ("NFD", "NFC")]
+    for number, name in enumerate(both):  # as from two disks
+        save_photos(tmp_path / str(number), {name: 50 + number}, 2)
+        members.add(gallery, f"folder:{tmp_path / str(number)}", None)
+    assert (read_gallery(gallery, thumbnails=False).identities == both[1]).sum() == 4
+    assert members.remove(gallery, [both[0]], []) == 4
 
 
 @pytest.mark.parametrize("rule", ["max", "mean", "vote"])
@@ -263,9 +293,9 @@ def test_folders_links_and_odd_files_are_listed(photos, tmp_path):
     (tmp_path / "empty").mkdir()
     os.mkfifo(tmp_path / "pipe.jpg")
     asked = ["deep", "deep/er/0.png", "empty", "pipe.jpg", "nothing"]
-    files, skipped = list_photos([str(tmp_path / name) for name in asked])
-    assert files == [str(tmp_path / "deep" / "er" / "0.png")]
-    assert [reason for _, reason in skipped] == [
+    listed = list_photos([str(tmp_path / name) for name in asked])
+    assert listed.files == [str(tmp_path / "deep" / "er" / "0.png")]
+    assert [reason for _, reason in listed.skipped] == [
         *("there is no photo in this folder", "it is not a file", "the file is missing")
     ]
 

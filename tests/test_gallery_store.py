@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 
 from reid_jax import UserError
+from reid_jax.files import as_text
 from reid_jax.gallery import store
-from reid_jax.gallery.store import as_text, join, read_gallery, update_gallery, write_gallery
+from reid_jax.gallery.store import join, read_gallery, update_gallery, write_gallery
 from reid_jax.training.lock import only_trainer
 from tests.gallery_writer import numbered
 from tests.paths import REPOSITORY

@@ -7,6 +7,8 @@ import numpy as np
 
 from reid_jax.data.parallel import parallel_map
 
+_KINDS = 12  # of what was passed over, named on the screen
+
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
@@ -21,6 +23,9 @@ class Dataset:
         `content.content_digests`).
       pixels: uint8 (N, H, W, C) where the source is in memory, else None.
       skipped: (path, reason) of each photo that could not be used.
+      passed_over: how many files and folders are no photos, by what they are: ".txt", "@eaDir/".
+      notes: sentences about what was read that a person should know.
+      unread: by column, a sentence that names all values that could not be read and are missing.
     """
 
     paths: np.ndarray
@@ -29,6 +34,9 @@ class Dataset:
     columns: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
     pixels: np.ndarray | None = None
     skipped: tuple[tuple[str, str], ...] = ()
+    passed_over: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    unread: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         arrays = {"paths": self.paths, **self.columns}
@@ -81,7 +89,7 @@ class Dataset:
 
 
 def describe(dataset: Dataset, listed: str = "") -> str:
-    """A short aligned text: photos, individuals, photos each, dates, and what was skipped.
+    """A short aligned text: photos, individuals, photos each, dates, and what was not used.
 
     `listed` is the file that names all that was skipped, if there is one.
     """
@@ -104,4 +112,20 @@ def describe(dataset: Dataset, listed: str = "") -> str:
     if len(dataset.skipped) > len(shown):
         place = f", listed in {listed}" if listed else ""
         rows.append(("", f"... and {len(dataset.skipped) - len(shown):,} more{place}"))
+    rows += remarks(dataset)
     return "\n".join(f"{name:<12}{value}" for name, value in rows)
+
+
+def remarks(dataset: Dataset) -> list[tuple[str, str]]:
+    """What a person should know of a source beside its photos and those skipped: (what, text)."""
+    rows = [("passed over", counts_text(dataset.passed_over))] if dataset.passed_over else []
+    return rows + [("note", text) for text in (*dataset.notes, *dataset.unread.values())]
+
+
+def counts_text(passed_over: Mapping[str, int]) -> str:
+    """What was passed over, the most frequent first: `40 hidden, 12 @eaDir/, 3 .txt`."""
+    ordered = sorted(passed_over.items(), key=lambda item: (-item[1], item[0]))
+    listed = [f"{number:,} {what}" for what, number in ordered[:_KINDS]]
+    if len(ordered) > _KINDS:
+        listed.append(f"{sum(number for _, number in ordered[_KINDS:]):,} others")
+    return ", ".join(listed)

@@ -1,22 +1,72 @@
 """A folder for each individual."""
 
+import collections
+import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from reid_jax.data.content import COLUMN
 from reid_jax.data.dataset import Dataset
-from reid_jax.data.images import check_images, is_photo_name
+from reid_jax.data.images import check_images, is_photo_name, is_picture
+from reid_jax.data.leftovers import ending_of, leftover
+from reid_jax.data.names import UNKNOWN, composed, file_key, is_nobody, merged
 from reid_jax.errors import UserError
 
+NOWHERE = "not in the folder of an individual"
+_NAMED = 3  # individuals, in a note
 
-def folder_dataset(path: str) -> Dataset:
+
+@dataclass
+class Found:
+    """What became of the files of a source.
+
+    Attributes:
+      files, names: photos, and whose they are.
+      skipped, passed_over, notes: see `Dataset`.
+      keep: files that are taken whatever speaks against it, as a run has used them already.
+    """
+
+    files: list[str] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    skipped: list[tuple[str, str]] = field(default_factory=list)
+    passed_over: collections.Counter[str] = field(default_factory=collections.Counter)
+    notes: list[str] = field(default_factory=list)
+    keep: Collection[str] = ()
+
+    def __post_init__(self) -> None:
+        self.keep = frozenset(self.keep)
+        self._rows: dict[object, int] = {}
+
+    def add(self, file: str, name: str, where: str = "") -> bool:
+        """Takes a photo of an individual, unless it is there already; `where` is for the reason."""
+        row = len(self.files)
+        with contextlib.suppress(OSError):  # the check names what is wrong with it
+            row = self._rows.setdefault(file_key(file), row)
+        if row < len(self.files) and file not in self.keep:
+            owner = composed(self.names[row])
+            who = "" if owner == composed(name) else f", which is of {owner}"
+            self.skipped.append((file, f"the same file as {self.files[row]}{who}{where}"))
+            return False
+        self.files.append(file)
+        self.names.append(name)
+        return True
+
+
+def folder_dataset(path: str, *, unnamed: bool = False, keep: Collection[str] = ()) -> Dataset:
     """The photos below `path`: each folder directly in it is an individual.
 
-    Folders may be nested and linked to any depth. Hidden files and folders, `__MACOSX` and files
-    that do not have the extension of an image are passed over. Where no folder holds a photo but
-    `path` itself does, they all belong to one individual called "unknown": enough to embed them.
+    Folders may be nested and linked to any depth. What is a photo is decided by `find_photos`.
+    Photos in `path` itself and in a folder that names nobody ("unknown", see `names.is_nobody`) are
+    skipped, and so is a file that is linked to once more.
+
+    Args:
+      path: the folder.
+      unnamed: whether photos of nobody are taken too, as those of one individual "unknown": enough
+        to embed them.
+      keep: files that are taken whatever speaks against it, as a run has used them already.
 
     Raises:
       UserError: `path` is not a folder, or there is no usable photo in it.
@@ -25,76 +75,106 @@ def folder_dataset(path: str) -> Dataset:
     if not os.path.isdir(root):
         what = "is not a folder" if os.path.exists(root) else "does not exist"
         raise UserError(f"{path} {what}: folder: needs a folder with one folder per individual.")
-    skipped: list[tuple[str, str]] = []
-    loose: list[str] = []
-    files: list[str] = []
-    names: list[str] = []
-    for file in find_photos(root, skipped):
-        individual, separator, _ = os.path.relpath(file, root).partition(os.sep)
-        if separator:
-            files.append(file)
-            names.append(individual)
-        else:
-            loose.append(file)
-    if files:
-        skipped.extend((file, "not in the folder of an individual") for file in loose)
-    else:
-        files, names = loose, ["unknown"] * len(loose)
-    return checked_dataset(files, names, {}, skipped, path)
+    found = Found(keep=keep)
+    nested: dict[str, None] = {}
+    for file in find_photos(root, found):
+        individual, separator, rest = os.path.relpath(file, root).partition(os.sep)
+        nobody = not separator or is_nobody(individual)
+        if nobody and not unnamed and file not in keep:
+            why = f'nobody is called "{individual}"' if separator else NOWHERE
+            found.skipped.append((file, why))
+        elif found.add(file, individual if separator else UNKNOWN) and os.sep in rest:
+            nested[composed(individual)] = None
+    if nested:
+        which = "1 individual has" if len(nested) == 1 else f"{len(nested):,} individuals have"
+        others = ", ..." if len(nested) > _NAMED else ""
+        found.notes.append(
+            f"{which} sub-folders ({', '.join(list(nested)[:_NAMED])}{others}); were the inner "
+            "ones meant?"
+        )
+    return checked_dataset(found, {}, path)
 
 
-def find_photos(
-    folder: str, skipped: list[tuple[str, str]], ancestors: tuple[str, ...] = ()
-) -> Iterator[str]:
-    """Files with the extension of an image below `folder`, in order of their names.
+def find_photos(folder: str, found: Found) -> Iterator[str]:
+    """The photos below `folder`, in order of their names.
 
-    Folders that cannot be read are added to `skipped`, with the reason.
+    A file is one when it has the extension of an image, or when it is a picture by its content.
+    What systems and programs leave (see `leftovers`), raw files of cameras and all that is no
+    picture are counted in `found.passed_over`; folders that cannot be read are in `found.skipped`.
     """
-    ancestors = ancestors or (os.path.realpath(folder),)
+    kept_folders: set[str] = set()
+    for file in found.keep:
+        while (file := os.path.dirname(file)) and file not in kept_folders and file != folder:
+            kept_folders.add(file)
+    yield from _walk(folder, found, kept_folders, (os.path.realpath(folder),))
+
+
+def _walk(
+    folder: str, found: Found, kept_folders: set[str], ancestors: tuple[str, ...]
+) -> Iterator[str]:
     try:
-        names = sorted(os.listdir(folder))
+        with os.scandir(folder) as listing:
+            entries = sorted(listing, key=lambda entry: entry.name)
     except OSError as error:
-        skipped.append((folder, f"the folder cannot be read ({error.strerror})"))
+        found.skipped.append((folder, f"the folder cannot be read ({error.strerror})"))
         return
-    for name in names:
-        path = os.path.join(folder, name)
-        if name.startswith(".") or name == "__MACOSX":
-            continue
-        if os.path.isdir(path):
-            real = os.path.realpath(path)
+    for entry in entries:
+        is_folder = os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir()
+        kept = entry.path in (kept_folders if is_folder else found.keep)
+        if (left := leftover(entry.name, is_folder)) and not kept:
+            found.passed_over[left] += 1
+        elif is_folder:
+            real = os.path.realpath(entry.path)
             if real not in ancestors:  # a link back up would never end
-                yield from find_photos(path, skipped, (*ancestors, real))
-        elif is_photo_name(name):
-            yield path
+                yield from _walk(entry.path, found, kept_folders, (*ancestors, real))
+        elif os.path.exists(entry.path) and not os.path.isfile(entry.path):
+            found.passed_over["no file"] += 1  # a pipe would keep its reader waiting
+        elif kept or is_photo_name(entry.name) or is_picture(entry.path):
+            yield entry.path
+        else:
+            found.passed_over[ending_of(entry.name)] += 1
 
 
 def checked_dataset(
-    files: list[str],
-    names: list[str],
-    columns: dict[str, np.ndarray],
-    skipped: list[tuple[str, str]],
+    found: Found,
+    columns: Mapping[str, np.ndarray],
     source: str,
+    unread: Mapping[str, str] | None = None,
 ) -> Dataset:
-    """A dataset of those files that can be decoded, with the others added to `skipped`.
+    """A dataset of those files that can be decoded; the others are skipped.
+
+    Args:
+      found: N files and what became of the others.
+      columns: facts about the files, (N,) each.
+      source: what is named when there is no photo.
+      unread: see `Dataset`.
 
     Raises:
       UserError: none is left.
     """
-    reasons, digests = check_images(files)
+    reasons, digests = check_images(found.files)
     columns = {**columns, COLUMN: digests}
-    skipped = skipped + [(f, reason) for f, reason in zip(files, reasons, strict=True) if reason]
+    bad = [(f, reason) for f, reason in zip(found.files, reasons, strict=True) if reason]
+    skipped = found.skipped + bad
     usable = np.array([reason is None for reason in reasons], bool)
     if not usable.any():
-        example = f" ({len(skipped)} were skipped, {': '.join(skipped[0])})" if skipped else ""
+        count = f"{len(skipped)} were skipped, {': '.join(skipped[0])}" if skipped else ""
+        over = sum(found.passed_over.values())
+        count += f"{count and '; '}{over} files or folders were passed over" if over else ""
         raise UserError(
-            f"There is no usable photo in {source}{example}: it needs images such as .jpg or .png, "
-            "in a folder or under a name for each individual."
+            f"There is no usable photo in {source}{count and f' ({count})'}: it needs images such "
+            "as .jpg or .png, in a folder or under a name for each individual."
         )
-    identities, labels = np.unique(np.array(names)[usable], return_inverse=True)
+    identities, labels = merged(
+        [name for name, use in zip(found.names, usable, strict=True) if use]
+    )
     return Dataset(
-        paths=np.array(files)[usable],
-        labels=labels.astype(np.int32),
-        identities=tuple(identities.tolist()),
+        paths=np.array(found.files)[usable],
+        labels=np.array(labels, np.int32),
+        identities=identities,
         columns={name: column[usable] for name, column in columns.items()},
         skipped=tuple(skipped),
+        passed_over=dict(found.passed_over),
+        notes=tuple(found.notes),
+        unread=unread or {},
     )

@@ -5,7 +5,6 @@ import logging
 import os
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
 from typing import IO
 
 import numpy as np
@@ -25,13 +24,27 @@ logging.getLogger("PIL").setLevel(logging.CRITICAL)
 
 EXTENSIONS = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"),
-    *(".ppm", ".pgm", ".pbm", ".heic", ".heif"),
+    *(".ppm", ".pgm", ".pbm", ".avif", ".heic", ".heif"),
+)
+"""Of files that are taken for photos by their name; others are by their content."""
+
+RAW_EXTENSIONS = frozenset(
+    (
+        *(".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".fff", ".gpr", ".iiq"),
+        *(".k25", ".kdc", ".mef", ".mos", ".mrw", ".nef", ".nrw", ".orf", ".pef", ".raf", ".raw"),
+        *(".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f"),
+    )
 )
 MINIMUM_SIDE = 8
 MAXIMUM_ASPECT = 20
 MAXIMUM_PIXELS = 178_000_000  # just below the size at which PIL suspects a decompression bomb
 BACKGROUND = (128, 128, 128)
 
+_FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "AVIF", "JPEG2000")
+_HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+_HEIC = "HEIC is not supported, convert it to JPEG"
+_RAW = "a camera's raw file, export it as JPEG"
+_SUBFILE_TAG, _DNG_TAG = 0x00FE, 0xC612
 _ORIENTATION_TAG = 0x0112
 _ORIENTATIONS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -142,12 +155,14 @@ def read_image(file: str | IO[bytes], size: int, channels: int = 3) -> np.ndarra
     Raises `BadImageError`, and nothing else, for whatever is wrong with the file.
     """
     name = file if isinstance(file, str) else str(getattr(file, "name", "image"))
-    if name.lower().endswith((".heic", ".heif")):
-        raise BadImageError(name, "HEIC is not supported, convert it to JPEG")
+    if _ending(name) in RAW_EXTENSIONS:
+        raise BadImageError(name, _RAW)
     try:
         if isinstance(file, str) and os.path.getsize(file) == 0:
             raise BadImageError(name, "the file is empty")
         with Image.open(file) as image:
+            if _is_raw(image):
+                raise BadImageError(name, _RAW)
             if reason := _refusal(*image.size):
                 raise BadImageError(name, reason)
             if image.format in ("JPEG", "MPO"):
@@ -162,8 +177,45 @@ def read_image(file: str | IO[bytes], size: int, channels: int = 3) -> np.ndarra
         return np.asarray(turned).reshape(size, size, channels)
     except BadImageError:
         raise
+    except UnidentifiedImageError as error:
+        heic = isinstance(file, str) and _is_heic(file)
+        raise BadImageError(name, _HEIC if heic else _reason(error)) from error
     except Exception as error:
         raise BadImageError(name, _reason(error)) from error
+
+
+def is_picture(path: str) -> bool:
+    """Whether a file is a picture by its first bytes, whatever its name; it may still be damaged.
+
+    Raw files of cameras are none: what Pillow would show of them is a thumbnail. HEIC is one, so
+    that it is named with the reason why it cannot be used.
+    """
+    if _ending(path) in RAW_EXTENSIONS:
+        return False
+    try:
+        with Image.open(path, formats=_FORMATS) as image:
+            return not _is_raw(image)
+    except Exception:
+        return _is_heic(path)
+
+
+def _ending(name: str) -> str:
+    return os.path.splitext(name)[1].lower()
+
+
+def _is_raw(image: Image.Image) -> bool:
+    """Whether a TIFF begins with a thumbnail of what it is about, as DNG, NEF and others do."""
+    if image.format != "TIFF":
+        return False
+    tags = getattr(image, "tag_v2", {})
+    return _DNG_TAG in tags or tags.get(_SUBFILE_TAG, 0) == 1
+
+
+def _is_heic(path: str) -> bool:
+    with contextlib.suppress(OSError), open(path, "rb") as file:
+        head = file.read(12)
+        return head[4:8] == b"ftyp" and head[8:12] in _HEIC_BRANDS
+    return False
 
 
 def proportions(path: str) -> tuple[int, int]:
@@ -207,5 +259,5 @@ def check_images(paths: Sequence[str]) -> tuple[list[str | None], np.ndarray]:
 
 
 def is_photo_name(name: str) -> bool:
-    """Whether a file name has the extension of an image and is not hidden."""
-    return not name.startswith(".") and Path(name).suffix.lower() in EXTENSIONS
+    """Whether a file name has the extension of an image."""
+    return _ending(name) in EXTENSIONS

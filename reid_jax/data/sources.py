@@ -3,13 +3,22 @@
 import difflib
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from typing import NamedTuple
 
 from reid_jax.data.dataset import Dataset
 from reid_jax.errors import UserError
 
 
-def load_dataset(source: str, *, seed: int = 0) -> Dataset:
+class _Options(NamedTuple):
+    seed: int
+    unnamed: bool
+    keep: Collection[str]
+
+
+def load_dataset(
+    source: str, *, seed: int = 0, unnamed: bool = False, keep: Collection[str] = ()
+) -> Dataset:
     """Loads the photos that `source` names.
 
     folder:PATH        a folder for each individual, photos at any depth below it
@@ -18,7 +27,15 @@ def load_dataset(source: str, *, seed: int = 0) -> Dataset:
     omniglot:PATH,...  the official zips, or unpacked folders
     synthetic:NxM      N drawn individuals, M photos each (20 when only N is given)
 
-    `seed` matters only for what is drawn. Unusable photos are in `Dataset.skipped`, with reasons.
+    Unusable photos are in `Dataset.skipped`, with reasons, and so are those of nobody in particular
+    (in no individual's folder, or under a name such as "unknown").
+
+    Args:
+      source: see above.
+      seed: matters only for what is drawn.
+      unnamed: whether photos of nobody are taken too, as of one individual "unknown"; for what does
+        not ask who it is.
+      keep: paths of photos that a run has used already; they are taken as they were then.
 
     Raises:
       UserError: the source is not one of these, does not exist or holds no usable photo.
@@ -27,7 +44,7 @@ def load_dataset(source: str, *, seed: int = 0) -> Dataset:
     if separator and kind in _LOADERS:
         if not where.strip():
             raise UserError(f'The data source "{source}" ends after the colon: {_USAGE[kind]}.')
-        return _LOADERS[kind](where.strip(), seed)
+        return _LOADERS[kind](where.strip(), _Options(seed, unnamed, keep))
     raise UserError(f'"{source}" is not a data source: {_suggestion(source, kind, separator)}.')
 
 
@@ -46,40 +63,40 @@ def _suggestion(source: str, kind: str, separator: str) -> str:
     return f"it begins with one of {', '.join(f'{kind}:' for kind in _LOADERS)}"
 
 
-def _folder(where: str, seed: int) -> Dataset:
+def _folder(where: str, options: _Options) -> Dataset:
     from reid_jax.data.folder import folder_dataset
 
-    return folder_dataset(where)
+    return folder_dataset(where, unnamed=options.unnamed, keep=options.keep)
 
 
-def _csv(where: str, seed: int) -> Dataset:
+def _csv(where: str, options: _Options) -> Dataset:
     from reid_jax.data.metadata_csv import csv_dataset
 
-    return csv_dataset(where)
+    return csv_dataset(where, unnamed=options.unnamed, keep=options.keep)
 
 
-def _tfds(where: str, seed: int) -> Dataset:
+def _tfds(where: str, options: _Options) -> Dataset:
     from reid_jax.data.tfds import tfds_dataset
 
     return tfds_dataset(where)
 
 
-def _omniglot(where: str, seed: int) -> Dataset:
+def _omniglot(where: str, options: _Options) -> Dataset:
     from reid_jax.data.omniglot import omniglot_dataset
 
     return omniglot_dataset(where.split(","))
 
 
-def _synthetic(where: str, seed: int) -> Dataset:
+def _synthetic(where: str, options: _Options) -> Dataset:
     from reid_jax.data.synthetic import synthetic_dataset
 
     match = re.fullmatch(r"(\d+)(?:x(\d+))?", where)
     if not match or not int(match[1]) or (match[2] and not int(match[2])):
         raise UserError(f'"synthetic:{where}" does not say how many: {_USAGE["synthetic"]}.')
-    return synthetic_dataset(int(match[1]), int(match[2] or 20), seed=seed)
+    return synthetic_dataset(int(match[1]), int(match[2] or 20), seed=options.seed)
 
 
-_LOADERS: dict[str, Callable[[str, int], Dataset]] = {
+_LOADERS: dict[str, Callable[[str, _Options], Dataset]] = {
     "folder": _folder,
     "csv": _csv,
     "tfds": _tfds,

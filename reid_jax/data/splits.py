@@ -161,6 +161,8 @@ def _by_date(
             "A split by date needs the date of each photo, and this source has none: use a CSV "
             'with a column "date", or split by "identity" or "photo".'
         )
+    if "date" in dataset.unread:
+        raise UserError(dataset.unread["date"])
     dates = dataset.columns["date"][indices]
     indices = indices[~np.isnat(dates)]
     days = dataset.columns["date"][indices].astype("datetime64[D]").astype(np.int64)

@@ -217,7 +217,7 @@ def embed_to_file(workdir: Path, source: str, out: Path) -> None:
     """Writes embeddings, paths and identities of all photos of a source to an .npz file."""
     keep_compilations()
     model = load_run(workdir)
-    dataset = load_dataset(source, seed=model.config.train.seed)
+    dataset = load_dataset(source, seed=model.config.train.seed, unnamed=True)
     _describe(dataset, out.with_name(f"{out.name}.{SKIPPED}"))
     embeddings = model.embed(dataset)
     with atomic_write(out) as file:

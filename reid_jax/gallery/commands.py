@@ -9,6 +9,7 @@ from tyro.conf import Positional, arg
 
 from reid_jax.cli import keep_compilations
 from reid_jax.data import Dataset
+from reid_jax.data.dataset import remarks
 from reid_jax.errors import UserError
 from reid_jax.files import write_text
 from reid_jax.gallery import members
@@ -173,6 +174,8 @@ def _write(path: Path, text: str) -> None:
 def _say_skipped(dataset: Dataset) -> None:
     if dataset.skipped:
         print(skipped_text(dataset.skipped))
+    for what, text in remarks(dataset):
+        print(f"{what}: {shown(text)}")
 
 
 def _size(gallery: Gallery) -> str:

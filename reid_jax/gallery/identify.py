@@ -1,28 +1,38 @@
 """Who is on these photos? Candidates with probabilities, or "unknown"."""
 
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from reid_jax.data import Dataset
-from reid_jax.data.folder import find_photos
+from reid_jax.data.folder import Found, find_photos
 from reid_jax.data.images import BadImageError, read_image
+from reid_jax.data.names import UNKNOWN, is_nobody
 from reid_jax.data.parallel import parallel_map
 from reid_jax.errors import UserError
 from reid_jax.evaluation.calibration import CANDIDATES
 from reid_jax.evaluation.trained_model import TrainedModel
+from reid_jax.files import as_text
 from reid_jax.gallery.approximate import ApproximateSearch
 from reid_jax.gallery.members import calibration_of, model_of
-from reid_jax.gallery.store import Gallery, as_text, read_gallery
+from reid_jax.gallery.store import Gallery, read_gallery
 from reid_jax.ops.individuals import GallerySearch, Rule
 
 Index = Literal["exact", "faiss"]
 
 _BLOCK = 512  # photos decoded at a time
+
+
+def told_apart(name: str) -> str:
+    """The name of an individual, so that it is not taken for the verdict "unknown".
+
+    New galleries have no such individual; those that were built before may have.
+    """
+    return f'the individual called "{name}"' if is_nobody(name) else name
 
 
 @dataclass(frozen=True)
@@ -58,8 +68,8 @@ class Answer:
 
     @property
     def text(self) -> str:
-        """The name of the individual, or "unknown"."""
-        return "unknown" if self.known is False else self.candidates[0].identity
+        """The name of the individual, or "unknown". An individual of that name is told apart."""
+        return UNKNOWN if self.known is False else told_apart(self.candidates[0].identity)
 
 
 @dataclass(frozen=True)
@@ -73,6 +83,7 @@ class Identification:
       threshold: scores below it mean "unknown"; None where it could not be calibrated.
       answers: in the order of the photos.
       skipped: (path, reason) of each photo that could not be used.
+      passed_over: how many files in folders are no photos, see :class:`reid_jax.data.Dataset`.
     """
 
     gallery: Gallery
@@ -81,6 +92,7 @@ class Identification:
     threshold: float | None
     answers: tuple[Answer, ...]
     skipped: tuple[tuple[str, str], ...]
+    passed_over: Mapping[str, int] = field(default_factory=dict)
 
 
 def identify(
@@ -104,11 +116,12 @@ def identify(
       UserError: there is no gallery, or its run is not there, or another one.
     """
     gallery = read_gallery(folder, thumbnails=False)
-    files, skipped = list_photos(photos)
+    listed = list_photos(photos)
+    skipped = listed.skipped
     model = model_of(folder, gallery, workdir)
     readable: list[str] = []
     embedded: list[np.ndarray] = []
-    for paths, pixels, bad in _decoded(files, model):
+    for paths, pixels, bad in _decoded(listed.files, model):
         skipped += bad
         if paths:
             readable += paths
@@ -118,7 +131,8 @@ def identify(
         answers = look_up(gallery, readable, np.concatenate(embedded), rule, index)
     calibration = calibration_of(gallery, rule)
     threshold = None if calibration is None else calibration.threshold
-    return Identification(gallery, folder, rule, threshold, answers, tuple(skipped))
+    over = dict(listed.passed_over)
+    return Identification(gallery, folder, rule, threshold, answers, tuple(skipped), over)
 
 
 def look_up(
@@ -166,14 +180,14 @@ def _most_similar(query: np.ndarray, gallery: Gallery, rows: np.ndarray) -> int:
     return int(rows[np.argmin(np.linalg.norm(photos - query, axis=1))])
 
 
-def list_photos(photos: Sequence[str]) -> tuple[list[str], list[tuple[str, str]]]:
+def list_photos(photos: Sequence[str]) -> Found:
     """Files, those in folders included, each once; and what is neither, with a reason."""
-    files: list[str] = []
-    skipped: list[tuple[str, str]] = []
+    found = Found()
+    files, skipped = found.files, found.skipped
     for path in map(os.path.expanduser, photos):
         if os.path.isdir(path):
             before = len(files)
-            files += find_photos(path, skipped)
+            files += find_photos(path, found)
             if len(files) == before:
                 skipped.append((path, "there is no photo in this folder"))
         elif os.path.isfile(path):
@@ -181,7 +195,8 @@ def list_photos(photos: Sequence[str]) -> tuple[list[str], list[tuple[str, str]]
         else:
             exists = os.path.lexists(path)
             skipped.append((path, "it is not a file" if exists else "the file is missing"))
-    return list(dict.fromkeys(files)), skipped
+    found.files = list(dict.fromkeys(files))
+    return found
 
 
 def _decoded(

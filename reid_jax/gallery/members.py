@@ -11,14 +11,15 @@ from typing import Any
 import numpy as np
 
 from reid_jax.data import Dataset, QueryGallery, load_dataset
+from reid_jax.data.names import composed
 from reid_jax.errors import UserError
 from reid_jax.evaluation.calibration import Calibration, calibrate
 from reid_jax.evaluation.trained_model import TrainedModel, load_run
+from reid_jax.files import as_text
 from reid_jax.gallery.pictures import thumbnails
 from reid_jax.gallery.store import (
     COLUMNS,
     Gallery,
-    as_text,
     join,
     read_gallery,
     update_gallery,
@@ -77,7 +78,8 @@ def add(folder: Path, source: str, workdir: Path | None) -> tuple[int, int, Data
     def change(gallery: Gallery) -> Gallery:
         nonlocal added
         check_fingerprint(folder, gallery, model)
-        rows = np.flatnonzero(~np.isin(new.paths, gallery.paths))
+        there = {composed(path) for path in gallery.paths}
+        rows = np.flatnonzero([composed(path) not in there for path in new.paths])
         added = len(rows)
         sources = list(dict.fromkeys([*gallery.settings["sources"], source]))
         changed = join(gallery, new.take(rows))
@@ -100,11 +102,12 @@ def remove(folder: Path, identities: Sequence[str], paths: Sequence[str]) -> int
     def change(gallery: Gallery) -> Gallery:
         nonlocal removed
         out = np.zeros(len(gallery), bool)
-        for name in map(as_text, identities):
+        for name in map(composed, map(as_text, identities)):
             out |= _found(gallery.identities == name, name, gallery.identities, "individual")
         for path in paths:
-            places = {as_text(path), _stored_path(path)}
-            out |= _found(np.isin(gallery.paths, list(places)), path, gallery.paths, "photo")
+            places = {composed(as_text(path)), composed(_stored_path(path))}
+            there = np.array([composed(stored) in places for stored in gallery.paths], bool)
+            out |= _found(there, path, gallery.paths, "photo")
         removed = int(out.sum())
         if removed == len(gallery):
             raise UserError(

@@ -6,9 +6,11 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from reid_jax.gallery.identify import Answer, Candidate, Identification
+from reid_jax.data.dataset import counts_text
+from reid_jax.files import as_text
+from reid_jax.gallery.identify import Answer, Candidate, Identification, told_apart
 from reid_jax.gallery.members import calibration_of
-from reid_jax.gallery.store import Gallery, as_text
+from reid_jax.gallery.store import Gallery
 from reid_jax.ops.individuals import Rule
 
 CSV_COLUMNS = (
@@ -55,11 +57,12 @@ def as_table(found: Identification) -> str:
 
 def _verdict(answer: Answer) -> str:
     best = answer.candidates[0]
+    name = shown(told_apart(best.identity))
     if answer.known is False:
-        return f"unknown (most like {shown(best.identity)}, {percent(best.probability)})"
+        return f"unknown (most like {name}, {percent(best.probability)})"
     if answer.known is None:
-        return f"{shown(best.identity)} (not calibrated: it could be an unknown one)"
-    return f"{shown(best.identity)} ({percent(best.probability)})"
+        return f"{name} (not calibrated: it could be an unknown one)"
+    return f"{name} ({percent(best.probability)})"
 
 
 def summary(found: Identification) -> str:
@@ -75,6 +78,8 @@ def summary(found: Identification) -> str:
         lines.append(doubtful)
     if found.skipped:
         lines.append(skipped_text(found.skipped))
+    if found.passed_over:
+        lines.append(f"passed over: {shown(counts_text(found.passed_over))}")
     return "\n".join(lines)
 
 

@@ -7,7 +7,7 @@ from html import escape
 import numpy as np
 
 from reid_jax.data.parallel import parallel_map
-from reid_jax.gallery.identify import Answer, Candidate, Identification
+from reid_jax.gallery.identify import Answer, Candidate, Identification, told_apart
 from reid_jax.gallery.output import counted, doubt, percent, shown
 from reid_jax.gallery.pictures import thumbnail_of_file
 from reid_jax.gallery.store import read_gallery
@@ -146,12 +146,12 @@ def _card(
     best = answer.candidates[0]
     kind = "unknown" if answer.known is False else "known"
     if answer.known is False:
-        said = f"Most like {shown(best.identity)}: {percent(best.probability)} likely."
+        said = f"Most like {shown(told_apart(best.identity))}: {percent(best.probability)} likely."
     elif answer.known is None:
         said = "The most similar individual."
     else:
         said = f"{percent(best.probability)} likely."
-    title = "Unknown" if answer.known is False else shown(best.identity)
+    title = "Unknown" if answer.known is False else shown(told_apart(best.identity))
     items = "".join(_candidate(candidate, found, pictures) for candidate in answer.candidates)
     name = shown(answer.path)
     return (

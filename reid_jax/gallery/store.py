@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from reid_jax.data.names import composed
 from reid_jax.errors import UserError
 from reid_jax.files import try_lock, write_text
 
@@ -89,11 +90,6 @@ def join(first: Gallery, second: Gallery) -> Gallery:
 _ARRAYS = ("paths", "identities", "embeddings", "thumbnails")
 
 
-def as_text(name: str) -> str:
-    """A file name as Unicode that every file format takes: stray bytes become ``\\udc..``."""
-    return str(name).encode("utf-8", "backslashreplace").decode("utf-8")
-
-
 def is_gallery(folder: Path) -> bool:
     """Whether there is a gallery."""
     return (folder / _CURRENT).is_file()
@@ -159,7 +155,7 @@ def _read(generation: Path, thumbnails: bool) -> Gallery:
             columns[name] = column.astype("datetime64[s]" if name == "date" else np.str_)
         return Gallery(
             paths=values["path"].astype(object),
-            identities=values["identity"].astype(object),
+            identities=np.array([composed(name) for name in values["identity"]], object),
             columns=columns,
             embeddings=embeddings,
             thumbnails=values["thumbnail"] if thumbnails else None,

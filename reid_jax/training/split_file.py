@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from reid_jax.data import Dataset, QueryGallery, Splits, load_dataset
+from reid_jax.data.names import composed
 from reid_jax.errors import UserError
 from reid_jax.files import atomic_write
 from reid_jax.training.config import DataConfig
@@ -16,6 +17,7 @@ from reid_jax.training.config_file import has_begun
 from reid_jax.training.experiment import load_data
 
 _NAME = "split.npz"
+_NAMES = "train_identities"
 
 
 def load_run_data(
@@ -36,8 +38,12 @@ def load_run_data(
     file = workdir / _NAME
     if not file.is_file() or (training and not has_begun(workdir)):
         return load_data(config, seed)
-    dataset = load_dataset(config.source, seed=seed)
-    return dataset, _read(file, dataset, training=training)
+    with np.load(file) as kept:
+        stored = {name: kept[name] for name in kept.files}
+    used = {path for name, paths in stored.items() if name != _NAMES for path in paths.tolist()}
+    # What is read of a folder has changed with this program: what the run used stays its own.
+    dataset = load_dataset(config.source, seed=seed, keep=used)
+    return dataset, _read(stored, dataset, training=training)
 
 
 def keep_split(workdir: Path, dataset: Dataset, splits: Splits) -> None:
@@ -49,7 +55,7 @@ def keep_split(workdir: Path, dataset: Dataset, splits: Splits) -> None:
     with atomic_write(workdir / _NAME) as file:
         np.savez_compressed(
             file,
-            train_identities=names[splits.train],
+            **{_NAMES: names[splits.train]},
             **{part: dataset.paths[rows].astype(str) for part, rows in parts.items()},
         )
 
@@ -62,12 +68,10 @@ def _parts(splits: Splits) -> dict[str, np.ndarray]:
     return parts
 
 
-def _read(file: Path, dataset: Dataset, *, training: bool) -> Splits:
+def _read(stored: dict[str, np.ndarray], dataset: Dataset, *, training: bool) -> Splits:
     place = {path: row for row, path in enumerate(dataset.paths.tolist())}
     names = np.asarray(dataset.identities)[dataset.labels]
-    with np.load(file) as kept:
-        stored = {name: kept[name] for name in kept.files}
-    identities = stored.pop("train_identities")
+    identities = np.array([composed(name) for name in stored.pop(_NAMES).tolist()], np.str_)
     rows: dict[str, np.ndarray] = {}
     gone: set[str] = set()
     for part, paths in stored.items():

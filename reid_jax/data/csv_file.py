@@ -1,0 +1,164 @@
+"""Tables in CSV files as spreadsheets and programs write them; what is broken is not guessed."""
+
+import csv
+import io
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from reid_jax.errors import UserError
+
+_DELIMITERS = ",;\t"
+_SEPARATOR = re.compile(r'"?sep=(.)"?[\r\n]+', re.IGNORECASE)
+_LARGEST = min(sys.maxsize, 2**31 - 1)  # what a C long holds on Windows
+
+
+@dataclass(frozen=True)
+class Table:
+    """N rows of a CSV file.
+
+    Attributes:
+      lines: the line of the file in which each row begins, from 1.
+      columns: those that were asked for and are there, (N,) each, without spaces around.
+      notes: sentences about how the file was read.
+    """
+
+    lines: tuple[int, ...]
+    columns: Mapping[str, Sequence[str]]
+    notes: tuple[str, ...]
+
+    def __getitem__(self, name: str) -> Sequence[str]:
+        return self.columns[name]
+
+
+def read_table(file: str, required: Sequence[str], optional: Sequence[str]) -> Table:
+    """Reads columns of a CSV file by their names, which are compared in lower case.
+
+    Separated by commas, semicolons or tabs; a first line `sep=;` says which. UTF-8, UTF-16, or
+    else Windows' Latin-1, which is a note. Empty lines are left out; empty fields beyond the last
+    column, as spreadsheets write them, too.
+
+    Raises:
+      UserError: the file cannot be read, lacks a required column or has one twice, a quote is not
+        closed, rows have more or fewer fields than the first line, or a field of these columns goes
+        over several lines; with the lines.
+    """
+    try:
+        with open(file, "rb") as stream:
+            data = stream.read()
+    except OSError as error:
+        raise UserError(f"{file} cannot be read: {error.strerror}.") from error
+    text, notes = _decode(data, file)
+    header, rows = _split(text, file)
+    missing = [name for name in required if name not in header]
+    if missing:
+        raise UserError(
+            f"{file} has no column {' and no column '.join(missing)}: its columns are "
+            f"{', '.join(filter(None, header)) or 'none'}, and {' and '.join(required)} are needed."
+        )
+    wanted = {name: header.index(name) for name in (*required, *optional) if name in header}
+    for name in wanted:
+        if header.count(name) > 1:
+            raise UserError(f"{file} has {header.count(name)} columns {name}; leave one.")
+    _check_lengths(rows, header, file)
+    for line, row in rows:
+        for name, place in wanted.items():
+            if "\n" in row[place] or "\r" in row[place]:
+                raise UserError(
+                    f"{file}, line {line}: the {name} goes over several lines; is a quote not "
+                    "closed?"
+                )
+    columns = {name: [row[place].strip() for _, row in rows] for name, place in wanted.items()}
+    return Table(tuple(line for line, _ in rows), columns, notes)
+
+
+def lines_text(lines: Sequence[int]) -> str:
+    """`line 3`, or `lines 3, 7-9`, of increasing numbers."""
+    parts: list[list[int]] = []
+    for line in lines:
+        if parts and line == parts[-1][-1] + 1:
+            parts[-1] = [parts[-1][0], line]
+        else:
+            parts.append([line])
+    text = ", ".join("-".join(map(str, part)) for part in parts)
+    return f"{'line' if len(lines) == 1 else 'lines'} {text}"
+
+
+def _split(text: str, file: str) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """Column names in lower case, and (first line, fields) of each row that is not empty."""
+    first = 1
+    delimiter = ""
+    if match := _SEPARATOR.match(text):
+        delimiter, text, first = match[1], text[match.end() :], 2
+    # Spreadsheets write semicolons where the comma is the decimal sign.
+    delimiter = delimiter or max(
+        _DELIMITERS, key=re.split(r"[\r\n]", text.lstrip(), maxsplit=1)[0].count
+    )
+    csv.field_size_limit(_LARGEST)  # segmentation masks in a field exceed the 128 KiB default
+    rows: list[tuple[int, list[str]]] = []
+    line = first
+    try:
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+        for row in reader:
+            if any(field.strip() for field in row):
+                rows.append((line, row))
+            line = first + reader.line_num
+    except csv.Error as error:
+        if "end of data" in str(error):
+            what = "a quote is opened and never closed"
+        elif "expected after" in str(error):
+            what = "a field goes on after its closing quote"
+        else:
+            what = str(error)
+        raise UserError(
+            f"{file}, line {line}: {what}; a field in quotes begins and ends with one, and a quote "
+            "inside is written twice."
+        ) from error
+    header = [name.strip().lower() for name in rows[0][1]] if rows else []
+    return header, rows[1:]
+
+
+def _check_lengths(rows: list[tuple[int, list[str]]], header: list[str], file: str) -> None:
+    wrong = [
+        (line, len(row))
+        for line, row in rows
+        if len(row) < len(header) or any(field.strip() for field in row[len(header) :])
+    ]
+    if wrong:
+        line, number = wrong[0]
+        raise UserError(
+            f"{file} has rows that do not fit its {len(header)} columns, in "
+            f"{lines_text([line for line, _ in wrong])} ({number} in line {line}); a field that "
+            "contains the separator is put in quotes."
+        )
+
+
+def _decode(data: bytes, file: str) -> tuple[str, tuple[str, ...]]:
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return _utf_16(data, "utf-16", file), ()
+    head = data[:4096]
+    for encoding, zeros, letters in (
+        ("utf-16-le", head[1::2], head[::2]),
+        ("utf-16-be", head[::2], head[1::2]),
+    ):
+        if 4 * zeros.count(0) > 3 * len(zeros) > 0 == letters.count(0):
+            return _utf_16(data, encoding, file), (
+                f"{file} was taken for UTF-16; save it as UTF-8",
+            )
+    try:
+        return data.decode("utf-8-sig"), ()
+    except UnicodeDecodeError as error:
+        line = 1 + data.count(b"\n", 0, error.start)
+        note = f"{file} is no UTF-8 (line {line}) and was taken for Latin-1; save it as UTF-8"
+        try:
+            return data.decode("cp1252"), (note,)  # Windows' Latin-1
+        except UnicodeDecodeError:
+            return data.decode("latin-1"), (note,)
+
+
+def _utf_16(data: bytes, encoding: str, file: str) -> str:
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise UserError(f"{file} begins as UTF-16 and breaks off; save it as UTF-8.") from error

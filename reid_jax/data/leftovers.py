@@ -1,0 +1,49 @@
+"""What disks, cameras, systems and sync clients leave beside photos, and is no photo of anybody."""
+
+import os
+
+FOLDERS = frozenset(
+    (
+        # Synology, QNAP, NetApp and other network disks: thumbnails, deleted files, snapshots
+        *("@eadir", "#recycle", "@recycle", "#snapshot", "~snapshot", "@recently-snapshot"),
+        *("@tmp", "@__thumb", "@sharebin", "@transcode", "@synologydrive", "@syno"),
+        # Windows
+        *("$recycle.bin", "recycler", "system volume information"),
+        # macOS, also what its file server leaves on shared disks
+        *("__macosx", "network trash folder", "temporary items", "thevolumesettingsfolder"),
+        # Linux, Android and what repairs a disk
+        *("lost+found", "lost.dir", "found.000", "found.001", "found.002"),
+        # cameras: indices and thumbnails beside DCIM
+        *("canonmsc", "avf_info", "thmbnl"),
+    )
+)
+"""Names in lower case. Hidden ones need not be listed: .Trashes, .thumbnails, .stversions, ..."""
+
+BUNDLES = (".lrdata", ".photoslibrary", ".aplibrary", ".photolibrary")
+"""Endings of folders in which a photo program keeps its own copies and previews."""
+
+FILES = frozenset(
+    ("thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "picasa.ini", "icon\r")
+)
+HIDDEN = "hidden"
+
+
+def leftover(name: str, is_folder: bool) -> str | None:
+    """How a file or folder that is passed over for its name is counted; None where it is not.
+
+    "@eaDir/", ".lrdata/", "Thumbs.db" or "hidden" (the name begins with a dot).
+    """
+    if name.startswith("."):
+        return HIDDEN
+    lower = name.lower()
+    if is_folder:
+        if lower in FOLDERS:
+            return f"{name}/"
+        ending = os.path.splitext(lower)[1]
+        return f"{ending}/" if ending in BUNDLES else None
+    return name.strip() if lower in FILES else None
+
+
+def ending_of(name: str) -> str:
+    """How a file that is no picture is counted: ".txt", in lower case, or "no ending"."""
+    return os.path.splitext(name)[1].lower() or "no ending"

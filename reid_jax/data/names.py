@@ -1,0 +1,97 @@
+"""Names of individuals and of files, which come in two Unicode forms and may name nobody."""
+
+import os
+import unicodedata
+
+MISSING = ("", "nan", "nat", "none", "null", "na", "n/a", "<na>")
+"""What tables have where a value is missing, in lower case."""
+
+UNKNOWN = "unknown"
+"""What is said of whom nobody knows; no name of an individual."""
+
+
+def composed(name: str) -> str:
+    """A name in Unicode's composed form (NFC), in which names are compared.
+
+    macOS writes an accent as a character of its own, others write one character for both.
+    """
+    return unicodedata.normalize("NFC", name)
+
+
+def is_nobody(name: str) -> bool:
+    """Whether a name says that nobody knows who it is: "unknown", "nan", empty, ...
+
+    One rule for folders, tables and galleries. wildlife-datasets writes "unknown", pandas "nan".
+    """
+    return composed(name).strip().lower() in (*MISSING, UNKNOWN)
+
+
+def merged(names: list[str]) -> tuple[tuple[str, ...], list[int]]:
+    """The distinct names, composed, and which of them each name is.
+
+    They are in the order of the names as they were given, so that the labels of a run that was
+    trained before names were composed stay what they were.
+    """
+    first: dict[str, str] = {}
+    for name in sorted(set(names)):
+        first.setdefault(composed(name), name)
+    order = sorted(first, key=first.__getitem__)
+    place = {name: row for row, name in enumerate(order)}
+    return tuple(order), [place[composed(name)] for name in names]
+
+
+class FileFinder:
+    """Finds files below a folder by names whose Unicode form, or slashes, are another system's."""
+
+    def __init__(self, folder: str):
+        self._folder = folder
+        self._listed: dict[str, dict[str, str]] = {}
+
+    def find(self, name: str) -> str | None:
+        """The path of the file, as it is on this disk, or None."""
+        for spelled in dict.fromkeys((name, name.replace("\\", "/"))):  # written on Windows
+            if "\0" in spelled:
+                continue
+            file = os.path.join(self._folder, spelled)
+            if os.path.isfile(file):
+                return file
+            if not spelled.isascii() and (found := self._in_another_form(file)):
+                return found
+        return None
+
+    def _in_another_form(self, file: str) -> str | None:
+        """`file`, each part of its path in the form that its folder lists."""
+        if os.path.lexists(file) or not file:
+            return file if os.path.isfile(file) else None
+        place = os.path.sep if os.path.isabs(file) else ""
+        for part in file.split(os.path.sep):
+            if not part or part == ".":
+                continue
+            there = os.path.join(place, part)
+            if not os.path.lexists(there):
+                known = self._listing(place or ".").get(composed(part))
+                if known is None:
+                    return None
+                there = os.path.join(place, known)
+            place = there
+        return place if os.path.isfile(place) else None
+
+    def _listing(self, folder: str) -> dict[str, str]:
+        if folder not in self._listed:
+            try:
+                names = os.listdir(folder)
+            except OSError:
+                names = []
+            self._listed[folder] = {composed(name): name for name in names}
+        return self._listed[folder]
+
+
+def file_key(path: str) -> tuple[int, int] | str:
+    """What two paths of one file have in common: links, `./x.jpg`, another case or Unicode form.
+
+    Raises:
+      OSError: there is no such file.
+    """
+    facts = os.stat(path)
+    # Some network disks give every file the number 0.
+    return (facts.st_dev, facts.st_ino) if facts.st_ino else os.path.realpath(path)
