@@ -82,6 +82,20 @@ def test_a_raw_file_is_not_read_as_its_thumbnail(tmp_path):
     assert read_image(str(tmp_path / "renamed.heic"), 16).shape == (16, 16, 3)
 
 
+def test_what_this_program_made_beside_photos_is_no_individual(tmp_path):
+    photo(tmp_path / "a" / "1.jpg")
+    photo(tmp_path / "run" / "report" / "roc.png", 3)
+    (tmp_path / "run" / "config.json").write_text("{}")
+    (tmp_path / "run" / "checkpoints").mkdir()
+    photo(tmp_path / "gallery" / "generation-000001" / "x.png", 4)
+    (tmp_path / "gallery" / "CURRENT").write_text("generation-000001\n")
+    dataset = load_dataset(f"folder:{tmp_path}")
+    assert dataset.identities == ("a",)
+    assert dataset.passed_over == {"of a run/": 1, "of a gallery/": 1}
+    used = {str(tmp_path / "run" / "report" / "roc.png")}
+    assert load_dataset(f"folder:{tmp_path}", keep=used).identities == ("a", "run")
+
+
 @pytest.mark.parametrize("name", ["unknown", "Unknown", "UNKNOWN ", "nan", "None"])
 def test_a_folder_that_names_nobody_is_no_individual(tmp_path, name):
     photo(tmp_path / "a" / "1.jpg")

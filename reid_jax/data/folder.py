@@ -11,7 +11,7 @@ import numpy as np
 from reid_jax.data.content import COLUMN
 from reid_jax.data.dataset import Dataset
 from reid_jax.data.images import check_images, is_photo_name, is_picture
-from reid_jax.data.leftovers import ending_of, leftover
+from reid_jax.data.leftovers import ending_of, leftover, made_here
 from reid_jax.data.names import UNKNOWN, composed, file_key, is_nobody, merged
 from reid_jax.errors import UserError
 
@@ -99,8 +99,9 @@ def find_photos(folder: str, found: Found) -> Iterator[str]:
     """The photos below `folder`, in order of their names.
 
     A file is one when it has the extension of an image, or when it is a picture by its content.
-    What systems and programs leave (see `leftovers`), raw files of cameras and all that is no
-    picture are counted in `found.passed_over`; folders that cannot be read are in `found.skipped`.
+    What systems and programs leave, this one included (see `leftovers`), raw files of cameras and
+    all that is no picture are counted in `found.passed_over`; folders that cannot be read are in
+    `found.skipped`.
     """
     kept_folders: set[str] = set()
     for file in found.keep:
@@ -117,6 +118,10 @@ def _walk(
             entries = sorted(listing, key=lambda entry: entry.name)
     except OSError as error:
         found.skipped.append((folder, f"the folder cannot be read ({error.strerror})"))
+        return
+    ours = made_here({entry.name for entry in entries})
+    if ours and len(ancestors) > 1 and folder not in kept_folders:
+        found.passed_over[ours] += 1
         return
     for entry in entries:
         is_folder = os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir()

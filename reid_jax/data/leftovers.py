@@ -1,6 +1,7 @@
 """What disks, cameras, systems and sync clients leave beside photos, and is no photo of anybody."""
 
 import os
+from collections.abc import Collection
 
 FOLDERS = frozenset(
     (
@@ -42,6 +43,18 @@ def leftover(name: str, is_folder: bool) -> str | None:
         ending = os.path.splitext(lower)[1]
         return f"{ending}/" if ending in BUNDLES else None
     return name.strip() if lower in FILES else None
+
+
+def made_here(names: Collection[str]) -> str | None:
+    """How a folder with entries of these names is counted if this program made it; else None.
+
+    A run beside photos holds figures, which are no photos of an individual called like the run.
+    """
+    if "config.json" in names and "checkpoints" in names:
+        return "of a run/"
+    if "CURRENT" in names and any(name.startswith("generation-") for name in names):
+        return "of a gallery/"
+    return None
 
 
 def ending_of(name: str) -> str:
