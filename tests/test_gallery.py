@@ -20,7 +20,7 @@ from reid_jax import UserError
 from reid_jax.data import load_dataset
 from reid_jax.data.images import BadImageError, read_image
 from reid_jax.evaluation.trained_model import load_run
-from reid_jax.gallery import members
+from reid_jax.gallery import commands, members
 from reid_jax.gallery.approximate import ApproximateSearch
 from reid_jax.gallery.duplicates import find_duplicates
 from reid_jax.gallery.identify import check_answered, identify, list_photos
@@ -79,7 +79,8 @@ def rewrite(folder: Path, **settings) -> None:
 def with_threshold(folder: Path, threshold: float) -> None:
     calibration = json.loads(json.dumps(read_gallery(folder).settings["calibration"]))
     for found in calibration.values():
-        found["threshold"] = threshold
+        found["choice"] = {"slope": 1e4, "intercept": -1e4 * threshold, "low": -9, "high": 9}
+        found["name_from"] = 0.5
     rewrite(folder, calibration=calibration)
 
 
@@ -89,7 +90,11 @@ def test_build_keeps_who_and_how(built, photos, run):
     assert sorted(set(gallery.identities)) == [f"turtle {i}" for i in range(8)]
     assert gallery.embeddings.shape == (32, 8)
     assert set(gallery.settings["calibration"]) == {"max", "mean", "vote"}
-    assert gallery.settings["calibrated_with"] == "the run's validation photos"
+    assert gallery.settings["calibrated_with"].startswith("the gallery's own photos")
+    assert gallery.settings["strangers"] == 0.5
+    assert set(gallery.columns["trained"]) == {"no"}
+    assert gallery.reference["training"].shape == (30, 8)
+    assert len(gallery.reference["held_out"]) == len(gallery.reference["paths"]) > 0
     assert os.path.samefile(gallery.paths[0], photos / "turtle 0" / "0.png")
     width, height = Image.open(io.BytesIO(gallery.thumbnails[0])).size
     assert width / height == pytest.approx(48 / 60, abs=0.01)
@@ -160,7 +165,9 @@ def test_names_of_all_kinds_come_through_every_format(gallery, photos, tmp_path)
     assert len(found.skipped) == 2
 
     content = json.loads(as_json(found))
-    assert set(content) == {*("gallery", "fingerprint", "score", "threshold", "photos", "skipped")}
+    assert set(content) == {
+        *("gallery", "fingerprint", "score", "strangers", "name_from", "photos", "skipped")
+    }
     paths = {str(path) for path in names}
     assert paths < {entry["photo"] for entry in content["photos"]}
     assert {entry["photo"] for entry in content["skipped"]} == {
@@ -168,7 +175,7 @@ def test_names_of_all_kinds_come_through_every_format(gallery, photos, tmp_path)
         str(tmp_path / "missing"),
     }
     for entry in content["photos"]:
-        assert set(entry) == {"photo", "answer", "known", "candidates"}
+        assert set(entry) == {"photo", "answer", "verdict", "known", "candidates"}
         assert [c["rank"] for c in entry["candidates"]] == [1, 2, 3, 4, 5]
         assert set(entry["candidates"][0]) == {
             *("rank", "identity", "score", "probability", "gallery_photo")
@@ -259,11 +266,67 @@ def test_without_the_data_of_the_run_the_gallery_calibrates_itself(built, run, p
     assert gallery.settings["calibrated_with"].startswith("nothing")
     found = identify(tmp_path / "small", [str(tmp_path / "single")])
     assert [answer.known for answer in found.answers] == [None, None]
-    assert found.threshold is None
+    assert found.calibration is None
     assert "not calibrated" in as_table(found)
     assert json.loads(as_json(found))["photos"][0]["candidates"][0]["probability"] is None
     assert "could not be calibrated" in as_html(found)
     assert as_csv(found)
+
+
+def test_a_gallery_of_an_earlier_version_opens_and_is_calibrated_anew(gallery, photos, tmp_path):
+    def older(now):
+        settings = {name: value for name, value in now.settings.items() if name != "strangers"}
+        curve = {"slope": 1.0, "intercept": 0.0, "low": 0.0, "high": 1.0}
+        calibration = {"threshold": 0.5, "first": curve, "rest": curve, "geometric_mean": 0.5}
+        settings["calibration"] = {"max": {**calibration, "num_known": 1, "num_unknown": 1}}
+        columns = {name: values for name, values in now.columns.items() if name != "trained"}
+        return dataclasses.replace(now, settings=settings, columns=columns, reference={})
+
+    new = read_gallery(gallery).settings["calibration"]
+    update_gallery(gallery, older)
+    stored = read_gallery(gallery)
+    assert not stored.reference
+    found = identify(gallery, [str(photos / "turtle 3")])
+    assert len(found.answers) == 4
+    assert found.calibration.strangers == 0.5
+    assert find_duplicates(gallery).threshold is not None
+    assert read_gallery(gallery).settings == stored.settings
+
+    save_photos(tmp_path / "more", {"new": 50}, 3)
+    members.add(gallery, f"folder:{tmp_path / 'more'}", None)
+    written = read_gallery(gallery)
+    assert written.reference["training"].shape == (30, 8)
+    assert set(written.columns["trained"]) == {"no"}
+    members.remove(gallery, ["new"], [])
+    assert read_gallery(gallery).settings["calibration"] == new
+
+
+def test_duplicates_among_one_individual_say_why_nobody_is_compared(gallery, capsys):
+    members.remove(gallery, [f"turtle {i}" for i in range(1, 8)], [])
+    commands.info(gallery)
+    commands.duplicates(gallery)
+    said = capsys.readouterr().out
+    assert "individuals" in said
+    assert "not judged, there is one individual only" in said
+    assert "not calibrated" not in said
+
+
+def test_the_share_of_strangers_is_kept_and_can_be_said_anew(run, photos, tmp_path, capsys):
+    source, out = f"folder:{photos}", tmp_path / "gallery"
+    with pytest.raises(UserError, match="share of strangers is 0"):
+        members.build(run, source, out, 0)
+    assert not out.exists()
+    commands.build(run, source, out, strangers=0.2)
+    assert read_gallery(out).settings["strangers"] == 0.2
+    asked = (str(photos / "turtle 1"),)
+    commands.identify_photos(out, asked)
+    commands.identify_photos(out, asked, strangers=0.9)
+    said = capsys.readouterr().out
+    assert "strangers" in said
+    assert "20% of the photos are of individuals that are not in the gallery" in said
+    assert "90% of the photos are of individuals that are not in the gallery" in said
+    members.remove(out, ["turtle 7"], [])
+    assert read_gallery(out).settings["strangers"] == 0.2
 
 
 def test_duplicates_are_found_whatever_they_are_called(gallery, photos, tmp_path):

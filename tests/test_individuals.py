@@ -1,4 +1,4 @@
-"""Search for individuals: against loops, on one device and on eight; calibration."""
+"""Search for individuals: against loops, on one device and on eight."""
 
 import jax
 import numpy as np
@@ -7,9 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reid_jax import UserError
-from reid_jax.evaluation.calibration import calibrate
 from reid_jax.ops.individuals import RULES, VOTES, GallerySearch
-from reid_jax.ops.matching import encounters, has_match
 
 
 def similarity(query, photo, metric):
@@ -91,102 +89,3 @@ def test_wrong_shapes_are_named():
         GallerySearch(np.ones((0, 3)), np.arange(0))
     with pytest.raises(UserError, match="metric"):
         GallerySearch(np.eye(3), np.arange(3), "manhattan")
-
-
-def test_encounters_join_photos_of_one_individual_on_one_day():
-    dates = np.array(
-        ["2020-01-01T08:00:00", "2020-01-01T17:00:00", "2020-01-01", "NaT", "NaT", "2020-01-02"],
-        "datetime64[s]",
-    )
-    found = encounters(np.array([0, 0, 1, 0, 0, 0]), dates)
-    assert found[0] == found[1]
-    assert len(set(found.tolist())) == 5
-    assert len(set(encounters(np.zeros(4, int), None).tolist())) == 4
-
-
-def people(count, photos, spread, seed=0):
-    rng = np.random.default_rng(seed)
-    labels = np.repeat(np.arange(count), photos)
-    centres = rng.normal(size=(count, 16))
-    return centres[labels] + spread * rng.normal(size=(len(labels), 16)), labels
-
-
-@pytest.mark.parametrize("rule", RULES)
-def test_calibrated_answers_about_other_individuals_hold(rule):
-    embeddings, labels = people(60, 6, 0.35)
-    half = np.flatnonzero(labels < 30)
-    calibration = calibrate(
-        embeddings, labels, half, half, encounter=np.arange(360), metric="cosine", rule=rule
-    )
-    assert calibration.num_known == calibration.num_unknown == 180
-    assert calibration.geometric_mean > 0.95
-
-    gallery = np.flatnonzero((labels >= 30) & (labels < 45) & (np.arange(360) % 6 > 0))
-    search = GallerySearch(embeddings[gallery], labels[gallery] - 30, "cosine")
-    asked = np.flatnonzero((labels >= 30) & (np.arange(360) % 6 == 0))
-    scores, found = search.individuals_like(embeddings[asked], 5, rule)
-    known = labels[asked] < 45
-    believed = scores[:, 0] >= calibration.threshold
-    assert (believed == known).mean() > 0.9
-    assert (found[known, 0] == labels[asked][known] - 30).all()
-    probability = calibration.probabilities(scores)
-    assert probability[known, 0].min() > probability[~known, 0].max() - 0.5
-    assert ((probability >= 0) & (probability <= 1)).all()
-    assert (probability.sum(axis=1) <= 1 + 1e-9).all()
-    assert (np.diff(probability, axis=1)[:, 0] <= 1e-12).all()
-    # Scores beyond all that were seen promise no more than those.
-    assert calibration.first(np.array([50.0])) == calibration.first(
-        np.array([calibration.first.high])
-    )
-
-
-def test_the_same_encounter_does_not_calibrate():
-    """Two photos of one second are alike whatever the network has learnt."""
-    embeddings, labels = people(20, 4, 5.0)
-    embeddings[1::2] = embeddings[::2]
-    encounter = np.arange(80) // 2
-    everything = np.arange(80)
-    honest = calibrate(
-        embeddings, labels, everything, everything, encounter=encounter, metric="cosine"
-    )
-    flattered = calibrate(
-        embeddings, labels, everything, everything, encounter=everything, metric="cosine"
-    )
-    assert flattered.geometric_mean > honest.geometric_mean + 0.2
-    assert has_match(labels, encounter, everything, everything).all()
-    assert not has_match(labels, labels, everything, everything).any()
-
-
-def test_what_cannot_be_calibrated_is_said():
-    embeddings, labels = people(4, 2, 0.1)
-    everything = np.arange(8)
-    with pytest.raises(UserError, match="more than once"):
-        calibrate(embeddings, labels, everything, everything, encounter=labels, metric="cosine")
-    with pytest.raises(UserError, match="two individuals"):
-        calibrate(
-            embeddings, labels, everything, everything[:2], encounter=everything, metric="cosine"
-        )
-
-
-def test_probabilities_hold_when_half_of_the_photos_are_unknown():
-    """Of the answers believed with p, a share of p is right, also where many have no match."""
-    embeddings, labels = people(200, 4, 1.1)
-    first = np.flatnonzero((labels < 100) & ((labels < 60) | (np.arange(800) % 4 == 0)))
-    calibration = calibrate(
-        embeddings, labels, first, first, encounter=np.arange(800), metric="cosine"
-    )
-    assert calibration.num_unknown == calibration.num_known + 40
-    other = np.flatnonzero(labels >= 100)
-    search = GallerySearch(embeddings[other], labels[other] - 100, "cosine")
-    own = labels[other] - 100, labels[other] - 100
-    photo = np.arange(400), np.arange(400)
-    scores, right = [], []
-    for exclude in ([photo], [own]):
-        found = search.individuals_like(embeddings[other], 5, "max", exclude)
-        scores.append(found[0])
-        right.append(found[1] == own[0][:, None])
-    probability = calibration.probabilities(np.concatenate(scores))[:, 0]
-    correct = np.concatenate(right)[:, 0]
-    assert abs(probability.mean() - correct.mean()) < 0.06
-    sure = probability > np.quantile(probability, 0.7)
-    assert abs(probability[sure].mean() - correct[sure].mean()) < 0.1

@@ -92,31 +92,6 @@ def test_threshold_lies_in_the_gap():
         ops.calibrate_threshold(scores, known, np.arange(4), np.ones(4, bool))
 
 
-def test_probabilities_are_calibrated_inside_and_modest_outside():
-    rng = np.random.default_rng(0)
-    scores = rng.uniform(0, 1, 6000)
-    truth = 1 / (1 + np.exp(-(8 * scores - 5)))
-    right = rng.random(6000) < truth
-    probability = ops.calibrate_probability(scores, right)
-    np.testing.assert_allclose(probability(scores), truth, atol=0.04)
-    assert probability(np.array([50.0])) == probability(np.array([scores.max()]))
-    assert probability(np.array([-50.0])) == probability(np.array([scores.min()]))
-    rising = probability(np.linspace(-1, 2, 100))
-    assert (np.diff(rising) >= 0).all()
-
-
-def test_calibration_never_claims_certainty():
-    separated = ops.calibrate_probability(np.array([0.1, 0.2, 0.8, 0.9]), np.array([0, 0, 1, 1]))
-    assert 0.6 < separated(np.array(9.0)) < 0.9  # two of two right do not make 99%
-    alone = ops.calibrate_probability(np.array([0.5]), np.array([True]))
-    assert alone(np.array(0.5)) == pytest.approx(2 / 3)
-    backwards = ops.calibrate_probability(np.arange(10.0), np.arange(10) < 5)
-    assert backwards.slope == 0
-    assert backwards(np.array(3.0)) == pytest.approx(0.5)
-    with pytest.raises(UserError, match="finite"):
-        ops.calibrate_probability(np.array([np.nan]), np.array([True]))
-
-
 def test_evaluate_open_set_on_a_worked_example():
     gallery = np.eye(4)[:2]
     embeddings = np.array(

@@ -9,7 +9,7 @@ import numpy as np
 from reid_jax.cli import keep_compilations
 from reid_jax.data import Dataset, QueryGallery, Splits
 from reid_jax.errors import UserError
-from reid_jax.evaluation.calibration import calibrate
+from reid_jax.evaluation.calibration import best_threshold
 from reid_jax.evaluation.open_set import evaluate_open_set
 from reid_jax.evaluation.plain_json import plain_json
 from reid_jax.evaluation.trained_model import embed_beside_baselines, load_run
@@ -138,9 +138,7 @@ def measure(
         QueryGallery(*(np.searchsorted(rows, side) for side in part))
         for part in (photos.test, photos.calibration)
     )
-    threshold = calibrate(
-        embeddings, labels, *calibration, encounter=encounter, metric=metric
-    ).threshold
+    threshold = best_threshold(embeddings, labels, *calibration, encounter=encounter, metric=metric)
     return evaluate_open_set(
         embeddings[test.query],
         embeddings[test.gallery],

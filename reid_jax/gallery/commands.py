@@ -11,8 +11,10 @@ from reid_jax.cli import keep_compilations
 from reid_jax.data import Dataset
 from reid_jax.data.dataset import remarks
 from reid_jax.errors import UserError
+from reid_jax.evaluation.calibration import STRANGERS
 from reid_jax.files import write_text
 from reid_jax.gallery import members
+from reid_jax.gallery.calibrating import calibrated, calibration_of
 from reid_jax.gallery.duplicates import Twins, find_duplicates
 from reid_jax.gallery.identify import Index, check_answered, identify
 from reid_jax.gallery.output import (
@@ -33,18 +35,20 @@ from reid_jax.ops.individuals import RULES, Rule
 _PAIRS = 50  # duplicates on the screen
 
 
-def build(workdir: Path, data: str, out: Path) -> None:
+def build(workdir: Path, data: str, out: Path, strangers: float = STRANGERS) -> None:
     """Makes a gallery from photos of known individuals, or puts a new one in an old one's place.
 
     Args:
         workdir: Folder of the run whose network embeds the photos.
         data: Where the photos are: folder:PATH (a folder per individual), csv:PATH, ...
         out: Folder of the gallery.
+        strangers: The share of the photos to come that is of individuals who are not in it; what is
+            called unknown depends on it.
     """
     keep_compilations()
     if is_gallery(out):
         print(f"{out} is a gallery already; the new one takes its place when it is finished.")
-    gallery, dataset = members.build(workdir, data, out)
+    gallery, dataset = members.build(workdir, data, out, strangers)
     _say_skipped(dataset)
     print(_described(out, gallery))
 
@@ -84,7 +88,7 @@ def info(gallery: Path) -> None:
     Args:
         gallery: Folder of the gallery.
     """
-    print(_described(gallery, read_gallery(gallery, thumbnails=False)))
+    print(_described(gallery, calibrated(read_gallery(gallery, thumbnails=False))))
 
 
 def identify_photos(
@@ -96,6 +100,7 @@ def identify_photos(
     workdir: Path | None = None,
     score: Rule = "max",
     index: Index = "exact",
+    strangers: float | None = None,
 ) -> None:
     """Says for each photo who it probably is, or that it is unknown.
 
@@ -110,9 +115,11 @@ def identify_photos(
             (mean), or the most similar photos vote (vote).
         index: Compare with every photo (exact), or look only into the promising part of a gallery
             of millions (faiss).
+        strangers: The share of these photos that is of individuals who are not in the gallery; by
+            default what the gallery was built with.
     """
     keep_compilations()
-    found = identify(gallery, photos, workdir=workdir, rule=score, index=index)
+    found = identify(gallery, photos, workdir=workdir, rule=score, index=index, strangers=strangers)
     writers: tuple[tuple[Path | None, Callable[..., str]], ...] = (
         (json, as_json),
         (csv, as_csv),
@@ -144,7 +151,7 @@ def duplicates(gallery: Path) -> None:
     print(f"The same picture twice: {counted(len(found.pictures), 'pair')}")
     _print_pairs(found.gallery, found.pictures, "identical or nearly so")
     if found.threshold is None:
-        print("Individuals that look like one: not judged, the gallery is not calibrated")
+        print(f"Individuals that look like one: not judged, {found.why}")
         return
     print(
         f"Individuals that look like one (similarity {found.threshold:.3f} or more): "
@@ -209,23 +216,24 @@ def _described(folder: Path, gallery: Gallery) -> str:
         ("calibrated on", settings["calibrated_with"]),
     ]
     for rule in RULES:
-        found = members.calibration_of(gallery, rule)
+        found = calibration_of(gallery, rule)
         if found is None:
             continue
         if rule == RULES[0]:
-            rows.append(
+            rows += [
                 (
                     "",
                     f"{found.num_known:,} answers about known and {found.num_unknown:,} about "
                     "unknown individuals",
-                )
-            )
-        low, high = found.first(np.array([-np.inf, np.inf]))
+                ),
+                ("strangers", f"{percent(found.strangers)} of the photos to come, as assumed"),
+            ]
         rows.append(
             (
                 f"score {rule}",
-                f"unknown below {found.threshold:.3f}; the first suggestion is right with "
-                f"{percent(low)} to {percent(high)}; balanced accuracy {found.geometric_mean:.2f}",
+                f"a name from {percent(found.name_from)} on; of known ones {percent(found.right)} "
+                f"get theirs and {percent(found.wrong)} another, of strangers "
+                f"{percent(found.false)} get one",
             )
         )
     width = max(len(name) for name, _ in rows) + 2

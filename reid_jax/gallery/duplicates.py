@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from reid_jax.gallery.members import calibration_of
+from reid_jax.gallery.calibrating import calibrated, calibration_of
 from reid_jax.gallery.pictures import grey
 from reid_jax.gallery.store import Gallery, read_gallery
 from reid_jax.ops.individuals import GallerySearch
@@ -30,14 +30,15 @@ class Duplicates:
     pictures: pairs of photos that show the same picture.
     individuals: the most similar photos of two individuals that look like one, the most similar
       first; without the pairs of individuals that share a picture.
-    threshold: above which two individuals look like one; None without a calibration, when nothing
-      is said about individuals.
+    threshold: above which two individuals look like one; None where nothing is said about them.
+    why: what stands against it; empty where something is said.
     """
 
     gallery: Gallery
     pictures: tuple[Twins, ...]
     individuals: tuple[Twins, ...]
     threshold: float | None
+    why: str = ""
 
 
 def find_duplicates(folder: Path) -> Duplicates:
@@ -46,7 +47,7 @@ def find_duplicates(folder: Path) -> Duplicates:
     Raises:
       UserError: there is no gallery.
     """
-    gallery = read_gallery(folder)
+    gallery = calibrated(read_gallery(folder))
     assert gallery.thumbnails is not None
     names, individual = np.unique(gallery.identities, return_inverse=True)
     search = GallerySearch(gallery.embeddings, individual, gallery.settings["metric"])
@@ -59,8 +60,10 @@ def find_duplicates(folder: Path) -> Duplicates:
     pictures = tuple(Twins(int(a), int(b), 1.0) for a, b in pairs[same])
 
     calibration = calibration_of(gallery, "max")
-    if calibration is None or len(names) < 2:
-        return Duplicates(gallery, pictures, (), None)
+    if len(names) < 2:
+        return Duplicates(gallery, pictures, (), None, "there is one individual only")
+    if calibration is None:
+        return Duplicates(gallery, pictures, (), None, "the gallery is not calibrated")
     known = {_people(individual, pair.first, pair.second) for pair in pictures}
     scores, near = search.photos_like(gallery.embeddings, 1, [(individual, individual)])
     found: list[Twins] = []

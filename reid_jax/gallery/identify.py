@@ -1,4 +1,4 @@
-"""Who is on these photos? Candidates with probabilities, or "unknown"."""
+"""Who is on these photos? Candidates with probabilities, or "unknown", or that it is too close."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,17 +14,19 @@ from reid_jax.data.images import BadImageError, read_image
 from reid_jax.data.names import UNKNOWN, is_nobody
 from reid_jax.data.parallel import parallel_map
 from reid_jax.errors import UserError
-from reid_jax.evaluation.calibration import CANDIDATES
+from reid_jax.evaluation.calibration import CANDIDATES, Calibration, Verdict
 from reid_jax.evaluation.trained_model import TrainedModel
 from reid_jax.files import as_text
 from reid_jax.gallery.approximate import ApproximateSearch
-from reid_jax.gallery.members import calibration_of, model_of
+from reid_jax.gallery.calibrating import calibrated, calibration_of
+from reid_jax.gallery.members import model_of
 from reid_jax.gallery.store import Gallery, read_gallery
 from reid_jax.ops.individuals import GallerySearch, Rule
 
 Index = Literal["exact", "faiss"]
 
 _BLOCK = 512  # photos decoded at a time
+_NEARLY = 1 / 3  # of the most probable, for what could be the answer as well
 
 
 def told_apart(name: str) -> str:
@@ -58,18 +60,54 @@ class Answer:
 
     Attributes:
       path: the photo.
-      known: whether the best score reaches the threshold; None where there is none.
+      verdict: see :meth:`reid_jax.evaluation.calibration.Calibration.verdicts`; None where the
+        gallery could not be calibrated.
       candidates: the most likely first.
     """
 
     path: str
-    known: bool | None
+    verdict: Verdict | None
     candidates: tuple[Candidate, ...]
 
     @property
+    def known(self) -> bool | None:
+        """Whether it is somebody of the gallery; None where that is not said."""
+        return None if self.verdict in (None, "close") else self.verdict == "named"
+
+    @property
+    def named(self) -> bool:
+        """Whether the first candidate is the answer, also where nothing is calibrated."""
+        return self.verdict in (None, "named")
+
+    @property
     def text(self) -> str:
-        """The name of the individual, or "unknown". An individual of that name is told apart."""
-        return UNKNOWN if self.known is False else told_apart(self.candidates[0].identity)
+        """The name of the individual, "unknown", or "too close to call: A, B".
+
+        An individual called "unknown" is told apart.
+        """
+        if self.verdict == "close":
+            return "too close to call: " + ", ".join(self.alternatives)
+        return told_apart(self.candidates[0].identity) if self.named else UNKNOWN
+
+    @property
+    def alternatives(self) -> tuple[str, ...]:
+        """What it may be, the most probable first: each at least a third as probable; two or more.
+
+        The last of them is :data:`UNKNOWN` where it may be nobody of the gallery.
+        """
+        chances = [candidate.probability or 0.0 for candidate in self.candidates]
+        names = [told_apart(candidate.identity) for candidate in self.candidates]
+        none = 1 - sum(chances)
+        likely = [
+            name
+            for name, p in zip(names, chances, strict=True)
+            if p >= _NEARLY * max(*chances, none)
+        ]
+        if none >= _NEARLY * max(chances) or len(names) < 2:
+            return (*likely, UNKNOWN)
+        if len(likely) > 1:
+            return tuple(likely)
+        return (names[0], names[1] if chances[1] > none else UNKNOWN)
 
 
 @dataclass(frozen=True)
@@ -80,7 +118,7 @@ class Identification:
       gallery: what they were compared with (without its thumbnails).
       folder: where it is.
       rule: how photos of an individual were put together.
-      threshold: scores below it mean "unknown"; None where it could not be calibrated.
+      calibration: of this rule; None where it could not be calibrated.
       answers: in the order of the photos.
       skipped: (path, reason) of each photo that could not be used.
       passed_over: how many files in folders are no photos, see :class:`reid_jax.data.Dataset`.
@@ -89,7 +127,7 @@ class Identification:
     gallery: Gallery
     folder: Path
     rule: Rule
-    threshold: float | None
+    calibration: Calibration | None
     answers: tuple[Answer, ...]
     skipped: tuple[tuple[str, str], ...]
     passed_over: Mapping[str, int] = field(default_factory=dict)
@@ -102,6 +140,7 @@ def identify(
     workdir: Path | None = None,
     rule: Rule = "max",
     index: Index = "exact",
+    strangers: float | None = None,
 ) -> Identification:
     """Looks photos up in a gallery.
 
@@ -111,11 +150,13 @@ def identify(
       workdir: where the run is, should it have moved.
       rule: see :func:`reid_jax.ops.individuals.individual_scores`.
       index: "exact" compares with all photos; "faiss" with the most promising.
+      strangers: the share of photos of individuals that are not in the gallery; by default what the
+        gallery assumes.
 
     Raises:
       UserError: there is no gallery, or its run is not there, or another one.
     """
-    gallery = read_gallery(folder, thumbnails=False)
+    gallery = calibrated(read_gallery(folder, thumbnails=False), strangers)
     listed = list_photos(photos)
     skipped = listed.skipped
     model = model_of(folder, gallery, workdir)
@@ -130,9 +171,8 @@ def identify(
     if readable:
         answers = look_up(gallery, readable, np.concatenate(embedded), rule, index)
     calibration = calibration_of(gallery, rule)
-    threshold = None if calibration is None else calibration.threshold
     over = dict(listed.passed_over)
-    return Identification(gallery, folder, rule, threshold, answers, tuple(skipped), over)
+    return Identification(gallery, folder, rule, calibration, answers, tuple(skipped), over)
 
 
 def look_up(
@@ -148,7 +188,12 @@ def look_up(
         search = ApproximateSearch(gallery.embeddings, individual, metric, gallery.folder)
     scores, found = search.individuals_like(embeddings, CANDIDATES, rule)
     calibration = calibration_of(gallery, rule)
-    probability = None if calibration is None else calibration.probabilities(scores)
+    probability = None if calibration is None else calibration.choice(scores)
+    verdicts = (
+        [None] * len(paths)
+        if calibration is None or probability is None
+        else calibration.verdicts(probability)
+    )
     photos_of = _rows_by_individual(individual, len(names))
     answers = []
     for row, path in enumerate(paths):
@@ -162,8 +207,7 @@ def look_up(
             for place, who in enumerate(found[row])
             if who >= 0
         )
-        known = None if calibration is None else bool(scores[row, 0] >= calibration.threshold)
-        answers.append(Answer(path, known, candidates))
+        answers.append(Answer(path, verdicts[row], candidates))
     return tuple(answers)
 
 

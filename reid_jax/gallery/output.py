@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from reid_jax.data.dataset import counts_text
+from reid_jax.evaluation.calibration import Calibration
 from reid_jax.files import as_text
+from reid_jax.gallery.calibrating import calibration_of
 from reid_jax.gallery.identify import Answer, Candidate, Identification, told_apart
-from reid_jax.gallery.members import calibration_of
 from reid_jax.gallery.store import Gallery
 from reid_jax.ops.individuals import Rule
 
 CSV_COLUMNS = (
-    *("photo", "answer", "known", "rank", "identity", "score", "probability"),
+    *("photo", "answer", "verdict", "known", "rank", "identity", "score", "probability"),
     *("gallery_photo", "skipped"),
 )
 _NAMED = 20  # skipped photos named on the screen; the files name all
@@ -58,9 +59,11 @@ def as_table(found: Identification) -> str:
 def _verdict(answer: Answer) -> str:
     best = answer.candidates[0]
     name = shown(told_apart(best.identity))
-    if answer.known is False:
+    if answer.verdict == "unknown":
         return f"unknown (most like {name}, {percent(best.probability)})"
-    if answer.known is None:
+    if answer.verdict == "close":
+        return shown(answer.text)
+    if answer.verdict is None:
         return f"{name} (not calibrated: it could be an unknown one)"
     return f"{name} ({percent(best.probability)})"
 
@@ -68,12 +71,9 @@ def _verdict(answer: Answer) -> str:
 def summary(found: Identification) -> str:
     """How many photos, individuals, unknown ones, and which photos were skipped."""
     photos = found.answers
-    unknown = sum(answer.known is False for answer in photos)
-    individuals = len({answer.text for answer in photos if answer.known is not False})
-    lines = [
-        f"{counted(len(photos), 'photo')}: {len(photos) - unknown} identified as "
-        f"{counted(individuals, 'individual')}, {unknown} unknown"
-    ]
+    lines = [f"{counted(len(photos), 'photo')}: {outcome(photos)}"]
+    if found.calibration is not None:
+        lines.append(assumption(found.calibration))
     if doubtful := doubt(found.gallery, found.rule):
         lines.append(doubtful)
     if found.skipped:
@@ -81,6 +81,25 @@ def summary(found: Identification) -> str:
     if found.passed_over:
         lines.append(f"passed over: {shown(counts_text(found.passed_over))}")
     return "\n".join(lines)
+
+
+def outcome(answers: Sequence[Answer]) -> str:
+    """How many were identified as how many individuals, and how many were not, and why not."""
+    named = [answer.text for answer in answers if answer.named]
+    close = sum(answer.verdict == "close" for answer in answers)
+    unknown = sum(answer.verdict == "unknown" for answer in answers)
+    parts = [f"{len(named)} identified as {counted(len(set(named)), 'individual')}"]
+    if close:
+        parts.append(f"{close} too close to call")
+    return ", ".join([*parts, f"{unknown} unknown"])
+
+
+def assumption(calibration: Calibration) -> str:
+    """What probabilities and names rest on."""
+    return (
+        f"Assumed: {percent(calibration.strangers)} of the photos are of individuals that are not "
+        f"in the gallery (--strangers). A name is given from {percent(calibration.name_from)} on."
+    )
 
 
 def doubt(gallery: Gallery, rule: Rule) -> str:
@@ -114,11 +133,13 @@ def as_json(found: Identification) -> str:
         "gallery": as_text(str(found.folder.resolve())),
         "fingerprint": found.gallery.settings["fingerprint"],
         "score": found.rule,
-        "threshold": found.threshold,
+        "strangers": None if found.calibration is None else found.calibration.strangers,
+        "name_from": None if found.calibration is None else found.calibration.name_from,
         "photos": [
             {
                 "photo": as_text(answer.path),
                 "answer": answer.text,
+                "verdict": answer.verdict,
                 "known": answer.known,
                 "candidates": [
                     {"rank": rank, **_fields(found, candidate)}
@@ -150,7 +171,12 @@ def as_csv(found: Identification) -> str:
     writer.writeheader()
     for answer in found.answers:
         known = "" if answer.known is None else str(answer.known).lower()
-        photo = {"photo": as_text(answer.path), "answer": answer.text, "known": known}
+        photo = {
+            "photo": as_text(answer.path),
+            "answer": answer.text,
+            "verdict": answer.verdict or "",
+            "known": known,
+        }
         for rank, candidate in enumerate(answer.candidates, 1):
             fields = _fields(found, candidate)
             fields["score"] = f"{candidate.score:.6f}"

@@ -8,7 +8,7 @@ import numpy as np
 
 from reid_jax.data.parallel import parallel_map
 from reid_jax.gallery.identify import Answer, Candidate, Identification, told_apart
-from reid_jax.gallery.output import counted, doubt, percent, shown
+from reid_jax.gallery.output import assumption, counted, doubt, outcome, percent, shown
 from reid_jax.gallery.pictures import thumbnail_of_file
 from reid_jax.gallery.store import read_gallery
 
@@ -100,8 +100,6 @@ def _gallery_pictures(found: Identification) -> dict[str, bytes]:
 
 def _opening(found: Identification) -> str:
     answers = found.answers
-    unknown = sum(answer.known is False for answer in answers)
-    people = len({answer.text for answer in answers if answer.known is not False})
     gallery = found.gallery
     size = (
         f"{counted(len(gallery), 'photo')} of "
@@ -109,17 +107,15 @@ def _opening(found: Identification) -> str:
     )
     lead = (
         f'<p class="lead"><b>{counted(len(answers), "photo")}</b> compared with {escape(size)}: '
-        f"<b>{len(answers) - unknown}</b> identified as {counted(people, 'individual')}, "
-        f"<b>{unknown}</b> unknown."
+        f"{outcome(answers)}."
         + (f" {counted(len(found.skipped), 'file')} skipped." if found.skipped else "")
         + "</p>"
     )
     note = (
-        '<p class="note">The percentages are the chances that a suggestion is right if every '
-        "second photo shows an individual that is not in the gallery. Below each picture: the "
-        f"chance, the similarity (unknown below {found.threshold:.3f}) and the date. Check what is "
-        "below 90% by eye.</p>"
-        if found.threshold is not None
+        '<p class="note">The percentages are the chances that a suggestion is right. '
+        f"{escape(assumption(found.calibration))} Below each picture: the chance, the similarity "
+        "and the date. Check what is below 90% by eye.</p>"
+        if found.calibration is not None
         else '<p class="note">This gallery could not be calibrated: there are no percentages, and '
         "no photo is called unknown.</p>"
     )
@@ -129,9 +125,9 @@ def _opening(found: Identification) -> str:
 
 
 def _filter(found: Identification) -> str:
-    if len({answer.known is False for answer in found.answers}) < 2:
+    if len({answer.named for answer in found.answers}) < 2:
         return ""
-    choices = (("all", "All"), ("known", "Identified"), ("unknown", "Unknown"))
+    choices = (("all", "All"), ("known", "Identified"), ("unknown", "Not identified"))
     inputs = "".join(
         f'<input type="radio" name="show" id="{name}"{" checked" if name == "all" else ""}>'
         for name, _ in choices
@@ -144,14 +140,17 @@ def _card(
     answer: Answer, picture: bytes | None, found: Identification, pictures: dict[str, bytes]
 ) -> str:
     best = answer.candidates[0]
-    kind = "unknown" if answer.known is False else "known"
-    if answer.known is False:
+    kind = "known" if answer.named else "unknown"
+    title = shown(answer.text)
+    title = title[:1].upper() + title[1:] if not answer.named else title
+    if answer.verdict == "close":
+        said = "The most similar individuals."
+    elif answer.verdict == "unknown":
         said = f"Most like {shown(told_apart(best.identity))}: {percent(best.probability)} likely."
-    elif answer.known is None:
+    elif answer.verdict is None:
         said = "The most similar individual."
     else:
         said = f"{percent(best.probability)} likely."
-    title = "Unknown" if answer.known is False else shown(told_apart(best.identity))
     items = "".join(_candidate(candidate, found, pictures) for candidate in answer.candidates)
     name = shown(answer.path)
     return (

@@ -1,7 +1,7 @@
 """A gallery on disk. A reader sees the old one or the new one, whenever a writer is killed.
 
     GALLERY/CURRENT                  the name of the generation that counts
-    GALLERY/generation-N/            photos.parquet, embeddings.npy, gallery.json
+    GALLERY/generation-N/            photos.parquet, embeddings.npy, gallery.json, reference.npz
 
 Every change writes a whole new generation and syncs it to the disk before the file CURRENT is
 replaced, which is one atomic rename. Older generations and what a killed writer left are removed
@@ -14,8 +14,9 @@ import os
 import shutil
 import sys
 import time
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,14 @@ VERSION = 1
 COLUMNS = ("date", "camera", "orientation")
 """Facts about a photo that are kept, where they are known."""
 
+TRAINED = "trained"
+"""The column that says whether the network was trained on a photo or its individual."""
+
+_KEPT = (*COLUMNS, TRAINED)
+
 _CURRENT = "CURRENT"
 _LOCK = ".lock"
+_REFERENCE = "reference.npz"
 _PATIENCE = 30.0  # seconds to wait for another writer
 
 
@@ -40,11 +47,13 @@ class Gallery:
 
     Attributes:
       paths, identities: ``(N,)`` str, no path twice.
-      columns: some of :data:`COLUMNS`, ``(N,)`` each; "date" as datetime64[s].
+      columns: some of :data:`COLUMNS` and :data:`TRAINED`, ``(N,)`` each; "date" as datetime64[s].
       embeddings: ``(N, D)`` float32.
       thumbnails: ``(N,)`` objects: a JPEG as bytes. None where they were not asked for.
       settings: whose embeddings they are and what their scores are worth; JSON values.
       folder: the generation that it was read from.
+      reference: arrays about the network's training, see :mod:`reid_jax.gallery.reference`; none in
+        galleries of earlier versions.
     """
 
     paths: np.ndarray
@@ -54,6 +63,7 @@ class Gallery:
     thumbnails: np.ndarray | None
     settings: Mapping[str, Any]
     folder: Path | None = None
+    reference: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -82,9 +92,17 @@ def join(first: Gallery, second: Gallery) -> Gallery:
 
     both = [(getattr(first, name), getattr(second, name)) for name in _ARRAYS]
     paths, identities, embeddings, thumbnails = (np.concatenate(two) for two in both)
-    there = [name for name in COLUMNS if name in first.columns or name in second.columns]
+    there = [name for name in _KEPT if name in first.columns or name in second.columns]
     columns = {name: np.concatenate([column(first, name), column(second, name)]) for name in there}
-    return Gallery(paths, identities, columns, embeddings, thumbnails, first.settings)
+    return replace(
+        first,
+        paths=paths,
+        identities=identities,
+        columns=columns,
+        embeddings=embeddings,
+        thumbnails=thumbnails,
+        folder=None,
+    )
 
 
 _ARRAYS = ("paths", "identities", "embeddings", "thumbnails")
@@ -150,7 +168,7 @@ def _read(generation: Path, thumbnails: bool) -> Gallery:
         embeddings = np.load(generation / "embeddings.npy", mmap_mode="r")
         if embeddings.shape != (table.num_rows, settings["embedding_size"]):
             raise ValueError(f"{table.num_rows} photos, embeddings {embeddings.shape}")
-        columns = {name: values[name] for name in COLUMNS if name in values}
+        columns = {name: values[name] for name in _KEPT if name in values}
         for name, column in columns.items():
             columns[name] = column.astype("datetime64[s]" if name == "date" else np.str_)
         return Gallery(
@@ -161,14 +179,25 @@ def _read(generation: Path, thumbnails: bool) -> Gallery:
             thumbnails=values["thumbnail"] if thumbnails else None,
             settings=settings,
             folder=generation,
+            reference=_read_reference(generation / _REFERENCE),
         )
     except (FileNotFoundError, UserError):
         raise
-    except (OSError, EOFError, ValueError, LookupError, TypeError, pyarrow.ArrowException) as error:
+    except (
+        *(OSError, EOFError, ValueError, LookupError, TypeError),
+        *(zipfile.BadZipFile, pyarrow.ArrowException),
+    ) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UserError(
             f"The gallery {generation.parent} is damaged ({reason}); build it again."
         ) from error
+
+
+def _read_reference(path: Path) -> dict[str, np.ndarray]:
+    if not path.exists():
+        return {}
+    with np.load(path) as arrays:
+        return {name: arrays[name] for name in arrays.files}
 
 
 def write_gallery(folder: Path, gallery: Gallery) -> None:
@@ -255,6 +284,10 @@ def _write_files(generation: Path, gallery: Gallery) -> None:
         parquet.write_table(pyarrow.table(columns), file)
     with _synced(generation / "embeddings.npy") as file:
         np.save(file, np.asarray(gallery.embeddings, np.float32))
+    if gallery.reference:
+        with _synced(generation / _REFERENCE) as file:
+            arrays: dict[str, Any] = dict(gallery.reference)
+            np.savez(file, **arrays)
     settings = {
         **gallery.settings,
         "version": VERSION,

@@ -1,15 +1,14 @@
-"""Is it anyone I know? Measures of rejecting unknown individuals, and the calibration of scores.
+"""Is it anyone I know? Measures of rejecting unknown individuals, and the best threshold.
 
 Every query has a score, high when it looks like someone in the gallery, and an answer: the most
 similar individual if ``score >= threshold``, else :data:`UNKNOWN`. NumPy in float64 on the host, as
 for verification: these are sums over 1-D arrays.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from reid_jax.errors import UserError
+from reid_jax.ops.choice import evenly
 from reid_jax.ops.verification import roc_auc
 
 UNKNOWN = -1
@@ -118,11 +117,7 @@ def calibrate_threshold(
             f"here {int(known.sum())} of {len(known)} photos are of individuals in the gallery."
         )
     observed = np.unique(scores)[::-1]
-    # Every query weighs as its share in the mean over individuals.
-    weight = np.empty(len(scores))
-    for kind in (known, ~known):
-        _, individual, photos = np.unique(true[kind], return_inverse=True, return_counts=True)
-        weight[kind] = 1 / (len(photos) * photos[individual])
+    weight = evenly(known, true)
     order = np.argsort(-scores, kind="stable")
     upto = np.searchsorted(-scores[order], -observed, side="right")
     right = np.append(0, np.cumsum((weight * (known & correct))[order])[upto - 1])
@@ -134,78 +129,6 @@ def calibrate_threshold(
     above = observed[middle - 1] if middle > 0 else observed[0] + 2 * margin
     below = observed[middle] if middle < len(observed) else observed[-1] - 2 * margin
     return float((above + below) / 2), float(mean[middle])
-
-
-@dataclass(frozen=True)
-class ProbabilityCalibration:
-    """``score -> probability`` that the answer is right.
-
-    Platt's logistic curve, held constant outside the calibrated range. Why not isotonic regression:
-    it gives exactly 0 and 1 at its ends, a certainty that no finite sample supports, and needs many
-    more examples to be smooth. Why held constant: the curve would go on to 1 for scores higher than
-    any that were seen, where nothing is known about errors. So the probabilities stay strictly
-    between those that the sample supports.
-
-    Attributes:
-      slope, intercept: of the log odds; slope >= 0.
-      low, high: the calibrated range of scores.
-    """
-
-    slope: float
-    intercept: float
-    low: float
-    high: float
-
-    def __call__(self, scores: np.ndarray) -> np.ndarray:
-        """Probabilities of any array of scores, float64, same shape."""
-        inside = np.clip(np.asarray(scores, np.float64), self.low, self.high)
-        return 1 / (1 + np.exp(-(self.slope * inside + self.intercept)))
-
-
-def calibrate_probability(scores: np.ndarray, right: np.ndarray) -> ProbabilityCalibration:
-    """Fits Platt's curve with his smoothed targets (Platt 1999, section 2; Lin et al. 2007).
-
-    The targets ``(n+ + 1) / (n+ + 2)`` and ``1 / (n- + 2)`` keep the fit finite when the scores
-    separate right from wrong. Scores that fall while answers get better give a constant: the base
-    rate.
-
-    Args:
-      scores: ``(N,)`` of validation answers.
-      right: ``(N,)`` bool.
-    """
-    scores, right = np.asarray(scores, np.float64), np.asarray(right, bool)
-    if not len(scores) or not np.isfinite(scores).all():
-        raise UserError("Calibration needs at least one score, and finite scores only.")
-    positives, negatives = int(right.sum()), int((~right).sum())
-    target = np.where(right, (positives + 1) / (positives + 2), 1 / (negatives + 2))
-    low, high = float(scores.min()), float(scores.max())
-    centre, spread = float(scores.mean()), float(scores.std())
-    base = (positives + 1) / (positives + negatives + 2)
-    constant = ProbabilityCalibration(0.0, float(np.log(base / (1 - base))), low, high)
-    if spread < 1e-12:
-        return constant
-    features = np.stack([(scores - centre) / spread, np.ones(len(scores))], axis=1)
-
-    def loss(weights: np.ndarray) -> float:
-        logit = features @ weights
-        return float(np.sum(np.logaddexp(0, logit) - target * logit))
-
-    weights = np.array([0.0, constant.intercept])
-    for _ in range(100):  # Newton with halving: the loss is convex
-        probability = 1 / (1 + np.exp(-(features @ weights)))
-        gradient = features.T @ (probability - target)
-        curvature = (features.T * (probability * (1 - probability))) @ features
-        step = np.linalg.solve(curvature + 1e-9 * np.eye(2), gradient)
-        size = 1.0
-        while size > 1e-8 and loss(weights - size * step) > loss(weights):
-            size /= 2
-        weights = weights - size * step
-        if np.abs(size * step).max() < 1e-10:
-            break
-    slope = float(weights[0] / spread)
-    if slope < 0:
-        return constant
-    return ProbabilityCalibration(slope, float(weights[1]) - slope * centre, low, high)
 
 
 def _balanced(individuals: np.ndarray, right: np.ndarray) -> float:
