@@ -22,6 +22,7 @@ def get_config() -> EmbeddingConfig:
             source="tfds:fashion_mnist",
             split="given",
             validation_fraction=0.05,
+            validation_photos=0,
             image_size=28,
             channels=1,
             sampler="pairs",

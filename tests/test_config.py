@@ -28,8 +28,9 @@ from reid_jax.training.config_file import (
     validate_config,
     with_absolute_paths,
 )
-from reid_jax.training.experiment import build, load_data, make_validation, with_image_size
+from reid_jax.training.experiment import build, load_data, with_image_size
 from reid_jax.training.split_file import keep_split, load_run_data
+from reid_jax.training.validation import make_validation
 from tests.paths import REPOSITORY
 
 CONFIGS = sorted((REPOSITORY / "configs").glob("*.py"))
@@ -223,7 +224,7 @@ def test_a_validation_in_which_nothing_can_be_found_is_one_sentence():
     dataset, splits = load_data(DataConfig(source="synthetic:12x4"), 0)
     nothing = QueryGallery(splits.validation.query[:0], splits.validation.gallery)
     with pytest.raises(UserError, match="for in the photos of the validation: no photo"):
-        make_validation(dataset, splits._replace(validation=nothing), 8, 3)
+        make_validation(dataset, splits._replace(validation=nothing), DataConfig(), 0)
 
 
 @pytest.mark.parametrize("name", ["patience", "reduce_patience"])

@@ -9,7 +9,7 @@ from reid_jax.errors import UserError
 from reid_jax.evaluation.embedding import evaluate_embeddings
 from reid_jax.evaluation.trained_model import TrainedModel, load_run
 from reid_jax.ops.whitening import some_of_each, within_class_whitening
-from reid_jax.training import experiment
+from reid_jax.training import experiment, validation
 from reid_jax.training.parallel import make_layout
 from reid_jax.training.predictor import make_predictor
 from tests.tiny_run import make_tiny_run
@@ -123,7 +123,7 @@ def test_a_checkpoint_is_chosen_by_what_the_report_will_say(tmp_path, monkeypatc
     dataset = replace(dataset, columns={**dataset.columns, "camera": cameras})
     built = experiment.build(run.config, dataset, splits)
     predict = make_predictor(built.task, make_layout("single"))
-    predictions = predict(run.params, run.model_state, [built.validation.inputs])
+    predictions = predict(run.params, run.model_state, built.validation.inputs())
     found = built.task.evaluate(predictions, built.validation.examples)
     embeddings = run.embed(dataset)
     expected = evaluate_embeddings(
@@ -135,7 +135,7 @@ def test_a_checkpoint_is_chosen_by_what_the_report_will_say(tmp_path, monkeypatc
     assert abs(found["mAP"] - without["mAP"]) > 0.01
     assert "whitened" not in built.summary
 
-    monkeypatch.setattr(experiment, "_AFFORDABLE", 4)
+    monkeypatch.setattr(validation, "_AFFORDABLE", 4)
     built = experiment.build(run.config, dataset, splits)
     number = len(built.validation.examples["whitening"])
     assert 4 <= number <= len(built.validation.examples["label"]) < len(splits.train)

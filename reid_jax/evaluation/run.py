@@ -25,6 +25,7 @@ from reid_jax.training.config_file import (
     AnyConfig,
     check_workdir,
     claim_workdir,
+    kept_validation,
     read_run_config,
     with_absolute_paths,
 )
@@ -67,6 +68,7 @@ def train_embedding(config: EmbeddingConfig, workdir: Path) -> None:
     join(config.train.coordinator)
     keep_compilations()
     config = kept_batch_size(workdir, with_image_size(with_absolute_paths(config)))
+    config = kept_validation(workdir, config)
     check_workdir(workdir, config)
     dataset, splits = load_run_data(workdir, config.data, config.train.seed, training=True)
     _describe(dataset, workdir / SKIPPED)

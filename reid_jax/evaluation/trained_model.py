@@ -22,16 +22,11 @@ from reid_jax.tasks.embedding import EmbeddingTask
 from reid_jax.training.checkpoint import Checkpoints
 from reid_jax.training.config import EmbeddingConfig
 from reid_jax.training.config_file import AnyConfig, read_run_config
-from reid_jax.training.experiment import (
-    WHITENED_BY,
-    load_backbone,
-    make_task,
-    start_from,
-    training_set,
-)
+from reid_jax.training.experiment import load_backbone, make_task, start_from, training_set
 from reid_jax.training.parallel import Layout, make_layout
 from reid_jax.training.predictor import Predict, make_predictor
 from reid_jax.training.split_file import load_run_data
+from reid_jax.training.validation import WHITENED_BY
 
 _BLOCK = 512  # photos decoded at a time
 

@@ -45,6 +45,9 @@ class DataConfig:
     """Share of individuals (identity) or of each individual's photos or days to hold out."""
     validation_fraction: float = 0.15
     """Share of the rest that chooses the best checkpoint; 0 keeps the last one."""
+    validation_photos: int = 20_000
+    """A validation looks at so many photos at most, whole individuals drawn by the seed; 0 for all
+    that it has, which of a split by photo or date is all that is trained on."""
     image_size: int = 96
     """Side of the square that every photo is resized to, in pixels; 0 for that which the pretrained
     weights, or without any the backbone, are made for."""
@@ -178,6 +181,7 @@ def validate(config: EmbeddingConfig) -> None:
     positive = {"data.photos_per_identity": data.photos_per_identity}
     not_negative = {
         "data.image_size": data.image_size,
+        "data.validation_photos": data.validation_photos,
         "data.batch_size": data.batch_size,
         "model.embedding_dim": model.embedding_dim,
         "model.views": model.views,

@@ -24,6 +24,7 @@ AnyConfig = EmbeddingConfig | KeyframeConfig | VideoSimilarityConfig
 _KINDS: dict[str, type] = {
     kind.__name__: kind for kind in (EmbeddingConfig, KeyframeConfig, VideoSimilarityConfig)
 }
+_LIMIT = "validation_photos"
 # What may change between two sessions of one run without making it another experiment.
 _FREE = {
     "train.log_every",
@@ -123,7 +124,21 @@ def read_run_config(workdir: Path) -> AnyConfig:
     if not path.is_file():
         raise UserError(f"{workdir} is not the folder of a run: it has no config.json.")
     values = json.loads(path.read_text())
-    return from_json(values, _KINDS.get(values.get("type"), EmbeddingConfig))
+    kind = _KINDS.get(values.get("type"), EmbeddingConfig)
+    if kind is EmbeddingConfig:
+        values["data"].setdefault(_LIMIT, 0)
+    return from_json(values, kind)
+
+
+def kept_validation(workdir: Path, config: EmbeddingConfig) -> EmbeddingConfig:
+    """Of a run that began before validations had a limit, the configuration without one.
+
+    What it found best so far is compared with what it finds now.
+    """
+    path = workdir / "config.json"
+    if not has_begun(workdir) or _LIMIT in json.loads(path.read_text())["data"]:
+        return config
+    return replace(config, data=replace(config.data, validation_photos=0))
 
 
 def has_begun(workdir: Path) -> bool:

@@ -16,34 +16,20 @@ from reid_jax.data.stream import Sampler
 from reid_jax.data.transforms import relabelled, with_symmetries
 from reid_jax.errors import UserError
 from reid_jax.models import EmbeddingNet, block_names, create_backbone
-from reid_jax.ops.matching import check_matches
-from reid_jax.ops.whitening import some_of_each
-from reid_jax.tasks.base import Batch, Task
+from reid_jax.tasks.base import Task
 from reid_jax.tasks.embedding import EmbeddingTask
 from reid_jax.training.config import DataConfig, EmbeddingConfig, ModelConfig, TrainConfig
 from reid_jax.training.feed import Feed, make_feed
 from reid_jax.training.optimizer import make_optimizer, make_schedule
 from reid_jax.training.stages import Stage, frozen_blocks, update_rates
 from reid_jax.training.step import TrainStep, make_train_step
+from reid_jax.training.validation import (
+    Validation,
+    about_validation,
+    make_validation,
+    with_whitening,
+)
 from reid_jax.weights import input_info, into_embedding_net, load_pretrained
-
-WHITENED_BY = 10_000  # training photos at most
-_AFFORDABLE = 2_000  # or as many as the validation has photos: then it takes twice its time
-
-
-@dataclass(frozen=True)
-class Validation:
-    """Examples that decide which checkpoint is the best.
-
-    Attributes:
-      inputs: what the task's `predict` sees of them, arrays (N, ...).
-      examples: what the task's `evaluate` needs to know of them.
-      batch_size: how many are predicted at a time.
-    """
-
-    inputs: Batch
-    examples: Mapping[str, np.ndarray]
-    batch_size: int = 64
 
 
 @dataclass(frozen=True)
@@ -214,7 +200,7 @@ def build(config: EmbeddingConfig, dataset: Dataset, splits: Splits) -> Experime
     )
     validation = None
     if splits.validation is not None:
-        validation = make_validation(dataset, splits, data.image_size, data.channels)
+        validation = make_validation(dataset, splits, data, train.seed)
         if config.model.whiten:
             validation = with_whitening(validation, photos, data, train.seed)
     return Experiment(
@@ -244,7 +230,7 @@ def build(config: EmbeddingConfig, dataset: Dataset, splits: Splits) -> Experime
         shared_unit=math.lcm(2 if data.sampler == "pairs" else 1, train.accumulate),
         validation=validation,
         summary=f"{len(photos):,} training photos of {len(photos.identities):,} individuals"
-        + _about_whitening(validation, photos, train.seed),
+        + about_validation(validation, splits, photos, train.seed),
     )
 
 
@@ -256,58 +242,3 @@ def _check_patience(train: TrainConfig, splits: Splits) -> None:
                 f"train.{name} is {getattr(train, name)}, but the split has no validation; set "
                 f"data.validation_fraction above 0, or train.{name} to 0."
             )
-
-
-def make_validation(dataset: Dataset, splits: Splits, size: int, channels: int) -> Validation:
-    """The validation photos in memory, with query and gallery counted within them.
-
-    Raises:
-      UserError: there is nothing to search for.
-    """
-    assert splits.validation is not None
-    query, gallery = splits.validation
-    try:
-        check_matches(
-            dataset.labels, query, gallery, dataset.columns, " in the photos of the validation"
-        )
-    except UserError as error:
-        raise UserError(f"{error} Or do without one: data.validation_fraction 0.") from error
-    rows = np.union1d(query, gallery)
-    facts = {name: dataset.columns[name][rows] for name in ("camera",) if name in dataset.columns}
-    return Validation(
-        inputs={"image": dataset.load(rows, size, channels, progress="validation photos")},
-        examples={
-            "label": dataset.labels[rows],
-            "query": np.searchsorted(rows, query),
-            "gallery": np.searchsorted(rows, gallery),
-            **facts,
-        },
-    )
-
-
-def with_whitening(
-    validation: Validation, train: Dataset, data: DataConfig, seed: int
-) -> Validation:
-    """A validation whose embeddings are whitened as the run's will be, by training photos.
-
-    By as many as can be afforded each time; `train` is that of :func:`training_set`.
-    """
-    most = max(_AFFORDABLE, len(validation.examples["label"]))
-    by = some_of_each(train.labels, min(WHITENED_BY, most), seed)
-    if not len(by):
-        return validation
-    pixels = train.load(by, data.image_size, data.channels, progress="photos to whiten by")
-    images = np.concatenate([np.asarray(validation.inputs["image"]), pixels])
-    examples = {**validation.examples, "whitening": train.labels[by]}
-    return replace(validation, inputs={"image": images}, examples=examples)
-
-
-def _about_whitening(validation: Validation | None, train: Dataset, seed: int) -> str:
-    """What is to be said where the validation's whitening is not quite the run's."""
-    if validation is None or "whitening" not in validation.examples:
-        return ""
-    number = len(validation.examples["whitening"])
-    later = len(some_of_each(train.labels, WHITENED_BY, seed))
-    if number == later:
-        return ""
-    return f"; validations are whitened by {number:,} of the {later:,} that the run will use"

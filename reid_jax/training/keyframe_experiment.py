@@ -18,11 +18,12 @@ from reid_jax.models import block_names, create_backbone
 from reid_jax.models.keyframes import KeyframeNet, KeyframeScorer
 from reid_jax.tasks.keyframes import PREPARATION, KeyframeTask, normalised_ranks
 from reid_jax.training.clip_feed import make_clip_feed
-from reid_jax.training.experiment import Experiment, Validation, start_from
+from reid_jax.training.experiment import Experiment, start_from
 from reid_jax.training.keyframe_config import KeyframeConfig, ScorerConfig, VideoDataConfig
 from reid_jax.training.optimizer import make_optimizer, make_schedule
 from reid_jax.training.preparation import Preparation, fit_preparation, prepare_video
 from reid_jax.training.ridge_start import LinearStart, linear_start
+from reid_jax.training.validation import Validation
 from reid_jax.weights import input_info, load_pretrained
 
 Start = Callable[[Any, Any], tuple[Any, Any]]
@@ -233,8 +234,9 @@ def _validation(
     ranks = [normalised_ranks(annotations(video)) for video in videos]
     most = max(len(one) for one in ranks)
     ranks = [np.pad(one, ((0, most - len(one)), (0, 0))) for one in ranks]
+    inputs = {name: padded(frames), "mask": np.arange(length.max())[None] < length[:, None]}
     return Validation(
-        inputs={name: padded(frames), "mask": np.arange(length.max())[None] < length[:, None]},
+        inputs=lambda: [inputs],
         examples={
             "length": length,
             "target": padded([importance(video) for video in videos]),

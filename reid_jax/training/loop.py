@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import jax
 import numpy as np
 
 from reid_jax.errors import UserError
+from reid_jax.tasks.base import Batch
 from reid_jax.training.checkpoint import Checkpoints
 from reid_jax.training.config import TrainConfig
 from reid_jax.training.experiment import Experiment, initial_variables, step_of_stage
@@ -273,7 +275,8 @@ class _Loop:
         if validation is None:
             self.display.say(f"step {step:>6}  {speed}")
             return
-        predictions = self.predict(state.evaluated_params, state.model_state, [validation.inputs])
+        blocks = self._counted(validation.inputs(), speed)
+        predictions = self.predict(state.evaluated_params, state.model_state, blocks)
         metrics = task.evaluate(predictions, validation.examples)
         self.log.write(step, {f"validation/{name}": value for name, value in metrics.items()})
         best = self.progress.improved(step, metrics[task.monitor])
@@ -282,6 +285,15 @@ class _Loop:
         self.display.say(f"step {step:>6}  {speed}  validation  {numbers}{note}")
         if best:
             self.checkpoints.save_best(state, asdict(self.progress))
+
+    def _counted(self, blocks: Iterable[Batch], speed: str) -> Iterator[Batch]:
+        """The blocks of a validation; the bar says how many examples have been looked at."""
+        seen = 0
+        for block in blocks:
+            yield block
+            seen += len(next(iter(block.values())))
+            self.display.numbers(f"{speed}  validation of {seen:,}")
+        self.display.numbers(speed)
 
     def _keep_a_best(self, state: TrainState) -> None:
         """Where no validation chose a best state, the last one is used."""

@@ -25,10 +25,11 @@ from reid_jax.models.video_similarity import (
     triplet,
 )
 from reid_jax.tasks.video_similarity import WHITENING, VideoSimilarityTask
-from reid_jax.training.experiment import Experiment, Validation
+from reid_jax.training.experiment import Experiment
 from reid_jax.training.feed import Feed
 from reid_jax.training.optimizer import make_optimizer, make_schedule
 from reid_jax.training.step import make_streamed_step
+from reid_jax.training.validation import Validation
 from reid_jax.training.video_copies import Copies, load_copies
 from reid_jax.training.video_similarity_config import (
     ClipDataConfig,
@@ -153,7 +154,7 @@ def build_video_similarity(config: VideoSimilarityConfig, split: ClipSplit) -> E
     if split.validation:
         pairs = evaluation_pairs(PairSource(split.validation, data.clip), data.pairs, PAIRS_SEED)
         inputs = {name: pairs[name] for name in ("features", "frames")}
-        validation = Validation(inputs=inputs, examples={"same": pairs["same"]})
+        validation = Validation(inputs=lambda: [inputs], examples={"same": pairs["same"]})
     return Experiment(
         task=make_similarity_task(config, len(split.train)),
         start=start,
