@@ -2,6 +2,7 @@
 
 import json
 import math
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +21,7 @@ from reid_jax.evaluation.trained_scorer import load_scorer
 from reid_jax.models import create_backbone
 from reid_jax.training.config import OptimizerConfig, TrainConfig
 from reid_jax.training.keyframe_config import KeyframeConfig, ScorerConfig, VideoDataConfig
-from reid_jax.video import scenes
+from reid_jax.video import keyframe_files, scenes
 from reid_jax.video.extract import extract
 from reid_jax.video.features import describe, frozen_encoder, write_features
 from reid_jax.video.keyframes import encoder_of, keyframes
@@ -205,6 +206,119 @@ def test_as_many_as_asked_for_and_the_old_ones_are_gone(run, videos, folder, cap
         assert len(list((out / "v2").glob("keyframe_*.jpg"))) == count
     keyframes((videos / "v2.mp4",), run, out, count=50)
     assert "6 keyframes (50 were asked for)" in capsys.readouterr().out
+
+
+def listing(folder: Path) -> dict[str, bytes]:
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def test_what_was_written_is_not_read_as_a_video(run, folder, capsys, monkeypatch):
+    """`keyframes.py . --out .`, again and again, where a user has a folder of the film's name."""
+    inside = folder / "here"
+    (inside / "a").mkdir(parents=True)
+    monkeypatch.chdir(inside)
+    encode(Path("a.mp4"), FRAMES)
+    for number in range(3):
+        Image.new("RGB", (32, 32), (80 * number, 0, 0)).save(f"a/keyframe_{number}.jpg")
+    own = listing(inside)
+    keyframes((Path(),), run, Path(), clip=True)
+    first = listing(inside)
+    assert own.items() <= first.items()
+    assert {name.partition("/")[0] for name in first} == {"a.mp4", "a", "a_2", "a_3"}
+    said = capsys.readouterr().out
+    assert "a_2, as a holds something else" in said
+    (inside / "a_2" / "keyframe_mine.jpg").write_bytes(b"mine")
+    (inside / "a_2" / "notes.txt").write_text("mine")
+    keyframes((Path(),), run, Path(), count=1)
+    assert "passed over: 2 of keyframes/" in capsys.readouterr().out
+    second = listing(inside)
+    assert own.items() <= second.items()
+    assert {name.partition("/")[0] for name in second} == {"a.mp4", "a", "a_2", "a_3"}
+    kept = {name for name in second if name.startswith("a_2/")}
+    new = json.loads((inside / "a_2" / "keyframes.json").read_text())["keyframes"]
+    assert kept == {
+        *("a_2/keyframe_mine.jpg", "a_2/notes.txt", "a_2/keyframes.json", "a_2/timeline.png"),
+        *("a_2/contact_sheet.jpg", f"a_2/{new[0]['file']}"),
+    }
+
+
+def test_nothing_is_removed_before_the_new_is_complete(run, folder, monkeypatch, capsys):
+    film, out = encode(folder / "kept.mp4", FRAMES), folder / "kept_out"
+    keyframes((film,), run, out, clip=True)
+    before = listing(out)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(keyframe_files, "write_clip", full)
+        with pytest.raises(OSError, match="No space left"):
+            keyframes((film,), run, out, count=1, clip=True)
+    assert listing(out) == before
+    (out / "file").write_text("")
+    with pytest.raises(UserError, match="cannot be written to"):
+        keyframes((film,), run, out / "file")
+
+
+def test_films_of_one_name_keep_a_folder_each(run, folder, capsys):
+    out = folder / "by_name"
+    films = [folder / f"day{number}" / "a.mp4" for number in range(3)]
+    for number, film in enumerate(films):
+        film.parent.mkdir()
+        encode(film, FRAMES - 10 * number)
+    films[2].write_bytes(films[0].read_bytes())
+    for film in (films[0], films[1], films[2]):  # in three calls
+        keyframes((film,), run, out)
+    assert "a_2, as" in capsys.readouterr().out
+
+    def lengths():
+        return {
+            place.name: json.loads((place / "keyframes.json").read_text())["frames"]
+            for place in out.iterdir()
+        }
+
+    assert lengths() == {"a": FRAMES, "a_2": FRAMES - 10}
+    keyframes(films[::-1], run, out)  # in one
+    assert f"{films[0]} has the name and the content of {films[2]}" in capsys.readouterr().out
+    assert lengths() == {"a": FRAMES, "a_2": FRAMES - 10}
+    mark = out / "a" / "keyframes.json"
+    content = json.loads(mark.read_text())
+    del content["digest"]  # as the first version wrote it
+    mark.write_text(json.dumps(content | {"video": str(films[2].resolve())}))
+    keyframes((films[2],), run, out, count=1)
+    assert lengths() == {"a": FRAMES, "a_2": FRAMES - 10}
+
+
+_PUBLISH = """
+import sys
+from pathlib import Path
+from reid_jax.video.destination import new_folder, publish
+
+out, number = Path(sys.argv[1]), sys.argv[2]
+for again in range(20):
+    with new_folder(out) as folder:
+        for name in ("keyframe_0001_00m00.0s.jpg", f"keyframe_{number}{again:03}_00m01.0s.jpg"):
+            (folder / name).write_text(number)
+        mark = f'{{"keyframes": [], "scored_frames": [], "digest": "{int(number) // 2}"}}'
+        (folder / "keyframes.json").write_text(mark)
+        publish(folder, out, Path("a.mp4"), str(int(number) // 2))
+"""
+
+
+def test_films_of_one_name_do_not_meet_in_calls_at_the_same_time(tmp_path):
+    """Four processes, two with the same film each."""
+    calls = [
+        subprocess.Popen([sys.executable, "-c", _PUBLISH, tmp_path / "out", str(number)])
+        for number in range(4)
+    ]
+    assert [call.wait(timeout=100) for call in calls] == [0] * 4
+    places = sorted((tmp_path / "out").iterdir())
+    assert [place.name for place in places] == ["a", "a_2"]
+    of = {json.loads((place / "keyframes.json").read_text())["digest"] for place in places}
+    assert of == {"0", "1"}
+    for place in places:
+        assert len(list(place.iterdir())) == 3  # the files of one call, the last
 
 
 def test_keyframes_are_chosen_as_asked(run, videos, folder, capsys):

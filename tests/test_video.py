@@ -12,7 +12,7 @@ from PIL import Image
 
 from reid_jax.data.frames import indices_at_rate, uniform_indices
 from reid_jax.data.picture_folder import PictureFolder
-from reid_jax.data.video import find_videos, open_video
+from reid_jax.data.video import find_videos, is_film, open_video
 from reid_jax.data.video_file import VideoFile
 from reid_jax.errors import UserError
 
@@ -247,8 +247,57 @@ def test_videos_and_folders_of_frames_are_found(tmp_path):
     (tmp_path / "frames").mkdir()
     (tmp_path / "frames" / "0.jpg").write_bytes(b"")
     (tmp_path / "other").mkdir()
-    names = [path.name for path in find_videos([tmp_path, tmp_path / "notes.txt"])]
-    assert names == ["b9.MP4", "b10.mp4", "frames", "notes.txt"]
+    found, passed_over = find_videos([tmp_path, tmp_path / "notes.txt", tmp_path / "b9.MP4"])
+    assert [path.name for path in found] == ["b9.MP4", "b10.mp4", "frames", "notes.txt"]
+    assert passed_over == {".txt": 1, "hidden": 1}
+
+
+def test_pictures_beside_films_do_not_hide_them(tmp_path, mp4):
+    """A camera's card: films of two endings, a photo, thumbnails, what systems leave."""
+    card = tmp_path / "DCIM" / "100MEDIA"
+    for folder in (card / "frames", card / "empty", tmp_path / "@eaDir", tmp_path / "MISC"):
+        folder.mkdir(parents=True)
+    for name in ("a.mp4", "b.MOV", "odd.film", "a.LRV"):
+        (card / name).write_bytes(mp4.read_bytes())
+    picture = Image.new("RGB", (16, 16))
+    for name in ("photo.jpg", "a.THM", "frames/1.png", "frames/2.img", "../../@eaDir/x.jpg"):
+        picture.save(card / name, format="png")
+    (card / "notes").write_text("Friday")
+    (card / "link.mp4").symlink_to(card / "a.mp4")
+    (card / "up").symlink_to(tmp_path)
+    found, passed_over = find_videos([tmp_path])
+    names = [str(path.relative_to(card)) for path in found]
+    assert names == ["a.mp4", "b.MOV", "frames", "odd.film"]
+    assert passed_over == {".jpg": 1, ".thm": 1, ".lrv": 1, "no ending": 1, "@eaDir/": 1}
+    assert len(open_video(card / "frames").times) == 2
+    (tmp_path / "frames" / "@eaDir").mkdir(parents=True)
+    with pytest.raises(UserError, match=r"holds no videos .* passed over: 1 @eaDir/"):
+        find_videos([tmp_path / "frames"])
+
+
+@pytest.mark.parametrize(("name", "codec"), [k for k in KINDS if k[0] != "k.h264"])
+def test_films_are_known_by_their_content(name, codec, folder):
+    kind = Path(name).suffix.removeprefix(".")
+    encoded = encode(folder / f"content_{name}", 2, codec=codec)
+    other = encoded.rename(folder / f"film_{kind}.dat")
+    assert is_film(other)
+    assert not is_film(encoded.with_suffix(".absent"))
+
+
+def test_pictures_and_sound_are_no_films(tmp_path):
+    for number, start in enumerate(
+        [b"\0\0\0\x20ftypheic", b"RIFF\0\0\0\0WEBP", b"G" * 20, b"", b"x" * 400]
+    ):
+        (tmp_path / f"{number}").write_bytes(start + bytes(50))
+        assert not is_film(tmp_path / f"{number}")
+
+
+def test_one_picture_does_not_hide_folders_of_frames(tmp_path):
+    for name in ("cover.png", "one/1.png", "two/1.png", "two/2.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.new("RGB", (16, 16)).save(tmp_path / name)
+    found, _ = find_videos([tmp_path])
+    assert found == [tmp_path, tmp_path / "one", tmp_path / "two"]
 
 
 increasing = st.lists(st.floats(0.001, 3.0), max_size=60).map(

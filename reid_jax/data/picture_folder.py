@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from reid_jax.data.frames import Frame, Size
-from reid_jax.data.images import EXTENSIONS
+from reid_jax.data.images import is_photo_name, is_picture
+from reid_jax.data.leftovers import leftover
 from reid_jax.data.video_features import natural_order
 from reid_jax.errors import UserError
 
@@ -65,7 +66,11 @@ class PictureFolder:
 
 
 def pictures_of(folder: Path) -> list[Path]:
-    """The pictures in a folder, img10 after img2; hidden files are left out."""
-    names = (entry for entry in folder.iterdir() if entry.suffix.lower() in EXTENSIONS)
-    shown = (entry for entry in names if not entry.name.startswith("."))
-    return sorted(shown, key=lambda entry: natural_order(entry.name))
+    """The pictures in a folder, img10 after img2; hidden files and what systems leave are none."""
+    files = (entry for entry in folder.iterdir() if not leftover(entry.name, False))
+    return sorted(filter(is_frame, files), key=lambda entry: natural_order(entry.name))
+
+
+def is_frame(path: Path) -> bool:
+    """Whether a file is a picture by its ending or by its content; it may still be damaged."""
+    return path.is_file() and (is_photo_name(path.name) or is_picture(str(path)))

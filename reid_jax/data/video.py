@@ -5,11 +5,16 @@ for frame in video.frames_at(indices_at_rate(video.times, 2.0)):
     frame.draw((224, 224))
 """
 
+import collections
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from reid_jax.data.dataset import counts_text
 from reid_jax.data.frames import Video
-from reid_jax.data.picture_folder import PictureFolder, pictures_of
+from reid_jax.data.keyframe_folders import read_mark
+from reid_jax.data.leftovers import ending_of, leftover
+from reid_jax.data.picture_folder import PictureFolder, is_frame
 from reid_jax.data.video_features import natural_order
 from reid_jax.data.video_file import VideoFile
 from reid_jax.errors import UserError
@@ -18,6 +23,18 @@ EXTENSIONS = (
     *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts"),
     *(".wmv", ".flv", ".3gp", ".ogv", ".ogg", ".vob", ".y4m"),
 )
+"""Of files that are taken for videos by their name; others are by their content."""
+
+_PREVIEWS = (".lrv", ".lrf", ".glv")  # small copies of the films beside them, by action cameras
+_NO_FILMS = (  # of what begins as mp4 does
+    *(b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"avif", b"avis"),
+    *(b"crx ", b"M4A ", b"M4B ", b"M4P "),
+)
+_STARTS = (
+    *(b"\x1aE\xdf\xa3", b"FLV\x01", b"\0\0\x01\xba", b"\0\0\x01\xb3"),  # Matroska, Flash, MPEG
+    *(b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", b"YUV4MPEG2 "),  # Windows Media, y4m
+)
+_OURS = "of keyframes/"
 
 
 def open_video(path: Path, folder_rate: float = 2.0) -> Video:
@@ -31,27 +48,94 @@ def open_video(path: Path, folder_rate: float = 2.0) -> Video:
     return VideoFile(path)
 
 
-def find_videos(paths: Sequence[Path]) -> list[Path]:
-    """Files as they are; folders of pictures; of other folders the videos and such folders in them.
+def find_videos(paths: Sequence[Path]) -> tuple[list[Path], collections.Counter[str]]:
+    """Files as they are; of folders all videos in them, at any depth, each once.
+
+    In a folder, a file is a film by its ending or by its content. A folder of pictures is a video
+    too, unless a film lies in it or below it. Hidden files, what systems leave (see `leftovers`)
+    and folders of keyframes that this program made are passed over, as is all that is no film.
+
+    Returns:
+      the videos, in the order of their names; and how much was passed over, by what it is: ".jpg",
+      "of keyframes/".
 
     Raises:
-      UserError: for a folder with neither.
+      UserError: for a folder with no video.
     """
-    found: list[Path] = []
+    found: dict[str, Path] = {}
+    passed_over: collections.Counter[str] = collections.Counter()
     for path in paths:
-        if not path.is_dir() or pictures_of(path):
-            found.append(path)
-            continue
-        inside = [
-            entry
-            for entry in sorted(path.iterdir(), key=lambda entry: natural_order(entry.name))
-            if (entry.is_dir() and pictures_of(entry)) or _is_video_name(entry)
-        ]
-        if not inside:
-            raise UserError(f"{path} holds no videos ({', '.join(EXTENSIONS[:4])}, ...).")
-        found += inside
-    return found
+        inside = [path]
+        if path.is_dir():
+            here: collections.Counter[str] = collections.Counter()
+            inside, _ = _walk(path, here, (os.path.realpath(path),))
+            if not inside:
+                what = f"; passed over: {counts_text(here)}" if here else ""
+                raise UserError(f"{path} holds no videos ({', '.join(EXTENSIONS[:4])}, ...){what}.")
+            passed_over += here
+        for video in inside:
+            found.setdefault(os.path.realpath(video), video)
+    return list(found.values()), passed_over
 
 
-def _is_video_name(path: Path) -> bool:
-    return path.is_file() and path.suffix.lower() in EXTENSIONS and not path.name.startswith(".")
+def _walk(
+    folder: Path, passed_over: collections.Counter[str], ancestors: tuple[str, ...]
+) -> tuple[list[Path], bool]:
+    """The videos in a folder and below it, and whether a film is among them."""
+    if read_mark(folder) is not None:
+        passed_over[_OURS] += 1
+        return [], False
+    try:
+        with os.scandir(folder) as listing:
+            entries = sorted(listing, key=lambda entry: natural_order(entry.name))
+    except OSError:
+        passed_over["that cannot be read/"] += 1
+        return [], False
+    videos: list[Path] = []
+    pictures: list[str] = []
+    has_film = False
+    for entry in entries:
+        path = Path(entry.path)
+        if left := leftover(entry.name, entry.is_dir()):
+            passed_over[left] += 1
+        elif entry.is_dir():
+            real = os.path.realpath(path)
+            if real not in ancestors:  # a link back up would never end
+                inside, film = _walk(path, passed_over, (*ancestors, real))
+                videos += inside
+                has_film |= film
+        elif is_film(path):
+            videos.append(path)
+            has_film = True
+        elif is_frame(path):
+            pictures.append(ending_of(entry.name))
+        else:
+            passed_over[ending_of(entry.name)] += 1
+    if has_film:
+        passed_over.update(pictures)
+    elif pictures:
+        videos.insert(0, folder)
+    return videos, has_film
+
+
+def is_film(path: Path) -> bool:
+    """Whether a file is a film by its ending, or by its first bytes; it may still be damaged."""
+    ending = path.suffix.lower()
+    if ending in _PREVIEWS or not path.is_file():
+        return False
+    if ending in EXTENSIONS:
+        return True
+    try:
+        with path.open("rb") as file:
+            start = file.read(400)
+    except OSError:
+        return False
+    if start[4:8] == b"ftyp":
+        return start[8:12] not in _NO_FILMS
+    if start[:4] == b"RIFF":
+        return start[8:12] == b"AVI "
+    packets = any(
+        set(start[first : first + 2 * step : step]) == {0x47} and len(start) > first + step
+        for first, step in ((0, 188), (4, 192))  # MPEG transport streams, and those of disks
+    )
+    return packets or start.startswith(_STARTS)

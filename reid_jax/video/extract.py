@@ -6,9 +6,9 @@ from typing import Annotated
 from tyro.conf import Positional, arg
 
 from reid_jax.cli import keep_compilations
-from reid_jax.data.video import find_videos
 from reid_jax.errors import UserError
 from reid_jax.video.features import Described, each_video, frozen_encoder, write_features
+from reid_jax.video.named import named_videos
 
 
 def extract(
@@ -38,7 +38,7 @@ def extract(
     if frames is not None and frames < 1:
         raise UserError(f"--frames is {frames}; it must be 1 or more.")
     encoder = frozen_encoder(backbone, weights)
-    paths = find_videos(videos)
+    paths = named_videos(videos)
     found: list[Described] = []
     for path, described in each_video(paths, encoder, rate, frames):
         if isinstance(described, str):

@@ -1,7 +1,7 @@
 """What a network sees in the frames of a video, and where its scenes are, in one pass over it."""
 
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -147,7 +147,7 @@ def features_at(video: Video, indices: np.ndarray, encoder: FrameEncoder) -> np.
 
 
 def each_video(
-    paths: Sequence[Path], encoder: FrameEncoder, rate: float, count: int | None = None
+    paths: Iterable[Path], encoder: FrameEncoder, rate: float, count: int | None = None
 ) -> Iterator[tuple[Path, Described | str]]:
     """`describe` of each; of a video that cannot be used, why."""
     for path in paths:

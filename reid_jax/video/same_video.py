@@ -12,7 +12,7 @@ from tyro.conf import Positional, arg
 
 from reid_jax.cli import keep_compilations
 from reid_jax.data.frames import indices_at_rate
-from reid_jax.data.video import find_videos, open_video
+from reid_jax.data.video import open_video
 from reid_jax.errors import UserError
 from reid_jax.evaluation.plain_json import plain_json
 from reid_jax.evaluation.text_table import aligned
@@ -24,6 +24,7 @@ from reid_jax.training.parallel import make_layout
 from reid_jax.training.predictor import make_predictor
 from reid_jax.training.video_similarity_experiment import make_similarity_task
 from reid_jax.video.features import FrameEncoder, features_at, frozen_encoder
+from reid_jax.video.named import named_videos
 
 _BLOCK = 64  # pairs that go through the network at a time
 
@@ -54,7 +55,7 @@ def same_video(
     keep_compilations()
     if not rate > 0:
         raise UserError(f"--rate is {rate}; it must be above 0.")
-    paths = find_videos(videos)
+    paths = named_videos(videos)
     if len(paths) < 2:
         raise UserError(f"Clips are compared by twos; {len(paths)} was given, name two or more.")
     run = load_similarity_run(workdir)
