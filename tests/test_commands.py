@@ -15,7 +15,10 @@ from PIL import Image
 
 from reid_jax import cli
 from reid_jax.data import load_dataset, make_splits
+from reid_jax.errors import UserError
+from reid_jax.evaluation.run import evaluate_run
 from reid_jax.evaluation.trained_model import load_run
+from reid_jax.gallery import members
 from reid_jax.training.config import DataConfig
 from reid_jax.training.split_file import keep_split, load_run_data
 from tests.paths import REPOSITORY
@@ -71,6 +74,31 @@ def test_photos_among_which_nothing_can_be_searched_for_are_one_sentence(run, tm
     output = command("scripts/evaluate.py", *arguments, code=2)
     assert "error: Nothing can be searched for: no photo has another one of its" in output
     assert not (tmp_path / "m.json").exists()
+
+
+def test_photos_of_nobody_and_of_one_individual_are_refused_and_copies_are_said(run, tmp_path):
+    drawn = load_dataset("synthetic:3x4")
+    for row in range(len(drawn)):
+        folder = tmp_path / "twice" / drawn.identities[drawn.labels[row]]
+        write_photo(folder, row, drawn.pixels[row])
+        write_photo(folder, 100 + row, drawn.pixels[row])
+        write_photo(tmp_path / "pile", row, drawn.pixels[row])
+        write_photo(tmp_path / "one" / "somebody", row, drawn.pixels[row])
+    for name, words in (("pile", "not in the folder of an individual"), ("one", "these show 1")):
+        with pytest.raises(UserError, match=words):
+            evaluate_run(run, f"folder:{tmp_path / name}")
+    with pytest.raises(UserError, match="not in the folder of an individual"):
+        members.build(run, f"folder:{tmp_path / 'pile'}", tmp_path / "gallery")
+    json_path = tmp_path / "m.json"
+    output = command(
+        *("scripts/evaluate.py", "--workdir", run, "--json", json_path),
+        *("--data", f"folder:{tmp_path / 'twice'}"),
+    )
+    assert "24 of 24 photos that are searched for have an exact copy" in output
+    metrics = json.loads(json_path.read_text())
+    assert metrics["rank1"] == 1.0 > metrics["rank1_without_copies"]
+    (page,) = run.glob("report-*twice*/index.html")
+    assert "24 of the photos have an exact copy" in page.read_text()
 
 
 def test_embed_writes_what_the_contract_says(run, tmp_path):

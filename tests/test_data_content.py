@@ -9,7 +9,12 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from reid_jax.data import load_dataset
-from reid_jax.data.content import content_digests, file_digest, has_copy
+from reid_jax.data.content import (
+    content_digests,
+    file_digest,
+    has_copy,
+    shared_by_individuals,
+)
 
 
 def test_copies_of_files_have_one_digest_and_a_subset_keeps_it(tmp_path):
@@ -47,3 +52,17 @@ def test_who_has_a_copy_matches_a_loop(contents, asked, shown):
     gallery = np.array([i for i in range(len(digests)) if shown >> i & 1], np.int64)
     expected = [any(digests[q] == digests[g] and q != g for g in gallery) for q in query]
     assert has_copy(digests, query, gallery).tolist() == expected
+
+
+@given(st.lists(st.tuples(st.sampled_from([b"a", b"b", b"c"]), st.integers(0, 2)), max_size=12))
+def test_copies_of_other_individuals_match_a_loop(photos):
+    digests = np.array([content for content, _ in photos], "S32")
+    labels = np.array([who for _, who in photos], np.int32)
+    expected = {
+        i
+        for i, (content, who) in enumerate(photos)
+        if any(content == other and who != whose for other, whose in photos)
+    }
+    found = shared_by_individuals(digests, labels)
+    assert sorted(found.tolist()) == sorted(expected)
+    assert digests[found].tolist() == sorted(digests[found].tolist())

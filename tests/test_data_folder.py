@@ -146,6 +146,10 @@ def test_a_photo_linked_into_two_individuals_is_taken_once_and_named(tmp_path):
         "link.jpg": f"the same file as {first}, which is of a",
         "same.jpg": f"the same file as {first}",
     }
+    copies = f"{first} and {tmp_path / 'b' / 'copy.jpg'}"
+    assert dataset.notes == (
+        f"2 photos are exact copies of one of another individual, such as {copies}",
+    )
     used = {str(tmp_path / "b" / "link.jpg")}
     assert len(load_dataset(f"folder:{tmp_path}", keep=used)) == 4, "as a run has used it"
 

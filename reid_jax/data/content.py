@@ -60,3 +60,12 @@ def has_copy(digests: np.ndarray, query: np.ndarray, gallery: np.ndarray) -> np.
     codes = np.unique(digests, return_inverse=True)[1].reshape(-1)
     there = np.bincount(codes[gallery], minlength=len(digests))
     return there[codes[query]] > np.isin(query, gallery)
+
+
+def shared_by_individuals(digests: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Rows of photos of which another individual has an exact copy: int64 (M,), copies together."""
+    pairs, content = np.unique(digests, return_inverse=True)
+    content = content.reshape(-1)
+    owners = np.unique(np.stack([content, labels.astype(np.int64)]), axis=1)[0]
+    rows = np.flatnonzero(np.bincount(owners, minlength=len(pairs))[content] > 1)
+    return rows[np.argsort(content[rows], kind="stable")]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from reid_jax.data.content import COLUMN
+from reid_jax.data.content import COLUMN, shared_by_individuals
 from reid_jax.data.dataset import Dataset
 from reid_jax.data.images import check_images, is_photo_name, is_picture
 from reid_jax.data.leftovers import ending_of, leftover, made_here
@@ -170,12 +170,19 @@ def checked_dataset(
             f"There is no usable photo in {source}{count and f' ({count})'}: it needs images such "
             "as .jpg or .png, in a folder or under a name for each individual."
         )
-    identities, labels = merged(
+    identities, owners = merged(
         [name for name, use in zip(found.names, usable, strict=True) if use]
     )
+    paths, labels = np.array(found.files)[usable], np.array(owners, np.int32)
+    twice = shared_by_individuals(digests[usable], labels)
+    if len(twice):
+        found.notes.append(
+            f"{len(twice):,} photos are exact copies of one of another individual, such as "
+            f"{paths[twice[0]]} and {paths[twice[1]]}"
+        )
     return Dataset(
-        paths=np.array(found.files)[usable],
-        labels=np.array(labels, np.int32),
+        paths=paths,
+        labels=labels,
         identities=identities,
         columns={name: column[usable] for name, column in columns.items()},
         skipped=tuple(skipped),

@@ -73,11 +73,7 @@ def make_splits(
     if method not in _METHODS:
         raise UserError(f'There is no split "{method}": choose one of {", ".join(_METHODS)}.')
     labels = dataset.labels
-    if len(np.unique(labels)) < 2:
-        raise UserError(
-            "Re-identification needs photos of at least two individuals, these show "
-            f"{len(np.unique(labels))}: put each individual's photos into a folder of its own."
-        )
+    check_several(labels)
     if np.bincount(labels).max() < 2:
         raise UserError(
             "No individual has two photos, so there is no match to find: add photos of the same "
@@ -99,6 +95,19 @@ def make_splits(
             f"validation_fraction to 0, lower test_fraction or add photos ({error})"
         ) from error
     return Splits(train, validation, test)
+
+
+def check_several(labels: np.ndarray) -> None:
+    """Refuses photos of a single individual, among which every answer is right.
+
+    Raises:
+      UserError: they are.
+    """
+    if len(np.unique(labels)) < 2:
+        raise UserError(
+            "Re-identification needs photos of at least two individuals, these show "
+            f"{len(np.unique(labels))}: put each individual's photos into a folder of its own."
+        )
 
 
 _METHODS = ("identity", "photo", "date", "open", "given")

@@ -119,6 +119,12 @@ def opening(
         if excluded
         else ""
     )
+    if copied := int(metrics.get("num_queries_with_copy", 0)):
+        note += (
+            f'<p class="note">{copied:,} of the photos have an exact copy among those that were '
+            "looked in. When no copy counts, the best match is right in "
+            f"{percent(metrics.get('rank1_without_copies'))}.</p>"
+        )
     return headline(title, lead, cards) + note
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from reid_jax.cli import keep_compilations
 from reid_jax.data import Dataset, QueryGallery, describe, load_dataset
 from reid_jax.data.content import COLUMN, content_digests
+from reid_jax.data.splits import check_several
 from reid_jax.errors import UserError
 from reid_jax.evaluation.embedding import evaluate_embeddings, left_out
 from reid_jax.evaluation.keyframe_run import evaluate_keyframe_run, train_keyframes
@@ -144,6 +145,7 @@ def evaluate_run(
         test, name = splits.test, "report"
     else:
         dataset = load_dataset(source, seed=model.config.train.seed)
+        check_several(dataset.labels)
         name = "report-" + re.sub(r"[^A-Za-z0-9]+", "-", source).strip("-")
         test = QueryGallery(np.arange(len(dataset)), np.arange(len(dataset)))
     _describe(dataset, (workdir if source is None else workdir / name) / SKIPPED)
@@ -203,10 +205,10 @@ def report(
 def _print_table(results: dict[str, dict[str, Any]]) -> None:
     width = max(map(len, results)) + 2
     names = [name for name in _SHOWN if name in next(iter(results.values()))]
-    cell = max(10, max(map(len, names)) + 2)
-    print(" " * width + "".join(f"{name:>{cell}}" for name in names))
+    cells = {name: max(10, len(name) + 2) for name in names}
+    print(" " * width + "".join(f"{name:>{cell}}" for name, cell in cells.items()))
     for row, values in results.items():
-        print(f"{row:<{width}}" + "".join(f"{values[name]:>{cell}.3f}" for name in names))
+        print(f"{row:<{width}}" + "".join(f"{values[n]:>{cell}.3f}" for n, cell in cells.items()))
     first = next(iter(results.values()))
     if copied := first.get("num_queries_with_copy"):
         print(
