@@ -35,6 +35,16 @@ def test_broken_rows_are_an_error_that_names_the_line(tmp_path, text, words):
     assert "\n" not in str(caught.value)
 
 
+def test_a_run_goes_on_with_the_table_that_it_was_trained_with(tmp_path):
+    source = write(tmp_path, "path,identity,camera\nimages/1.jpg,t1\nimages/2.jpg,t2,A,B\n")
+    with pytest.raises(UserError, match="lines 2-3"):
+        load_dataset(source)
+    dataset = load_dataset(source, keep={str(tmp_path / "images" / "1.jpg")})
+    assert dataset.identities == ("t1", "t2")
+    assert dataset.columns["camera"].tolist() == ["", "A"]
+    assert "do not fit its 3 columns, in lines 2-3" in describe(dataset)
+
+
 def test_quotes_line_breaks_and_empty_fields_that_are_well_formed_are_read(tmp_path):
     source = write(
         tmp_path,

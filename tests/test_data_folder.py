@@ -49,6 +49,8 @@ def test_what_a_picture_is_is_decided_by_content_and_the_rest_is_counted_by_endi
     photo(folder / "5.avif")
     photo(folder / "6.dat", format="WEBP")
     photo(folder / "DSC1.CR2", format="JPEG")
+    for name in ("MVI1.THM", "1.jpg_original", "1.jpg~"):
+        photo(folder / name, format="JPEG")
     (folder / "DSC2.cr2").write_bytes(b"II*\0\x10\0\0\0CR\2\0")
     (folder / "notes.txt").write_text("P5 was seen in May")
     (folder / "more.txt").write_text("BM is the name of a turtle, whose file is long enough to be")
@@ -61,7 +63,8 @@ def test_what_a_picture_is_is_decided_by_content_and_the_rest_is_counted_by_endi
         *("1.jpg_large", "3.JPG.bak", "4.tmp", "5.avif", "6.dat", "no ending")
     ]
     assert dataset.passed_over == {
-        **{".cr2": 2, ".txt": 2, "no ending": 2, ".mp4": 1, "no file": 1}
+        **{".cr2": 2, ".txt": 2, "no ending": 2, ".mp4": 1, "no file": 1},
+        **{".thm": 1, ".jpg_original": 1, ".jpg~": 1},
     }
 
 

@@ -32,12 +32,20 @@ class Table:
         return self.columns[name]
 
 
-def read_table(file: str, required: Sequence[str], optional: Sequence[str]) -> Table:
+def read_table(
+    file: str, required: Sequence[str], optional: Sequence[str], *, strict: bool = True
+) -> Table:
     """Reads columns of a CSV file by their names, which are compared in lower case.
 
     Separated by commas, semicolons or tabs; a first line `sep=;` says which. UTF-8, UTF-16, or
     else Windows' Latin-1, which is a note. Empty lines are left out; empty fields beyond the last
     column, as spreadsheets write them, too.
+
+    Args:
+      file: its path.
+      required, optional: names of columns.
+      strict: False reads a broken table all the same, with a note, as this program once did: rows
+        that are too short end in empty fields, what is too much is left out.
 
     Raises:
       UserError: the file cannot be read, lacks a required column or has one twice, a quote is not
@@ -50,25 +58,25 @@ def read_table(file: str, required: Sequence[str], optional: Sequence[str]) -> T
     except OSError as error:
         raise UserError(f"{file} cannot be read: {error.strerror}.") from error
     text, notes = _decode(data, file)
-    header, rows = _split(text, file)
+    header, rows = _split(text, file, strict)
     missing = [name for name in required if name not in header]
     if missing:
         raise UserError(
             f"{file} has no column {' and no column '.join(missing)}: its columns are "
             f"{', '.join(filter(None, header)) or 'none'}, and {' and '.join(required)} are needed."
         )
-    wanted = {name: header.index(name) for name in (*required, *optional) if name in header}
-    for name in wanted:
-        if header.count(name) > 1:
-            raise UserError(f"{file} has {header.count(name)} columns {name}; leave one.")
-    _check_lengths(rows, header, file)
-    for line, row in rows:
-        for name, place in wanted.items():
-            if "\n" in row[place] or "\r" in row[place]:
-                raise UserError(
-                    f"{file}, line {line}: the {name} goes over several lines; is a quote not "
-                    "closed?"
-                )
+    wanted = {
+        name: len(header) - 1 - header[::-1].index(name)
+        for name in (*required, *optional)
+        if name in header
+    }
+    try:
+        _check(header, rows, wanted, file)
+    except UserError as error:
+        if strict:
+            raise
+        notes += (str(error),)
+        rows = [(line, row + [""] * (len(header) - len(row))) for line, row in rows]
     columns = {name: [row[place].strip() for _, row in rows] for name, place in wanted.items()}
     return Table(tuple(line for line, _ in rows), columns, notes)
 
@@ -85,7 +93,7 @@ def lines_text(lines: Sequence[int]) -> str:
     return f"{'line' if len(lines) == 1 else 'lines'} {text}"
 
 
-def _split(text: str, file: str) -> tuple[list[str], list[tuple[int, list[str]]]]:
+def _split(text: str, file: str, strict: bool) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """Column names in lower case, and (first line, fields) of each row that is not empty."""
     first = 1
     delimiter = ""
@@ -99,7 +107,7 @@ def _split(text: str, file: str) -> tuple[list[str], list[tuple[int, list[str]]]
     rows: list[tuple[int, list[str]]] = []
     line = first
     try:
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=strict)
         for row in reader:
             if any(field.strip() for field in row):
                 rows.append((line, row))
@@ -119,7 +127,13 @@ def _split(text: str, file: str) -> tuple[list[str], list[tuple[int, list[str]]]
     return header, rows[1:]
 
 
-def _check_lengths(rows: list[tuple[int, list[str]]], header: list[str], file: str) -> None:
+def _check(
+    header: list[str], rows: list[tuple[int, list[str]]], wanted: Mapping[str, int], file: str
+) -> None:
+    """Refuses what would be read wrongly: columns twice, rows that do not fit, open quotes."""
+    for name in wanted:
+        if header.count(name) > 1:
+            raise UserError(f"{file} has {header.count(name)} columns {name}; leave one.")
     wrong = [
         (line, len(row))
         for line, row in rows
@@ -132,6 +146,13 @@ def _check_lengths(rows: list[tuple[int, list[str]]], header: list[str], file: s
             f"{lines_text([line for line, _ in wrong])} ({number} in line {line}); a field that "
             "contains the separator is put in quotes."
         )
+    for line, row in rows:
+        for name, place in wanted.items():
+            if "\n" in row[place] or "\r" in row[place]:
+                raise UserError(
+                    f"{file}, line {line}: the {name} goes over several lines; is a quote not "
+                    "closed?"
+                )
 
 
 def _decode(data: bytes, file: str) -> tuple[str, tuple[str, ...]]:

@@ -13,6 +13,7 @@ from reid_jax.data.dataset import Dataset
 from reid_jax.data.images import check_images, is_photo_name, is_picture
 from reid_jax.data.leftovers import ending_of, leftover, made_here
 from reid_jax.data.names import UNKNOWN, composed, file_key, is_nobody, merged
+from reid_jax.data.parallel import LateBar
 from reid_jax.errors import UserError
 
 NOWHERE = "not in the folder of an individual"
@@ -107,7 +108,14 @@ def find_photos(folder: str, found: Found) -> Iterator[str]:
     for file in found.keep:
         while (file := os.path.dirname(file)) and file not in kept_folders and file != folder:
             kept_folders.add(file)
-    yield from _walk(folder, found, kept_folders, (os.path.realpath(folder),))
+    bar = LateBar("Looking for photos", None)
+    files = _walk(folder, found, kept_folders, (os.path.realpath(folder),))
+    try:
+        for number, photo in enumerate(files):
+            bar.update(number)
+            yield photo
+    finally:
+        bar.close()
 
 
 def _walk(

@@ -26,13 +26,17 @@ BUNDLES = (".lrdata", ".photoslibrary", ".aplibrary", ".photolibrary")
 FILES = frozenset(
     ("thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "picasa.ini", "icon\r")
 )
+COPIES = (".thm", "_original", "~")
+"""Endings of pictures that belong to the file beside them: a camera's thumbnail of a film, what
+ExifTool and editors leave of a photo they have changed."""
+
 HIDDEN = "hidden"
 
 
 def leftover(name: str, is_folder: bool) -> str | None:
     """How a file or folder that is passed over for its name is counted; None where it is not.
 
-    "@eaDir/", ".lrdata/", "Thumbs.db" or "hidden" (the name begins with a dot).
+    "@eaDir/", ".lrdata/", "Thumbs.db", ".thm" or "hidden" (the name begins with a dot).
     """
     if name.startswith("."):
         return HIDDEN
@@ -42,6 +46,8 @@ def leftover(name: str, is_folder: bool) -> str | None:
             return f"{name}/"
         ending = os.path.splitext(lower)[1]
         return f"{ending}/" if ending in BUNDLES else None
+    if lower.endswith(COPIES):
+        return ending_of(name)
     return name.strip() if lower in FILES else None
 
 

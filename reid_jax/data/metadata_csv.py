@@ -10,6 +10,7 @@ from reid_jax.data.dataset import Dataset
 from reid_jax.data.dates import read_dates
 from reid_jax.data.folder import Found, checked_dataset
 from reid_jax.data.names import MISSING, UNKNOWN, FileFinder, is_nobody
+from reid_jax.data.parallel import LateBar
 from reid_jax.errors import UserError
 
 _REQUIRED = ("path", "identity")
@@ -39,11 +40,14 @@ def csv_dataset(path: str, *, unnamed: bool = False, keep: Collection[str] = ())
         raise UserError(
             f"{file} does not exist: csv: needs a CSV file, or a folder with a metadata.csv."
         )
-    table = read_table(file, _REQUIRED, (*_TEXTS, "date"))
+    # A run goes on with the table that it was trained with.
+    table = read_table(file, _REQUIRED, (*_TEXTS, "date"), strict=not keep)
     finder, found = FileFinder(os.path.dirname(file)), Found(keep=keep)
     found.notes += table.notes
     used: list[int] = []
+    bar = LateBar("Looking for photos", len(table.lines))
     for row, line in enumerate(table.lines):
+        bar.update(row)
         photo, name = table["path"][row], table["identity"][row]
         nobody = is_nobody(name)
         if photo.lower() in MISSING:
@@ -54,6 +58,7 @@ def csv_dataset(path: str, *, unnamed: bool = False, keep: Collection[str] = ())
             found.skipped.append((photo, f"the file in line {line} is missing"))
         elif found.add(there, UNKNOWN if nobody else name, f", listed again in line {line}"):
             used.append(row)
+    bar.close()
     columns = {
         name: np.array([_value(table[name][row]) for row in used], np.str_)
         for name in _TEXTS

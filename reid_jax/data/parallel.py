@@ -58,9 +58,12 @@ def parallel_map(
 
 
 class LateBar:
-    """A progress bar on a terminal, once two seconds have passed; none without a description."""
+    """A progress bar on a terminal, once two seconds have passed; none without a description.
 
-    def __init__(self, description: str | None, total: int):
+    Without a total it says how far it is.
+    """
+
+    def __init__(self, description: str | None, total: int | None):
         self._description, self._total = description, total
         self._start = time.monotonic()
         self._progress: Progress | None = None
