@@ -92,11 +92,14 @@ def test_what_this_program_made_beside_photos_is_no_individual(tmp_path):
     (tmp_path / "run" / "checkpoints").mkdir()
     photo(tmp_path / "gallery" / "generation-000001" / "x.png", 4)
     (tmp_path / "gallery" / "CURRENT").write_text("generation-000001\n")
+    for name in ("keyframe_01.jpg", "contact_sheet.jpg", "timeline.png"):
+        photo(tmp_path / "b" / name, 5)
+    (tmp_path / "b" / "keyframes.json").write_text('{"keyframes": [], "scored_frames": []}')
     dataset = load_dataset(f"folder:{tmp_path}")
-    assert dataset.identities == ("a",)
-    assert dataset.passed_over == {"of a run/": 1, "of a gallery/": 1}
+    assert relative(dataset, tmp_path) == ["a/1.jpg", "b/keyframe_01.jpg"]
+    assert dataset.passed_over == {"of a run/": 1, "of a gallery/": 1, "beside keyframes": 3}
     used = {str(tmp_path / "run" / "report" / "roc.png")}
-    assert load_dataset(f"folder:{tmp_path}", keep=used).identities == ("a", "run")
+    assert load_dataset(f"folder:{tmp_path}", keep=used).identities == ("a", "b", "run")
 
 
 @pytest.mark.parametrize("name", ["unknown", "Unknown", "UNKNOWN ", "nan", "None"])

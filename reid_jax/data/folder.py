@@ -5,12 +5,14 @@ import contextlib
 import os
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
 from reid_jax.data.content import COLUMN, shared_by_individuals
 from reid_jax.data.dataset import Dataset
 from reid_jax.data.images import check_images, is_photo_name, is_picture
+from reid_jax.data.keyframe_folders import KEYFRAME, MARK, read_mark
 from reid_jax.data.leftovers import ending_of, leftover, made_here
 from reid_jax.data.names import UNKNOWN, composed, file_key, is_nobody, merged
 from reid_jax.data.parallel import LateBar
@@ -127,10 +129,12 @@ def _walk(
     except OSError as error:
         found.skipped.append((folder, f"the folder cannot be read ({error.strerror})"))
         return
-    ours = made_here({entry.name for entry in entries})
+    names = {entry.name for entry in entries}
+    ours = made_here(names)
     if ours and len(ancestors) > 1 and folder not in kept_folders:
         found.passed_over[ours] += 1
         return
+    of_a_film = MARK in names and read_mark(Path(folder)) is not None
     for entry in entries:
         is_folder = os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir()
         kept = entry.path in (kept_folders if is_folder else found.keep)
@@ -140,6 +144,8 @@ def _walk(
             real = os.path.realpath(entry.path)
             if real not in ancestors:  # a link back up would never end
                 yield from _walk(entry.path, found, kept_folders, (*ancestors, real))
+        elif of_a_film and not entry.name.startswith(KEYFRAME) and not kept:
+            found.passed_over["beside keyframes"] += 1  # the contact sheet, the timeline
         elif os.path.exists(entry.path) and not os.path.isfile(entry.path):
             found.passed_over["no file"] += 1  # a pipe would keep its reader waiting
         elif kept or is_photo_name(entry.name) or is_picture(entry.path):

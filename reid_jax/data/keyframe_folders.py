@@ -5,6 +5,9 @@ from pathlib import Path
 from typing import Any
 
 MARK = "keyframes.json"
+KEYFRAME = "keyframe_"
+"""How the names of the keyframes begin; other pictures in the folder are made of them."""
+
 _FIELDS = {"keyframes", "scored_frames"}
 
 
