@@ -23,7 +23,7 @@ from reid_jax.training.config import OptimizerConfig, TrainConfig
 from reid_jax.training.keyframe_config import KeyframeConfig, ScorerConfig, VideoDataConfig
 from reid_jax.video import keyframe_files, scenes
 from reid_jax.video.extract import extract
-from reid_jax.video.features import describe, frozen_encoder, write_features
+from reid_jax.video.features import describe, frozen_encoder
 from reid_jax.video.keyframes import encoder_of, keyframes
 from reid_jax.video.pictures import clock, contact_sheet, timeline
 from reid_jax.weights import save_pretrained
@@ -356,16 +356,6 @@ def test_what_cannot_be_done_is_said(run, videos, folder):
         extract(
             (folder / "absent.mp4",), folder / "x.h5", BACKBONE, str(folder / "weights.safetensors")
         )
-
-
-def test_videos_of_one_name_are_both_kept(folder, videos, weights):
-    encoder = frozen_encoder(BACKBONE, str(weights))
-    described = describe(videos / "single.mp4", encoder, 2.0)
-    write_features(folder / "twins.h5", [described, described], encoder)
-    assert [video.key for video in load_video_features(folder / "twins.h5")] == [
-        "single",
-        "single_2",
-    ]
 
 
 def test_features_are_those_of_the_data_set():

@@ -1,6 +1,5 @@
 """What a network sees in the frames of a video, and where its scenes are, in one pass over it."""
 
-import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,6 @@ from reid_jax.data.frames import Video, indices_at_rate, uniform_indices
 from reid_jax.data.parallel import LateBar
 from reid_jax.data.video import open_video
 from reid_jax.errors import UserError
-from reid_jax.files import as_text, atomic_write
 from reid_jax.video.scenes import SIZE, new_detector, scenes_from_cuts
 from reid_jax.weights.frozen import frozen_features
 
@@ -155,44 +153,3 @@ def each_video(
             yield path, describe(path, encoder, rate, count)
         except (UserError, OSError) as error:
             yield path, str(error)
-
-
-def write_features(path: Path, videos: Sequence[Described], encoder: FrameEncoder) -> None:
-    """Writes an H5 file in the layout of the eccv16_dataset files (Zhang et al., ECCV 2016).
-
-    A group a video, named as its file: `features` float32, `picks`, `n_frames`, `n_steps`,
-    `change_points` and `n_frame_per_seg` of its scenes, `fps` and `video_name`. What people thought
-    of the frames (`gtscore`, `user_summary`) is for others to add.
-    """
-    try:
-        import h5py
-    except ImportError:
-        raise UserError("Writing H5 needs h5py: pip install 'reid-jax[video]'.") from None
-    content = io.BytesIO()  # h5py reads what it has written, which a file being written forbids
-    with h5py.File(content, "w") as file:
-        file.attrs["features_by"] = encoder.name
-        for key, video in zip(_keys(videos), videos, strict=True):
-            group = file.create_group(key)
-            group["features"] = video.features
-            group["picks"] = video.picks
-            group["n_frames"] = video.n_frames
-            group["n_steps"] = len(video.picks)
-            group["change_points"] = video.scenes
-            group["n_frame_per_seg"] = video.scenes[:, 1] - video.scenes[:, 0] + 1
-            group["fps"] = (video.n_frames - 1) / max(float(video.video.times[-1]), 1e-9)
-            group["video_name"] = as_text(video.video.path.name)
-    with atomic_write(path) as stream:
-        stream.write(content.getbuffer())
-
-
-def _keys(videos: Sequence[Described]) -> list[str]:
-    """Names of files without extension; those that occur twice get a number."""
-    keys: list[str] = []
-    for video in videos:
-        stem = as_text(video.video.path.stem)
-        key, number = stem, 1
-        while key in keys:
-            number += 1
-            key = f"{stem}_{number}"
-        keys.append(key)
-    return keys

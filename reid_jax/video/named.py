@@ -1,6 +1,7 @@
 """The videos that a command line names."""
 
 import hashlib
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -22,7 +23,7 @@ def named_videos(paths: Sequence[Path]) -> list[Path]:
 
 def name_of(path: Path) -> str:
     """What results of a video are named: as its file without the ending, or as its folder."""
-    path = path.resolve()
+    path = Path(os.path.abspath(path))  # which says what "." is, and follows no link
     return (path.name if path.is_dir() else path.stem) or "video"
 
 
