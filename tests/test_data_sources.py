@@ -129,6 +129,13 @@ class TestCsv:
             assert dataset.columns["split"].tolist() == ["train", "test", "test"]
             assert "2020-05-01 to 2021-07-31  (1 without)" in describe(dataset)
 
+    def test_words_for_a_missing_value_are_no_values(self, tmp_path):
+        text = "path,identity,camera,orientation\n"
+        text += "images/1.jpg,a,nan,left\nimages/2.jpg,a,,N/A\nimages/3.jpg,a,north,None\n"
+        columns = load_dataset(self.write(tmp_path, text)).columns
+        assert columns["camera"].tolist() == ["", "", "north"]
+        assert columns["orientation"].tolist() == ["left", "", ""]
+
     @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "latin-1"])
     def test_encodings_and_semicolons(self, tmp_path, encoding):
         text = "Path;Identity ;date\r\nimages\\1.jpg;Zoë;2020:05:01 10:00:00\r\n\r\n"

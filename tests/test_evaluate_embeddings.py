@@ -14,8 +14,10 @@ from reid_jax.evaluation.embedding import (
     raw_pixel_embeddings,
 )
 from reid_jax.evaluation.plain_json import plain_json
+from reid_jax.evaluation.run import evaluate_run
 from reid_jax.ops.matching import check_matches
-from reid_jax.ops.retrieval import evaluate_distances
+from reid_jax.ops.retrieval import evaluate_distances, evaluate_retrieval
+from tests.tiny_run import make_tiny_run
 
 
 def test_perfect_and_useless_embeddings():
@@ -235,3 +237,55 @@ def test_too_few_individuals_have_no_interval():
     embeddings, rows = np.eye(2)[labels], np.arange(10)
     result = evaluate_embeddings(embeddings, labels, rows, rows)
     assert np.isnan([result["rank1_low"], result["mAP_high"]]).all()
+
+
+def test_cameras_that_are_not_known_agree_with_none():
+    ids = np.array([0, 0, 1])
+    for unknown in ("", " ", "nowhere"):
+        cameras = np.array(["a", unknown, unknown])
+        result = evaluate_retrieval(np.eye(3), np.eye(3), ids, ids, cameras, cameras)
+        assert result["num_excluded"] == (1 if unknown == "nowhere" else 0)
+    days = np.array(["2020-01-01", "NaT", "NaT"], "datetime64[D]")
+    result = evaluate_retrieval(
+        np.eye(3), np.eye(3), ids, ids, query_groups=days, gallery_groups=days
+    )
+    assert result["num_excluded"] == 0
+
+
+def test_photos_that_were_trained_on_are_counted_and_left_out_beside():
+    rng = np.random.default_rng(0)
+    labels, everything = np.repeat(np.arange(30), 6), np.arange(180)
+    trained = np.arange(180) % 6 < 4
+    by_heart = np.eye(30)[labels]
+    by_heart[~trained] = rng.standard_normal((60, 30))
+    result = evaluate_embeddings(by_heart, labels, everything, everything, trained=trained)
+    assert result["num_queries_trained"] == 120
+    assert result["rank1"] > 0.6
+    assert result["rank1_without_trained"] < 0.2
+    assert "120 of 180 photos that are searched for were trained on" in left_out(result)[0]
+    alone = evaluate_embeddings(by_heart, labels, everything[~trained], everything)
+    assert result["mAP_without_trained"] == alone["mAP"]
+    nothing = evaluate_embeddings(
+        by_heart, labels, everything, everything, trained=np.ones(180, bool)
+    )
+    assert np.isnan(nothing["rank1_without_trained"])
+    assert left_out(nothing)[0].startswith("All 180 photos")
+    fresh = evaluate_embeddings(
+        by_heart, labels, everything, everything, trained=np.zeros(180, bool)
+    )
+    assert "num_queries_trained" not in fresh
+
+
+def test_a_run_knows_its_training_photos_in_another_source(tmp_path, capsys):
+    run = make_tiny_run(tmp_path / "run", steps=3)
+    evaluate_run(run, "synthetic:12x6", tmp_path / "all.json")
+    said = capsys.readouterr().out
+    found = json.loads((tmp_path / "all.json").read_text())
+    with np.load(run / "split.npz") as kept:
+        assert found["num_queries_trained"] == len(kept["train"])
+    assert f"{found['num_queries_trained']} of 72 photos that are searched for were trained" in said
+    assert "rank1_without_trained" in said
+    page = (run / "report-synthetic-12x6" / "index.html").read_text()
+    assert "were trained on, which flatters" in page
+    evaluate_run(run, json_path=tmp_path / "own.json")
+    assert "num_queries_trained" not in json.loads((tmp_path / "own.json").read_text())

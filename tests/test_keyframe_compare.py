@@ -214,7 +214,11 @@ def test_two_runs_from_end_to_end(tmp_path, capsys, monkeypatch):
     again = json.loads((tmp_path / "again.json").read_text())
     assert again["spearman_users"] == reported["spearman_users"]
     evaluate_run(first, source=str(data), json_path=tmp_path / "all.json")
-    assert json.loads((tmp_path / "all.json").read_text())["num_videos"] == 6
+    found = json.loads((tmp_path / "all.json").read_text())
+    assert (found["num_videos"], found["num_trained"]) == (6, 4)
+    assert found["kendall_users_without_trained"] == pytest.approx(reported["kendall_users"])
+    said = capsys.readouterr().out
+    assert "4 of 6 videos were trained on or chosen by, which flatters; without them: K" in said
     assert (first / "report-videos" / "index.html").is_file()
     with pytest.raises(UserError, match="Re-ranking is for embeddings"):
         evaluate_run(first, rerank=True)

@@ -128,3 +128,20 @@ def test_evaluate_open_set_refuses():
         evaluate_open_set(np.eye(2), np.eye(2), ["a"], ["a", "b"])
     with pytest.raises(UserError, match="text"):
         evaluate_open_set(np.eye(2), np.eye(2), [1, 2], ["a", "b"])
+
+
+def test_an_individual_of_one_photo_that_is_searched_in_all_others_is_unknown():
+    ids, rows = np.array([0, 0, 1, 2, 2]), np.arange(5)
+    found = evaluate_open_set(
+        np.eye(3)[ids],
+        np.eye(3)[ids],
+        ids,
+        ids,
+        threshold=0.5,
+        query_index=rows,
+        gallery_index=rows,
+        return_per_query=True,
+    )
+    assert found["per_query"]["known"].tolist() == [True, True, False, True, True]
+    assert found["num_unknown"] == 1
+    assert found["closed_rank1"] == found["baks"] == found["baus"] == found["auroc"] == 1

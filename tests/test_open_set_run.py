@@ -1,13 +1,20 @@
 """The open-set table of a run: who is unknown, what calibrates, and that nothing leaks."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from reid_jax import UserError
 from reid_jax.data import Dataset, make_splits
-from reid_jax.evaluation.open_set_run import arrange, evaluate_open_set_run, measure
+from reid_jax.evaluation.open_set_run import (
+    _COLUMNS,
+    arrange,
+    as_text,
+    evaluate_open_set_run,
+    measure,
+)
 from tests.tiny_run import make_tiny_run
 
 
@@ -73,3 +80,23 @@ def test_the_table_of_a_run(tmp_path, capsys):
     assert not result["unknown_were_trained_on"]
     with pytest.raises(UserError, match="unknown_fraction is 2"):
         evaluate_open_set_run(run, unknown_fraction=2)
+
+
+def test_few_strangers_and_photos_left_out_are_said():
+    one = dict.fromkeys(_COLUMNS, 0.5)
+    counts = {"num_known": 9, "num_known_individuals": 3, "num_unknown": 12}
+    result = {
+        "rows": {"this network": {**one, **counts, "num_unknown_individuals": 1}},
+        "calibrated_with": "others",
+        "unknown_were_trained_on": False,
+        "left_out": 4,
+    }
+    text = as_text(result)
+    assert "Few unknown individuals (1)" in text
+    assert "4 photos are left out" in text
+    data = dataset()
+    splits = make_splits(data, "photo", test_fraction=0.4, validation_fraction=0.3, seed=0)
+    days = data.columns["date"].copy()
+    days[data.labels == 3] = days[0]  # one day: nothing of another encounter to be found
+    photos = arrange(replace(data, columns={"date": days}), splits, 0.25, seed=0)
+    assert photos.left_out == np.sum(data.labels[splits.test.query] == 3)

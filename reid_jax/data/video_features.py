@@ -1,5 +1,6 @@
 """Videos as features of their frames, with what people thought of each frame, from an H5 file."""
 
+import hashlib
 import json
 import re
 import sys
@@ -46,6 +47,13 @@ class VideoFeatures:
     change_points: np.ndarray | None = None
     shots_2s: np.ndarray | None = None
     category: str | None = None
+
+
+def video_digest(video: VideoFeatures) -> str:
+    """Names what was seen of a video, whatever its key: equal for equal features of its frames."""
+    digest = hashlib.blake2b(np.ascontiguousarray(video.features).tobytes(), digest_size=16)
+    digest.update(np.ascontiguousarray(video.picks).tobytes())
+    return digest.hexdigest()
 
 
 def load_video_features(path: Path) -> tuple[VideoFeatures, ...]:

@@ -33,6 +33,7 @@ def evaluate_embeddings(
     *,
     columns: Mapping[str, np.ndarray] | None = None,
     metric: str = "cosine",
+    trained: np.ndarray | None = None,
     rerank: bool = False,
     seed: int = 0,
 ) -> dict[str, Any]:
@@ -43,7 +44,8 @@ def evaluate_embeddings(
     photos have dates, and some queries have matches of their own day, the measures are also given
     without those: photos of one encounter are alike for reasons that say nothing about who it is.
     Where a query has an exact copy in the gallery, under another name, the measures are also given
-    with every photo counted once: its copies are then the photo itself.
+    with every photo counted once: its copies are then the photo itself. Where queries were trained
+    on, the measures are also given of the other queries.
     Pairs of photos are those that a search compares, see :func:`scored_pairs`.
 
     Args:
@@ -53,6 +55,7 @@ def evaluate_embeddings(
       columns: facts about the photos, ``(N,)`` each; "camera", "date", "digest", "alphabet" and
         "drawer" are used.
       metric: how embeddings are compared: "cosine" or "euclidean".
+      trained: ``(N,)`` bool: photos that the network was trained on, if that is known.
       rerank: also rank anew by k-reciprocal neighbours (minutes for tens of thousands of photos).
       seed: of the pairs and episodes. It is the same for all that are to be compared.
 
@@ -62,7 +65,9 @@ def evaluate_embeddings(
       (95% intervals over individuals, see ``mean_interval``), ``rank1_other_day, mAP_other_day,
       num_excluded_other_day`` where the day makes a difference, ``num_queries_with_copy,
       rank1_without_copies, mAP_without_copies, num_excluded_without_copies`` where queries have
-      exact copies in the gallery, ``rank1_reranked, mAP_reranked`` with ``rerank``, ``roc_auc,
+      exact copies in the gallery, ``num_queries_trained, rank1_without_trained,
+      mAP_without_trained, num_excluded_without_trained`` where queries were trained on (nan where
+      all were), ``rank1_reranked, mAP_reranked`` with ``rerank``, ``roc_auc,
       average_precision, eer, tar@far=..., best_f1, best_f1_threshold`` of pairs of photos,
       ``one_shot_20way`` where there are alphabets, ``num_photos, num_individuals, num_queries,
       num_gallery, num_excluded, num_pairs``.
@@ -87,6 +92,15 @@ def evaluate_embeddings(
         other = evaluate_retrieval(asked, shown, metric=metric, **without)
         shared = ("rank1", "mAP", "num_excluded")
         result |= copies | {f"{name}_without_copies": other[name] for name in shared}
+    if trained is not None and trained[query].any():
+        fresh = query[~trained[query]]
+        other = {"rank1": float("nan"), "mAP": float("nan"), "num_excluded": 0}
+        if len(fresh):
+            fresh_rules = retrieval_rules(labels, fresh, gallery, columns)
+            other = evaluate_retrieval(embeddings[fresh], shown, metric=metric, **fresh_rules)
+        shared = ("rank1", "mAP", "num_excluded")
+        result |= {f"{name}_without_trained": other[name] for name in shared}
+        result["num_queries_trained"] = len(query) - len(fresh)
     if rerank:
         blocks = k_reciprocal_blocks(embeddings, query, gallery, metric=metric)
         again = evaluate_distances(blocks, **rules)
@@ -145,14 +159,25 @@ def held_out(query: np.ndarray, gallery: np.ndarray) -> np.ndarray:
 
 
 def left_out(metrics: Mapping[str, Any]) -> list[str]:
-    """A sentence about the queries without a match, if there are any."""
-    number = int(metrics.get("num_excluded") or 0)
-    if not number:
-        return []
-    return [
-        f"{number:,} of {metrics['num_queries']:,} photos have no other photo of their individual "
-        "to be matched with (by another camera, where cameras are known); they are left out."
-    ]
+    """What has to be known about the queries, in sentences: nothing if all is well."""
+    sentences, number = [], int(metrics.get("num_queries") or 0)
+    if excluded := metrics.get("num_excluded"):
+        sentences.append(
+            f"{excluded:,} of {number:,} photos have no other photo of their individual to be "
+            "matched with (by another camera, where cameras are known); they are left out."
+        )
+    trained = int(metrics.get("num_queries_trained") or 0)
+    if trained and trained == number:
+        sentences.append(
+            f"All {number:,} photos that are searched for were trained on, so these numbers say "
+            "nothing about other photos."
+        )
+    elif trained:
+        sentences.append(
+            f"{trained:,} of {number:,} photos that are searched for were trained on, which "
+            "flatters; what is named without_trained, or not trained on, is of the others alone."
+        )
+    return sentences
 
 
 def _days_are_mixed(rules: Mapping[str, np.ndarray]) -> bool:

@@ -20,6 +20,15 @@ MEASURES: dict[str, tuple[str, str]] = {
         "mAP, without copies",
         "mAP when an exact copy of the photo, under another name, does not count.",
     ),
+    "rank1_without_trained": (
+        "Rank-1, not trained on",
+        "Rank-1 of the photos that the network was not trained on: the honest number where some "
+        "were.",
+    ),
+    "mAP_without_trained": (
+        "mAP, not trained on",
+        "mAP of the photos that the network was not trained on.",
+    ),
     "rank1_reranked": (
         "Rank-1, re-ranked",
         "Rank-1 after ranking anew by neighbours that name each other (k-reciprocal re-ranking).",

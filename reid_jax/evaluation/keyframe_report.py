@@ -1,7 +1,7 @@
 """The report of a keyframe run: ``metrics.json``, ``tables.md``, figures, and one page to read."""
 
 import importlib.util
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from reid_jax.data.video_features import VideoFeatures
 from reid_jax.evaluation import keyframe_plots, page
 from reid_jax.evaluation.keyframe_baselines import keyframe_baselines
 from reid_jax.evaluation.keyframe_glossary import LEGEND, MEASURES, SHORT, TABLE
-from reid_jax.evaluation.keyframes import evaluate_keyframes
+from reid_jax.evaluation.keyframes import evaluate_keyframes, mean_over_videos
 from reid_jax.evaluation.plain_json import plain_json
 from reid_jax.evaluation.plots import loss_curve
 from reid_jax.evaluation.text_table import aligned, markdown
@@ -19,6 +19,7 @@ from reid_jax.files import atomic_write, write_arrays, write_text
 
 NETWORK = "this network"
 _VIDEOS_DRAWN = 10
+_CORRELATIONS = ("kendall_users", "spearman_users", "kendall_mean", "spearman_mean")
 NO_PLOTS = "Figures are left out: they need matplotlib (pip install 'reid-jax[plots]')."
 
 
@@ -30,6 +31,7 @@ def write_keyframe_report(
     train_videos: Sequence[VideoFeatures],
     history: Sequence[Mapping[str, Any]] = (),
     seed: int = 0,
+    trained: Collection[str] = (),
 ) -> dict[str, Any]:
     """Evaluates scores beside the baselines, prints a table, and writes everything into a folder.
 
@@ -40,18 +42,21 @@ def write_keyframe_report(
       folder: made if it is not there.
       title: of the page.
       scores: (P,) at the picks of each test video, by its key.
-      test_videos: that no choice was made on.
+      test_videos: that no choice was made on, or those of another file.
       train_videos: all that the network could learn or choose from; ridge regression gets the same.
       history: rows of the run's ``metrics.jsonl``.
       seed: of what is drawn at random.
+      trained: keys of test videos that the network learnt or chose from all the same.
 
     Returns:
-      The metrics of the scores, see ``evaluate_keyframes``.
+      The metrics of the scores, see ``evaluate_keyframes``; with `trained` also num_trained, and
+      the correlations without those videos, kendall_users_without_trained and so on.
 
     Raises:
       UserError: as ``evaluate_keyframes``.
     """
     metrics = evaluate_keyframes(scores, test_videos)
+    metrics |= _without(metrics, trained)
     results = {NETWORK: metrics, **keyframe_baselines(train_videos, test_videos, seed)}
     print(results_table(results))
     print(LEGEND)
@@ -92,11 +97,33 @@ def remarks(metrics: Mapping[str, Any]) -> list[str]:
         "num_without_best": "no best 15% by mean rating, as too many frames are rated alike: they "
         "are left out of P@15%",
     }
-    return [
+    found = [
         f"{metrics[key]} of {metrics['num_videos']} videos have {text}."
         for key, text in sentences.items()
         if metrics.get(key)
     ]
+    if number := metrics.get("num_trained"):
+        numbers = ", ".join(
+            f"{SHORT[name]} {page.number(metrics[f'{name}_without_trained'])}"
+            for name in _CORRELATIONS
+        )
+        found.append(
+            f"{number} of {metrics['num_videos']} videos were trained on or chosen by, which "
+            f"flatters; without them: {numbers}."
+        )
+    return found
+
+
+def _without(metrics: Mapping[str, Any], trained: Collection[str]) -> dict[str, Any]:
+    """How many videos were trained on, and the correlations of the others."""
+    if not trained:
+        return {}
+    others = {key: row for key, row in metrics["per_video"].items() if key not in trained}
+    means = mean_over_videos(others)
+    return {
+        "num_trained": len(metrics["per_video"]) - len(others),
+        **{f"{name}_without_trained": means[name] for name in _CORRELATIONS},
+    }
 
 
 def _figures(
@@ -123,9 +150,10 @@ def _sections(
 ) -> list[str]:
     metrics = results[NETWORK]
     baselines = {name: row for name, row in results.items() if name != NETWORK}
+    unseen = "" if metrics.get("num_trained") else " that the network had never seen"
     lead = (
-        f"<b>{metrics['num_picks']:,} frames</b> of <b>{len(videos):,} videos</b> that the network "
-        "had never seen were scored. How well does their order agree with how people rated them? "
+        f"<b>{metrics['num_picks']:,} frames</b> of <b>{len(videos):,} videos</b>{unseen} were "
+        "scored. How well does their order agree with how people rated them? "
         "(Spearman's rho against each annotator, averaged.)"
     )
     cards = {name: page.number(row.get("spearman_users")) for name, row in results.items()}

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from reid_jax.cli import keep_compilations
-from reid_jax.data.video_features import VideoFeatures, load_video_features
+from reid_jax.data.video_features import VideoFeatures, load_video_features, video_digest
 from reid_jax.errors import UserError
 from reid_jax.evaluation.keyframe_report import write_keyframe_report
 from reid_jax.evaluation.plain_json import plain_json
@@ -124,6 +124,7 @@ def evaluate_keyframe_run(
             split.train + split.validation,
             read_metrics(workdir),
             scorer.config.train.seed,
+            _keys_of_known(videos, split.train + split.validation),
         )
     elif split.test:
         metrics = report_keyframes(scorer, split)
@@ -133,6 +134,14 @@ def evaluate_keyframe_run(
         )
     if json_path is not None:
         write_text(json_path, plain_json(metrics))
+
+
+def _keys_of_known(
+    videos: Sequence[VideoFeatures], known: Sequence[VideoFeatures]
+) -> frozenset[str]:
+    """Keys of the videos whose content is among others."""
+    digests = {video_digest(video) for video in known}
+    return frozenset(video.key for video in videos if video_digest(video) in digests)
 
 
 def score_to_file(workdir: Path, data: Path, out: Path, frames: Path | None = None) -> None:

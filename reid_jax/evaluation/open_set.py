@@ -7,6 +7,7 @@ import numpy as np
 
 from reid_jax.errors import UserError
 from reid_jax.ops import open_set as ops
+from reid_jax.ops.matching import has_match
 from reid_jax.ops.retrieval import nearest
 
 
@@ -25,7 +26,8 @@ def evaluate_open_set(
 ) -> dict[str, Any]:
     """How well known individuals are identified while unknown ones are turned away.
 
-    A query is *known* when its identity is in the gallery. Its score is the similarity to the
+    A query is *known* when the gallery has its identity by another photo: an individual of a single
+    photo that is searched in all others is unknown. Its score is the similarity to the
     nearest gallery photo (ties: the lower gallery index), its answer the identity of that photo.
 
     Args:
@@ -68,7 +70,7 @@ def evaluate_open_set(
         gallery_index=gallery_index,
     )
     score, answer = scores[:, 0].astype(np.float64), index[:, 0]
-    known = np.isin(query_ids, gallery_ids)
+    known = _has_another(query_ids, gallery_ids, query_index, gallery_index)
     correct = known & (answer >= 0) & (gallery_ids[answer] == query_ids)
 
     true = np.unique(query_ids, return_inverse=True)[1]
@@ -104,3 +106,17 @@ def evaluate_open_set(
             "known": known,
         }
     return result
+
+
+def _has_another(
+    query_ids: np.ndarray, gallery_ids: np.ndarray, query_index: Any, gallery_index: Any
+) -> np.ndarray:
+    """``(Q,)`` bool: whether the gallery has the identity by a photo that is not the query."""
+    if query_index is None:
+        return np.isin(query_ids, gallery_ids)
+    ids = np.unique(np.concatenate([query_ids, gallery_ids]), return_inverse=True)[1].reshape(-1)
+    index = np.concatenate([np.asarray(query_index), np.asarray(gallery_index)])
+    photos = np.stack([ids, np.unique(index, return_inverse=True)[1].reshape(-1)])
+    photo = np.unique(photos, axis=1, return_inverse=True)[1].reshape(-1)
+    queries, gallery = np.split(np.arange(len(ids)), [len(query_ids)])
+    return has_match(ids, photo, queries, gallery)

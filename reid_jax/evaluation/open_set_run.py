@@ -15,6 +15,7 @@ from reid_jax.evaluation.plain_json import plain_json
 from reid_jax.evaluation.trained_model import embed_beside_baselines, load_run
 from reid_jax.files import write_text
 from reid_jax.ops.matching import encounters, has_match
+from reid_jax.ops.significance import FEWEST_FOR_VERDICT
 
 _COLUMNS = {
     "auroc": "AUROC",
@@ -40,6 +41,7 @@ class OpenSet:
       unknown_were_trained_on: whether the network saw other photos of unknown individuals, which
         flatters it.
       encounter: ``(N,)``: photos of the query's own encounter are never a match.
+      left_out: photos of individuals of the gallery that it has by no other encounter.
     """
 
     test: QueryGallery
@@ -47,6 +49,7 @@ class OpenSet:
     calibrated_with: str
     unknown_were_trained_on: bool
     encounter: np.ndarray
+    left_out: int = 0
 
 
 def arrange(dataset: Dataset, splits: Splits, unknown_fraction: float, seed: int) -> OpenSet:
@@ -93,6 +96,7 @@ def arrange(dataset: Dataset, splits: Splits, unknown_fraction: float, seed: int
         calibrated_with=calibrated_with,
         unknown_were_trained_on=bool(np.isin(strangers, labels[splits.train]).any()),
         encounter=encounter,
+        left_out=int(np.sum(~matched & ~unknown)),
     )
 
 
@@ -121,6 +125,7 @@ def evaluate_open_set_run(
         "calibrated_with": photos.calibrated_with,
         "unknown_were_trained_on": photos.unknown_were_trained_on,
         "split": model.config.data.split,
+        "left_out": photos.left_out,
         "rows": table,
     }
     print(as_text(result))
@@ -168,6 +173,17 @@ def as_text(result: dict[str, Any]) -> str:
         "same day are never matched",
         f"thresholds from {result['calibrated_with']}",
     ]
+    if result["left_out"]:
+        lines.append(
+            f"{result['left_out']:,} photos are left out: the gallery has their individual by no "
+            "other day"
+        )
+    strangers = one["num_unknown_individuals"]
+    if strangers < FEWEST_FOR_VERDICT:
+        lines.append(
+            f"Few unknown individuals ({strangers}): the looks of each decide what is said about "
+            f"strangers; hold out {FEWEST_FOR_VERDICT} or more."
+        )
     if result["unknown_were_trained_on"]:
         lines.append(
             "The network was trained on other photos of the unknown individuals, which flatters "

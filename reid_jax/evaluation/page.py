@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from reid_jax.evaluation.embedding import left_out
 from reid_jax.evaluation.findings import Confusion, Row, Strip
 from reid_jax.evaluation.glossary import MEASURES, TABLE
 from reid_jax.ops.significance import FEWEST_FOR_INTERVAL
@@ -112,13 +113,7 @@ def opening(
     )
     rows = {"this network": metrics, **baselines}
     cards = {name: percent(values.get("rank1")) for name, values in rows.items()}
-    excluded = int(number["num_excluded"] or 0)
-    note = (
-        f'<p class="note">{excluded:,} more photos have no other photo of their individual to be '
-        "matched with; they are left out of all means.</p>"
-        if excluded
-        else ""
-    )
+    note = "".join(f'<p class="note">{escape(sentence)}</p>' for sentence in left_out(metrics))
     if copied := int(metrics.get("num_queries_with_copy", 0)):
         note += (
             f'<p class="note">{copied:,} of the photos have an exact copy among those that were '

@@ -44,6 +44,7 @@ SKIPPED = "skipped.txt"  # of a run's source in its folder; of another one besid
 _SHOWN = (
     *("rank1", "rank5", "rank10", "mAP", "map_at_r", "roc_auc", "one_shot_20way"),
     *("rank1_other_day", "mAP_other_day", "rank1_without_copies", "mAP_without_copies"),
+    *("rank1_without_trained", "mAP_without_trained"),
     *("rank1_reranked", "mAP_reranked"),
 )
 
@@ -94,7 +95,14 @@ def train_embedding(config: EmbeddingConfig, workdir: Path) -> None:
     if jax.process_count() > 1:
         print(f"Trained; scripts/evaluate.py --workdir {workdir} writes the report.")
         return
-    report(load_run(workdir), workdir / "report", dataset, splits.test, title=workdir.name)
+    report(
+        load_run(workdir),
+        workdir / "report",
+        dataset,
+        splits.test,
+        title=workdir.name,
+        learnt=content_digests(dataset)[splits.train],
+    )
 
 
 def _describe(dataset: Dataset, listed: Path) -> None:
@@ -143,16 +151,36 @@ def evaluate_run(
     if source is None:
         dataset, splits = model.load_data()
         test, name = splits.test, "report"
+        learnt: np.ndarray | None = content_digests(dataset)[splits.train]
     else:
         dataset = load_dataset(source, seed=model.config.train.seed)
         check_several(dataset.labels)
         name = "report-" + re.sub(r"[^A-Za-z0-9]+", "-", source).strip("-")
         test = QueryGallery(np.arange(len(dataset)), np.arange(len(dataset)))
+        learnt = _learnt(model)
     _describe(dataset, (workdir if source is None else workdir / name) / SKIPPED)
     check_matches(dataset.labels, *test, dataset.columns)
-    metrics = report(model, workdir / name, dataset, test, title=workdir.name, rerank=rerank)
+    metrics = report(
+        model,
+        workdir / name,
+        dataset,
+        test,
+        title=workdir.name,
+        learnt=learnt,
+        rerank=rerank,
+    )
     if json_path is not None:
         write_text(json_path, plain_json(metrics))
+
+
+def _learnt(model: TrainedModel) -> np.ndarray | None:
+    """Digests of the photos that a run was trained on; None, and a sentence, if they are gone."""
+    try:
+        dataset, splits = model.load_data()
+        return content_digests(dataset)[splits.train]
+    except (UserError, OSError) as error:
+        print(f"Whether some of these photos were trained on cannot be said: {error}")
+        return None
 
 
 def report(
@@ -162,12 +190,17 @@ def report(
     test: QueryGallery,
     *,
     title: str,
+    learnt: np.ndarray | None,
     rerank: bool = False,
 ) -> dict[str, Any]:
-    """Prints and writes the metrics of a model and of its baselines; returns the model's."""
+    """Prints and writes the metrics of a model and of its baselines; returns the model's.
+
+    `learnt`: digests of the photos that the model was trained on, if they are known.
+    """
     rows = np.union1d(test.query, test.gallery)
     query, gallery = np.searchsorted(rows, test.query), np.searchsorted(rows, test.gallery)
     photos = dataset.subset(rows)
+    digests = content_digests(photos)
     candidates = embed_beside_baselines(model, photos)
     results = {
         name: evaluate_embeddings(
@@ -175,8 +208,9 @@ def report(
             photos.labels,
             query,
             gallery,
-            columns={**photos.columns, COLUMN: content_digests(photos)},
+            columns={**photos.columns, COLUMN: digests},
             metric=model.task.metric,
+            trained=None if learnt is None else np.isin(digests, learnt),
             rerank=rerank,
         )
         for name, embeddings in candidates.items()

@@ -34,7 +34,7 @@ def retrieval_rules(
     rules: dict[str, np.ndarray] = {"ids": labels, "index": np.arange(len(labels))}
     cameras = columns.get("camera")
     if cameras is not None and len(np.unique(np.asarray(cameras)[is_known(cameras)])) > 1:
-        rules["cameras"] = codes_of(cameras)
+        rules["cameras"] = np.asarray(cameras)
     if other_day and columns.get("date") is not None:
         rules["groups"] = encounters(labels, columns["date"])
     return {
@@ -77,9 +77,10 @@ def encounters(labels: np.ndarray, dates: np.ndarray | None) -> np.ndarray:
 def has_match(
     labels: np.ndarray, encounter: np.ndarray, query: np.ndarray, gallery: np.ndarray
 ) -> np.ndarray:
-    """``(Q,)`` bool: whether the gallery has the query's individual from another encounter."""
-    individual = np.unique(labels, return_inverse=True)[1]
-    group = np.unique(encounter, return_inverse=True)[1]
+    """``(Q,)`` bool: whether the gallery has the query's individual from another encounter, which
+    are of one individual each."""
+    individual = np.unique(labels, return_inverse=True)[1].reshape(-1)
+    group = np.unique(encounter, return_inverse=True)[1].reshape(-1)
     photos = np.bincount(individual[gallery], minlength=individual.max() + 1)[individual[query]]
     same = np.bincount(group[gallery], minlength=group.max() + 1)[group[query]]
     return photos > same
@@ -116,6 +117,8 @@ def exclusions(
 ) -> list[tuple[Codes, ...]]:
     """Rules as tuples of (query codes, gallery codes): a pair is out where all codes of one agree.
 
+    A value that is not known agrees with none.
+
     Args:
       query_ids, gallery_ids: ``(Q,)`` and ``(G,)``; cameras exclude only with the same identity.
       cameras, index, groups: of queries and gallery, both or neither.
@@ -129,7 +132,10 @@ def exclusions(
             missing = "query" if query is None else "gallery"
             raise UserError(f"The {name} of the {missing} are missing: give both or neither.")
         if query is not None:
-            rule: tuple[Codes, ...] = (shared_codes(query, gallery, name),)
+            codes, there = shared_codes(query, gallery, name), (is_known(query), is_known(gallery))
+            rule: tuple[Codes, ...] = (
+                (np.where(there[0], codes[0], -1), np.where(there[1], codes[1], -2)),
+            )
             if name == "cameras":
                 rule = (shared_codes(query_ids, gallery_ids, "ids"), *rule)
             rules.append(rule)
