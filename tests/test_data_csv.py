@@ -5,6 +5,8 @@ import unicodedata
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from reid_jax.data import describe, load_dataset, make_splits
@@ -146,3 +148,42 @@ def test_the_largest_field_fits_what_windows_has(tmp_path):
     table = read_table(str(tmp_path / "a.csv"), ("path", "identity"), ())
     assert len(table["path"][0]) == 200_000
     assert csv.field_size_limit() < 2**31
+
+
+@pytest.mark.parametrize("mark", ['"', ",", "\n", '""', ',"'])
+def test_a_stray_mark_anywhere_is_an_error_or_loses_no_row(tmp_path, mark):
+    names = ("path", "identity")
+    text = 'path,identity,note\n1.jpg,t1,"a, b"\n2.jpg,t2,\n3.jpg,"t3",c\n4.jpg,t4,d\n'
+    file = tmp_path / "a.csv"
+    file.write_text(text)
+    whole = set(read_table(str(file), names, ())["path"])
+    for place in range(len(text) + 1):
+        file.write_text(text[:place] + mark + text[place:])
+        try:
+            table = read_table(str(file), names, ())
+        except UserError:
+            continue
+        read = "\n".join([*table["path"], *table["identity"]])
+        assert sum(f"{n}.jpg" in read or f"{n}" in read for n in range(1, 5)) == 4, file.read_text()
+        assert len(table["path"]) >= len(whole), file.read_text()
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.text(st.characters(codec="utf-8", exclude_characters="\r\n\0"), min_size=1),
+            st.text(st.characters(codec="utf-8", exclude_characters="\0")),
+        ),
+        max_size=6,
+    ),
+    st.sampled_from([",", ";", "\t"]),
+    st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
+)
+def test_what_a_writer_writes_is_read_back(tmp_path_factory, rows, delimiter, encoding):
+    file = tmp_path_factory.mktemp("table") / "a.csv"
+    with open(file, "w", encoding=encoding, newline="") as stream:
+        writer = csv.writer(stream, delimiter=delimiter)
+        writer.writerow(["path", "note"])
+        writer.writerows(rows)
+    table = read_table(str(file), ("path",), ())
+    assert table["path"] == [path.strip() for path, note in rows if path.strip() or note.strip()]
