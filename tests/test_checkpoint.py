@@ -1,5 +1,7 @@
-"""Checkpoints: there and back, damaged ones, a disk that is full."""
+"""Checkpoints: there and back, on other devices, damaged ones, a disk that is full."""
 
+import errno
+import json
 import os
 import shutil
 import subprocess
@@ -13,6 +15,7 @@ import pytest
 
 from reid_jax.errors import UserError
 from reid_jax.training.checkpoint import Checkpoints
+from reid_jax.training.parallel import make_layout
 from reid_jax.training.state import create_state
 from tests.paths import REPOSITORY
 
@@ -95,7 +98,7 @@ def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_it_is_used(tmp_pat
     checkpoints = Checkpoints(tmp_path, say=said.append)
     state, _ = checkpoints.restore_latest(make_state(0))
     assert int(state.step) == 1
-    assert "step 2 cannot be read" in said[0]
+    assert "step 2 is damaged" in said[0]
     assert (tmp_path / "latest" / "damaged-2").is_dir()
     checkpoints.save_latest(make_state(2), {"best_step": 2})
     checkpoints.wait()
@@ -167,5 +170,183 @@ def test_a_damaged_best_checkpoint_gives_way_to_the_latest(tmp_path):
     for path in (tmp_path / "latest").rglob("*"):
         if path.is_file():
             os.truncate(path, 0)
-    with pytest.raises(UserError, match="nor can the latest"):
+    with pytest.raises(UserError, match="so is the latest"):
         Checkpoints(tmp_path, say=said.append).restore_best()
+
+
+def divided_state(mode, step):
+    """A state as a layout leaves it after a step; on a mesh its class centres are divided."""
+    params = {
+        "net": {"kernel": jnp.arange(12.0).reshape(3, 4)},
+        "objective": {"centers": jnp.arange(32.0).reshape(8, 4)},
+    }
+    model_state = {"batch_stats": {"mean": jnp.arange(4.0)}}
+    state = create_state(params, model_state, OPTIMIZER, ema=True)
+    state = state.replace(step=jnp.asarray(step, jnp.int32))
+    layout = make_layout(mode)
+    compiled = layout.compile(lambda state, *_, **__: state, batch_axis=0, donate=False)
+    rows = layout.divide(np.zeros(8, np.float32), 0)
+    return compiled(layout.everywhere(state), layout.everywhere({}), rows)
+
+
+def save_in_each_mode(folder):
+    for mode in ("single", "pmap", "mesh"):
+        checkpoints = Checkpoints(folder / mode)
+        checkpoints.save_latest(divided_state(mode, 3), {"best_step": 3})
+        checkpoints.save_best(divided_state(mode, 3), {"best_step": 3})
+        checkpoints.close()
+
+
+def read_in_each_mode(folder):
+    """Whatever wrote them, and whatever reads them, the numbers are the same."""
+    for written in ("single", "pmap", "mesh"):
+        checkpoints = Checkpoints(folder / written)
+        expected = jax.tree.map(np.asarray, divided_state("single", 3))
+        params, model_state, progress = checkpoints.restore_best()
+        jax.tree.map(np.testing.assert_array_equal, params, expected.params)
+        jax.tree.map(np.testing.assert_array_equal, model_state, expected.model_state)
+        assert progress == {"best_step": 3}
+        assert {len(leaf.devices()) for leaf in jax.tree.leaves(params)} == {1}
+        for read in ("single", "pmap", "mesh"):
+            template = divided_state(read, 0)
+            state, _ = checkpoints.restore_latest(template)
+            jax.tree.map(np.testing.assert_array_equal, state, expected)
+            for ours, theirs in zip(jax.tree.leaves(state), jax.tree.leaves(template), strict=True):
+                assert ours.sharding.is_equivalent_to(theirs.sharding, ours.ndim)
+
+
+@pytest.mark.parametrize("devices", [1, 2, 4])
+def test_what_one_number_of_devices_saved_another_reads(tmp_path, devices):
+    """Eight devices, these ones, and one, two or four in another process, either way."""
+    save_in_each_mode(tmp_path / "eight")
+    program = (
+        "import sys; from pathlib import Path; from tests import test_checkpoint as t\n"
+        "t.read_in_each_mode(Path(sys.argv[1]) / 'eight')\n"
+        "t.save_in_each_mode(Path(sys.argv[1]) / 'few')"
+    )
+    flags = f"--xla_force_host_platform_device_count={devices}"
+    result = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)],
+        cwd=REPOSITORY,
+        env={**os.environ, "XLA_FLAGS": flags},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert result.returncode == 0, result.stderr
+    read_in_each_mode(tmp_path / "few")
+
+
+@pytest.mark.parametrize("device", ["cuda:0", "TPU_0(process=0,(0,0,0,0))"])
+def test_what_an_accelerator_saved_is_read_here(tmp_path, device):
+    """As far as that can be imitated: the files say that its devices wrote them."""
+    save_in_each_mode(tmp_path)
+    place = json.dumps({"sharding_type": "SingleDeviceSharding", "device_str": device})
+    for file in tmp_path.rglob("_sharding"):
+        file.write_text(json.dumps(dict.fromkeys(json.loads(file.read_text()), place)))
+    read_in_each_mode(tmp_path)
+
+
+def listing(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+def saved_with_bests(folder):
+    checkpoints = Checkpoints(folder)
+    for step in (2, 4):
+        checkpoints.save_best(make_state(step), {"best_step": step})
+        checkpoints.save_latest(make_state(step), {"best_step": step})
+    checkpoints.close()
+
+
+def truncate(folder):
+    for path in folder.rglob("*"):
+        if path.is_file():
+            os.truncate(path, 0)
+
+
+def test_a_changed_network_is_a_sentence_and_changes_nothing(tmp_path):
+    saved_with_bests(tmp_path)
+    before = listing(tmp_path)
+    wider = make_state(0).replace(params={"net": {"kernel": jnp.zeros((3, 5))}, "objective": {}})
+    with pytest.raises(UserError, match=r"params.net.kernel is float32 \(3, 4\) there, .*3, 5"):
+        Checkpoints(tmp_path).restore_latest(wider)
+    with pytest.raises(UserError, match=r"ema.net.kernel is float32 \(3, 4\) there, missing now"):
+        Checkpoints(tmp_path).restore_latest(make_state(0, ema=False))
+    assert listing(tmp_path) == before
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ESTALE, "Stale file handle"), MemoryError()])
+def test_what_cannot_be_read_for_the_moment_is_not_damaged(tmp_path, monkeypatch, error):
+    saved_with_bests(tmp_path)
+    before = listing(tmp_path)
+
+    def fails(*_):
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoints, "_read", fails)
+        for read in (lambda c: c.restore_latest(make_state(0)), lambda c: c.restore_best()):
+            with pytest.raises(UserError, match="4 cannot be read at present"):
+                read(Checkpoints(tmp_path))
+    assert listing(tmp_path) == before
+    assert int(Checkpoints(tmp_path).restore_latest(make_state(0))[0].step) == 4
+
+
+def test_a_disk_that_refuses_to_be_read_is_not_damage(tmp_path):
+    """A link that leads to itself is an error of the system's (ELOOP), whoever asks."""
+    saved_with_bests(tmp_path)
+    for file in (tmp_path / "latest" / "4" / "state" / "d").iterdir():
+        file.unlink()
+        file.symlink_to(file)
+    with pytest.raises(UserError, match=r"cannot be read at present .*nothing was changed"):
+        Checkpoints(tmp_path).restore_latest(make_state(0))
+    assert (tmp_path / "latest" / "4").is_dir()
+
+
+def test_an_error_that_does_not_come_again_is_not_damage(tmp_path, monkeypatch):
+    saved_with_bests(tmp_path)
+    read, failed = Checkpoints._read, []
+
+    def fails_once(self, *arguments):
+        if not failed:
+            failed.append(True)
+            raise ValueError("Topology mismatch detected.")
+        return read(self, *arguments)
+
+    monkeypatch.setattr(Checkpoints, "_read", fails_once)
+    with pytest.raises(UserError, match=r"cannot be read at present .Topology"):
+        Checkpoints(tmp_path).restore_latest(make_state(0))
+    assert sorted(path.name for path in (tmp_path / "latest").iterdir()) == ["2", "4"]
+
+
+def test_best_ones_are_kept_beside_a_damaged_latest_one(tmp_path):
+    saved_with_bests(tmp_path)
+    truncate(tmp_path / "latest" / "4")
+    checkpoints = Checkpoints(tmp_path, say=lambda _: None)
+    assert int(checkpoints.restore_latest(make_state(0))[0].step) == 2
+    assert sorted(path.name for path in (tmp_path / "latest").iterdir()) == ["2", "damaged-4"]
+    assert sorted(path.name for path in (tmp_path / "best").iterdir()) == ["2", "set-aside-4"]
+    assert checkpoints.restore_best()[2] == {"best_step": 2}
+
+
+def test_where_no_checkpoint_is_whole_training_does_not_begin_anew(tmp_path):
+    saved_with_bests(tmp_path)
+    for step in ("2", "4"):
+        truncate(tmp_path / "latest" / step)
+    before = listing(tmp_path)
+    with pytest.raises(UserError, match=r"No checkpoint .* is whole \(4, 2\)"):
+        Checkpoints(tmp_path).restore_latest(make_state(0))
+    assert listing(tmp_path) == before
+    for step in ("2", "4"):
+        (tmp_path / "latest" / step).rename(tmp_path / "latest" / f"damaged-{step}")
+    with pytest.raises(UserError, match=r"whole .damaged-2, damaged-4"):
+        Checkpoints(tmp_path).restore_latest(make_state(0))
+
+
+def test_a_best_one_without_a_latest_one_is_set_aside(tmp_path):
+    """A run that was killed before its first checkpoint begins anew, and loses nothing."""
+    saved_with_bests(tmp_path)
+    shutil.rmtree(tmp_path / "latest")
+    assert Checkpoints(tmp_path).restore_latest(make_state(0)) is None
+    assert "set-aside-4" in [path.name for path in (tmp_path / "best").iterdir()]

@@ -114,6 +114,63 @@ print(layout.mode, jax.process_count(), jax.process_index(), layout.size, found)
 """
 
 
+RESTORE_TOGETHER = """
+import os, sys
+from pathlib import Path
+import jax, jax.numpy as jnp, numpy as np, optax
+from reid_jax.training import multihost
+from reid_jax.training.checkpoint import Checkpoints
+from reid_jax.training.parallel import make_layout
+from reid_jax.training.state import create_state
+
+multihost.join(sys.argv[2])
+layout = make_layout("mesh")
+state = create_state({"centers": jnp.arange(32.0).reshape(8, 4)}, {}, optax.adam(0.1), ema=True)
+state = layout.everywhere(state)
+checkpoints = Checkpoints(Path(sys.argv[1]))
+for step in (1, 2):
+    checkpoints.save_latest(state.replace(step=state.step + step), {"best_step": step})
+    checkpoints.wait()
+if jax.process_index() == 1:
+    for path in (Path(sys.argv[1]) / "latest" / "2" / "state").rglob("*"):
+        if path.is_file():
+            os.truncate(path, 0)
+multihost.gathered("damage", None)
+restored, progress = checkpoints.restore_latest(state)
+total = float(jax.jit(jnp.sum)(restored.params["centers"]))
+print(progress, int(restored.step), total, multihost.gathered("", jax.process_index()))
+checkpoints.close()
+"""
+
+
+def test_two_processes_set_a_damaged_checkpoint_aside_once(tmp_path):
+    """Both go on from the one before; class centres are divided over their devices."""
+    coordinator = f"127.0.0.1:{free_port()}"
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", RESTORE_TOGETHER, str(tmp_path), coordinator],
+            cwd=REPOSITORY,
+            env={
+                **os.environ,
+                "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
+                "JAX_PLATFORMS": "cpu",
+                "JAX_NUM_PROCESSES": "2",
+                "JAX_PROCESS_ID": str(index),
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for index in range(2)
+    ]
+    outputs = [process.communicate(timeout=120)[0] for process in processes]
+    for process, output in zip(processes, outputs, strict=True):
+        assert process.returncode == 0, output
+        assert output.splitlines()[-1] == "{'best_step': 1} 1 496.0 [0, 1]", output
+    assert ["moved to" in output for output in outputs] == [True, False]
+    assert sorted(path.name for path in (tmp_path / "latest").iterdir()) == ["1", "damaged-2"]
+
+
 def free_slurm_job() -> int:
     """The number of a job whose coordinator's port, which JAX takes from it, is free."""
     for job in random.sample(range(2**12), 100):

@@ -5,8 +5,10 @@ through a coordinator, the first process; then all devices are one mesh. A proce
 own rows of a batch; the first one alone writes the log and speaks.
 """
 
+import json
 import os
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import numpy as np
@@ -76,3 +78,16 @@ def any_process(flag: bool) -> bool:
     from jax.experimental.multihost_utils import process_allgather
 
     return bool(process_allgather(np.asarray(flag)).any())
+
+
+def gathered(topic: str, value: Any) -> list[Any]:
+    """What each process has (JSON); all of them must ask. Of one process, its own."""
+    del topic
+    if jax.process_count() == 1:
+        return [value]
+    from jax.experimental.multihost_utils import process_allgather
+
+    text = np.frombuffer(json.dumps(value).encode(), np.uint8)
+    sizes = process_allgather(np.asarray(len(text)))
+    texts = process_allgather(np.resize(text, max(sizes)))
+    return [json.loads(row[:size].tobytes()) for row, size in zip(texts, sizes, strict=True)]
