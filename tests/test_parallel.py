@@ -229,3 +229,20 @@ def test_many_class_centres_on_every_device_are_mentioned(mode, classes, remedy)
     if remedy:
         assert remedy in notes[0]
         assert f"{classes:,} class centres, 0.03 GB" in notes[0]
+
+
+def test_predictions_leave_the_device_while_others_are_made():
+    """What a device holds does not grow with the number of blocks."""
+    task = make_task(Triplet())
+    batch = make_batch(0)
+    params, model_state = task.init(jax.random.key(0), batch)
+    held = []
+
+    def blocks():
+        for _ in range(24):
+            held.append(len(jax.live_arrays()))
+            yield {"image": batch["image"][:8]}
+
+    predict = make_predictor(task, make_layout("single"), batch_size=8)
+    assert len(predict(params, model_state, blocks())) == 24 * 8
+    assert max(held) - held[0] < 10, held

@@ -1,5 +1,6 @@
 """Predictions for many examples: blocks of one size, the last one padded, over all devices."""
 
+import collections
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -10,6 +11,8 @@ from reid_jax.training.parallel import Layout
 
 Tree = Any
 Predict = Callable[[Tree, Tree, Iterable[Batch]], np.ndarray]
+
+_AHEAD = 2  # batches that the device has before the result of one is waited for
 
 
 def make_predictor(task: Task, layout: Layout, *, batch_size: int = 64) -> Predict:
@@ -28,13 +31,20 @@ def make_predictor(task: Task, layout: Layout, *, batch_size: int = 64) -> Predi
 
     def predict(params: Tree, model_state: Tree, blocks: Iterable[Batch]) -> np.ndarray:
         variables = layout.everywhere((params, model_state))
-        pending = []  # results stay on the device until the next block is on its way
+        results: list[np.ndarray] = []
+        under_way: collections.deque[tuple[Any, int]] = collections.deque()
         for block in blocks:
             for rows, count in _batches(block, batch_size):
-                pending.append((compiled(variables, rows), count))
-        return np.concatenate([np.asarray(result)[:count] for result, count in pending])
+                under_way.append((compiled(variables, rows), count))
+                if len(under_way) > _AHEAD:
+                    results.append(_on_host(*under_way.popleft()))
+        return np.concatenate([*results, *(_on_host(*each) for each in under_way)])
 
     return predict
+
+
+def _on_host(result: Any, count: int) -> np.ndarray:
+    return np.array(result)[:count]  # on a CPU `asarray` would hold on to the padded one
 
 
 def _batches(block: Batch, size: int) -> Iterator[tuple[Batch, int]]:
