@@ -213,9 +213,10 @@ def test_a_division_is_kept_from_the_first_state_that_is_saved(tmp_path):
 def test_held_out_photos_that_are_all_gone_are_one_sentence(tmp_path):
     data = DataConfig(source="synthetic:12x4")
     dataset, splits = load_data(data, 0)
-    paths = dataset.paths.astype(object)
+    paths, pixels = dataset.paths.astype(object), dataset.pixels.copy()
     paths[splits.test.gallery] += " as it was called"
-    keep_split(tmp_path, dataclasses.replace(dataset, paths=paths), splits)
+    pixels[splits.test.gallery] ^= 1
+    keep_split(tmp_path, dataclasses.replace(dataset, paths=paths, pixels=pixels), splits)
     with pytest.raises(UserError, match=r"held out are gone, such as .* as it was called; bring"):
         load_run_data(tmp_path, data, 0, training=False)
 

@@ -37,7 +37,7 @@ from reid_jax.training.logging import read_metrics
 from reid_jax.training.loop import fit
 from reid_jax.training.multihost import join
 from reid_jax.training.parallel import make_layout
-from reid_jax.training.split_file import keep_split, load_run_data
+from reid_jax.training.split_file import keep_moved, keep_split, load_run_data
 from reid_jax.training.video_similarity_config import VideoSimilarityConfig
 
 SKIPPED = "skipped.txt"  # of a run's source in its folder; of another one beside what was made
@@ -80,6 +80,7 @@ def train_embedding(config: EmbeddingConfig, workdir: Path) -> None:
     experiment = build(config, dataset, splits)
     layout.check(experiment.batch_size, experiment.shared_unit, "data.batch_size")
     with only_trainer(workdir):
+        keep_moved(workdir, dataset, config.data.source)
         claim_workdir(workdir, config)
         keep_split(workdir, dataset, splits)
         outcome = fit(
@@ -124,13 +125,21 @@ def evaluate_run(
     json_path: Path | None = None,
     *,
     rerank: bool = False,
+    photos: str | None = None,
 ) -> None:
     """Evaluates a run on what it held out, or on another source.
 
     An embedding network is tested on all photos of another source, leave-one-out; a keyframe scorer
     on all videos of an H5 file; a similarity of videos on pairs of its own held-out videos alone.
+
+    Args:
+      photos: where the run's own photos are now, should they have moved; noted in its folder.
     """
     config = read_run_config(workdir)
+    if photos is not None and not isinstance(config, EmbeddingConfig):
+        raise UserError(f"{workdir} was made from videos; it has no photos that could have moved.")
+    if photos is not None and source is not None:
+        raise UserError("--photos says where the run's own photos are, --data names others.")
     if isinstance(config, VideoSimilarityConfig):
         if rerank or source is not None:
             raise UserError(
@@ -148,8 +157,14 @@ def evaluate_run(
         return
     keep_compilations()
     model = load_run(workdir)
+    if photos is not None:
+        model = model.with_photos_at(photos)
     if source is None:
         dataset, splits = model.load_data()
+        try:
+            keep_moved(workdir, dataset, model.config.data.source)
+        except OSError as error:
+            print(f"{workdir} cannot remember where its photos are now: {error}")
         test, name = splits.test, "report"
         learnt: np.ndarray | None = content_digests(dataset)[splits.train]
     else:

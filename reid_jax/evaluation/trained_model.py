@@ -24,6 +24,7 @@ from reid_jax.training.config import EmbeddingConfig
 from reid_jax.training.config_file import AnyConfig, read_run_config
 from reid_jax.training.experiment import load_backbone, make_task, start_from, training_set
 from reid_jax.training.parallel import Layout, make_layout
+from reid_jax.training.paths import absolute_photos
 from reid_jax.training.predictor import Predict, make_predictor
 from reid_jax.training.split_file import load_run_data
 from reid_jax.training.validation import WHITENED_BY
@@ -80,6 +81,11 @@ class TrainedModel:
         """The photos that the run was made from, divided as they were then."""
         seed = self.config.train.seed
         return load_run_data(self.workdir, self.config.data, seed, training=False)
+
+    def with_photos_at(self, source: str) -> "TrainedModel":
+        """The same run, whose photos are at `source` now."""
+        data = replace(self.config.data, source=absolute_photos(source))
+        return replace(self, config=replace(self.config, data=data))
 
     def embed(self, dataset: Dataset, indices: np.ndarray | None = None) -> np.ndarray:
         """Embeddings (N, D) float32 of the photos at `indices`, or of all."""

@@ -25,8 +25,10 @@ _KINDS: dict[str, type] = {
     kind.__name__: kind for kind in (EmbeddingConfig, KeyframeConfig, VideoSimilarityConfig)
 }
 _LIMIT = "validation_photos"
-# What may change between two sessions of one run without making it another experiment.
+# What may change between two sessions of one run without making it another experiment. Where its
+# photos are is compared by their content, see split_file.
 _FREE = {
+    "data.source",
     "train.log_every",
     "train.evaluate_every",
     "train.checkpoint_every",
@@ -139,6 +141,19 @@ def kept_validation(workdir: Path, config: EmbeddingConfig) -> EmbeddingConfig:
     if not has_begun(workdir) or _LIMIT in json.loads(path.read_text())["data"]:
         return config
     return replace(config, data=replace(config.data, validation_photos=0))
+
+
+def kept_source(workdir: Path) -> str | None:
+    """Where a run's folder says that its photos are; None where it says nothing."""
+    path = workdir / "config.json"
+    return json.loads(path.read_text())["data"]["source"] if path.is_file() else None
+
+
+def keep_source(workdir: Path, source: str) -> None:
+    """Changes in a run's folder where its photos are, and nothing else."""
+    values = json.loads((workdir / "config.json").read_text())
+    values["data"]["source"] = source
+    write_text(workdir / "config.json", json.dumps(values, indent=2) + "\n")
 
 
 def has_begun(workdir: Path) -> bool:
