@@ -1,5 +1,6 @@
 """Runs compared: a difference is said to be one only when it is."""
 
+import functools
 import json
 import shutil
 from pathlib import Path
@@ -8,7 +9,10 @@ import numpy as np
 import pytest
 
 from reid_jax import UserError
+from reid_jax.evaluation import embedding
 from reid_jax.evaluation.compare import Contender, as_json, as_text, compare, compare_runs, contend
+from reid_jax.ops.photo_pairs import choose_pairs
+from reid_jax.ops.verification import roc_auc
 from tests.tiny_run import make_tiny_run
 
 
@@ -108,8 +112,9 @@ def edit_data(run: Path, **values: object) -> None:
     (run / "config.json").write_text(json.dumps(config))
 
 
-def test_two_runs_from_end_to_end(tmp_path, capsys):
-    runs = [make_tiny_run(tmp_path / "runs" / "sharp", steps=3), tmp_path / "runs" / "blurred"]
+def test_two_runs_from_end_to_end(tmp_path, capsys, monkeypatch):
+    sharp = make_tiny_run(tmp_path / "runs" / "sharp", steps=3, seed=1)
+    runs = [sharp, tmp_path / "runs" / "blurred"]
     shutil.copytree(*runs)
     edit_data(runs[1], image_size=16)
     compare_runs(runs, tmp_path / "out")
@@ -123,6 +128,13 @@ def test_two_runs_from_end_to_end(tmp_path, capsys):
     for name in ("roc", "precision_recall"):
         assert (tmp_path / "out" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     assert (tmp_path / "out" / "comparison.txt").read_text().strip() in said
+
+    # A sample of pairs is the same whatever seed a run was trained with, as that of the curves.
+    some = functools.partial(choose_pairs, max_pairs=60)
+    monkeypatch.setattr(embedding, "choose_pairs", some)
+    for one in contend(runs):
+        assert len(one.pair_same) == 60
+        assert one.metrics["roc_auc"] == roc_auc(one.pair_scores, one.pair_same)
 
     edit_data(runs[1], test_fraction=0.5)
     (runs[1] / "split.npz").unlink()

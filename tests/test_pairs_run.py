@@ -144,7 +144,7 @@ def test_a_run_trains_and_reports(tmp_path, capsys, monkeypatch):
     h5py = pytest.importorskip("h5py")
     pytest.importorskip("matplotlib")
     from reid_jax.evaluation.run import evaluate_run, train_and_report
-    from reid_jax.evaluation.video_similarity_run import report_video_pairs
+    from reid_jax.evaluation.video_similarity_run import load_clip_videos, report_video_pairs
 
     rng = np.random.default_rng(0)
     with h5py.File(tmp_path / "videos.h5", "w") as file:
@@ -158,11 +158,17 @@ def test_a_run_trains_and_reports(tmp_path, capsys, monkeypatch):
     train_and_report(config, tmp_path / "run")
     said = capsys.readouterr().out
     assert "whitened, Chamfer" in said
+    assert "No videos were held out for validation" not in said
     for name in ("pairs.md", "pairs.json", "roc.png", "kinds.png", "confusion.png"):
         assert (tmp_path / "run" / "report" / name).is_file()
     with pytest.raises(UserError, match="compares videos"):
         evaluate_run(tmp_path / "run", "folder:photos")
     monkeypatch.setitem(sys.modules, "matplotlib", None)
+    split = load_clip_videos(config.data, tmp_path / "run")
+    alone = replace(split, train=split.train + split.validation, validation=())
+    report_video_pairs([tmp_path / "run"], tmp_path / "alone", split=alone)
+    for text in (capsys.readouterr().out, (tmp_path / "alone" / "pairs.md").read_text()):
+        assert "thresholds come from pairs of training videos" in text
     again = report_video_pairs([tmp_path / "run", tmp_path / "run"], tmp_path / "both")
     assert "ensemble of the runs" in again
     assert "they need matplotlib" in capsys.readouterr().out
