@@ -1,7 +1,6 @@
 """The network of a run folder, ready to embed photos."""
 
 import contextlib
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -14,6 +13,7 @@ import numpy as np
 from reid_jax.data import Dataset, Splits
 from reid_jax.errors import UserError
 from reid_jax.evaluation.embedding import raw_pixel_embeddings
+from reid_jax.evaluation.fingerprint import fingerprint
 from reid_jax.files import write_arrays
 from reid_jax.models import EmbeddingNet
 from reid_jax.ops.whitening import some_of_each, whitened, within_class_whitening
@@ -63,19 +63,15 @@ class TrainedModel:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Names what turns a photo into an embedding: 16 hexadecimal digits of a SHA-256.
-
-        The network's numbers and the preparation of its input; not how it was trained.
-        """
-        model = replace(self.config.model, pretrained="", drop_path=0.0)
-        views = self.config.augment if model.views else None
-        prepared = (self._shape, self.task.mean, self.task.std, model, views)
-        digest = hashlib.sha256(repr(prepared).encode())
-        leaves = jax.tree_util.tree_leaves_with_path((self.params["net"], self.model_state))
-        for path, leaf in leaves:
-            digest.update(jax.tree_util.keystr(path).encode())
-            digest.update(np.ascontiguousarray(leaf).tobytes())
-        return digest.hexdigest()[:16]
+        """Names what turns a photo into an embedding, see there."""
+        return fingerprint(
+            self.config.model,
+            self.config.augment,
+            self._shape,
+            self.task.mean,
+            self.task.std,
+            (self.params["net"], self.model_state),
+        )
 
     def load_data(self) -> tuple[Dataset, Splits]:
         """The photos that the run was made from, divided as they were then."""

@@ -90,7 +90,7 @@ class ModelConfig:
     """Arithmetic inside the network; parameters, distances and losses stay float32."""
     drop_path: float = 0.0
     """Probability of skipping a residual branch, growing linearly to the last block."""
-    remat: bool = field(default=False, repr=False)  # a network's fingerprint does not see it
+    remat: bool = False
     """Compute the backbone's blocks again for the gradient: less memory, one more forward pass."""
 
 
