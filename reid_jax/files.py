@@ -2,13 +2,18 @@
 
 import contextlib
 import os
-import tempfile
+import secrets
+import stat
+import time
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO
 
 import numpy as np
+
+_PATIENCE = 2.0  # seconds to wait for another process without a word
+_PREFIX = 200  # bytes at most of a name that stands in that of its temporary file
 
 
 def cache_folder(name: str) -> Path:
@@ -24,17 +29,50 @@ def cache_folder(name: str) -> Path:
 def atomic_write(path: Path) -> Iterator[IO[bytes]]:
     """Opens a temporary file beside `path` that takes its place when the block ends well."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    name = path.name if len(os.fsencode(path.name)) <= _PREFIX else "new"
+    beside = path.with_name(f".{name}.{secrets.token_hex(4)}")
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with open(beside, "xb") as file:  # with the mode that the umask leaves
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, path)
+        share(beside)
+        os.replace(beside, path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        beside.unlink(missing_ok=True)
         raise
+
+
+def share(path: Path) -> None:
+    """Lets the group change a file or folder that was made in a folder which a group shares.
+
+    Such a folder has the setgid bit and is writable by its group; a umask of 022 would make what
+    one of them writes there unchangeable for the others.
+    """
+    shared = stat.S_ISGID | stat.S_IWGRP
+    if os.stat(path.parent).st_mode & shared == shared:
+        with contextlib.suppress(OSError):  # somebody else's, who has done so or has not
+            os.chmod(path, os.stat(path).st_mode | stat.S_IRGRP | stat.S_IWGRP)
+
+
+@contextlib.contextmanager
+def locked(path: Path, waiting: str) -> Iterator[None]:
+    """Holds the lock file `path`, which the system releases with the process, however that ends.
+
+    While another process has it, this one waits, after two seconds with the line `waiting`.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        share(path)
+        start, said = time.monotonic(), False
+        while not try_lock(descriptor):
+            if not said and time.monotonic() - start > _PATIENCE:
+                print(waiting)
+                said = True
+            time.sleep(0.05)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def try_lock(descriptor: int) -> bool:

