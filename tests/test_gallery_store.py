@@ -14,7 +14,7 @@ import time
 import numpy as np
 import pytest
 
-from reid_jax import UserError
+from reid_jax import UserError, files
 from reid_jax.files import as_text
 from reid_jax.gallery import store
 from reid_jax.gallery.store import join, read_gallery, update_gallery, write_gallery
@@ -106,15 +106,36 @@ def test_readers_never_see_a_mixture_while_it_is_written(tmp_path):
     assert seen == sorted(seen)
 
 
-def test_one_writer_at_a_time(tmp_path, monkeypatch):
+def test_a_second_writer_waits_for_the_first_and_says_so(tmp_path, monkeypatch, capsys):
     folder = tmp_path / "gallery"
     write_gallery(folder, numbered(1))
-    monkeypatch.setattr(store, "_PATIENCE", 0.1)
+    said = threading.Event()
+    monkeypatch.setattr(files, "_PATIENCE", 0.0)
+    monkeypatch.setattr("builtins.print", lambda *words: said.set() if "waiting" in words[0] else 0)
+    second = threading.Thread(target=write_gallery, args=(folder, numbered(2)))
     with open(folder / ".lock") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(UserError, match="Another process is writing"):
-            write_gallery(folder, numbered(2))
-    assert assert_whole(read_gallery(folder)) == 1
+        second.start()
+        assert said.wait(60)
+        assert assert_whole(read_gallery(folder)) == 1
+    second.join()
+    assert assert_whole(read_gallery(folder)) == 2
+
+
+def test_a_gallery_in_a_folder_that_a_group_shares_can_be_changed_by_the_group(tmp_path):
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o2775)
+    before = os.umask(0o022)
+    try:
+        write_gallery(shared / "gallery", numbered(1))
+        write_gallery(tmp_path / "alone", numbered(1))
+    finally:
+        os.umask(before)
+    for path in (shared / "gallery", *(shared / "gallery").rglob("*")):
+        assert path.stat().st_mode & 0o060 == 0o060, path
+    for path in (tmp_path / "alone", *(tmp_path / "alone").rglob("*")):
+        assert path.stat().st_mode & 0o020 == 0, path
 
 
 def test_a_system_without_locks_and_open_folders_writes_all_the_same(tmp_path, monkeypatch):

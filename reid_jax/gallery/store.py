@@ -13,7 +13,6 @@ import json
 import os
 import shutil
 import sys
-import time
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -24,7 +23,7 @@ import numpy as np
 
 from reid_jax.data.names import composed
 from reid_jax.errors import UserError
-from reid_jax.files import try_lock, write_text
+from reid_jax.files import locked, share, write_text
 
 VERSION = 1
 COLUMNS = ("date", "camera", "orientation")
@@ -38,7 +37,6 @@ _KEPT = (*COLUMNS, TRAINED)
 _CURRENT = "CURRENT"
 _LOCK = ".lock"
 _REFERENCE = "reference.npz"
-_PATIENCE = 30.0  # seconds to wait for another writer
 
 
 @dataclass(frozen=True)
@@ -270,6 +268,7 @@ def _write_files(generation: Path, gallery: Gallery) -> None:
     pyarrow, parquet = _arrow()
     assert gallery.thumbnails is not None, "a gallery that was read in part is not written"
     generation.mkdir()
+    share(generation)
     columns: dict[str, Any] = {
         "path": pyarrow.array(gallery.paths.tolist(), pyarrow.string()),
         "identity": pyarrow.array(gallery.identities.tolist(), pyarrow.string()),
@@ -306,6 +305,7 @@ def _synced(path: Path) -> Iterator[Any]:
         yield file
         file.flush()
         os.fsync(file.fileno())
+    share(path)
 
 
 def _sync(folder: Path) -> None:
@@ -329,20 +329,14 @@ def _remove_others(folder: Path, current: str | None) -> None:
 
 @contextlib.contextmanager
 def _writing(folder: Path) -> Iterator[None]:
-    """One writer at a time. The system lets go of the lock when the process ends, however."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise UserError(f"{folder} cannot be written to ({error.strerror}).") from error
-    try:
-        end = time.monotonic() + _PATIENCE
-        while not try_lock(descriptor):
-            if time.monotonic() > end:
-                raise UserError(
-                    f"Another process is writing to the gallery {folder}; wait until it is done."
-                )
-            time.sleep(0.05)
+    """One writer at a time; another one waits for it, as long as it takes."""
+    with contextlib.ExitStack() as held:
+        try:
+            if not folder.is_dir():
+                folder.mkdir(parents=True, exist_ok=True)
+                share(folder)
+            waiting = f"waiting for another process that writes to the gallery {folder}"
+            held.enter_context(locked(folder / _LOCK, waiting))
+        except OSError as error:
+            raise UserError(f"{folder} cannot be written to ({error.strerror}).") from error
         yield
-    finally:
-        os.close(descriptor)
