@@ -329,6 +329,45 @@ def test_the_share_of_strangers_is_kept_and_can_be_said_anew(run, photos, tmp_pa
     assert read_gallery(out).settings["strangers"] == 0.2
 
 
+def test_photos_that_show_nothing_are_named_and_left_out(gallery, photos, tmp_path):
+    sea = tmp_path / "more" / "turtle 1"
+    sea.mkdir(parents=True)
+    for name, colour in (("grey", (128,) * 3), ("blue", (20, 40, 200)), ("black", (0, 0, 0))):
+        Image.new("RGB", (300, 200), colour).save(sea / f"{name}.jpg")
+    found = identify(gallery, [str(sea)])
+    assert not found.answers
+    assert len(found.skipped) == 3
+    assert {reason for _, reason in found.skipped} == {
+        "there is nothing to see on it, it is of one colour"
+    }
+    with pytest.raises(UserError, match="nothing to see on it"):
+        members.add(gallery, f"folder:{tmp_path / 'more'}", None)
+    save_photos(tmp_path / "more", {"turtle 1": 1}, 2)
+    added, _, dataset = members.add(gallery, f"folder:{tmp_path / 'more'}", None)
+    assert added == 2
+    assert sorted(Path(path).stem for path, _ in dataset.skipped) == ["black", "blue", "grey"]
+
+
+def test_a_photo_unlike_the_training_gets_no_name(gallery, photos, capsys):
+    asked = [str(photos / "turtle 1")]
+    assert all(answer.candidates for answer in identify(gallery, asked).answers)
+    rewrite(gallery, familiar_from=2.0)
+    found = identify(gallery, asked)
+    assert {answer.text for answer in found.answers} == {"no photo like those"}
+    assert {answer.known for answer in found.answers} == {None}
+    assert as_table(found).count("no photo like those") == 4
+    assert "4 unlike what the network was trained on" in summary(found)
+    rows = list(csv.DictReader(io.StringIO(as_csv(found), newline="")))
+    assert [row["answer"] for row in rows] == ["no photo like those"] * 4
+    assert [entry["candidates"] for entry in json.loads(as_json(found))["photos"]] == [[]] * 4
+    assert "No photo like those" in as_html(found)
+    rewrite(gallery, hubs=[["murky.jpg", 0.4]])
+    commands.info(gallery)
+    said = capsys.readouterr().out
+    assert "below a similarity of 2.000" in said
+    assert "murky.jpg is the most similar photo for 40% of the photos of others" in said
+
+
 def test_duplicates_are_found_whatever_they_are_called(gallery, photos, tmp_path):
     (tmp_path / "again" / "other name").mkdir(parents=True)
     image = Image.open(photos / "turtle 5" / "2.png")

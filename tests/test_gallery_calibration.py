@@ -114,6 +114,7 @@ def test_photos_that_the_run_held_out_stand_in_for_what_a_gallery_lacks():
     rest = ~first
     reference = {
         "training": embeddings[:1].astype(np.float16),
+        "trained_identities": np.array(["someone"]),
         "held_out": embeddings[rest].astype(np.float16),
         "identities": np.array([f"animal {i:04d}" for i in labels[rest]]),
         "paths": np.array([f"other {i}.jpg" for i in range(rest.sum())]),

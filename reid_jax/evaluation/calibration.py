@@ -24,7 +24,9 @@ FALSE_NAMES = 0.05
 
 _MAJORITY = 0.5
 
-Verdict = Literal["named", "close", "unknown"]
+Verdict = Literal["named", "close", "unknown", "unlike"]
+"""Somebody of the gallery; one of several; nobody of it; or no photo of the kind that the network
+was trained on."""
 
 
 @dataclass(frozen=True)

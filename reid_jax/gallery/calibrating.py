@@ -13,6 +13,7 @@ from reid_jax.evaluation.calibration import (
     ask,
     calibrate,
 )
+from reid_jax.gallery.familiar import familiar_from, hubs
 from reid_jax.gallery.reference import held_out
 from reid_jax.gallery.store import TRAINED, Gallery
 from reid_jax.ops.choice import ChoiceCalibration
@@ -59,6 +60,8 @@ def recalibrated(gallery: Gallery, strangers: float | None = None) -> Gallery:
         "strangers": share,
         "calibration": {rule: dataclasses.asdict(one) for rule, one in found.items()},
         "calibrated_with": how,
+        "familiar_from": familiar_from(gallery),
+        "hubs": hubs(gallery),
     }
     return dataclasses.replace(gallery, settings=settings)
 

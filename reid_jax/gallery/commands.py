@@ -23,6 +23,7 @@ from reid_jax.gallery.output import (
     as_table,
     counted,
     doubt,
+    hubs_text,
     percent,
     shown,
     skipped_text,
@@ -66,7 +67,8 @@ def add(gallery: Path, data: str, workdir: Path | None = None) -> None:
     _say_skipped(dataset)
     already = f" ({there:,} were there already)" if there else ""
     print(f"{counted(added, 'photo')} added{already}")
-    print(_size(read_gallery(gallery, thumbnails=False)))
+    now = read_gallery(gallery, thumbnails=False)
+    print("\n".join(filter(None, [_size(now), hubs_text(now)])))
 
 
 def remove(gallery: Path, identity: tuple[str, ...] = (), path: tuple[str, ...] = ()) -> None:
@@ -197,6 +199,7 @@ def _described(folder: Path, gallery: Gallery) -> str:
     settings = gallery.settings
     _, counts = np.unique(gallery.identities, return_counts=True)
     each = f"{counts.min()} / {np.median(counts):g} / {counts.max()}"
+    familiar = settings.get("familiar_from")
     rows = [
         ("gallery", shown(str(folder))),
         ("photos", f"{len(gallery):,}"),
@@ -214,6 +217,12 @@ def _described(folder: Path, gallery: Gallery) -> str:
         ("network", f"{settings['fingerprint']}, {gallery.embeddings.shape[1]} numbers a photo"),
         ("compared by", settings["metric"]),
         ("calibrated on", settings["calibrated_with"]),
+        (
+            "other kinds",
+            "a photo unlike those of the training is not told: too few of its photos are known"
+            if familiar is None
+            else f'"no photo like those" below a similarity of {familiar:.3f} to the nearest',
+        ),
     ]
     for rule in RULES:
         found = calibration_of(gallery, rule)
@@ -238,4 +247,4 @@ def _described(folder: Path, gallery: Gallery) -> str:
         )
     width = max(len(name) for name, _ in rows) + 2
     lines = [f"{name:<{width}}{value}" for name, value in rows]
-    return "\n".join([*lines, *filter(None, [doubt(gallery, RULES[0])])])
+    return "\n".join([*lines, *filter(None, [hubs_text(gallery), doubt(gallery, RULES[0])])])

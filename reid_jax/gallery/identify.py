@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from reid_jax.data import Dataset
+from reid_jax.data.blank import without_content
 from reid_jax.data.folder import Found, find_photos
 from reid_jax.data.images import BadImageError, read_image
 from reid_jax.data.names import UNKNOWN, is_nobody
@@ -19,6 +20,7 @@ from reid_jax.evaluation.trained_model import TrainedModel
 from reid_jax.files import as_text
 from reid_jax.gallery.approximate import ApproximateSearch
 from reid_jax.gallery.calibrating import calibrated, calibration_of
+from reid_jax.gallery.familiar import Familiar
 from reid_jax.gallery.members import model_of
 from reid_jax.gallery.store import Gallery, read_gallery
 from reid_jax.ops.individuals import GallerySearch, Rule
@@ -62,7 +64,7 @@ class Answer:
       path: the photo.
       verdict: see :meth:`reid_jax.evaluation.calibration.Calibration.verdicts`; None where the
         gallery could not be calibrated.
-      candidates: the most likely first.
+      candidates: the most likely first; none where the photo is unlike those of the training.
     """
 
     path: str
@@ -72,7 +74,7 @@ class Answer:
     @property
     def known(self) -> bool | None:
         """Whether it is somebody of the gallery; None where that is not said."""
-        return None if self.verdict in (None, "close") else self.verdict == "named"
+        return {"named": True, "unknown": False}.get(self.verdict or "")
 
     @property
     def named(self) -> bool:
@@ -81,10 +83,12 @@ class Answer:
 
     @property
     def text(self) -> str:
-        """The name of the individual, "unknown", or "too close to call: A, B".
+        """The name, "unknown", "too close to call: A, B", or "no photo like those".
 
         An individual called "unknown" is told apart.
         """
+        if self.verdict == "unlike":
+            return "no photo like those"
         if self.verdict == "close":
             return "too close to call: " + ", ".join(self.alternatives)
         return told_apart(self.candidates[0].identity) if self.named else UNKNOWN
@@ -187,6 +191,10 @@ def look_up(
     else:
         search = ApproximateSearch(gallery.embeddings, individual, metric, gallery.folder)
     scores, found = search.individuals_like(embeddings, CANDIDATES, rule)
+    familiar_from = gallery.settings.get("familiar_from")
+    unlike = np.zeros(len(paths), bool)
+    if familiar_from is not None:
+        unlike = Familiar(gallery).of(embeddings) < familiar_from
     calibration = calibration_of(gallery, rule)
     probability = None if calibration is None else calibration.choice(scores)
     verdicts = (
@@ -197,6 +205,9 @@ def look_up(
     photos_of = _rows_by_individual(individual, len(names))
     answers = []
     for row, path in enumerate(paths):
+        if unlike[row]:
+            answers.append(Answer(path, "unlike", ()))
+            continue
         candidates = tuple(
             Candidate(
                 identity=str(names[who]),
@@ -251,9 +262,10 @@ def _decoded(
 
     def read(path: str) -> np.ndarray | str:
         try:
-            return read_image(path, data.image_size, data.channels)
+            pixels = read_image(path, data.image_size, data.channels)
         except BadImageError as error:
             return error.reason
+        return without_content(pixels) or pixels
 
     for start in range(0, len(files), _BLOCK):
         block = files[start : start + _BLOCK]

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from reid_jax.data import Dataset, load_dataset
+from reid_jax.data.content import content_digests
 from reid_jax.data.names import composed
 from reid_jax.errors import UserError
 from reid_jax.evaluation.calibration import STRANGERS
@@ -50,7 +51,7 @@ def build(
     model = load_run(workdir)
     dataset = load_dataset(source, seed=model.config.train.seed)
     run = RunPhotos.of(model)
-    gallery = _embedded(model, dataset, run.trained_on)
+    gallery, dataset = _embedded(model, dataset, run.trained_on)
     settings = {
         "fingerprint": model.fingerprint,
         "run": str(workdir.resolve()),
@@ -77,7 +78,7 @@ def add(folder: Path, source: str, workdir: Path | None) -> tuple[int, int, Data
     model = model_of(folder, read_gallery(folder, thumbnails=False), workdir)
     dataset = load_dataset(source, seed=model.config.train.seed)
     run = RunPhotos.of(model)
-    new = _embedded(model, dataset, run.trained_on)
+    new, dataset = _embedded(model, dataset, run.trained_on)
     added = 0
 
     def change(gallery: Gallery) -> Gallery:
@@ -169,7 +170,20 @@ def check_fingerprint(
         )
 
 
-def _embedded(model: TrainedModel, dataset: Dataset, trained_on: TrainedOn) -> Gallery:
+def _embedded(
+    model: TrainedModel, dataset: Dataset, trained_on: TrainedOn
+) -> tuple[Gallery, Dataset]:
+    """The photos as a gallery without settings; those that show nothing are among the skipped."""
+    pictures, blank = thumbnails(dataset)
+    shows = np.array([why is None for why in blank], bool)
+    rows = np.flatnonzero(shows)
+    empty = [(str(dataset.paths[row]), blank[row]) for row in np.flatnonzero(~shows)]
+    if not len(rows):
+        path, why = empty[0]
+        raise UserError(
+            f"No photo can be used ({as_text(path)}: {why}); give photos that show something."
+        )
+    dataset = dataclasses.replace(dataset.subset(rows), skipped=(*dataset.skipped, *empty))
     columns = {name: dataset.columns[name] for name in COLUMNS if name in dataset.columns}
     columns |= {
         name: np.array([as_text(value) for value in column], np.str_)
@@ -178,11 +192,12 @@ def _embedded(model: TrainedModel, dataset: Dataset, trained_on: TrainedOn) -> G
     }
     names = np.array([as_text(name) for name in dataset.identities], object)[dataset.labels]
     paths = stored_paths(dataset)
-    return Gallery(
+    gallery = Gallery(
         paths=paths,
         identities=names,
-        columns={**columns, TRAINED: trained_on.marks(paths, names)},
+        columns={**columns, TRAINED: trained_on.marks(content_digests(dataset), names)},
         embeddings=model.embed(dataset),
-        thumbnails=thumbnails(dataset),
+        thumbnails=pictures[rows],
         settings={},
     )
+    return gallery, dataset

@@ -57,6 +57,8 @@ def as_table(found: Identification) -> str:
 
 
 def _verdict(answer: Answer) -> str:
+    if answer.verdict == "unlike":
+        return f"{answer.text} (unlike what the network was trained on)"
     best = answer.candidates[0]
     name = shown(told_apart(best.identity))
     if answer.verdict == "unknown":
@@ -91,7 +93,10 @@ def outcome(answers: Sequence[Answer]) -> str:
     parts = [f"{len(named)} identified as {counted(len(set(named)), 'individual')}"]
     if close:
         parts.append(f"{close} too close to call")
-    return ", ".join([*parts, f"{unknown} unknown"])
+    parts.append(f"{unknown} unknown")
+    if unlike := sum(answer.verdict == "unlike" for answer in answers):
+        parts.append(f"{unlike} unlike what the network was trained on")
+    return ", ".join(parts)
 
 
 def assumption(calibration: Calibration) -> str:
@@ -108,8 +113,17 @@ def doubt(gallery: Gallery, rule: Rule) -> str:
     if calibration is None or calibration.geometric_mean >= _RELIABLE:
         return ""
     return (
-        "This network is not to be relied on: on the calibration photos its balanced accuracy was "
-        f"{calibration.geometric_mean:.2f}. Take its answers as suggestions."
+        "This network tells these individuals apart badly: of the calibration photos of known ones "
+        f"{percent(calibration.right)} get their name. Take its lists as suggestions."
+    )
+
+
+def hubs_text(gallery: Gallery) -> str:
+    """Names the photos that attract too many others; empty where there are none."""
+    return "\n".join(
+        f"{shown(path)} is the most similar photo for {percent(share)} of the photos of others: "
+        "look at it, and remove it (--path) if it shows little"
+        for path, share in gallery.settings.get("hubs", ())
     )
 
 
@@ -177,6 +191,8 @@ def as_csv(found: Identification) -> str:
             "verdict": answer.verdict or "",
             "known": known,
         }
+        if not answer.candidates:
+            writer.writerow(photo)
         for rank, candidate in enumerate(answer.candidates, 1):
             fields = _fields(found, candidate)
             fields["score"] = f"{candidate.score:.6f}"

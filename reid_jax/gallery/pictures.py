@@ -5,6 +5,7 @@ import io
 import numpy as np
 
 from reid_jax.data import Dataset
+from reid_jax.data.blank import without_content
 from reid_jax.data.images import BadImageError, proportions, read_image
 from reid_jax.data.parallel import parallel_map
 
@@ -14,13 +15,14 @@ _SHORTEST = 48
 _QUALITY = 80
 
 
-def thumbnails(dataset: Dataset) -> np.ndarray:
-    """``(N,)`` objects, a JPEG as bytes for each photo.
+def thumbnails(dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """``(N,)`` objects, a JPEG as bytes for each photo; and why there is nothing to see on it, or
+    None (:func:`reid_jax.data.blank.without_content`).
 
     Raises:
       UserError: a photo can no longer be read.
     """
-    found = np.empty(len(dataset), object)
+    found, blank = np.empty(len(dataset), object), np.empty(len(dataset), object)
 
     def make(row: int) -> None:
         square = dataset.load(np.array([row]), SIDE, 3)[0]
@@ -28,10 +30,10 @@ def thumbnails(dataset: Dataset) -> np.ndarray:
             height, width = dataset.pixels.shape[1:3]
         else:
             width, height = proportions(str(dataset.paths[row]))
-        found[row] = jpeg(square, width / height)
+        found[row], blank[row] = jpeg(square, width / height), without_content(square)
 
     parallel_map(make, range(len(dataset)), "Making thumbnails")
-    return found
+    return found, blank
 
 
 def thumbnail_of_file(path: str) -> bytes | None:

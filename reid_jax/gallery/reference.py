@@ -1,5 +1,6 @@
 """What a gallery keeps of its run: what the network was trained on, and photos it never saw."""
 
+import contextlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -7,6 +8,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from reid_jax.data import Dataset, Splits
+from reid_jax.data.content import content_digests, file_digest
+from reid_jax.data.parallel import parallel_map
 from reid_jax.errors import UserError
 from reid_jax.evaluation.trained_model import TrainedModel
 from reid_jax.files import as_text
@@ -19,18 +22,22 @@ _MOST_TRAINING = 4000
 @dataclass(frozen=True)
 class TrainedOn:
     """Attributes:
-    photos: absolute paths of the photos that a network was trained on.
+    photos: digests of the content of the photos that a network was trained on.
     individuals: their individuals.
     """
 
-    photos: frozenset[str] = field(default_factory=frozenset)
+    photos: frozenset[bytes] = field(default_factory=frozenset)
     individuals: frozenset[str] = field(default_factory=frozenset)
 
-    def marks(self, paths: np.ndarray, identities: np.ndarray) -> np.ndarray:
-        """``(N,)`` str: "photo", "individual" (by other photos of it), "no", or "": not known."""
+    def marks(self, digests: np.ndarray, identities: np.ndarray) -> np.ndarray:
+        """``(N,)`` str: "photo", "individual" (by other photos of it), "no", or "": not known.
+
+        Args:
+          digests: ``(N,)``, see :func:`reid_jax.data.content.content_digests`.
+        """
         if not self.photos:
-            return np.full(len(paths), "")
-        photo = np.array([path in self.photos for path in paths.tolist()], bool)
+            return np.full(len(digests), "")
+        photo = np.array([digest in self.photos for digest in digests.tolist()], bool)
         individual = np.array([name in self.individuals for name in identities.tolist()], bool)
         return np.where(photo, "photo", np.where(individual, "individual", "no"))
 
@@ -57,14 +64,15 @@ class RunPhotos:
             return RunPhotos(TrainedOn(), None, None)
         train = dataset.subset(splits.train)
         names = frozenset(_names(train).tolist())
-        return RunPhotos(TrainedOn(frozenset(stored_paths(train).tolist()), names), dataset, splits)
+        digests = frozenset(content_digests(train).tolist())
+        return RunPhotos(TrainedOn(digests, names), dataset, splits)
 
     def embedded(self, model: TrainedModel) -> dict[str, np.ndarray]:
         """Some of the photos as arrays that a gallery keeps; empty where there are none.
 
-        ``training`` (T, D) and ``held_out`` (H, D) are float16 embeddings, and of the latter there
-        are ``identities`` and ``paths`` (str), ``dates`` (datetime64[s]) and ``marks``
-        (:meth:`TrainedOn.marks`).
+        ``training`` (T, D) and ``held_out`` (H, D) are float16 embeddings. ``trained_identities``
+        says whose the first are; of the others there are ``identities`` and ``paths`` (str),
+        ``dates`` (datetime64[s]) and ``marks`` (:meth:`TrainedOn.marks`).
         """
         if self.dataset is None or self.splits is None:
             return {}
@@ -79,18 +87,26 @@ class RunPhotos:
         never = np.full(len(dataset), np.datetime64("NaT", "s"))
         return {
             "training": model.embed(self.dataset, trained).astype(np.float16),
+            "trained_identities": _names(self.dataset.subset(trained)).astype(np.str_),
             "held_out": model.embed(dataset).astype(np.float16),
             "identities": names.astype(np.str_),
             "paths": paths.astype(np.str_),
             "dates": dataset.columns.get("date", never).astype("datetime64[s]"),
-            "marks": self.trained_on.marks(paths, names),
+            "marks": self.trained_on.marks(content_digests(dataset), names),
         }
 
     def known_to(self, gallery: Gallery, model: TrainedModel) -> Gallery:
         """A gallery of an earlier version with what is kept now; others as they are."""
         if gallery.reference or self.dataset is None:
             return gallery
-        marks = self.trained_on.marks(gallery.paths, gallery.identities)
+
+        def digest(path: str) -> bytes:
+            with contextlib.suppress(OSError):
+                return file_digest(path)
+            return b""
+
+        digests = parallel_map(digest, gallery.paths.tolist(), "Reading photos")
+        marks = self.trained_on.marks(np.array(digests), gallery.identities)
         columns = {**gallery.columns, TRAINED: marks}
         return replace(gallery, columns=columns, reference=self.embedded(model))
 

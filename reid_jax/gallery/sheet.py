@@ -139,18 +139,21 @@ def _filter(found: Identification) -> str:
 def _card(
     answer: Answer, picture: bytes | None, found: Identification, pictures: dict[str, bytes]
 ) -> str:
-    best = answer.candidates[0]
+    best = "".join(shown(told_apart(c.identity)) for c in answer.candidates[:1])
+    likely = "".join(f"{percent(c.probability)} likely." for c in answer.candidates[:1])
     kind = "known" if answer.named else "unknown"
     title = shown(answer.text)
     title = title[:1].upper() + title[1:] if not answer.named else title
-    if answer.verdict == "close":
+    if answer.verdict == "unlike":
+        said = "It is unlike what the network was trained on."
+    elif answer.verdict == "close":
         said = "The most similar individuals."
     elif answer.verdict == "unknown":
-        said = f"Most like {shown(told_apart(best.identity))}: {percent(best.probability)} likely."
+        said = f"Most like {best}: {likely}"
     elif answer.verdict is None:
         said = "The most similar individual."
     else:
-        said = f"{percent(best.probability)} likely."
+        said = likely
     items = "".join(_candidate(candidate, found, pictures) for candidate in answer.candidates)
     name = shown(answer.path)
     return (
