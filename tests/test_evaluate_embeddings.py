@@ -192,6 +192,17 @@ def test_pairs_are_those_that_a_search_compares():
     assert result["roc_auc"] > 0.6
 
 
+def test_two_exact_copies_are_no_pair():
+    rng = np.random.default_rng(0)
+    labels, everything = np.tile(np.repeat(np.arange(20), 5), 2), np.arange(200)
+    noise = np.tile(rng.standard_normal((100, 16)), (2, 1))  # each photo under two names
+    columns = {"digest": np.tile(np.arange(100), 2).astype("S32")}
+    result = evaluate_embeddings(noise, labels, everything, everything, columns=columns)
+    assert result["num_pairs"] == 200 * 199 // 2 - 100
+    assert result["roc_auc"] == pytest.approx(0.5, abs=0.05)
+    assert result["tar@far=0.001"] < 0.02
+
+
 def test_what_is_held_out_is_pictured_and_asked_in_episodes():
     assert held_out(np.array([3, 1]), np.array([0, 2])).tolist() == [1, 3]
     assert held_out(np.array([3, 1]), np.array([0, 1, 3])).tolist() == [0, 1, 3]

@@ -140,12 +140,16 @@ def scored_pairs(
     """Scores ``(P,)`` float32 of pairs (query, gallery), and ``(P,)`` bool whether they are same.
 
     What a search leaves out is no pair: two photos of the gallery (which may have been trained on),
-    one camera, and always the same day, as photos of one encounter are alike whoever it is. The
-    pairs depend on the photos alone, not on the embeddings.
+    one camera, and always the same day, as photos of one encounter are alike whoever it is; nor two
+    exact copies. The pairs depend on the photos alone, not on the embeddings.
     """
     query, gallery = np.asarray(query), np.asarray(gallery)
     rules = retrieval_rules(labels, query, gallery, columns, other_day=True)
     pairs, same = choose_pairs(**rules, seed=seed)
+    if "digest" in columns:
+        digests = columns["digest"]
+        other = digests[query[pairs[:, 0]]] != digests[gallery[pairs[:, 1]]]
+        pairs, same = pairs[other], same[other]
     return score_pairs(embeddings[query], embeddings[gallery], pairs, metric), same
 
 
