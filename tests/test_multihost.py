@@ -1,21 +1,25 @@
 """Two processes of two devices train as one process of four does."""
 
-import contextlib
 import dataclasses
 import os
 import random
+import signal
 import socket
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
 
 from reid_jax.errors import UserError
-from reid_jax.training import multihost
-from reid_jax.training.config_file import read_run_config
+from reid_jax.training import lock, multihost
+from reid_jax.training.config_file import read_run_config, saved_steps
+from reid_jax.training.coordinator import Meeting
 from reid_jax.training.experiment import build
+from reid_jax.training.lock import only_trainer
 from reid_jax.training.logging import read_metrics
 from reid_jax.training.loop import fit
 from reid_jax.training.parallel import make_layout
@@ -43,13 +47,16 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def train_in_two_processes(workdir, **options):
-    arguments = [f"--{name}={value}" for name, value in (OPTIONS | options).items()]
-    arguments.append(f"--train.coordinator=127.0.0.1:{free_port()}")
-    command = [sys.executable, "scripts/train.py", "configs/demo.py", f"--workdir={workdir}"]
-    processes = [
+def start(workdir, *own: dict[str, str]) -> list[subprocess.Popen]:
+    """Two processes of two devices, each with options of its own."""
+    port = free_port()
+    return [
         subprocess.Popen(
-            [*command, *arguments],
+            [
+                *(sys.executable, "scripts/train.py", "configs/demo.py", f"--workdir={workdir}"),
+                *(f"--{name}={value}" for name, value in (OPTIONS | options).items()),
+                f"--train.coordinator=127.0.0.1:{port}",
+            ],
             cwd=REPOSITORY,
             env={
                 **os.environ,
@@ -62,20 +69,32 @@ def train_in_two_processes(workdir, **options):
             stderr=subprocess.STDOUT,
             text=True,
         )
-        for index in range(2)
+        for index, options in enumerate(own or ({}, {}))
     ]
+
+
+def finish(processes: list[subprocess.Popen], *codes: int) -> list[str]:
     outputs = [process.communicate(timeout=300)[0] for process in processes]
-    for process, output in zip(processes, outputs, strict=True):
-        assert process.returncode == 0, output
+    assert tuple(process.returncode for process in processes) == codes, outputs
     return outputs
+
+
+def wait_for_step(processes: list[subprocess.Popen], workdir: Path, step: int) -> None:
+    while not any(row["step"] >= step for row in read_metrics(workdir)):
+        assert all(process.poll() is None for process in processes), finish(processes, 0, 0)
+        time.sleep(0.05)
 
 
 def test_losses_are_those_of_one_process_with_as_many_devices(tmp_path):
     both = tmp_path / "both"
-    first, second = train_in_two_processes(both, **{"train.steps": "3"})
+    short = {"train.steps": "3", "train.profile": "1"}
+    first, second = finish(start(both, short, short), 0, 0)
     assert "4 x cpu (mesh)" in first
-    assert "step" not in second
-    train_in_two_processes(both)  # goes on from step 3
+    assert "Gloo" not in first
+    assert second == ""
+    for index in range(2):
+        assert list((both / "profile" / f"process-{index}").rglob("*.xplane.pb"))
+    finish(start(both), 0, 0)  # goes on from step 3
 
     config = read_run_config(both)
     assert config.train.steps == 6
@@ -97,20 +116,63 @@ def test_losses_are_those_of_one_process_with_as_many_devices(tmp_path):
                 np.testing.assert_allclose(ours[name], theirs[name], rtol=2e-3, err_msg=str(ours))
 
 
+def test_the_first_ones_verdict_and_a_difference_reach_all(tmp_path):
+    """Nothing is written but by the first process, once it holds the folder and all agree."""
+    with only_trainer(tmp_path / "held"):
+        outputs = finish(start(tmp_path / "held"), 2, 2)
+        held = f"process 0 on {socket.gethostname()}: {tmp_path / 'held'} is being trained into by"
+        assert all(output.startswith(f"error: {held}") for output in outputs)
+        assert [path.name for path in (tmp_path / "held").iterdir()] == ["lock"]
+    outputs = finish(start(tmp_path / "other", {}, {"train.seed": "1"}), 2, 2)
+    for output in outputs:
+        assert "configuration is not the same in all processes: train.seed is 1 in pro" in output
+        assert len(output.splitlines()) == 1
+    assert not (tmp_path / "other").exists()
+
+
+LONG = {
+    "train.steps": "100000",
+    "train.log-every": "2",
+    "train.evaluate-every": "100000",
+    "train.checkpoint-every": "100000",
+}
+
+
+def test_one_is_told_to_end_and_all_save_and_one_dies_and_all_end(tmp_path):
+    """The first one's death is the hard one: JAX would end the others by a native abort."""
+    processes = start(tmp_path, LONG, LONG)
+    wait_for_step(processes, tmp_path, 2)
+    processes[1].send_signal(signal.SIGTERM)
+    first, second = finish(processes, 0, 0)
+    assert "the same command goes on from there" in first
+    assert second == ""
+    (step,) = saved_steps(tmp_path)
+
+    processes = start(tmp_path, LONG, LONG)
+    wait_for_step(processes, tmp_path, step + 2)
+    processes[0].kill()
+    _, second = finish(processes, -signal.SIGKILL, 2)
+    assert second == (
+        f"error: process 0 on {socket.gethostname()} ended without a word (killed, out of memory, "
+        f"or its machine is gone); the last whole checkpoint is that of step {step}.\n"
+    )
+
+
 SUM_OVER_ALL = """
-import jax, numpy as np
+import jax, numpy as np, pathlib, sys
 from reid_jax.training import multihost
 from reid_jax.training.parallel import make_layout
 
 def total(state, shared, batch, *, axis_name=None):
     return state + batch.sum()
 
-multihost.join("auto")
-layout = make_layout("auto")
-rows = layout.divide(np.arange(8, dtype=np.float32), 0)
-compiled = layout.compile(total, batch_axis=0, donate=False)
-found = float(compiled(layout.everywhere(np.float32(0)), {}, rows))
-print(layout.mode, jax.process_count(), jax.process_index(), layout.size, found)
+with multihost.together("auto", pathlib.Path("run")):
+    layout = make_layout("auto")
+    rows = layout.divide(np.arange(8, dtype=np.float32), 0)
+    compiled = layout.compile(total, batch_axis=0, donate=False)
+    found = float(compiled(layout.everywhere(np.float32(0)), {}, rows))
+    own = jax.process_count(), jax.process_index()
+    print(layout.mode, *own, layout.size, found, file=sys.stderr)
 """
 
 
@@ -123,23 +185,24 @@ from reid_jax.training.checkpoint import Checkpoints
 from reid_jax.training.parallel import make_layout
 from reid_jax.training.state import create_state
 
-multihost.join(sys.argv[2])
-layout = make_layout("mesh")
-state = create_state({"centers": jnp.arange(32.0).reshape(8, 4)}, {}, optax.adam(0.1), ema=True)
-state = layout.everywhere(state)
-checkpoints = Checkpoints(Path(sys.argv[1]))
-for step in (1, 2):
-    checkpoints.save_latest(state.replace(step=state.step + step), {"best_step": step})
-    checkpoints.wait()
-if jax.process_index() == 1:
-    for path in (Path(sys.argv[1]) / "latest" / "2" / "state").rglob("*"):
-        if path.is_file():
-            os.truncate(path, 0)
-multihost.gathered("damage", None)
-restored, progress = checkpoints.restore_latest(state)
-total = float(jax.jit(jnp.sum)(restored.params["centers"]))
-print(progress, int(restored.step), total, multihost.gathered("", jax.process_index()))
-checkpoints.close()
+with multihost.together(sys.argv[2], Path(sys.argv[1])):
+    layout = make_layout("mesh")
+    state = create_state({"centers": jnp.arange(32.0).reshape(8, 4)}, {}, optax.adam(0.1), ema=True)
+    state = layout.everywhere(state)
+    checkpoints = Checkpoints(Path(sys.argv[1]))
+    for step in (1, 2):
+        checkpoints.save_latest(state.replace(step=state.step + step), {"best_step": step})
+        checkpoints.wait()
+    if jax.process_index() == 1:
+        for path in (Path(sys.argv[1]) / "latest" / "2" / "state").rglob("*"):
+            if path.is_file():
+                os.truncate(path, 0)
+    multihost.gathered("damage", None)
+    restored, progress = checkpoints.restore_latest(state)
+    total = float(jax.jit(jnp.sum)(restored.params["centers"]))
+    found = multihost.gathered("all", jax.process_index())
+    print(progress, int(restored.step), total, found, file=sys.stderr)
+    checkpoints.close()
 """
 
 
@@ -171,15 +234,6 @@ def test_two_processes_set_a_damaged_checkpoint_aside_once(tmp_path):
     assert sorted(path.name for path in (tmp_path / "latest").iterdir()) == ["1", "damaged-2"]
 
 
-def free_slurm_job() -> int:
-    """The number of a job whose coordinator's port, which JAX takes from it, is free."""
-    for job in random.sample(range(2**12), 100):
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", 2**16 - 2**12 + job))
-            return job
-    pytest.skip("no port is free")
-
-
 def test_slurm_says_who_takes_part():
     """What srun sets for two tasks on a machine is all that they need to be one mesh."""
     others = ("SLURM_", "OMPI_", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
@@ -187,7 +241,8 @@ def test_slurm_says_who_takes_part():
     environment |= {
         "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
         "JAX_PLATFORMS": "cpu",
-        "SLURM_JOB_ID": str(free_slurm_job()),
+        "SLURM_JOB_ID": str(random.randrange(2**20)),
+        "SLURM_STEP_ID": "0",
         "SLURM_STEP_NODELIST": "localhost",
         "SLURM_STEP_NUM_NODES": "1",
         "SLURM_NTASKS": "2",
@@ -209,21 +264,37 @@ def test_slurm_says_who_takes_part():
         assert output.splitlines()[-1] == f"mesh 2 {number} 4 28.0"
 
 
-def test_where_the_environment_says_who_takes_part_jax_is_told_nothing(monkeypatch):
+def test_where_only_jax_knows_who_takes_part_it_is_asked(monkeypatch):
     """As on Cloud TPU, which only JAX can recognise; one that it does not know is refused."""
     asked = []
-    monkeypatch.setattr(jax.distributed, "is_initialized", lambda: False)
     monkeypatch.setattr(jax.distributed, "initialize", lambda *given: asked.append(given))
-    multihost.join("auto")
-    multihost.join("")
-    assert asked == [()]
+    monkeypatch.setattr(multihost, "_agreed_meeting", lambda: Meeting("127.0.0.1", 1, 1, 0))
+    monkeypatch.setattr(multihost, "_company", None)
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    multihost.join("auto", Path("run"))
+    with multihost.together("", Path("run")):
+        assert asked == [()]
 
     def unknown(*given):
         raise ValueError("coordinator_address should be defined.\nMore")
 
     monkeypatch.setattr(jax.distributed, "initialize", unknown)
-    with pytest.raises(UserError, match=r"is 'auto', .* find each other: coordinator_address"):
-        multihost.join("auto")
+    with pytest.raises(UserError, match=r"is 'auto', .* find each other: .*srun .* or give HOST:P"):
+        multihost.join("auto", Path("run"))
+
+
+def test_a_folder_that_is_not_shared_is_refused(monkeypatch, tmp_path):
+    monkeypatch.setattr(lock, "_PATIENCE", 0.0)
+    monkeypatch.setattr(lock, "is_first", lambda: False)
+    monkeypatch.setattr(lock, "gathered", lambda topic, value: ["process 5 on a\nf00\n"])
+    with (
+        pytest.raises(UserError, match=r"not the folder .* process 5 on a; .* all processes see"),
+        only_trainer(tmp_path),
+    ):
+        pass
+    (tmp_path / "lock").write_text("process 5 on a\nf00\n")
+    with only_trainer(tmp_path):
+        pass
 
 
 def test_a_process_takes_its_own_rows(monkeypatch):
@@ -236,7 +307,7 @@ def test_a_process_takes_its_own_rows(monkeypatch):
 def test_numbers_that_are_not_set_are_asked_for(monkeypatch):
     monkeypatch.delenv("JAX_NUM_PROCESSES", raising=False)
     with pytest.raises(UserError, match="set JAX_NUM_PROCESSES"):
-        multihost.join("127.0.0.1:1")
+        multihost.join("127.0.0.1:1", Path("run"))
 
 
 def test_several_processes_need_a_mesh(monkeypatch):

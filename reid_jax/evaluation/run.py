@@ -20,6 +20,7 @@ from reid_jax.evaluation.trained_model import TrainedModel, embed_beside_baselin
 from reid_jax.evaluation.video_similarity_run import report_video_pairs, train_video_similarity
 from reid_jax.files import atomic_write, write_text
 from reid_jax.ops.matching import check_matches
+from reid_jax.training.agreement import agree_on_photos, agree_on_start
 from reid_jax.training.batch_size import choose_batch_size, kept_batch_size
 from reid_jax.training.config import EmbeddingConfig, validate
 from reid_jax.training.config_file import (
@@ -35,7 +36,7 @@ from reid_jax.training.keyframe_config import KeyframeConfig
 from reid_jax.training.lock import only_trainer
 from reid_jax.training.logging import read_metrics
 from reid_jax.training.loop import fit
-from reid_jax.training.multihost import join
+from reid_jax.training.multihost import is_first, together
 from reid_jax.training.parallel import make_layout
 from reid_jax.training.split_file import keep_moved, keep_split, load_run_data
 from reid_jax.training.video_similarity_config import VideoSimilarityConfig
@@ -67,22 +68,30 @@ def train_and_report(config: AnyConfig, workdir: Path) -> None:
 def train_embedding(config: EmbeddingConfig, workdir: Path) -> None:
     """Trains an embedding network, see `train_and_report`."""
     validate(config)
-    join(config.train.coordinator)
+    with together(config.train.coordinator, workdir):
+        _train_embedding(config, workdir)
+
+
+def _train_embedding(config: EmbeddingConfig, workdir: Path) -> None:
     keep_compilations()
-    config = kept_batch_size(workdir, with_image_size(with_absolute_paths(config)))
-    config = kept_validation(workdir, config)
-    check_workdir(workdir, config)
-    dataset, splits = load_run_data(workdir, config.data, config.train.seed, training=True)
-    _describe(dataset, workdir / SKIPPED)
-    check_matches(dataset.labels, *splits.test, dataset.columns)
-    layout = make_layout(config.train.parallel)
-    config = choose_batch_size(config, dataset, splits, layout)
-    experiment = build(config, dataset, splits)
-    layout.check(experiment.batch_size, experiment.shared_unit, "data.batch_size")
+    config = with_image_size(with_absolute_paths(config))
+    agree_on_start(config)
     with only_trainer(workdir):
-        keep_moved(workdir, dataset, config.data.source)
-        claim_workdir(workdir, config)
-        keep_split(workdir, dataset, splits)
+        config = kept_validation(workdir, kept_batch_size(workdir, config))
+        check_workdir(workdir, config)
+        dataset, splits = load_run_data(workdir, config.data, config.train.seed, training=True)
+        agree_on_photos(dataset, splits)
+        if is_first():
+            _describe(dataset, workdir / SKIPPED)
+        check_matches(dataset.labels, *splits.test, dataset.columns)
+        layout = make_layout(config.train.parallel)
+        config = choose_batch_size(config, dataset, splits, layout)
+        experiment = build(config, dataset, splits)
+        layout.check(experiment.batch_size, experiment.shared_unit, "data.batch_size")
+        if is_first():
+            keep_moved(workdir, dataset, config.data.source)
+            claim_workdir(workdir, config)
+            keep_split(workdir, dataset, splits)
         outcome = fit(
             experiment,
             config.train,

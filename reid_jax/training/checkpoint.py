@@ -96,6 +96,8 @@ class Checkpoints:
     ) -> None:
         if step in manager.all_steps():
             return
+        if jax.process_count() > 1:
+            self.wait()  # Orbax's barriers have one name: of two at once one would fail
         items = ocp.args.Composite(
             state=ocp.args.StandardSave(tree), progress=ocp.args.JsonSave(progress)
         )

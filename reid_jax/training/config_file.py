@@ -156,10 +156,22 @@ def keep_source(workdir: Path, source: str) -> None:
     write_text(workdir / "config.json", json.dumps(values, indent=2) + "\n")
 
 
+def saved_steps(workdir: Path) -> list[int]:
+    """The steps of the states that a run would go on from."""
+    names = [path.name for path in (workdir / "checkpoints" / "latest").glob("*")]
+    return sorted(int(name) for name in names if name.isdecimal())  # half written: a longer name
+
+
 def has_begun(workdir: Path) -> bool:
     """Whether a run has saved a state that it would go on from; until then it may change."""
-    states = (workdir / "checkpoints" / "latest").glob("*")
-    return any(path.name.isdecimal() for path in states)  # what is half written has a longer name
+    return bool(saved_steps(workdir))
+
+
+def what_is_saved(workdir: Path) -> str:
+    """In words, for one whose training ended in error."""
+    if steps := saved_steps(workdir):
+        return f"the last whole checkpoint is that of step {steps[-1]}"
+    return "no checkpoint was saved before it"
 
 
 def check_workdir(workdir: Path, config: AnyConfig) -> None:
@@ -173,7 +185,7 @@ def check_workdir(workdir: Path, config: AnyConfig) -> None:
     """
     if not (workdir / "config.json").is_file() or not has_begun(workdir):
         return
-    before, now = _flat(to_json(read_run_config(workdir))), _flat(to_json(config))
+    before, now = flat(to_json(read_run_config(workdir))), flat(to_json(config))
     differing = [
         name
         for name in sorted(set(before) | set(now))
@@ -210,10 +222,11 @@ def with_absolute_paths(config: EmbeddingConfig) -> EmbeddingConfig:
     )
 
 
-def _flat(values: Any, prefix: str = "") -> dict[str, Any]:
+def flat(values: Any, prefix: str = "") -> dict[str, Any]:
+    """JSON of a configuration with dotted names, as the command line has them."""
     if not isinstance(values, dict):
         return {prefix: values}
-    flat: dict[str, Any] = {}
+    named: dict[str, Any] = {}
     for name, value in values.items():
-        flat |= _flat(value, f"{prefix}.{name}" if prefix else name)
-    return flat
+        named |= flat(value, f"{prefix}.{name}" if prefix else name)
+    return named

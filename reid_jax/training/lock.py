@@ -2,35 +2,61 @@
 
 import contextlib
 import os
+import secrets
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from reid_jax.errors import UserError
 from reid_jax.files import try_lock
-from reid_jax.training.multihost import is_first
+from reid_jax.training.multihost import gathered, is_first
+
+_TOPIC = "the run folder"
+_PATIENCE = 20.0  # seconds until what one machine wrote must be seen on another
 
 
 @contextlib.contextmanager
 def only_trainer(workdir: Path) -> Iterator[None]:
     """Holds WORKDIR/lock, which the system releases with the process, however that ends.
 
+    Of several processes that train together the first one holds it. The others go on when it does,
+    and when they see that it is the same folder.
+
     Raises:
-      UserError: when another process holds it.
+      UserError: when another process holds it, or the folder is not shared.
     """
-    if not is_first():  # of several processes that train together
+    if not is_first():
+        _look_for(workdir, gathered(_TOPIC, None)[0])
         yield
         return
     workdir.mkdir(parents=True, exist_ok=True)
     with (workdir / "lock").open("a+") as file:
         if not try_lock(file.fileno()):
             file.seek(0)
-            holder = file.read().strip() or "another process"
+            holder = file.readline().strip() or "another process"
             raise UserError(
                 f"{workdir} is being trained into by {holder}; wait for its end, or give another "
                 "--workdir."
             )
+        mark = f"process {os.getpid()} on {socket.gethostname()}\n{secrets.token_hex(8)}\n"
         file.truncate(0)
-        file.write(f"process {os.getpid()} on {socket.gethostname()}")
+        file.write(mark)
         file.flush()
+        os.fsync(file.fileno())
+        gathered(_TOPIC, mark)
         yield
+
+
+def _look_for(workdir: Path, mark: str) -> None:
+    end = time.monotonic() + _PATIENCE
+    while True:
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            if (workdir / "lock").read_text() == mark:
+                return
+        if time.monotonic() > end:
+            raise UserError(
+                f"{workdir.absolute()} is not the folder that the first process has, which is "
+                f"{mark.splitlines()[0]}; --workdir must be one folder that all processes see."
+            )
+        time.sleep(0.2)

@@ -12,11 +12,13 @@ import numpy as np
 
 from reid_jax.errors import UserError
 from reid_jax.tasks.base import Batch
+from reid_jax.training.agreement import agree_on_state
 from reid_jax.training.checkpoint import Checkpoints
 from reid_jax.training.config import TrainConfig
+from reid_jax.training.config_file import what_is_saved
 from reid_jax.training.experiment import Experiment, initial_variables, step_of_stage
 from reid_jax.training.logging import Display, RunLog
-from reid_jax.training.multihost import any_process, is_first
+from reid_jax.training.multihost import Poll, agree, is_first, on_end, own_folder
 from reid_jax.training.observe import Compilations, Profile
 from reid_jax.training.optimizer import rate_factor, with_full_rate, with_reduced_rate
 from reid_jax.training.parallel import Layout
@@ -111,10 +113,14 @@ def fit(
     """
     layout.check(experiment.batch_size, experiment.shared_unit, "data.batch_size")
     checkpoints = Checkpoints(workdir / "checkpoints")
-    state = layout.everywhere(initial_state(experiment, config.seed, ema=ema_decay > 0))
+    agree("The run folder", {"the latest step": checkpoints.latest_step})
+    fresh = initial_state(experiment, config.seed, ema=ema_decay > 0)
+    agree_on_state(fresh)
+    state = layout.everywhere(fresh)
     progress = Progress()
     if (restored := checkpoints.restore_latest(state)) is not None:
         state, progress = restored[0], Progress(**restored[1])
+    on_end(lambda: what_is_saved(workdir))
     quiet = not is_first()
     log = RunLog(workdir, int(state.step), quiet=quiet)
     try:
@@ -125,7 +131,7 @@ def fit(
             loop = _Loop(experiment, config, layout, checkpoints, log, display, progress)
             with (
                 Compilations() as compilations,
-                Profile(workdir / "profile", config.profile, display.say) as profile,
+                Profile(own_folder(workdir / "profile"), config.profile, display.say) as profile,
             ):
                 return loop.run(state, ema_decay, stop, compilations, profile)
     finally:
@@ -173,7 +179,7 @@ class _Loop:
         compiled: dict[Stage, Any] = {}
         shared, state = layout.everywhere(feed.shared), layout.everywhere(state)
         calls = feed.calls(step, config.steps)
-        window = _Window(step, experiment.batch_size, experiment.counted)
+        window, poll = _Window(step, experiment.batch_size, experiment.counted), Poll()
         while True:
             waiting = time.perf_counter()
             batch, count = next(calls)
@@ -193,9 +199,7 @@ class _Loop:
             self.display.advance(step)
             done = step >= config.steps
             due = {name: done or step % every == 0 for name, every in self._periods().items()}
-            # Processes stop at the same step: where all of them ask.
-            alone = jax.process_count() == 1
-            stopping = stop.requested if alone else due["log"] and any_process(stop.requested)
+            stopping = poll.any(step, stop.requested)
             if not (any(due.values()) or stopping):
                 continue
             speed = self._report(step, state, window, compilations)
