@@ -5,7 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from reid_jax.data.frames import frame_edges, indices_at_rate
 from reid_jax.errors import UserError
 from reid_jax.video.choice import Choice, choose
 from reid_jax.video.clip import best_of_shots, frames_of, parts, summary_shots
@@ -92,6 +95,76 @@ def test_summary_of_the_best_shots():
     assert kept.sum() == 60
     two = summary_shots(np.ones(1), np.zeros(1, int), np.array([[0, 1]]), np.array([0, 0.1]))
     assert frames_of(two, 2).tolist() == [True, False]
+
+
+def variable(times: np.ndarray) -> Described:
+    """A video of one scene with frames at these times, two of each second scored."""
+    picks = indices_at_rate(times, 2.0)
+    features = np.zeros((len(picks), 1), np.float32)
+    return Described(Blank(times), features, picks, np.array([[0, len(times) - 1]]), "hand")
+
+
+def seconds(kept: np.ndarray, times: np.ndarray) -> float:
+    """How long the kept frames (N,) last; the last one as long as is usual."""
+    ends = [*times[1:], times[-1] + np.median(np.diff(times))]
+    return sum(end - time for time, end, k in zip(times, ends, kept, strict=True) if k)
+
+
+FAST_THEN_SLOW = np.concatenate([np.arange(1500) / 30, 50 + np.arange(100) / 2])
+SLOW_THEN_FAST = np.concatenate([np.arange(100) / 2, 50 + np.arange(1500) / 30])
+
+
+@pytest.mark.parametrize("times", [FAST_THEN_SLOW, SLOW_THEN_FAST])
+@pytest.mark.parametrize("bright", ["slow", "fast"])
+@pytest.mark.parametrize("share", [0.15, 0.5])
+def test_a_share_is_one_of_the_time_whatever_the_rate(times, bright, share):
+    """100 seconds, half of them at 2 frames a second: 15% of the frames were 1% or 27% of them."""
+    own = variable(times)
+    gaps = np.append(np.diff(times), 0.5)
+    is_slow = gaps[own.picks] > 0.1
+    scores = np.where(is_slow == (bright == "slow"), 0.9, 0.1).astype(np.float32)
+    shots = summary_shots(scores, own.picks, own.scenes, times, share)
+    length = seconds(frames_of(shots, len(times)), times)
+    assert (share - 0.02) * 100 < length <= share * 100 + 1e-6
+    for first, last in shots.tolist():
+        assert seconds(frames_of(np.array([[first, last]]), len(times)), times) <= 2 + 1e-6
+    chosen, words = choose(Choice(select="share", share=share), scores, own)
+    assert words == f"the best of the frames scored, {100 * share:g}% of the time"
+    ends = np.append(times[own.picks], times[-1] + np.median(np.diff(times)))
+    assert sum(np.diff(ends)[chosen]) == pytest.approx(100 * share, abs=0.6)
+
+
+rates = st.lists(st.tuples(st.floats(0.002, 3.0), st.integers(1, 40)), min_size=1, max_size=6)
+
+
+@settings(deadline=None, max_examples=60)
+@given(rates, st.sampled_from([0.1, 0.15, 0.5, 1.0]), st.integers(0, 9))
+def test_no_summary_is_longer_than_its_share(rates, share, seed):
+    gaps = np.concatenate([np.full(number, gap) for gap, number in rates])
+    times = np.concatenate([[0.0], np.cumsum(gaps)])
+    own = variable(times)
+    scores = np.random.default_rng(seed).uniform(0.1, 1, len(own.picks))
+    shots = summary_shots(scores, own.picks, own.scenes, times, share)
+    whole = seconds(np.ones(len(times), bool), times)
+    length = seconds(frames_of(shots, len(times)), times)
+    assert length <= share * whole + 0.001 * (len(shots) + 1) or frames_of(shots, 9999).sum() == 1
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(1, 900), st.sampled_from([24, 25, 30000 / 1001, 60]), st.integers(0, 9))
+def test_constant_rates_give_what_counting_frames_gives(n_frames, rate, seed):
+    """Also where a container keeps time in milliseconds, or in ticks of 1/90000 seconds."""
+    exact = np.arange(n_frames) / rate
+    own = variable(exact)
+    scores = np.random.default_rng(seed).uniform(0, 1, len(own.picks))
+    capacity = int(0.15 * n_frames)
+    for times in (exact, np.round(exact, 3), np.round(exact * 90000) / 90000):
+        assert frame_edges(times).tolist() == [*range(n_frames + 1)]
+        kept = frames_of(summary_shots(scores, own.picks, own.scenes, times), n_frames)
+        assert kept.sum() <= max(capacity, 1)
+        count = -(-n_frames // max(min(round(2 * rate), capacity), 1))
+        starts = {part * n_frames // count for part in range(count)}
+        assert capacity == 0 or {int(a) for a, _ in parts(kept)} <= starts
 
 
 @pytest.mark.parametrize(

@@ -208,6 +208,19 @@ def test_as_many_as_asked_for_and_the_old_ones_are_gone(run, videos, folder, cap
     assert "6 keyframes (50 were asked for)" in capsys.readouterr().out
 
 
+def test_a_summary_is_a_share_of_the_time_at_a_variable_rate(run, folder):
+    """20 seconds, the first ten with 300 frames, the others with 20."""
+    times = [*range(300), *range(300, 600, 15)]
+    film = encode(folder / "variable.mp4", len(times), times=times)
+    keyframes((film,), run, folder / "variable", clip=True)
+    summary = VideoFile(folder / "variable" / "variable" / "summary.mp4")
+    content = json.loads((folder / "variable" / "variable" / "keyframes.json").read_text())
+    ends = [*times[1:], 601]
+    kept = sum(ends[last] - times[first] for first, last in content["summary"]) / 30
+    assert 2.0 <= kept <= 0.15 * 20.1
+    assert 0 <= kept - summary.times[-1] <= 0.5 + 1e-3
+
+
 def listing(folder: Path) -> dict[str, bytes]:
     files = (path for path in sorted(folder.rglob("*")) if path.is_file())
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}

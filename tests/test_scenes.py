@@ -1,5 +1,6 @@
 """Scene changes: TransNet V2 against its authors' numbers, histograms against drawn shots."""
 
+import math
 from pathlib import Path
 
 import jax
@@ -151,7 +152,7 @@ def test_the_middle_of_each_transition(marked):
 @given(st.integers(1, 200), st.lists(st.integers(-5, 250), max_size=10), st.integers(1, 30))
 def test_scenes_and_their_parts_cover_the_video(n_frames, cuts, longest):
     found = scenes_from_cuts(np.array(cuts, np.int64), n_frames)
-    parts = divide(found, longest)
+    parts = divide(found, longest, np.arange(n_frames + 1))
     for spans in (found, parts):
         assert spans[0, 0] == 0
         assert spans[-1, 1] == n_frames - 1
@@ -160,3 +161,21 @@ def test_scenes_and_their_parts_cover_the_video(n_frames, cuts, longest):
     assert np.all(parts[:, 1] - parts[:, 0] < longest)
     assert set(found[:, 0]) <= set(parts[:, 0])
     assert set(found[:, 0]) == {0} | {cut for cut in cuts if 0 < cut < n_frames}
+    expected = []  # at a constant rate, parts of a scene differ by one frame at most
+    for first, last in found.tolist():
+        number = last - first + 1
+        count = math.ceil(number / longest)
+        expected += [first + part * number // count for part in range(count)]
+    assert parts[:, 0].tolist() == expected
+
+
+@given(st.lists(st.integers(0, 40), min_size=1, max_size=60), st.integers(1, 60), st.data())
+def test_parts_of_a_variable_rate_are_divided_by_time(lengths, longest, data):
+    edges = np.cumsum([0, *lengths])
+    n_frames = len(lengths)
+    cuts = data.draw(st.lists(st.integers(0, n_frames), max_size=4))
+    parts = divide(scenes_from_cuts(np.array(cuts, np.int64), n_frames), longest, edges)
+    assert np.concatenate([np.arange(a, b + 1) for a, b in parts]).tolist() == [*range(n_frames)]
+    for first, last in parts.tolist():
+        lasting = sum(length > 0 for length in lengths[first : last + 1])
+        assert edges[last + 1] - edges[first] <= longest or lasting == 1

@@ -77,6 +77,18 @@ def test_the_top_share_are_the_best(values, share):
         assert not np.any(rest[scores[rest] == worst] < top[scores[top] == worst].max())
 
 
+@few
+@given(st.lists(st.tuples(WHOLE, st.integers(1, 50)), min_size=1, max_size=30), st.floats(0.01, 1))
+def test_the_top_share_by_weight(rows, share):
+    scores, weights = np.array(rows).T
+    top = top_share(scores, share, weights)
+    best = sorted(range(len(rows)), key=lambda i: (-scores[i], i))
+    sums = [sum(weights[i] for i in best[:n]) for n in range(1, len(rows) + 1)]
+    nearest = min(abs(total - share * weights.sum()) for total in sums)
+    assert abs(weights[top].sum() - share * weights.sum()) == pytest.approx(nearest)
+    assert sorted(best[: len(top)]) == top.tolist()
+
+
 def test_a_score_holds_until_the_next_pick():
     spread = to_frames(np.array([1.0, 2.0, 3.0]), np.array([1, 3, 4]), 7)
     assert spread.tolist() == [0, 1, 1, 2, 3, 3, 3]

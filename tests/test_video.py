@@ -1,5 +1,6 @@
 """Video files that the tests encode themselves, whole, odd and broken, and folders of frames."""
 
+import struct
 import wave
 import weakref
 from pathlib import Path
@@ -12,6 +13,7 @@ from PIL import Image
 
 from reid_jax.data.frames import indices_at_rate, uniform_indices
 from reid_jax.data.picture_folder import PictureFolder
+from reid_jax.data.time_stamps import in_order
 from reid_jax.data.video import find_videos, is_film, open_video
 from reid_jax.data.video_file import VideoFile
 from reid_jax.errors import UserError
@@ -35,8 +37,9 @@ def encode(
     times: list[int] | None = None,
     turned: int = 0,
     options: dict[str, str] | None = None,
+    pixels: np.ndarray | None = None,
 ) -> Path:
-    """Frames of one brightness each; the upper left quarter is white in all."""
+    """Frames of one brightness each; the upper left quarter is white in all. Or all `pixels`."""
     with av.open(str(path), "w", options=options or {}) as container:
         stream = container.add_stream(codec, rate=rate)
         stream.width, stream.height, stream.pix_fmt = 2 * SIDE, SIDE, "yuv420p"
@@ -45,9 +48,9 @@ def encode(
         if turned:
             stream.set_display_rotation(turned)
         for i in range(number):
-            pixels = np.full((SIDE, 2 * SIDE, 3), grey(i), np.uint8)
-            pixels[: SIDE // 2, :SIDE] = 255
-            frame = av.VideoFrame.from_ndarray(pixels, "rgb24")
+            drawn = np.full((SIDE, 2 * SIDE, 3), grey(i), np.uint8)
+            drawn[: SIDE // 2, :SIDE] = 255
+            frame = av.VideoFrame.from_ndarray(drawn if pixels is None else pixels, "rgb24")
             frame.pts = i if times is None else times[i]
             for packet in stream.encode(frame):
                 container.mux(packet)
@@ -107,6 +110,43 @@ def test_frames_are_drawn_at_the_size_asked_for(mp4):
     assert frame.draw((48, 27)).dtype == np.uint8
 
 
+# By matrix (a, b, c, d): what becomes of the picture, in NumPy's words.
+MATRICES = {
+    (1, 0, 0, 1): lambda x: x,
+    (-1, 0, 0, 1): lambda x: x[:, ::-1],
+    (-1, 0, 0, -1): lambda x: np.rot90(x, 2),
+    (1, 0, 0, -1): lambda x: x[::-1],
+    (0, 1, 1, 0): lambda x: x.transpose(1, 0, 2),
+    (0, 1, -1, 0): lambda x: np.rot90(x, -1),
+    (0, -1, -1, 0): lambda x: np.rot90(x, 2).transpose(1, 0, 2),
+    (0, -1, 1, 0): lambda x: np.rot90(x, 1),
+}
+
+
+@pytest.mark.parametrize("matrix", MATRICES)
+def test_all_eight_orientations_come_out_upright(matrix, folder, mp4):
+    """The matrix in an mp4's track header, and the picture as it is stored, turned by NumPy."""
+    stored = next(VideoFile(mp4).frames()).draw(None)
+    stored = np.where(np.arange(2 * SIDE)[:, None] < 48, stored, 0)  # no symmetry is left
+    film = encode(folder / "upright.mp4", 1, pixels=stored)
+    content = bytearray(film.read_bytes())
+    place = content.find(b"tkhd") + 4 + 40
+    a, b, c, d = (65536 * value for value in matrix)
+    content[place : place + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    film.write_bytes(content)
+    frame = next(VideoFile(film).frames())
+    expected = MATRICES[matrix](stored)
+    assert np.abs(frame.draw(None).astype(float) - expected).mean() < 3
+    width, height = expected.shape[1] // 2, expected.shape[0] // 2
+    small = np.asarray(Image.fromarray(expected).resize((width, height), Image.BILINEAR), float)
+    assert np.abs(frame.draw((width, height)) - small).mean() < 3
+    left = encode(folder / "no_matrix.mp4", 1, pixels=stored)
+    content = bytearray(left.read_bytes())
+    content[place : place + 36] = struct.pack(">9i", *[0] * 9)  # says nothing
+    left.write_bytes(content)
+    assert np.abs(next(VideoFile(left).frames()).draw(None).astype(float) - stored).mean() < 3
+
+
 @pytest.mark.parametrize(
     ("turned", "corner"), [(90, "lower left"), (-90, "upper right"), (180, "lower right")]
 )
@@ -129,6 +169,71 @@ def test_a_variable_rate_keeps_its_times(folder):
     np.testing.assert_allclose(video.times, np.array(times) / 30, atol=1e-3)
     assert indices_at_rate(video.times, 1.0).tolist() == [0, 5, 6]
     assert [f.index for f in video.frames_at([5, 6])] == [5, 6]
+
+
+@pytest.mark.parametrize(
+    ("ending", "codec"),
+    [("ts", "libx264"), ("ts", "mpeg2video"), ("m2ts", "libx264"), ("mpg", "mpeg2video")],
+)
+def test_joined_streams_are_read_to_the_end(ending, codec, folder):
+    """`cat a.ts b.ts a.ts`: the clock starts again, and the same time stamps come three times."""
+    lengths = {
+        name: encode(folder / f"{name}.{ending}", n, codec=codec)
+        for name, n in (("a", 20), ("b", 35))
+    }
+    joined = folder / f"joined.{ending}"
+    joined.write_bytes(b"".join(lengths[name].read_bytes() for name in "aba"))
+    video = VideoFile(joined)
+    expected = [grey(i) for number in (20, 35, 20) for i in range(number)]
+    assert "its clock starts again 2 times" in video.problem
+    frames = list(video.frames())
+    assert [frame.index for frame in frames] == list(range(75))
+    assert [abs(brightness(f) - grey) < 4 for f, grey in zip(frames, expected, strict=True)] == [
+        True
+    ] * 75
+    gaps = np.diff(video.times)
+    assert np.median(gaps) == pytest.approx(1 / 30, abs=1e-3)
+    assert 0 < gaps.min() <= gaps.max() < 0.2
+    for indices in ([3, 21, 60], [60], [19, 20, 54, 55, 74]):
+        some = list(video.frames_at(indices))
+        assert [frame.index for frame in some] == indices
+        assert all(abs(brightness(f) - expected[f.index]) < 4 for f in some)
+
+
+def test_a_clock_that_was_set_makes_no_pause(folder):
+    """In a format for transmission a day is no length of a frame; in others it is one."""
+    times = [*range(20), *range(10**6, 10**6 + 20)]
+    stream = VideoFile(encode(folder / "set.ts", 40, times=times))
+    assert "its clock starts again 1 time;" in stream.problem
+    np.testing.assert_allclose(stream.times, np.arange(40) / 30, atol=1e-3)
+    pause = VideoFile(encode(folder / "pause.mkv", 40, times=times))
+    assert pause.times[-1] > 30000
+    assert pause.problem == ""
+    few = VideoFile(encode(folder / "few.ts", 4, times=[0, 600, 1200, 1800]))  # one in 20 seconds
+    np.testing.assert_allclose(few.times, [0, 20, 40, 60], atol=1e-3)
+
+
+def test_stamps_without_times_of_decoding():
+    pts = [0, 3, 1, 2, 4, 0, 2, 1]
+    keys = [True, False, False, False, True, True, False, False]
+    found = in_order(pts, [None] * 8, keys, 0.04, 0.04, clock_jumps=False)
+    assert found.pts.tolist() == [0, 1, 2, 3, 4, 0, 1, 2]
+    np.testing.assert_allclose(found.times, 0.04 * np.arange(8))
+    assert found.keyframes.tolist() == [0, 4, 5]
+    assert [found.index(1, after) for after in (0, 1, 5)] == [1, 6, 6]
+
+
+def test_other_tracks_of_pictures_are_named(folder):
+    with av.open(str(folder / "two.mkv"), "w") as container:
+        streams = [container.add_stream("libx264", rate=30) for _ in range(2)]
+        for stream in streams:
+            stream.width, stream.height, stream.pix_fmt = 2 * SIDE, SIDE, "yuv420p"
+        for stream in streams:
+            frame = av.VideoFrame.from_ndarray(np.zeros((SIDE, 2 * SIDE, 3), np.uint8), "rgb24")
+            frame.pts = 0
+            container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+    assert "only the first of 2 tracks of pictures" in VideoFile(folder / "two.mkv").problem
 
 
 def test_no_frame_is_kept(mp4):
@@ -327,8 +432,20 @@ def test_the_rate_of_the_data_gives_its_picks():
 @settings(deadline=None, max_examples=100)
 @given(st.integers(1, 500), st.integers(1, 600))
 def test_uniform_sampling(number, count):
-    found = uniform_indices(number, count)
+    found = uniform_indices(np.arange(number) / 30, count)
     assert len(found) == min(number, count)
     assert 0 <= found[0] <= found[-1] < number
     gaps = np.diff(found)
     assert len(gaps) == 0 or gaps.max() - gaps.min() <= 1
+    assert set(found) == {(2 * k + 1) * number // (2 * count) for k in range(count)}
+
+
+@settings(deadline=None, max_examples=100)
+@given(increasing, st.integers(1, 60))
+def test_uniform_sampling_is_over_time(times, count):
+    found = uniform_indices(times, count)
+    end = times[-1] + (np.median(np.diff(times)) if len(times) > 1 else 1.0)
+    ends = np.append(times[1:], end)
+    for k in range(count):
+        middle = (2 * k + 1) / (2 * count) * end
+        assert any(times[i] - 0.002 <= middle <= ends[i] + 0.002 for i in found) or len(times) < 3

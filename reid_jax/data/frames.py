@@ -14,6 +14,9 @@ import numpy as np
 
 Size = tuple[int, int]
 
+_TICK = 0.001  # seconds
+_TICKS = 200_000
+
 
 @dataclass(frozen=True, eq=False)
 class Frame:
@@ -69,6 +72,39 @@ def indices_at_rate(times: np.ndarray, rate: float) -> np.ndarray:
     return np.unique(nearest)
 
 
-def uniform_indices(number: int, count: int) -> np.ndarray:
-    """int64 indices of the middles of `count` equal parts of `number` frames, each once."""
-    return np.unique((np.arange(count) * 2 + 1) * number // (2 * count))
+def uniform_indices(times: np.ndarray, count: int) -> np.ndarray:
+    """int64 indices of the frames in the middle of `count` equal parts of the time, each once.
+
+    Args:
+      times: float64 (N,), increasing from 0.
+    """
+    edges = frame_edges(times)
+    middles = (np.arange(count) * 2 + 1) * edges[-1] // (2 * count)
+    return np.unique(np.searchsorted(edges, middles, side="right") - 1)
+
+
+def usual_gap(times: np.ndarray) -> float:
+    """Seconds from a frame to the next: the median, which the last frame is taken to last."""
+    return float(np.median(np.diff(times))) if len(times) > 1 else 1.0
+
+
+def is_steady(times: np.ndarray) -> bool:
+    """Whether frames come at a constant rate: each less than half a frame from its time."""
+    gap = times[-1] / max(len(times) - 1, 1)
+    return bool(np.all(np.abs(times - gap * np.arange(len(times))) <= gap / 2))
+
+
+def frame_edges(times: np.ndarray) -> np.ndarray:
+    """int64 (N + 1,): when each frame begins, and the last one ends, in whole ticks from 0.
+
+    What is taken of a video by ticks is taken by time. At a constant rate a tick is a frame, else a
+    millisecond, or what gives a long video four ticks a frame.
+
+    Args:
+      times: float64 (N,), seconds, increasing from 0.
+    """
+    if is_steady(times):
+        return np.arange(len(times) + 1)
+    end = times[-1] + usual_gap(times)
+    tick = max(_TICK, end / max(_TICKS, 4 * len(times)))
+    return np.rint(np.append(times, end) / tick).astype(np.int64)

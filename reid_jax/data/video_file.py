@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from reid_jax.data.frames import Frame, Size
+from reid_jax.data.time_stamps import Stamps, in_order
 from reid_jax.errors import UserError
 
 _SHORTFALL = 0.5  # seconds that a file may lack at its end without being called cut off
@@ -24,10 +25,9 @@ class VideoFile:
 
     def __init__(self, path: Path):
         self.path = path
-        self._pts: np.ndarray | None = None
-        self._keyframes = np.zeros(1, np.int64)
+        self._stamps: Stamps | None = None
         self._seeks = True
-        self._ends_early = ""
+        self._remarks: list[str] = []
         self._undecoded = 0
         with self._open() as container:
             self._read_times(container)
@@ -35,7 +35,7 @@ class VideoFile:
     @property
     def problem(self) -> str:
         lost = f"{self._undecoded} of {len(self.times)} frames could not be decoded"
-        return "; ".join(filter(None, [self._ends_early, lost if self._undecoded else ""]))
+        return "; ".join([*self._remarks, *([lost] if self._undecoded else [])])
 
     def frames(self) -> Iterator[Frame]:
         count = 0
@@ -59,13 +59,11 @@ class VideoFile:
             for index in wanted.tolist():
                 if index <= last:
                     continue
-                key = int(self._keyframes[np.searchsorted(self._keyframes, index, "right") - 1])
-                if self._pts is not None and self._seeks and key > at + 1:
-                    stream = container.streams[self._stream]
-                    container.seek(int(self._pts[key]), stream=stream)
-                    decoder, sought = self._indexed(container), True
-                else:
-                    sought = False
+                key = self._key_before(index)
+                sought = key is not None and key[0] > at + 1
+                if key is not None and sought:
+                    container.seek(key[1], stream=container.streams[self._stream])
+                    decoder = self._indexed(container)
                 decoded, at = self._forward(decoder, index)
                 if sought and (decoded is None or at > index):
                     # The container's index is wrong, or the frame is damaged: the long way.
@@ -78,6 +76,14 @@ class VideoFile:
                 last = at
                 yield self._frame(decoded, at)
                 del decoded
+
+    def _key_before(self, index: int) -> tuple[int, int] | None:
+        """Index and time stamp of the keyframe to seek for a frame; None where none can be."""
+        if self._stamps is None or not self._seeks:
+            return None
+        keys = self._stamps.keyframes
+        key = int(keys[np.searchsorted(keys, index, "right") - 1])
+        return key, int(self._stamps.pts[key])
 
     def _open(self) -> Any:
         try:
@@ -102,49 +108,60 @@ class VideoFile:
                 raise UserError(f"{path} cannot be used as a video: {_reason(path, '')}.")
             raise UserError(f"{path} has sound but no pictures, so it is no video.")
         pictures[0].thread_type = "AUTO"
-        self._stream = pictures[0].index
+        self._stream, self._streams = pictures[0].index, len(pictures)
         return container
 
     def _read_times(self, container: Any) -> None:
         import av
+        from av.format import Flags
 
         stream = container.streams[self._stream]
-        stamps: list[tuple[int | None, bool]] = []
+        packets: list[tuple[int | None, int | None, bool]] = []
         ends = 0.0  # of the pictures or the sound, whichever is longer
+        if self._streams > 1:
+            self._remarks.append(f"only the first of {self._streams} tracks of pictures is used")
         try:
             for packet in container.demux():
                 if packet.pts is not None:
                     length = packet.duration or 0
                     ends = max(ends, float((packet.pts + length) * packet.time_base))
                 if packet.stream is stream and packet.size and not packet.is_discard:
-                    stamps.append((packet.pts, packet.is_keyframe))
+                    packets.append((packet.pts, packet.dts, packet.is_keyframe))
         except av.FFmpegError:
-            self._ends_early = "the file is damaged towards its end"
-        if not stamps:
+            self._remarks.append("the file is damaged towards its end")
+        if not packets:
             raise UserError(f"{self.path} has no frames: its length is zero.")
         self._aspect = float(stream.sample_aspect_ratio or 1)
         rate = stream.guessed_rate or stream.average_rate
         gap = 1 / float(rate) if rate else 1 / _USUAL_RATE
-        if any(pts is None for pts, _ in stamps):
-            self.times = np.arange(len(stamps)) * gap
+        pts, dts, keys = zip(*packets, strict=True)
+        if None in pts:
+            self.times = np.arange(len(packets)) * gap
             self._seeks = False
         else:
-            pts = np.array([pts for pts, _ in stamps], np.int64)
-            self._pts = np.unique(pts)
-            keys = pts[[key for _, key in stamps]]
-            self._keyframes = np.unique(np.append(np.searchsorted(self._pts, keys), 0))
-            self.times = (self._pts - self._pts[0]) * float(stream.time_base)
+            jumps = bool(container.format.flags & Flags.ts_discont.value)
+            tick = float(stream.time_base)
+            self._stamps = in_order(pts, dts, keys, tick, gap, clock_jumps=jumps)
+            self.times = self._stamps.times
+        if self._stamps is not None and (more := len(self._stamps.starts) - 1):
+            self._seeks = False  # a time stamp no longer says where
+            self._remarks.append(
+                f"its clock starts again {more} time{'s' if more > 1 else ''}; the parts are taken "
+                "one after the other"
+            )
         promised = ((container.duration or 0) + (container.start_time or 0)) / av.time_base
-        if stream.frames > len(stamps):
-            self._ends_early = f"cut off: {len(stamps)} of {stream.frames} frames are there"
+        if stream.frames > len(packets):
+            self._remarks.append(f"cut off: {len(packets)} of {stream.frames} frames are there")
         elif self._seeks and promised - ends > _SHORTFALL:
-            self._ends_early = f"cut off: {ends:.1f} of {promised:.1f} seconds are there"
+            self._remarks.append(f"cut off: {ends:.1f} of {promised:.1f} seconds are there")
 
     def _indexed(self, container: Any) -> Iterator[tuple[Any, int]]:
         """Intact frames with their index, from where the container stands."""
+        last = -1
         for number, decoded in enumerate(self._decode(container)):
             if not decoded.is_corrupt:
-                yield decoded, self._index(decoded, number)
+                last = self._index(decoded, number, last)
+                yield decoded, last
             del decoded
 
     @staticmethod
@@ -176,11 +193,11 @@ class VideoFile:
             if packet is None:
                 return
 
-    def _index(self, decoded: Any, number: int) -> int:
-        """The rank of a frame's time stamp; without stamps, of the frame."""
-        if self._pts is None or decoded.pts is None:
+    def _index(self, decoded: Any, number: int, last: int) -> int:
+        """The place of a frame's time stamp; without stamps, its number."""
+        if self._stamps is None or decoded.pts is None:
             return min(number, len(self.times) - 1)
-        return int(min(np.searchsorted(self._pts, decoded.pts), len(self._pts) - 1))
+        return self._stamps.index(decoded.pts, last)
 
     def _frame(self, decoded: Any, index: int) -> Frame:
         def draw(size: Size | None) -> np.ndarray:
@@ -190,15 +207,33 @@ class VideoFile:
 
 
 def _upright(decoded: Any, size: Size | None, aspect: float) -> np.ndarray:
-    """uint8 (H, W, 3): turned as the file says, pixels square."""
-    turns = round(decoded.rotation / 90) % 4
+    """uint8 (H, W, 3): turned and mirrored as the file says, pixels square."""
+    sideways, mirrored, upside_down = _orientation(decoded)
     if size is None:
         width, height = max(1, round(decoded.width * aspect)), decoded.height
     else:
-        width, height = size[::-1] if turns % 2 else size
+        width, height = size[::-1] if sideways else size
     # Bilinear as for photos: FFmpeg widens the filter too when it shrinks.
-    scaled = decoded.reformat(width, height, "rgb24", interpolation="BILINEAR")
-    return np.ascontiguousarray(np.rot90(scaled.to_ndarray(), turns))
+    pixels = decoded.reformat(width, height, "rgb24", interpolation="BILINEAR").to_ndarray()
+    if sideways:
+        pixels = pixels.transpose(1, 0, 2)
+    pixels = pixels[:: -1 if upside_down else 1, :: -1 if mirrored else 1]
+    return np.ascontiguousarray(pixels)
+
+
+def _orientation(decoded: Any) -> tuple[bool, bool, bool]:
+    """By the display matrix (ISO 14496-12, 6.2.2): whether rows and columns are to be exchanged,
+    then columns to be mirrored, and rows.
+
+    The pixel (p, q) is shown at (a p + c q, b p + d q). Angles between are rounded to the nearest.
+    """
+    for one in decoded.side_data:
+        if one.type.name == "DISPLAYMATRIX":
+            a, b, _, c, d = np.frombuffer(bytes(one), np.int32)[:5].tolist()
+            if abs(b) + abs(c) > abs(a) + abs(d):
+                return True, c < 0, b < 0
+            return False, a < 0, d < 0
+    return False, False, False
 
 
 def _reason(path: Path, error: Exception | str) -> str:

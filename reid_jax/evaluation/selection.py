@@ -15,8 +15,14 @@ def number_of_top(length: int, share: float = SHARE) -> int:
     return max(1, round(share * length))
 
 
-def top_share(scores: np.ndarray, share: float = SHARE) -> np.ndarray:
+def top_share(
+    scores: np.ndarray, share: float = SHARE, weights: np.ndarray | None = None
+) -> np.ndarray:
     """The indices, rising, of the best `share` of scores (T,); of equal ones the earlier.
+
+    Args:
+      weights: (T,) what each counts, such as the time that it stands for; the best are taken while
+        that brings their sum nearer to the share of the whole, one at least. By default 1.
 
     Raises:
       UserError: there is no score, a score is not finite, or the share is not in (0, 1].
@@ -24,8 +30,12 @@ def top_share(scores: np.ndarray, share: float = SHARE) -> np.ndarray:
     scores = _checked(scores)
     if not 0 < share <= 1:
         raise UserError(f"The share of frames to keep is {share:g}; it must be in (0, 1].")
-    best = np.argsort(-scores, kind="stable")[: number_of_top(len(scores), share)]
-    return np.sort(best)
+    order = np.argsort(-scores, kind="stable")
+    number = number_of_top(len(scores), share)
+    if weights is not None:
+        off = np.abs(np.cumsum(weights[order]) - share * weights.sum())
+        number = 1 + int(np.argmin(off))
+    return np.sort(order[:number])
 
 
 def knapsack(values: np.ndarray, lengths: np.ndarray, capacity: int) -> np.ndarray:

@@ -5,6 +5,7 @@ from typing import Literal
 
 import numpy as np
 
+from reid_jax.data.frames import frame_edges, is_steady
 from reid_jax.errors import UserError
 from reid_jax.evaluation.selection import SHARE, adaptive, top_share
 from reid_jax.video.clip import best_of_shots, summary_shots
@@ -51,8 +52,9 @@ def choose(choice: Choice, scores: np.ndarray, described: Described) -> tuple[np
     - adaptive: those that stand out, at least `spacing` seconds apart (2) and at most `per_scene` a
       scene (3). With `count`, so many of the best; what is not given of the other two then gives
       way, so that a short video has room for them.
-    - share: the best `share` of the frames.
-    - shots: the best frame of each shot of the summary that has `share` of the video.
+    - share: the best `share` of the frames; at a variable rate, those that stand for that share of
+      the time, each for that up to the next.
+    - shots: the best frame of each shot of the summary that has `share` of the time.
 
     Args:
       scores: float32 (P,), of the frames at `described.picks`.
@@ -63,7 +65,11 @@ def choose(choice: Choice, scores: np.ndarray, described: Described) -> tuple[np
     times, picks = described.video.times, described.picks
     percent = f"{100 * choice.share:g}%"
     if choice.select == "share":
-        return top_share(scores, choice.share), f"the best {percent} of the frames scored"
+        if is_steady(times):
+            return top_share(scores, choice.share), f"the best {percent} of the frames scored"
+        stands_for = np.diff(frame_edges(times)[np.append(picks, len(times))])
+        words = f"the best of the frames scored, {percent} of the time"
+        return top_share(scores, choice.share, stands_for), words
     if choice.select == "shots":
         shots = summary_shots(scores, picks, described.scenes, times, choice.share)
         words = f"the best frame of each shot of the best summary in {percent} of the video"

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from reid_jax.data.frames import Size, Video
+from reid_jax.data.frames import Size, Video, frame_edges, usual_gap
 from reid_jax.evaluation.selection import SHARE, knapsack, to_frames
 from reid_jax.video.scenes import divide
 
@@ -25,24 +25,26 @@ def summary_shots(
     """int64 (C, 2), first and last frame: the shots of greatest total score in a share of it.
 
     Shots are scenes, and where these are longer than two seconds, parts of them, taken whole by an
-    exact knapsack. The value of a shot is the sum over its frames (the community's evaluation takes
-    the mean, which makes many short shots worth more than a long one and a video that flickers). Of
-    a video that is too short for any shot its best frame is left.
+    exact knapsack. The value of a shot is the integral of the score over its time (the community's
+    evaluation takes the mean, which makes many short shots worth more than a long one and a video
+    that flickers). Of a video that is too short for any shot its best frame is left.
 
     Args:
       scores, picks: (P,) float and the frame indices that they are of.
       scenes: (S, 2) first and last frame of each.
       times: (N,) seconds of every frame.
-      share: of the frames, rounded down.
+      share: of the time, rounded down to a frame where the rate is constant.
     """
-    n_frames = len(times)
-    capacity = int(share * n_frames)
-    rate = (n_frames - 1) / times[-1] if times[-1] > 0 else 1.0
+    edges = frame_edges(times)
+    capacity = int(share * edges[-1])
+    rate = edges[-2] / times[-1] if times[-1] > 0 else 1.0  # ticks a second
     longest = min(round(_SHOT * rate), capacity)
     if longest >= 1:
-        shots = divide(scenes, longest)
-        values = np.add.reduceat(to_frames(scores, picks, n_frames), shots[:, 0])
-        taken = shots[knapsack(values, shots[:, 1] - shots[:, 0] + 1, capacity)]
+        shots = divide(scenes, longest, edges)
+        weighted = to_frames(scores, picks, len(times)) * np.diff(edges)
+        values = np.add.reduceat(weighted, shots[:, 0])
+        lengths = np.maximum(edges[shots[:, 1] + 1] - edges[shots[:, 0]], 1)
+        taken = shots[knapsack(values, lengths, capacity)]
         if len(taken):
             return taken
     return np.full((1, 2), picks[np.argmax(scores)])
@@ -83,9 +85,8 @@ def write_clip(path: Path, video: Video, kept: np.ndarray) -> None:
     import av
 
     codec = "libx264" if "libx264" in av.codecs_available else "mpeg4"
-    gaps = np.diff(video.times)
-    usual = float(np.median(gaps)) if len(gaps) else 1.0
-    lasts = np.append(gaps, usual)
+    usual = usual_gap(video.times)
+    lasts = np.append(np.diff(video.times), usual)
     unfinished = path.with_name(f".{path.name}.part{path.suffix}")
     try:
         with av.open(str(unfinished), "w") as container:

@@ -79,7 +79,7 @@ def describe(path: Path, encoder: FrameEncoder, rate: float, count: int | None =
     """Decodes a video once, from its first to its last frame, a few frames at a time.
 
     Described are `rate` frames a second, or, where `count` is given, so many of the whole video,
-    evenly spread. A folder of pictures is taken to have `rate` a second.
+    evenly spread over its time. A folder of pictures is taken to have `rate` a second.
 
     Raises:
       UserError: for what is no video, or has no frame that can be decoded.
@@ -88,7 +88,7 @@ def describe(path: Path, encoder: FrameEncoder, rate: float, count: int | None =
     if count is None:
         wanted = indices_at_rate(video.times, rate)
     else:
-        wanted = uniform_indices(len(video.times), count)
+        wanted = uniform_indices(video.times, count)
     detector = new_detector()
     seen: list[int] = []  # frames that the detector was given
     picks: list[int] = []

@@ -43,7 +43,7 @@ def keyframes(
         select: What becomes a keyframe: adaptive takes frames whose scores stand out, spread over
             the video and its scenes; share the best of all frames; shots the best frame of each
             shot that the summary video would have.
-        share: Of the frames for --select share, of the video for --select shots and for --clip.
+        share: Of the frames for --select share, of the time for --select shots and for --clip.
         per_scene: At most so many keyframes of one scene (adaptive); 3 when not given.
         spacing: Keyframes are at least so many seconds apart (adaptive); 2 when not given.
         clip: Writes a summary video too: the best shots in that share of the whole, without sound.

@@ -49,16 +49,32 @@ def scenes_from_cuts(cuts: np.ndarray, n_frames: int) -> np.ndarray:
     return np.stack([starts, np.append(starts[1:], n_frames) - 1], axis=1)
 
 
-def divide(scenes: np.ndarray, longest: int) -> np.ndarray:
-    """int64 (S, 2): scenes longer than `longest` frames in as few parts of equal length as can be.
+def divide(scenes: np.ndarray, longest: int, edges: np.ndarray) -> np.ndarray:
+    """int64 (S, 2): scenes longer than `longest` ticks in as few parts of equal length as can be.
 
-    A summary takes parts whole, so a scene of half the video could never be in one.
+    A summary takes parts whole, so a scene of half the video could never be in one. A part is
+    longer only where it is a single frame.
+
+    Args:
+      scenes: (S, 2) first and last frame of each.
+      longest: in the ticks of `edges`.
+      edges: (N + 1,) see `frame_edges`.
     """
+    longest = max(longest, 1)
     parts = []
     for first, last in scenes.tolist():
-        count = -(-(last - first + 1) // max(longest, 1))
-        edges = first + np.arange(count + 1) * (last - first + 1) // count
-        parts.append(np.stack([edges[:-1], edges[1:] - 1], axis=1))
+        length = int(edges[last + 1] - edges[first])
+        count = max(1, -(-length // longest))
+        while True:
+            cuts = edges[first] + np.arange(1, count) * length // count
+            inner = np.searchsorted(edges, cuts, side="right") - 1
+            starts = np.unique(np.clip(np.append(inner, first), first, last))
+            ends = np.append(starts[1:], last + 1)
+            too_long = (edges[ends] - edges[starts] > longest) & (ends - starts > 1)
+            if not too_long.any() or count > length:
+                break
+            count += 1 + count // 8  # a frame that lasts long keeps its part from being even
+        parts.append(np.stack([starts, ends - 1], axis=1))
     return np.concatenate(parts)
 
 
