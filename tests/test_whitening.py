@@ -134,6 +134,12 @@ def test_a_checkpoint_is_chosen_by_what_the_report_will_say(tmp_path, monkeypatc
     without = evaluate_embeddings(plain.embed(dataset), dataset.labels, *splits.validation)
     assert abs(found["mAP"] - without["mAP"]) > 0.01
     assert "whitened" not in built.summary
+    assert "no match" not in built.summary
+    names = np.where(np.arange(len(dataset)) % 2 == 0, dataset.labels.astype(str), "south")
+    split = replace(dataset, columns={**dataset.columns, "camera": names})
+    split.columns["camera"][dataset.labels == dataset.labels[splits.validation.query[0]]] = "x"
+    words = experiment.build(run.config, split, splits).summary
+    assert "validation photos have no match" in words
 
     monkeypatch.setattr(validation, "_AFFORDABLE", 4)
     built = experiment.build(run.config, dataset, splits)

@@ -86,6 +86,18 @@ def has_match(
     return photos > same
 
 
+def matched(
+    labels: np.ndarray, query: np.ndarray, gallery: np.ndarray, columns: Mapping[str, np.ndarray]
+) -> np.ndarray:
+    """``(Q,)`` bool: whether a query has a match left by :func:`retrieval_rules`."""
+    query, gallery, labels = np.asarray(query), np.asarray(gallery), np.asarray(labels)
+    taken = np.arange(len(labels))
+    if "query_cameras" in retrieval_rules(labels, query, gallery, columns):
+        pairs = np.stack([labels, codes_of(columns["camera"])], axis=1)
+        taken = np.unique(pairs, axis=0, return_inverse=True)[1].reshape(-1)
+    return has_match(labels, taken, query, gallery) if len(query) else np.zeros(0, bool)
+
+
 def check_matches(
     labels: np.ndarray,
     query: np.ndarray,
@@ -98,13 +110,8 @@ def check_matches(
     Raises:
       UserError: saying what is missing, in which photos (``where``).
     """
-    query, gallery, labels = np.asarray(query), np.asarray(gallery), np.asarray(labels)
-    several = "query_cameras" in retrieval_rules(labels, query, gallery, columns)
-    taken = np.arange(len(labels))
-    if several:
-        pairs = np.stack([labels, codes_of(columns["camera"])], axis=1)
-        taken = np.unique(pairs, axis=0, return_inverse=True)[1].reshape(-1)
-    if not len(query) or not has_match(labels, taken, query, gallery).any():
+    if not matched(labels, query, gallery, columns).any():
+        several = "query_cameras" in retrieval_rules(labels, query, gallery, columns)
         by = " by another camera" if several else ""
         raise UserError(
             f"Nothing can be searched for{where}: no photo has another one of its individual{by}; "

@@ -9,7 +9,7 @@ import numpy as np
 from reid_jax.data import Dataset, QueryGallery, Splits
 from reid_jax.data.stream import stream
 from reid_jax.errors import UserError
-from reid_jax.ops.matching import check_matches
+from reid_jax.ops.matching import check_matches, matched
 from reid_jax.ops.whitening import some_of_each
 from reid_jax.tasks.base import Batch
 from reid_jax.training.config import DataConfig
@@ -89,13 +89,17 @@ def with_whitening(
 def about_validation(
     validation: Validation | None, splits: Splits, train: Dataset, seed: int
 ) -> str:
-    """What is to be said where it looks at a part of its photos, or is not whitened as the run."""
+    """What is to be said where it sees a part, finds no match, or is not whitened as the run is."""
     if validation is None or splits.validation is None:
         return ""
     there, seen = len(np.union1d(*splits.validation)), len(validation.examples["label"])
     words = ""
     if seen < there:
         words += f"; validations look at {seen:,} of {there:,} photos (data.validation_photos)"
+    examples = validation.examples
+    found = matched(examples["label"], examples["query"], examples["gallery"], examples)
+    if not found.all():
+        words += f"; {np.sum(~found):,} of {len(found):,} validation photos have no match"
     if "whitening" in validation.examples:
         by = len(validation.examples["whitening"])
         later = len(some_of_each(train.labels, WHITENED_BY, seed))
