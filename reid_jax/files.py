@@ -1,10 +1,9 @@
-"""Files of which a reader sees the old one or the new one, never half of it; locks, caches."""
+"""Files of which a reader sees the old one or the new one, never half of it; caches."""
 
 import contextlib
 import os
 import secrets
 import stat
-import time
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,7 +11,6 @@ from typing import IO
 
 import numpy as np
 
-_PATIENCE = 2.0  # seconds to wait for another process without a word
 _PREFIX = 200  # bytes at most of a name that stands in that of its temporary file
 
 
@@ -53,43 +51,6 @@ def share(path: Path) -> None:
     if os.stat(path.parent).st_mode & shared == shared:
         with contextlib.suppress(OSError):  # somebody else's, who has done so or has not
             os.chmod(path, os.stat(path).st_mode | stat.S_IRGRP | stat.S_IWGRP)
-
-
-@contextlib.contextmanager
-def locked(path: Path, waiting: str) -> Iterator[None]:
-    """Holds the lock file `path`, which the system releases with the process, however that ends.
-
-    While another process has it, this one waits, after two seconds with the line `waiting`.
-    """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    try:
-        share(path)
-        start, said = time.monotonic(), False
-        while not try_lock(descriptor):
-            if not said and time.monotonic() - start > _PATIENCE:
-                print(waiting)
-                said = True
-            time.sleep(0.05)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def try_lock(descriptor: int) -> bool:
-    """Takes an open file for this process, which lets go of it when it closes it or ends, however.
-
-    Returns:
-      False while another one has it. On Windows, which has no such locks, always True.
-    """
-    try:
-        import fcntl
-    except ImportError:
-        return True
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def as_text(name: object) -> str:

@@ -3,13 +3,10 @@
 import contextlib
 import os
 import stat
-import subprocess
-import sys
 
 import pytest
 
-from reid_jax.files import atomic_write, locked, write_text
-from tests.paths import REPOSITORY
+from reid_jax.files import atomic_write, write_text
 
 
 @pytest.fixture
@@ -53,19 +50,3 @@ def test_what_breaks_off_leaves_the_old_file_alone(tmp_path):
 def test_the_longest_names_can_be_written(tmp_path, name):
     write_text(tmp_path / name, "text")
     assert (tmp_path / name).read_text() == "text"
-
-
-def test_who_waits_for_a_lock_says_so_and_gets_it(tmp_path):
-    program = (
-        "from pathlib import Path; import reid_jax.files as files\n"
-        "files._PATIENCE = 0\n"
-        f"with files.locked(Path({str(tmp_path / 'lock')!r}), 'waiting for the other one'):\n"
-        "    print('has it')"
-    )
-    with locked(tmp_path / "lock", "nobody else is there"):
-        process = subprocess.Popen(
-            [sys.executable, "-u", "-c", program], stdout=subprocess.PIPE, text=True, cwd=REPOSITORY
-        )
-        assert process.stdout is not None
-        assert process.stdout.readline() == "waiting for the other one\n"
-    assert process.communicate()[0] == "has it\n"

@@ -14,7 +14,7 @@ import time
 import numpy as np
 import pytest
 
-from reid_jax import UserError, files
+from reid_jax import UserError, locks
 from reid_jax.files import as_text
 from reid_jax.gallery import store
 from reid_jax.gallery.store import join, read_gallery, update_gallery, write_gallery
@@ -110,7 +110,7 @@ def test_a_second_writer_waits_for_the_first_and_says_so(tmp_path, monkeypatch, 
     folder = tmp_path / "gallery"
     write_gallery(folder, numbered(1))
     said = threading.Event()
-    monkeypatch.setattr(files, "_PATIENCE", 0.0)
+    monkeypatch.setattr(locks, "_PATIENCE", 0.0)
     monkeypatch.setattr("builtins.print", lambda *words: said.set() if "waiting" in words[0] else 0)
     second = threading.Thread(target=write_gallery, args=(folder, numbered(2)))
     with open(folder / ".lock") as lock:

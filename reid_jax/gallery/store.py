@@ -23,7 +23,8 @@ import numpy as np
 
 from reid_jax.data.names import composed
 from reid_jax.errors import UserError
-from reid_jax.files import locked, share, write_text
+from reid_jax.files import share, write_text
+from reid_jax.locks import locked
 
 VERSION = 1
 COLUMNS = ("date", "camera", "orientation")
@@ -232,7 +233,7 @@ def _foreign(folder: Path) -> bool:
 
 
 def _ours(name: str) -> bool:
-    return name in (_CURRENT, _LOCK) or name.startswith((f".{_CURRENT}.", "generation-"))
+    return name == _CURRENT or name.startswith((_LOCK, f".{_CURRENT}.", "generation-"))
 
 
 def _write(folder: Path, gallery: Gallery) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from reid_jax.errors import UserError
-from reid_jax.files import try_lock
+from reid_jax.locks import try_lock
 from reid_jax.training.multihost import gathered, is_first
 
 _TOPIC = "the run folder"
@@ -18,7 +18,7 @@ _PATIENCE = 20.0  # seconds until what one machine wrote must be seen on another
 
 @contextlib.contextmanager
 def only_trainer(workdir: Path) -> Iterator[None]:
-    """Holds WORKDIR/lock, which the system releases with the process, however that ends.
+    """Holds WORKDIR/lock, which is free again when the process ends, however that ends.
 
     Of several processes that train together the first one holds it. The others go on when it does,
     and when they see that it is the same folder.
@@ -31,13 +31,12 @@ def only_trainer(workdir: Path) -> Iterator[None]:
         yield
         return
     workdir.mkdir(parents=True, exist_ok=True)
-    with (workdir / "lock").open("a+") as file:
-        if not try_lock(file.fileno()):
-            file.seek(0)
-            holder = file.readline().strip() or "another process"
+    with try_lock(workdir / "lock") as file:
+        if file is None:
+            holder = (workdir / "lock").read_text(errors="replace").splitlines()[:1]
             raise UserError(
-                f"{workdir} is being trained into by {holder}; wait for its end, or give another "
-                "--workdir."
+                f"{workdir} is being trained into by {''.join(holder) or 'another process'}; wait "
+                "for its end, or give another --workdir."
             )
         mark = f"process {os.getpid()} on {socket.gethostname()}\n{secrets.token_hex(8)}\n"
         file.truncate(0)

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from reid_jax.errors import UserError
-from reid_jax.files import as_text, atomic_write, try_lock
+from reid_jax.files import as_text, atomic_write
+from reid_jax.locks import try_lock
 from reid_jax.video.features import Described
 from reid_jax.video.named import name_of
 
@@ -54,15 +55,16 @@ class FeatureFile:
         Raises:
           UserError: another one does, or nothing can be written there.
         """
+        held = contextlib.ExitStack()
         try:
             self._parts.mkdir(parents=True, exist_ok=True)
-            lock = (self._parts / "lock").open("wb")
+            lock = held.enter_context(try_lock(self._parts / "lock"))
         except OSError as error:
             raise UserError(
                 f"{self.path} cannot be written ({error.strerror}); name another file with --out."
             ) from None
-        with lock:
-            if not try_lock(lock.fileno()):
+        with held:
+            if lock is None:
                 raise UserError(
                     f"Another extract.py is writing {self.path}; wait until it is done."
                 )

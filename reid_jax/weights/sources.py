@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from reid_jax.errors import UserError
-from reid_jax.files import cache_folder, locked
+from reid_jax.files import cache_folder
+from reid_jax.locks import locked
 from reid_jax.models import backbone_info
 from reid_jax.weights.inputs import TIMM
 from reid_jax.weights.pth import read_pth

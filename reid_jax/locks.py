@@ -1,0 +1,154 @@
+"""One process at a time: a lock of the system, or on disks without locks a file with its owner.
+
+`flock` ends with the process, however that ends. Some network folders (Lustre without the mount
+option, NFS without its lock daemon) and Windows do not have it. There PATH.held is made, which only
+one can make; its owner gives it a new time every ten seconds, and what has had none for a minute,
+by the clock of the folder, is nobody's.
+"""
+
+import contextlib
+import errno
+import json
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from reid_jax.files import share
+
+_PATIENCE = 2.0  # seconds to wait for another process without a word
+_BEAT = 10.0  # seconds between two signs of life
+_DEAD = 60.0  # seconds without one
+_NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}
+
+
+@contextlib.contextmanager
+def locked(path: Path, waiting: str) -> Iterator[None]:
+    """Holds the lock file `path`, which is free again when the process ends, however that ends.
+
+    While another process has it, this one waits, after two seconds with the line `waiting`.
+    """
+    start, said = time.monotonic(), False
+    while True:
+        with try_lock(path) as file:
+            if file is not None:
+                yield
+                return
+        if not said and time.monotonic() - start > _PATIENCE:
+            print(waiting)
+            said = True
+        time.sleep(0.05)
+
+
+@contextlib.contextmanager
+def try_lock(path: Path) -> Iterator[IO[str] | None]:
+    """Holds the lock file `path`, and gives it, open to read and to append.
+
+    None while another process, or another call in this one, has it.
+    """
+    with open(path, "a+") as file, contextlib.ExitStack() as held:
+        share(path)
+        free = _flock(file.fileno())
+        if free is None:
+            free = held.enter_context(_owned(path.with_name(f"{path.name}.held")))
+        yield file if free else None
+
+
+def _flock(descriptor: int) -> bool | None:
+    """Whether it could be taken; None where there are no such locks."""
+    try:
+        import fcntl
+    except ImportError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno in _NO_LOCKS:
+            return None
+        raise
+    return True
+
+
+@contextlib.contextmanager
+def _owned(path: Path) -> Iterator[bool]:
+    owner = {"host": socket.gethostname(), "process": os.getpid(), "token": secrets.token_hex(8)}
+    text = json.dumps(owner)
+    if not (_make(path, text) or (_abandon(path) and _make(path, text))):
+        yield False
+        return
+    ended = threading.Event()
+
+    def beat() -> None:
+        while not ended.wait(_BEAT):
+            with contextlib.suppress(OSError):
+                os.utime(path)
+
+    beating = threading.Thread(target=beat, daemon=True)
+    beating.start()
+    try:
+        yield True
+    finally:
+        ended.set()
+        beating.join()
+        if _read(path) == text:  # not if it was taken for dead, as after a long sleep
+            path.unlink(missing_ok=True)
+
+
+def _make(path: Path, text: str) -> bool:
+    try:
+        with open(path, "x") as file:
+            file.write(text)
+    except FileExistsError:
+        return False
+    share(path)
+    return True
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text()
+    except OSError:
+        return None
+
+
+def _abandon(path: Path) -> bool:
+    """Removes the file of an owner that is dead; whether there is none now."""
+    text = _read(path)
+    if text is None:
+        return True
+    if not _is_dead(path, text):
+        return False
+    aside = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    with contextlib.suppress(FileNotFoundError):  # another process was quicker
+        path.rename(aside)
+        if _read(aside) != text:  # and has made its own already
+            with contextlib.suppress(OSError):
+                os.link(aside, path)
+        aside.unlink(missing_ok=True)
+    return True
+
+
+def _is_dead(path: Path, text: str) -> bool:
+    with contextlib.suppress(ValueError, KeyError, TypeError):  # being written
+        owner = json.loads(text)
+        if owner["host"] == socket.gethostname() and os.name == "posix":
+            try:
+                os.kill(owner["process"], 0)
+            except ProcessLookupError:
+                return True
+            except PermissionError:
+                pass
+    probe = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    try:
+        probe.touch()
+        return probe.stat().st_mtime - path.stat().st_mtime > _DEAD
+    except FileNotFoundError:
+        return True
+    finally:
+        probe.unlink(missing_ok=True)
