@@ -352,8 +352,10 @@ def test_videos_and_folders_of_frames_are_found(tmp_path):
     (tmp_path / "frames").mkdir()
     (tmp_path / "frames" / "0.jpg").write_bytes(b"")
     (tmp_path / "other").mkdir()
-    found, passed_over = find_videos([tmp_path, tmp_path / "notes.txt", tmp_path / "b9.MP4"])
-    assert [path.name for path in found] == ["b9.MP4", "b10.mp4", "frames", "notes.txt"]
+    notes, nine = tmp_path / "notes.txt", tmp_path / "b9.MP4"
+    found, passed_over = find_videos([tmp_path, notes, nine, nine])
+    names = ["b10.mp4", "frames", "notes.txt", "b9.MP4", "b9.MP4"]  # what is named is taken so
+    assert [path.name for path in found] == names
     assert passed_over == {".txt": 1, "hidden": 1}
 
 

@@ -49,7 +49,7 @@ def open_video(path: Path, folder_rate: float = 2.0) -> Video:
 
 
 def find_videos(paths: Sequence[Path]) -> tuple[list[Path], collections.Counter[str]]:
-    """Files as they are; of folders all videos in them, at any depth, each once.
+    """Files as they are; of folders all other videos in them, at any depth, each once.
 
     In a folder, a file is a film by its ending or by its content. A folder of pictures is a video
     too, unless a film lies in it or below it. Hidden files, what systems leave (see `leftovers`)
@@ -62,20 +62,25 @@ def find_videos(paths: Sequence[Path]) -> tuple[list[Path], collections.Counter[
     Raises:
       UserError: for a folder with no video.
     """
-    found: dict[str, Path] = {}
+    found: list[Path] = []
     passed_over: collections.Counter[str] = collections.Counter()
+    seen = {os.path.realpath(path) for path in paths}
     for path in paths:
-        inside = [path]
-        if path.is_dir():
-            here: collections.Counter[str] = collections.Counter()
-            inside, _ = _walk(path, here, (os.path.realpath(path),))
-            if not inside:
-                what = f"; passed over: {counts_text(here)}" if here else ""
-                raise UserError(f"{path} holds no videos ({', '.join(EXTENSIONS[:4])}, ...){what}.")
-            passed_over += here
+        if not path.is_dir():
+            found.append(path)
+            continue
+        here: collections.Counter[str] = collections.Counter()
+        inside, _ = _walk(path, here, (os.path.realpath(path),))
+        if not inside:
+            what = f"; passed over: {counts_text(here)}" if here else ""
+            raise UserError(f"{path} holds no videos ({', '.join(EXTENSIONS[:4])}, ...){what}.")
+        passed_over += here
         for video in inside:
-            found.setdefault(os.path.realpath(video), video)
-    return list(found.values()), passed_over
+            real = os.path.realpath(video)
+            if video == path or real not in seen:  # a link is no second film
+                found.append(video)
+            seen.add(real)
+    return found, passed_over
 
 
 def _walk(
