@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reid_jax import UserError
-from reid_jax.ops.individuals import RULES, VOTES, GallerySearch
+from reid_jax.ops.individuals import RULES, VOTES, GallerySearch, _best, rounded_up
 
 
 def similarity(query, photo, metric):
@@ -89,3 +89,22 @@ def test_wrong_shapes_are_named():
         GallerySearch(np.ones((0, 3)), np.arange(0))
     with pytest.raises(UserError, match="metric"):
         GallerySearch(np.eye(3), np.arange(3), "manhattan")
+
+
+@given(st.integers(1, 10**7), st.integers(1, 16))
+def test_a_growing_gallery_seldom_has_another_size(number, parts):
+    size = rounded_up(number, parts)
+    assert number <= size <= number + max(128 * parts, number / 7)
+    assert size % (128 * parts) == 0
+
+
+def test_a_gallery_that_grows_a_little_is_not_compiled_for_anew():
+    rng = np.random.default_rng(0)
+    gallery = rng.normal(size=(1100, 7)).astype(np.float32)
+    people = np.arange(1100) // 4
+    before = _best._cache_size()
+    for photos in (1030, 1060, 1100):
+        search = GallerySearch(gallery[:photos], people[:photos])
+        own = people[:photos]
+        search.individuals_like(gallery[:9], 5, "max", [(own[:9], own)])
+    assert _best._cache_size() == before + 1

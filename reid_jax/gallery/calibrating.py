@@ -21,6 +21,7 @@ from reid_jax.ops.individuals import RULES, GallerySearch, Rule
 from reid_jax.ops.matching import encounters, has_match
 
 _MOST = 600  # photos asked about, as known ones and as strangers: enough for the curves
+_MANY = 20_000  # photos, from which it takes more than two seconds
 _FEWEST = 10  # individuals for a rate of some percent
 
 
@@ -54,6 +55,8 @@ def recalibrated(gallery: Gallery, strangers: float | None = None) -> Gallery:
     """The gallery with a calibration of the photos that are in it now."""
     share = strangers_of(gallery) if strangers is None else strangers
     check_strangers(share)
+    if len(gallery) > _MANY:
+        print(f"calibrating on {len(gallery):,} photos")
     found, how = _calibrations(gallery, share)
     settings = {
         **gallery.settings,

@@ -24,6 +24,7 @@ VOTES = 5
 """How many of the most similar photos vote."""
 
 _AXIS = "gallery"
+_UNIT = 128
 _MEMORY = 0.5  # of a device, for the gallery; the rest is for similarities
 
 
@@ -149,8 +150,7 @@ class GallerySearch:
     @cached_property
     def _width(self) -> int:
         """Photos with the padding, the same number on every device."""
-        unit = 128 * self.mesh.size
-        return -(-self.num_photos // unit) * unit
+        return rounded_up(self.num_photos, self.mesh.size)
 
     def _divided(self, values: Any, dtype: Any) -> jax.Array:
         padded = np.zeros((self._width, *np.shape(values)[1:]), dtype)
@@ -218,9 +218,9 @@ class GallerySearch:
                 *self._on_devices,
                 codes,
                 gallery_codes,
+                np.int32(self.num_photos),
                 mesh=self.mesh,
-                num_photos=self.num_photos,
-                num_individuals=self.num_individuals,
+                num_individuals=rounded_up(self.num_individuals),
                 k=found,
                 rule=rule,
                 metric=self.metric,
@@ -236,6 +236,15 @@ class GallerySearch:
             yield slice(start, min(start + self._rows, number))
 
 
+def rounded_up(number: int, parts: int = 1) -> int:
+    """A size of at least ``number`` for which programs are compiled, divisible by ``128 * parts``.
+
+    At most an eighth more, so that a gallery that grows a little is not compiled for anew.
+    """
+    unit = parts * max(_UNIT, 2 ** (number // parts).bit_length() // 16)
+    return -(-number // unit) * unit
+
+
 def similarities(queries: jax.Array, gallery: jax.Array, metric: str) -> jax.Array:
     """``(B, D)`` and ``(G, D)`` -> ``(B, G)``: cosines, or minus Euclidean distances; float32."""
     if metric == "cosine":
@@ -245,7 +254,7 @@ def similarities(queries: jax.Array, gallery: jax.Array, metric: str) -> jax.Arr
 
 @partial(
     jax.jit,
-    static_argnames=("mesh", "num_photos", "num_individuals", "k", "rule", "metric"),
+    static_argnames=("mesh", "num_individuals", "k", "rule", "metric"),
 )
 def _best(
     queries: jax.Array,
@@ -253,9 +262,9 @@ def _best(
     individual: jax.Array,
     query_codes: tuple[tuple[jax.Array, ...], ...],
     gallery_codes: tuple[tuple[jax.Array, ...], ...],
+    num_photos: jax.Array,
     *,
     mesh: Mesh,
-    num_photos: int,
     num_individuals: int,
     k: int,
     rule: Rule | None,
@@ -269,6 +278,7 @@ def _best(
         individual: jax.Array,
         query_codes: tuple[tuple[jax.Array, ...], ...],
         gallery_codes: tuple[tuple[jax.Array, ...], ...],
+        num_photos: jax.Array,
     ) -> tuple[jax.Array, jax.Array]:
         first = jax.lax.axis_index(_AXIS) * gallery.shape[0]
         place = first + jnp.arange(gallery.shape[0], dtype=jnp.int32)
@@ -287,10 +297,10 @@ def _best(
     return jax.shard_map(
         search,
         mesh=mesh,
-        in_specs=(everywhere, divided, divided, everywhere, divided),
+        in_specs=(everywhere, divided, divided, everywhere, divided, everywhere),
         out_specs=(everywhere, everywhere),
         check_vma=False,
-    )(queries, gallery, individual, query_codes, gallery_codes)
+    )(queries, gallery, individual, query_codes, gallery_codes, num_photos)
 
 
 def _devices_needed(size: int) -> int:
