@@ -117,7 +117,7 @@ def test_an_error_in_one_ends_all_with_its_words(pool, failing):
 
 def test_what_came_of_the_death_of_another_is_not_the_reason(pool):
     members = met(pool)
-    failing = pool.submit(members[2].fail, "connection reset by peer")
+    failing = pool.submit(lambda: members[2].fail("reset by peer", sure=False, details="Trace"))
     members[1].vanish()
     assert members[2].ends.get(timeout=10).startswith(f"{members[1].name} ended without a word")
     failing.result()

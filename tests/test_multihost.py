@@ -9,16 +9,18 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import ClassVar
 
 import jax
 import numpy as np
 import pytest
 
 from reid_jax.errors import UserError
-from reid_jax.training import lock, multihost
+from reid_jax.training import agreement, lock, multihost
+from reid_jax.training.config import EmbeddingConfig
 from reid_jax.training.config_file import read_run_config, saved_steps
 from reid_jax.training.coordinator import Meeting
-from reid_jax.training.experiment import build
+from reid_jax.training.experiment import build, load_data
 from reid_jax.training.lock import only_trainer
 from reid_jax.training.logging import read_metrics
 from reid_jax.training.loop import fit
@@ -281,6 +283,59 @@ def test_where_only_jax_knows_who_takes_part_it_is_asked(monkeypatch):
     monkeypatch.setattr(jax.distributed, "initialize", unknown)
     with pytest.raises(UserError, match=r"is 'auto', .* find each other: .*srun .* or give HOST:P"):
         multihost.join("auto", Path("run"))
+
+
+def test_sigterm_outside_the_loop_is_an_error_in_words():
+    with pytest.raises(UserError, match="told to end"), multihost._told_to_end():
+        signal.raise_signal(signal.SIGTERM)
+
+
+def test_processes_are_asked_at_the_same_steps_whatever_their_clocks(monkeypatch):
+    """By the first one's: here a step takes it a tenth of a second, the other one ten seconds."""
+
+    class Two:
+        asked: ClassVar[list[str]] = []
+
+        def gather(self, topic, value):
+            self.asked.append(topic)
+            return [[False, 0.1 * clock["steps"]], [clock["stop"], 10.0]]
+
+    clock = {"steps": 1, "stop": False}
+    monkeypatch.setattr(multihost, "_company", Two())
+    poll, stopped = multihost.Poll(), []
+    for step in range(1, 25):
+        clock["steps"], clock["stop"] = (1 if step == 1 else 10), step > 15
+        if poll.any(step, False):
+            stopped.append(step)
+    assert Two.asked == ["step 1", "step 11", "step 21"]
+    assert stopped == [21]
+
+
+@pytest.mark.parametrize(
+    ("change", "facts"),
+    [
+        ("a photo less", {"the number of photos", "their paths", "whom they show", "their pixels"}),
+        ("another name", {"whom they show"}),
+        ("another content", {"their pixels"}),
+        ("another division", {"training"}),
+    ],
+)
+def test_what_differs_between_two_sets_of_photos_is_named(monkeypatch, change, facts):
+    told: list[dict] = [{}, {}]
+    dataset, splits = load_data(EmbeddingConfig().data, 0)
+    monkeypatch.setattr(agreement, "agree", lambda topic, found: told[0].update(found))
+    agreement.agree_on_photos(dataset, splits)
+    if change == "a photo less":
+        dataset = dataset.subset(np.arange(len(dataset) - 1))
+    elif change == "another name":
+        dataset = dataclasses.replace(dataset, identities=("z", *dataset.identities[1:]))
+    elif change == "another content":
+        dataset = dataclasses.replace(dataset, pixels=dataset.pixels ^ 1)
+    else:
+        splits = splits._replace(train=splits.train[::-1])
+    monkeypatch.setattr(agreement, "agree", lambda topic, found: told[1].update(found))
+    agreement.agree_on_photos(dataset, splits)
+    assert {name for name in told[0] if told[0][name] != told[1][name]} == facts
 
 
 def test_a_folder_that_is_not_shared_is_refused(monkeypatch, tmp_path):

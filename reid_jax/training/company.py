@@ -21,7 +21,7 @@ from reid_jax.training.coordinator import Meeting
 
 PATIENCE = 300.0  # seconds to wait for processes that have not come
 _NOTICE = 10.0  # seconds until it is said who is waited for
-_GRACE = 2.0  # seconds in which the end of another process explains an error of this one
+_GRACE = 2.0  # seconds that processes have to hear of an end
 _HELLO = 10.0  # seconds for what connects to say who it is
 
 Say = Callable[[str], None]
@@ -132,9 +132,18 @@ class Company:
         """Waits until all have done their work; then each may end as it likes."""
         self.gather(LAST, None)
 
-    def fail(self, reason: str) -> None:
-        """Ends all because of an error here, if it is not because another process ended."""
-        time.sleep(_GRACE)
+    def fail(self, reason: str, *, sure: bool = True, details: str = "") -> None:
+        """Ends all because of an error here.
+
+        Args:
+          reason: a sentence.
+          sure: that it is not because another process ended; else that one has time to say so.
+          details: what is printed before, here alone.
+        """
+        if not sure:
+            time.sleep(2 * _GRACE)
+        if details:
+            self._say(details)
         self.end(f"{self.name}: {reason}")
 
     def end(self, sentence: str) -> None:

@@ -60,9 +60,12 @@ def together(coordinator: str, workdir: Path) -> Iterator[None]:
             yield
             company.leave()
     except BaseException as error:
-        if not isinstance(error, UserError | OSError | KeyboardInterrupt):
-            traceback.print_exc()
-        company.fail(_in_words(error))
+        known = isinstance(error, UserError | OSError | KeyboardInterrupt)
+        company.fail(
+            _in_words(error),
+            sure=known and error.__cause__ is None,
+            details="" if known else traceback.format_exc(),
+        )
         time.sleep(10)  # another thread ends this process
         os._exit(2)
 
@@ -126,7 +129,8 @@ def _agreed_meeting() -> Meeting:
         probe.bind(("", 0))
         port = probe.getsockname()[1]
     text = f"{host}:{port}".encode().ljust(_ADDRESS)
-    told = np.asarray(broadcast_one_to_all(np.frombuffer(text, np.uint8)), np.uint8)
+    with _native_silence():
+        told = np.asarray(broadcast_one_to_all(np.frombuffer(text, np.uint8)), np.uint8)
     host, _, number = told.tobytes().decode().strip().rpartition(":")
     return Meeting(host, int(number), jax.process_count(), jax.process_index())
 
