@@ -7,6 +7,7 @@ import pytest
 
 from reid_jax import UserError
 from reid_jax.evaluation import embedding
+from reid_jax.evaluation import run as evaluation_run
 from reid_jax.evaluation.embedding import (
     evaluate_embeddings,
     held_out,
@@ -15,6 +16,7 @@ from reid_jax.evaluation.embedding import (
 )
 from reid_jax.evaluation.plain_json import plain_json
 from reid_jax.evaluation.run import evaluate_run
+from reid_jax.evaluation.trained_model import load_run
 from reid_jax.ops.matching import check_matches
 from reid_jax.ops.retrieval import evaluate_distances, evaluate_retrieval
 from tests.tiny_run import make_tiny_run
@@ -300,3 +302,16 @@ def test_a_run_knows_its_training_photos_in_another_source(tmp_path, capsys):
     assert "were trained on, which flatters" in page
     evaluate_run(run, json_path=tmp_path / "own.json")
     assert "num_queries_trained" not in json.loads((tmp_path / "own.json").read_text())
+
+    # A run of an earlier version kept no digests: its photos are looked at, if they are there.
+    kept = evaluation_run._learnt(load_run(run))
+    with np.load(run / "split.npz") as file:
+        parts = {name: file[name] for name in file.files if not name.startswith("digests")}
+    np.savez(run / "split.npz", **parts)
+    assert set(evaluation_run._learnt(load_run(run))) == set(kept)
+    config = json.loads((run / "config.json").read_text())
+    config["data"]["source"] = f"folder:{tmp_path / 'gone'}"
+    (run / "config.json").write_text(json.dumps(config))
+    capsys.readouterr()
+    assert evaluation_run._learnt(load_run(run)) is None
+    assert "were trained on cannot be said" in capsys.readouterr().out

@@ -38,7 +38,7 @@ from reid_jax.training.logging import read_metrics
 from reid_jax.training.loop import fit
 from reid_jax.training.multihost import is_first, together
 from reid_jax.training.parallel import make_layout
-from reid_jax.training.split_file import keep_moved, keep_split, load_run_data
+from reid_jax.training.split_file import keep_moved, keep_split, kept_digests, load_run_data
 from reid_jax.training.video_similarity_config import VideoSimilarityConfig
 
 SKIPPED = "skipped.txt"  # of a run's source in its folder; of another one beside what was made
@@ -199,6 +199,8 @@ def evaluate_run(
 
 def _learnt(model: TrainedModel) -> np.ndarray | None:
     """Digests of the photos that a run was trained on; None, and a sentence, if they are gone."""
+    if (kept := kept_digests(model.workdir)) is not None:
+        return kept
     try:
         dataset, splits = model.load_data()
         return content_digests(dataset)[splits.train]

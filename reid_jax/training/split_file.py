@@ -116,6 +116,18 @@ def keep_moved(workdir: Path, dataset: Dataset, source: str) -> None:
     keep_source(workdir, source)
 
 
+def kept_digests(workdir: Path) -> np.ndarray | None:
+    """Digests (N,) of the photos that a run was trained on, wherever they are now.
+
+    None for a run of an earlier version, or one that has lost its division.
+    """
+    file = workdir / _NAME
+    if not file.is_file():
+        return None
+    digests = _read(file).get(_DIGESTS + "train")
+    return None if digests is None else digests[digests != b""]
+
+
 def _parts(splits: Splits) -> dict[str, np.ndarray]:
     parts = {"test_query": splits.test.query, "test_gallery": splits.test.gallery}
     if splits.validation is not None:
