@@ -22,7 +22,7 @@ from reid_jax.data.images import BadImageError, read_image
 from reid_jax.evaluation.trained_model import load_run
 from reid_jax.gallery import commands, members
 from reid_jax.gallery.approximate import ApproximateSearch
-from reid_jax.gallery.duplicates import find_duplicates
+from reid_jax.gallery.duplicates import find_duplicates, local_difference
 from reid_jax.gallery.identify import check_answered, identify, list_photos
 from reid_jax.gallery.output import CSV_COLUMNS, as_csv, as_json, as_table, summary
 from reid_jax.gallery.sheet import as_html
@@ -370,22 +370,75 @@ def test_a_photo_unlike_the_training_gets_no_name(gallery, photos, capsys):
 
 def test_duplicates_are_found_whatever_they_are_called(gallery, photos, tmp_path):
     (tmp_path / "again" / "other name").mkdir(parents=True)
-    image = Image.open(photos / "turtle 5" / "2.png")
-    image.resize((80, 100)).save(tmp_path / "again" / "other name" / "x.jpg", quality=85)
+    (tmp_path / "again" / "third name").mkdir(parents=True)
+    original = photos / "turtle 5" / "2.png"
+    Image.open(original).resize((80, 100)).save(
+        tmp_path / "again" / "other name" / "x.jpg", quality=85
+    )
+    shutil.copy(original, tmp_path / "again" / "third name" / "y.png")
     members.add(gallery, f"folder:{tmp_path / 'again'}", None)
     with_threshold(gallery, -2.0)
     found = find_duplicates(gallery)
-
-    def names(pairs):
-        identities = found.gallery.identities
-        return [{identities[pair.first], identities[pair.second]} for pair in pairs]
-
-    assert {"other name", "turtle 5"} in names(found.pictures)
-    assert len(found.individuals) <= 9 * 8 // 2
-    assert {"other name", "turtle 5"} not in names(found.individuals)
+    pictures = names_of(found, found.pictures)
+    assert {"other name", "turtle 5"} in pictures
+    assert {"third name", "turtle 5"} in pictures
+    assert [names_of(found, [p])[0] for p in found.pictures if p.identical] == [
+        {"third name", "turtle 5"}
+    ]
+    individuals = names_of(found, found.individuals)
+    assert {"other name", "turtle 5"} in individuals
+    assert {"third name", "turtle 5"} not in individuals
     assert [p.score for p in found.individuals] == sorted(
         (p.score for p in found.individuals), reverse=True
     )
+
+
+def names_of(found, pairs) -> list[set[str]]:
+    identities = found.gallery.identities
+    return [{identities[pair.first], identities[pair.second]} for pair in pairs]
+
+
+@pytest.mark.parametrize(("share", "darker"), [(0.018, 35), (0.005, 60)])
+def test_an_animal_elsewhere_before_a_fixed_camera_is_another_picture(
+    gallery, tmp_path, share, darker
+):
+    """Two individuals that are one were hidden, as their photos were taken for one picture."""
+    rng = np.random.default_rng(3)
+    scene = rng.integers(0, 256, (9, 12, 3), dtype=np.uint8)
+    scene = np.asarray(Image.fromarray(scene).resize((640, 480), Image.Resampling.BICUBIC))
+    side = round((share * 640 * 480) ** 0.5)
+    for name, x, y in (("by the tree", 60, 40), ("at the water", 400, 330)):
+        photo = scene + rng.normal(0, 3, scene.shape)
+        photo[y : y + side, x : x + side] -= darker
+        file = tmp_path / "camera" / name / "1.jpg"
+        file.parent.mkdir(parents=True)
+        Image.fromarray(np.clip(photo, 0, 255).astype(np.uint8)).save(file, quality=90)
+        Image.open(file).save(file.with_name("2.jpg"), quality=50)
+    members.add(gallery, f"folder:{tmp_path / 'camera'}", None)
+    with_threshold(gallery, -2.0)
+    found = find_duplicates(gallery)
+    places = {"by the tree", "at the water"}
+    assert places not in names_of(found, found.pictures)
+    assert places in names_of(found, found.individuals)
+    for name in places:
+        assert {name} in names_of(found, found.pictures)
+
+
+def test_local_differences_are_those_of_a_plain_loop():
+    rng = np.random.default_rng(0)
+    first, second = (
+        np.asarray(Image.fromarray(rng.integers(0, 256, (n, n), dtype=np.uint8)).resize((40, 40)))
+        for n in (5, 13)
+    )
+    normal = [(one - one.mean()) / one.std() for one in (first, second)]
+    expected = max(
+        abs(sum((normal[0] - normal[1])[y + i, x + j] for i in range(4) for j in range(4)) / 16)
+        for y in range(37)
+        for x in range(37)
+    )
+    flat = [one.reshape(-1) / 40 for one in normal]
+    assert local_difference(*flat) == pytest.approx(expected)
+    assert local_difference(flat[0], flat[0]) == 0
 
 
 def test_folders_links_and_odd_files_are_listed(photos, tmp_path):

@@ -151,7 +151,7 @@ def duplicates(gallery: Path) -> None:
     keep_compilations()
     found = find_duplicates(gallery)
     print(f"The same picture twice: {counted(len(found.pictures), 'pair')}")
-    _print_pairs(found.gallery, found.pictures, "identical or nearly so")
+    _print_pairs(found.gallery, found.pictures, as_pictures=True)
     if found.threshold is None:
         print(f"Individuals that look like one: not judged, {found.why}")
         return
@@ -159,14 +159,15 @@ def duplicates(gallery: Path) -> None:
         f"Individuals that look like one (similarity {found.threshold:.3f} or more): "
         f"{counted(len(found.individuals), 'pair')}"
     )
-    _print_pairs(found.gallery, found.individuals, None)
+    _print_pairs(found.gallery, found.individuals, as_pictures=False)
 
 
-def _print_pairs(gallery: Gallery, pairs: Sequence[Twins], note: str | None) -> None:
+def _print_pairs(gallery: Gallery, pairs: Sequence[Twins], *, as_pictures: bool) -> None:
     for pair in pairs[:_PAIRS]:
         names = [shown(str(gallery.identities[row])) for row in (pair.first, pair.second)]
         who = f"both {names[0]}" if names[0] == names[1] else f"{names[0]} and {names[1]}"
-        print(f"  {who}  {note or format(pair.score, '.3f')}")
+        picture = "copies" if pair.identical else "nearly identical"
+        print(f"  {who}  {picture if as_pictures else format(pair.score, '.3f')}")
         for row in (pair.first, pair.second):
             print(f"      {shown(str(gallery.paths[row]))}")
     if len(pairs) > _PAIRS:
