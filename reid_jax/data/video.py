@@ -6,14 +6,16 @@ for frame in video.frames_at(indices_at_rate(video.times, 2.0)):
 """
 
 import collections
+import itertools
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from reid_jax.data.dataset import counts_text
 from reid_jax.data.frames import Video
 from reid_jax.data.keyframe_folders import read_mark
-from reid_jax.data.leftovers import ending_of, leftover
+from reid_jax.data.leftovers import ending_of, leftover, made_here
+from reid_jax.data.parallel import LateBar
 from reid_jax.data.picture_folder import PictureFolder, is_frame
 from reid_jax.data.video_features import natural_order
 from reid_jax.data.video_file import VideoFile
@@ -34,7 +36,6 @@ _STARTS = (
     *(b"\x1aE\xdf\xa3", b"FLV\x01", b"\0\0\x01\xba", b"\0\0\x01\xb3"),  # Matroska, Flash, MPEG
     *(b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", b"YUV4MPEG2 "),  # Windows Media, y4m
 )
-_OURS = "of keyframes/"
 
 
 def open_video(path: Path, folder_rate: float = 2.0) -> Video:
@@ -52,8 +53,8 @@ def find_videos(paths: Sequence[Path]) -> tuple[list[Path], collections.Counter[
     """Files as they are; of folders all other videos in them, at any depth, each once.
 
     In a folder, a file is a film by its ending or by its content. A folder of pictures is a video
-    too, unless a film lies in it or below it. Hidden files, what systems leave (see `leftovers`)
-    and folders of keyframes that this program made are passed over, as is all that is no film.
+    too, unless a film lies in it or below it. What systems and this program leave (see `leftovers`)
+    and its folders of keyframes are passed over, as is all that is no film.
 
     Returns:
       the videos, in the order of their names; and how much was passed over, by what it is: ".jpg",
@@ -69,8 +70,7 @@ def find_videos(paths: Sequence[Path]) -> tuple[list[Path], collections.Counter[
         if not path.is_dir():
             found.append(path)
             continue
-        here: collections.Counter[str] = collections.Counter()
-        inside, _ = _walk(path, here, (os.path.realpath(path),))
+        inside, here = _search(path)
         if not inside:
             what = f"; passed over: {counts_text(here)}" if here else ""
             raise UserError(f"{path} holds no videos ({', '.join(EXTENSIONS[:4])}, ...){what}.")
@@ -83,30 +83,49 @@ def find_videos(paths: Sequence[Path]) -> tuple[list[Path], collections.Counter[
     return found, passed_over
 
 
+def _search(folder: Path) -> tuple[list[Path], collections.Counter[str]]:
+    """The videos in a folder and below it, and what was passed over."""
+    passed_over: collections.Counter[str] = collections.Counter()
+    bar = LateBar("Looking for videos", None)
+    looked = itertools.count()
+    try:
+        found, _ = _walk(
+            folder, passed_over, (os.path.realpath(folder),), lambda: bar.update(next(looked))
+        )
+    finally:
+        bar.close()
+    return found, passed_over
+
+
 def _walk(
-    folder: Path, passed_over: collections.Counter[str], ancestors: tuple[str, ...]
+    folder: Path,
+    passed_over: collections.Counter[str],
+    ancestors: tuple[str, ...],
+    look: Callable[[], None],
 ) -> tuple[list[Path], bool]:
     """The videos in a folder and below it, and whether a film is among them."""
-    if read_mark(folder) is not None:
-        passed_over[_OURS] += 1
-        return [], False
     try:
         with os.scandir(folder) as listing:
             entries = sorted(listing, key=lambda entry: natural_order(entry.name))
     except OSError:
         passed_over["that cannot be read/"] += 1
         return [], False
+    ours = made_here({entry.name for entry in entries})
+    if ours or read_mark(folder) is not None:
+        passed_over[ours or "of keyframes/"] += 1
+        return [], False
     videos: list[Path] = []
     pictures: list[str] = []
     has_film = False
     for entry in entries:
         path = Path(entry.path)
+        look()
         if left := leftover(entry.name, entry.is_dir()):
             passed_over[left] += 1
         elif entry.is_dir():
             real = os.path.realpath(path)
             if real not in ancestors:  # a link back up would never end
-                inside, film = _walk(path, passed_over, (*ancestors, real))
+                inside, film = _walk(path, passed_over, (*ancestors, real), look)
                 videos += inside
                 has_film |= film
         elif is_film(path):

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from reid_jax.data.keyframe_folders import MARK, read_mark
 from reid_jax.errors import UserError
-from reid_jax.files import as_text
+from reid_jax.files import as_text, share
+from reid_jax.locks import locked
 from reid_jax.video.named import name_of
 
 SUMMARY, TIMELINE, SHEET = "summary.mp4", "timeline.png", "contact_sheet.jpg"
@@ -34,6 +35,7 @@ def new_folder(out: Path) -> Iterator[Path]:
     folder = out / f".keyframes-{uuid.uuid4().hex[:12]}"
     try:
         folder.mkdir(parents=True)
+        share(folder)
     except OSError as error:
         raise UserError(
             f"{out} cannot be written to ({error.strerror}); name another folder with --out."
@@ -69,7 +71,9 @@ def publish(folder: Path, out: Path, video: Path, digest: str) -> Path:
             else:  # unless another call was faster
                 return place
         if _is_for(place, video, digest):
-            with _alone(out):
+            with locked(
+                out / ".keyframes.lock", f"Another call writes keyframes to {out}, waiting"
+            ):
                 _replace(place, folder)
             return place
     raise AssertionError
@@ -98,19 +102,3 @@ def _replace(place: Path, folder: Path) -> None:
     for file in old:
         if file.name not in new:
             file.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Waits for other processes that move files here; does not where the disk has no locks."""
-    descriptor = None
-    with contextlib.suppress(OSError, ImportError):
-        import fcntl
-
-        descriptor = os.open(folder, os.O_RDONLY)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-    try:
-        yield
-    finally:
-        if descriptor is not None:
-            os.close(descriptor)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from reid_jax.errors import UserError
-from reid_jax.files import as_text, atomic_write
+from reid_jax.files import as_text, atomic_write, share
 from reid_jax.locks import try_lock
 from reid_jax.video.features import Described
 from reid_jax.video.named import name_of
@@ -58,6 +58,7 @@ class FeatureFile:
         held = contextlib.ExitStack()
         try:
             self._parts.mkdir(parents=True, exist_ok=True)
+            share(self._parts)
             lock = held.enter_context(try_lock(self._parts / "lock"))
         except OSError as error:
             raise UserError(
@@ -123,6 +124,7 @@ class FeatureFile:
             file.flush()
         if self.path.exists():
             shutil.copymode(self.path, joined)
+        share(joined)
         with joined.open("rb") as written:
             os.fsync(written.fileno())
         joined.replace(self.path)
