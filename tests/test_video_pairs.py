@@ -232,3 +232,19 @@ def test_frames_come_in_the_order_of_the_numbers_in_their_names(tmp_path):
         file["a/sampled_frames"] = np.array([0, 14, 29])
     folder = read_frame_folders(tmp_path / "videos.h5", tmp_path)["a"]
     assert [path.name for path in folder.paths] == names
+
+
+def test_frames_under_any_ending_and_beside_what_systems_leave(tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    h5py = pytest.importorskip("h5py")
+    names = {"a": ["1.JPG", "2.png", "10"], "b": ["1.jpg", "2.jpg", "10.jpg", "cover.png"]}
+    with h5py.File(tmp_path / "videos.h5", "w") as file:
+        file["note"] = "no video"
+        for key, files in names.items():
+            file[f"{key}/sampled_frames"] = [0, 15, 30]
+            (tmp_path / key).mkdir()
+            for name in [*files, "._1.jpg"]:
+                image.new("RGB", (8, 8)).save(tmp_path / key / name, format="png")
+    found = read_frame_folders(tmp_path / "videos.h5", tmp_path)
+    for key, files in names.items():
+        assert [path.name for path in found[key].paths] == files[:3]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from reid_jax.data.video_features import natural_order
+from reid_jax.data.picture_folder import pictures_of
 from reid_jax.errors import UserError
 
 
@@ -46,22 +46,25 @@ def read_frame_folders(features: Path, frames: Path) -> dict[str, FrameFolder]:
     found = {}
     with h5py.File(features, "r") as file:
         for key, group in file.items():
-            if "sampled_frames" not in group:
+            if not hasattr(group, "keys") or "sampled_frames" not in group:
                 continue
-            name = group["video_id"].asstr()[()] if "video_id" in group else key
-            paths = sorted((frames / name).glob("*.jpg"), key=lambda path: natural_order(path.name))
+            folder = frames / (group["video_id"].asstr()[()] if "video_id" in group else key)
+            paths = pictures_of(folder) if folder.is_dir() else []
             if not paths:
                 continue
             indices = np.asarray(group["sampled_frames"][()], np.int64)
+            plain = [path for path in paths if path.suffix == ".jpg"]
+            if len(plain) == len(indices):  # a folder that has served so far, whatever lies there
+                paths = plain
             if len(paths) != len(indices):
                 raise UserError(
-                    f"{frames / name} has {len(paths)} frames, but {features} says "
+                    f"{folder} has {len(paths)} frames, but {features} says "
                     f"{len(indices)} of {key}; they must be the same."
                 )
             found[key] = FrameFolder(tuple(paths), indices)
     if not found:
         raise UserError(
-            f"{frames} has no frames of the videos in {features}; there must be a folder of JPEG "
-            "files for each, named as the group's video_id."
+            f"{frames} has no frames of the videos in {features}; there must be a folder of "
+            "pictures for each, named as the group's video_id."
         )
     return found
