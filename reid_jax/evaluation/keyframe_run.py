@@ -12,7 +12,7 @@ from reid_jax.evaluation.keyframe_report import write_keyframe_report
 from reid_jax.evaluation.plain_json import plain_json
 from reid_jax.evaluation.trained_scorer import TrainedScorer, load_scorer
 from reid_jax.files import write_arrays, write_text
-from reid_jax.training.config_file import check_workdir, claim_workdir, has_begun
+from reid_jax.training.config_file import check_workdir, claim_workdir, has_begun, kept_streams
 from reid_jax.training.keyframe_config import (
     KeyframeConfig,
     validate_keyframes,
@@ -32,7 +32,7 @@ def train_keyframes(config: KeyframeConfig, workdir: Path) -> None:
     """Trains (or goes on training) and writes the report on the fold's test videos."""
     validate_keyframes(config)
     keep_compilations()
-    config = with_absolute_video_paths(config)
+    config = kept_streams(workdir, with_absolute_video_paths(config))
     split = load_videos(config.data, config.train.seed)
     config = chosen(config, split.train, workdir)
     check_workdir(workdir, config)

@@ -27,6 +27,7 @@ from reid_jax.training.config_file import (
     AnyConfig,
     check_workdir,
     claim_workdir,
+    kept_streams,
     kept_validation,
     read_run_config,
     with_absolute_paths,
@@ -78,6 +79,7 @@ def _train_embedding(config: EmbeddingConfig, workdir: Path) -> None:
     agree_on_start(config)
     with only_trainer(workdir):
         config = kept_validation(workdir, kept_batch_size(workdir, config))
+        config = kept_streams(workdir, config)
         check_workdir(workdir, config)
         dataset, splits = load_run_data(workdir, config.data, config.train.seed, training=True)
         agree_on_photos(dataset, splits)

@@ -16,6 +16,7 @@ from reid_jax.evaluation.embedding import raw_pixel_embeddings
 from reid_jax.evaluation.fingerprint import fingerprint
 from reid_jax.files import write_arrays
 from reid_jax.models import EmbeddingNet
+from reid_jax.ops.keys import initial_key
 from reid_jax.ops.whitening import some_of_each, whitened, within_class_whitening
 from reid_jax.tasks.base import Batch
 from reid_jax.tasks.embedding import EmbeddingTask
@@ -92,7 +93,8 @@ class TrainedModel:
 
     def embed_untrained(self, dataset: Dataset) -> np.ndarray:
         """Embeddings (N, D) by the same network with random parameters."""
-        params, model_state = self.task.init(jax.random.key(self.config.train.seed), self._example)
+        key = initial_key(self.config.train.seed, self.config.train.streams)
+        params, model_state = self.task.init(key, self._example)
         return self._predict(params, model_state, self._blocks(dataset, None))
 
     def embed_frozen(self, dataset: Dataset) -> np.ndarray | None:

@@ -21,7 +21,12 @@ from reid_jax.files import atomic_write, write_text
 from reid_jax.models.temporal.frames import masked_mean
 from reid_jax.ops.distances import normalize
 from reid_jax.ops.video_similarity import paired_chamfer_similarity, paired_euclidean_similarity
-from reid_jax.training.config_file import check_workdir, claim_workdir, read_run_config
+from reid_jax.training.config_file import (
+    check_workdir,
+    claim_workdir,
+    kept_streams,
+    read_run_config,
+)
 from reid_jax.training.lock import only_trainer
 from reid_jax.training.loop import fit
 from reid_jax.training.parallel import make_layout
@@ -91,7 +96,7 @@ def train_video_similarity(config: VideoSimilarityConfig, workdir: Path) -> None
     """Trains (or goes on training) and writes the report on pairs of held-out videos."""
     validate_video_similarity(config)
     keep_compilations()
-    config = with_absolute_clip_paths(config)
+    config = kept_streams(workdir, with_absolute_clip_paths(config))
     check_workdir(workdir, config)
     layout = make_layout(config.train.parallel)
     workdir.mkdir(parents=True, exist_ok=True)

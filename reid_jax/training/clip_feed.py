@@ -8,6 +8,7 @@ import numpy as np
 
 from reid_jax.data.video_set import ClipSampler, VideoSet
 from reid_jax.ops.clips import ClipAugmentation, draw_clips
+from reid_jax.ops.keys import STREAMS, clip_keys
 from reid_jax.tasks.base import Batch
 from reid_jax.training.feed import Feed
 from reid_jax.training.state import TrainState
@@ -23,11 +24,12 @@ def make_clip_feed(
     spec: ClipAugmentation,
     seed: int,
     steps_per_call: int,
+    streams: int = STREAMS,
 ) -> Feed:
     """A feed of clips; `name` is what the task calls the frames: "features" or "image".
 
-    What a clip shows follows from the seed and the clip's number alone, so that it does not depend
-    on devices or on where a run was interrupted.
+    What a clip shows follows from the seed, `streams` and the clip's number alone, so that it does
+    not depend on devices or on where a run was interrupted.
     """
     sampler = ClipSampler(len(videos.length), batch_size, seed)
     shared = {
@@ -42,7 +44,7 @@ def make_clip_feed(
             state: TrainState, shared: Batch, rows: jax.Array, *, axis_name: str | None = None
         ) -> tuple[TrainState, Metrics]:
             def one(state: TrainState, rows: jax.Array) -> tuple[TrainState, Metrics]:
-                frames, target, mask = _gather(shared, rows, clip, spec, seed)
+                frames, target, mask = _gather(shared, rows, clip, spec, seed, streams)
                 batch = {name: frames, "target": target, "mask": mask}
                 return train_step(state, batch, axis_name=axis_name)
 
@@ -63,11 +65,10 @@ def make_clip_feed(
 
 
 def _gather(
-    shared: Batch, rows: jax.Array, clip: int, spec: ClipAugmentation, seed: int
+    shared: Batch, rows: jax.Array, clip: int, spec: ClipAugmentation, seed: int, streams: int
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Frames (B, T, ...), targets (B, T) and mask (B, T) of the clips in `rows` (B, 3)."""
-    key = jax.random.fold_in(jax.random.key(seed), 1)  # the step draws from the seed's own
-    keys = jax.vmap(lambda number: jax.random.fold_in(key, number))(rows[:, 2])
+    keys, other_keys, mixing_keys = clip_keys(seed, rows[:, 2], streams)
 
     def clips(keys: jax.Array, video: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
         frames, mask = draw_clips(keys, shared["length"][video], clip, spec)
@@ -78,9 +79,8 @@ def _gather(
     frames, target, mask = clips(keys, rows[:, 0])
     if not spec.mix:
         return frames, target, mask
-    mix_keys = jax.vmap(lambda key: jax.random.fold_in(key, 1))(keys)
-    other, other_target, other_mask = clips(mix_keys, rows[:, 1])
-    draw = jax.vmap(lambda key: jax.random.uniform(jax.random.fold_in(key, 2)))(keys)
+    other, other_target, other_mask = clips(other_keys, rows[:, 1])
+    draw = jax.vmap(jax.random.uniform)(mixing_keys)
     mixed = mask & other_mask & (draw < spec.mix)[:, None]
     # Half of each: what stays is a clip that is neither of the two.
     wide = mixed.reshape(*mixed.shape, *(1,) * (frames.ndim - 2))

@@ -9,12 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from tyro.conf import AvoidSubcommands, arg
+from tyro.conf import AvoidSubcommands, Suppress, arg
 from tyro.constructors import PrimitiveConstructorSpec
 
 from reid_jax.errors import UserError
 from reid_jax.models import backbone_info
 from reid_jax.ops.augment import Augmentation
+from reid_jax.ops.keys import STREAMS
 from reid_jax.tasks.objectives import AnyObjective, Contrastive, Joint, MarginSoftmax, Triplet
 from reid_jax.training.stages import Stage, check_stages
 
@@ -126,6 +127,8 @@ class TrainConfig:
     """Updates of the parameters."""
     seed: int = 0
     """Of initialisation, sampling, augmentation and splits."""
+    streams: Suppress[int] = STREAMS
+    """How keys follow from the seed, see `reid_jax.ops.keys`; not to be chosen."""
     log_every: int = 20
     """Steps between rows of metrics.jsonl."""
     evaluate_every: int = 200

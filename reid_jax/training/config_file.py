@@ -7,7 +7,7 @@ import types
 import typing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from reid_jax.errors import UserError
 from reid_jax.files import write_text
@@ -21,6 +21,7 @@ from reid_jax.training.video_similarity_config import (
 from reid_jax.weights import with_origin
 
 AnyConfig = EmbeddingConfig | KeyframeConfig | VideoSimilarityConfig
+Config = TypeVar("Config", EmbeddingConfig, KeyframeConfig, VideoSimilarityConfig)
 _KINDS: dict[str, type] = {
     kind.__name__: kind for kind in (EmbeddingConfig, KeyframeConfig, VideoSimilarityConfig)
 }
@@ -129,7 +130,19 @@ def read_run_config(workdir: Path) -> AnyConfig:
     kind = _KINDS.get(values.get("type"), EmbeddingConfig)
     if kind is EmbeddingConfig:
         values["data"].setdefault(_LIMIT, 0)
+    values["train"].setdefault("streams", 1)
     return from_json(values, kind)
+
+
+def kept_streams(workdir: Path, config: Config) -> Config:
+    """The configuration with the streams of random keys that the run in `workdir` began with.
+
+    Runs from before there were others do not say so; what they drew is gone on with.
+    """
+    if not has_begun(workdir):
+        return config
+    streams = read_run_config(workdir).train.streams
+    return replace(config, train=replace(config.train, streams=streams))
 
 
 def kept_validation(workdir: Path, config: EmbeddingConfig) -> EmbeddingConfig:

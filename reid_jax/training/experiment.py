@@ -16,6 +16,7 @@ from reid_jax.data.stream import Sampler
 from reid_jax.data.transforms import relabelled, with_symmetries
 from reid_jax.errors import UserError
 from reid_jax.models import EmbeddingNet, block_names, create_backbone
+from reid_jax.ops.keys import STREAMS, initial_key
 from reid_jax.tasks.base import Task
 from reid_jax.tasks.embedding import EmbeddingTask
 from reid_jax.training.config import DataConfig, EmbeddingConfig, ModelConfig, TrainConfig
@@ -93,9 +94,10 @@ def load_backbone(model: ModelConfig) -> Mapping[str, Any] | None:
     return load_pretrained(model.backbone, model.pretrained) if model.pretrained else None
 
 
-def initial_variables(experiment: Experiment, seed: int) -> tuple[Any, Any]:
+def initial_variables(experiment: Experiment, seed: int, streams: int = STREAMS) -> tuple[Any, Any]:
     """Parameters and model state before the first step: a pure function of the seed."""
-    params, model_state = experiment.task.init(jax.random.key(seed), experiment.example)
+    key = initial_key(seed, streams)
+    params, model_state = experiment.task.init(key, experiment.example)
     return experiment.start(params, model_state)
 
 
@@ -117,6 +119,7 @@ def step_of_stage(
     seed: int,
     ema_decay: float,
     accumulate: int = 1,
+    streams: int = STREAMS,
 ) -> TrainStep:
     """The training step while a stage lasts; what is frozen is known when it is compiled."""
     frozen = frozen_blocks(stage, experiment.blocks)
@@ -129,6 +132,7 @@ def step_of_stage(
         seed=seed,
         ema_decay=ema_decay,
         accumulate=accumulate,
+        streams=streams,
         rates=None
         if stage.blocks < 0 and stage.backbone_rate == 1
         else update_rates(params, stage, frozen),

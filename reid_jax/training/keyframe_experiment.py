@@ -161,6 +161,7 @@ def build_keyframes(config: KeyframeConfig, split: VideoSplit) -> Experiment:
             batch_size=data.batch_size,
             spec=config.augment,
             seed=train.seed,
+            streams=train.streams,
             steps_per_call=train.steps_per_call,
         ),
         example={inputs.name: inputs.train[0][None, :1]},

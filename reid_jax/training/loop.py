@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 from reid_jax.errors import UserError
+from reid_jax.ops.keys import STREAMS
 from reid_jax.tasks.base import Batch
 from reid_jax.training.agreement import agree_on_state
 from reid_jax.training.checkpoint import Checkpoints
@@ -97,9 +98,11 @@ def _concatenated(metrics: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]
     return {name: np.concatenate([m[name] for m in metrics]) for name in metrics[0]}
 
 
-def initial_state(experiment: Experiment, config_seed: int, *, ema: bool) -> TrainState:
+def initial_state(
+    experiment: Experiment, seed: int, *, ema: bool, streams: int = STREAMS
+) -> TrainState:
     """The state before the first step: a pure function of the seed."""
-    params, model_state = initial_variables(experiment, config_seed)
+    params, model_state = initial_variables(experiment, seed, streams)
     return create_state(params, model_state, experiment.optimizer, ema=ema)
 
 
@@ -114,7 +117,7 @@ def fit(
     layout.check(experiment.batch_size, experiment.shared_unit, "data.batch_size")
     checkpoints = Checkpoints(workdir / "checkpoints")
     agree("The run folder", {"the latest step": checkpoints.latest_step})
-    fresh = initial_state(experiment, config.seed, ema=ema_decay > 0)
+    fresh = initial_state(experiment, config.seed, ema=ema_decay > 0, streams=config.streams)
     agree_on_state(fresh)
     state = layout.everywhere(fresh)
     progress = Progress()
@@ -235,6 +238,7 @@ class _Loop:
             seed=self.config.seed,
             ema_decay=ema_decay,
             accumulate=self.config.accumulate,
+            streams=self.config.streams,
         )
         feed = self.experiment.feed
         return self.layout.compile(feed.make_step(step), batch_axis=feed.batch_axis, donate=True)

@@ -4,10 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import optax
 
 from reid_jax.data.resident import gather
 from reid_jax.errors import UserError
+from reid_jax.ops.keys import STREAMS, step_key
 from reid_jax.tasks.base import Batch, DividedTask, Task
 from reid_jax.training.accumulate import make_accumulated_gradient, make_gradient
 from reid_jax.training.state import TrainState
@@ -24,6 +26,7 @@ def make_train_step(
     ema_decay: float,
     rates: Any = None,
     accumulate: int = 1,
+    streams: int = STREAMS,
 ) -> TrainStep:
     """Returns `train_step(state, batch, *, axis_name=None) -> (state, metrics)`.
 
@@ -33,6 +36,8 @@ def make_train_step(
     loss: gathers transpose to sums over devices, and nothing is divided twice.
 
     `accumulate` passes over parts of the batch make the gradient (a `DividedTask` then).
+    `ema_decay` is that of the moving average, where there is one, see `warm_decay`.
+    `seed` and `streams` say what is drawn, see `reid_jax.ops.keys`.
     `rates`, a pytree like the parameters, multiplies each leaf's update (None: all ones).
 
     Metrics are float32 scalars: "loss", "grad_norm", and each term by its name.
@@ -51,7 +56,7 @@ def make_train_step(
         def total(x: Any) -> Any:
             return x if axis_name is None else jax.lax.psum(x, axis_name)
 
-        key = jax.random.fold_in(jax.random.key(seed), state.step)
+        key = step_key(seed, state.step, streams)
         loss, shares, model_state, grads = gradient(
             state.params, state.model_state, batch, key, axis_name
         )
@@ -64,7 +69,7 @@ def make_train_step(
         params = optax.apply_updates(state.params, updates)
         ema = state.ema
         if ema is not None:
-            ema = optax.incremental_update(params, ema, 1.0 - ema_decay)
+            ema = optax.incremental_update(params, ema, 1.0 - warm_decay(state.step, ema_decay))
         metrics = {"loss": loss, "grad_norm": optax.tree.norm(grads), **shares}
         new_state = state.replace(
             step=state.step + 1,
@@ -76,6 +81,17 @@ def make_train_step(
         return new_state, metrics
 
     return train_step
+
+
+def warm_decay(step: jax.Array, decay: float) -> jax.Array:
+    """How much of a moving average stays after step `step`, from 0: float32 ().
+
+    min(decay, (1 + step) / (10 + step)), so that the random initialisation, which would make up
+    decay^n of it after n steps, is soon forgotten (TensorFlow, `ExponentialMovingAverage`, with
+    `num_updates`).
+    """
+    step = step.astype(jnp.float32)
+    return jnp.minimum(decay, (1.0 + step) / (10.0 + step))
 
 
 def make_resident_steps(train_step: TrainStep) -> TrainStep:
