@@ -269,15 +269,15 @@ def test_slurm_says_who_takes_part():
 def test_where_only_jax_knows_who_takes_part_it_is_asked(monkeypatch):
     """As on Cloud TPU, which only JAX can recognise; one that it does not know is refused."""
     asked = []
-    monkeypatch.setattr(jax.distributed, "initialize", lambda *given: asked.append(given))
+    monkeypatch.setattr(jax.distributed, "initialize", lambda *given, **_: asked.append(given))
     monkeypatch.setattr(multihost, "_agreed_meeting", lambda: Meeting("127.0.0.1", 1, 1, 0))
     monkeypatch.setattr(multihost, "_company", None)
     monkeypatch.delenv("SLURM_JOB_ID", raising=False)
     multihost.join("auto", Path("run"))
     with multihost.together("", Path("run")):
-        assert asked == [()]
+        assert asked == [(None, None, None)]
 
-    def unknown(*given):
+    def unknown(*given, **_):
         raise ValueError("coordinator_address should be defined.\nMore")
 
     monkeypatch.setattr(jax.distributed, "initialize", unknown)

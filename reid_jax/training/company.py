@@ -5,8 +5,6 @@ values of a few bytes, and errors; a process that dies is known by its connectio
 system closes it, after half a minute when its machine is gone.
 """
 
-import contextlib
-import json
 import os
 import socket
 import sys
@@ -18,6 +16,7 @@ from typing import Any, NoReturn
 
 from reid_jax.errors import UserError
 from reid_jax.training.coordinator import Meeting
+from reid_jax.training.link import Link
 
 PATIENCE = 300.0  # seconds to wait for processes that have not come
 _NOTICE = 10.0  # seconds until it is said who is waited for
@@ -40,38 +39,6 @@ def _end(sentence: str) -> NoReturn:
     os._exit(2)
 
 
-class _Link:
-    """A connection on which messages are lines of JSON."""
-
-    def __init__(self, connection: socket.socket):
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for name, value in (("TCP_KEEPIDLE", 10), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 4)):
-            if hasattr(socket, name):
-                connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
-        self.socket = connection
-        self._lines = connection.makefile("rb")
-        self._sending = threading.Lock()
-
-    def send(self, message: dict[str, Any]) -> None:
-        """Sends; the end of the other side is for its reader to see."""
-        with self._sending, contextlib.suppress(OSError):
-            self.socket.sendall(json.dumps(message).encode() + b"\n")
-
-    def receive(self) -> dict[str, Any] | None:
-        """The next message, or None at the end."""
-        try:
-            message = json.loads(self._lines.readline() or "null")
-        except (OSError, ValueError):
-            return None
-        return message if isinstance(message, dict) else None
-
-    def close(self) -> None:
-        with contextlib.suppress(OSError):
-            self.socket.shutdown(socket.SHUT_RDWR)
-        self.socket.close()
-
-
 class Company:
     """This process's part in it.
 
@@ -90,7 +57,7 @@ class Company:
         self._where, self._token, self._say, self._exit = where, token, say, end
         self.name = f"process {where.index} on {socket.gethostname()}"
         self.names: list[str] = []
-        self._links: dict[int, _Link] = {}  # of the first, to each other; of another, to the first
+        self._links: dict[int, Link] = {}  # of the first, to each other; of another, to the first
         self._come: dict[int, str] = {where.index: self.name}
         self._put: list[deque[tuple[str, Any]]] = [deque() for _ in range(where.count)]
         self._got: deque[list[Any]] = deque()
@@ -168,7 +135,7 @@ class Company:
         rest = self.epilogue()
         return f"{sentence.rstrip('.')}; {rest}." if rest and rest not in sentence else sentence
 
-    def _let_go(self, links: list[_Link]) -> None:
+    def _let_go(self, links: list[Link]) -> None:
         """Lets the others end before the first does, with whom JAX would end them less kindly."""
         end = time.monotonic() + _GRACE
         while time.monotonic() < end and any(link in self._links.values() for link in links):
@@ -244,7 +211,7 @@ class Company:
 
     def _greet(self, connection: socket.socket) -> None:
         connection.settimeout(_HELLO)
-        link = _Link(connection)
+        link = Link(connection)
         hello = (link.receive() or {}).get("hello")
         connection.settimeout(None)
         if not isinstance(hello, dict) or not {"index", "count", "name", "token"} <= hello.keys():
@@ -266,22 +233,22 @@ class Company:
                 self._changed.notify_all()
         if hello["count"] != self.count:
             counts = f"{name} is one of {hello['count']}, {self.name} one of {self.count}"
-            self.end_with(link, f"{counts}; JAX_NUM_PROCESSES must be the same")
+            self._end_with(link, f"{counts}; JAX_NUM_PROCESSES must be the same")
         elif there is not None and complete:
             link.send({"end": f"{name} comes too late: {there} is there, and the run has begun."})
             link.close()
         elif there is not None:
-            self.end_with(link, f"{name} and {there} have one number; each must have its own")
+            self._end_with(link, f"{name} and {there} have one number; each must have its own")
         else:
             self._attend(index, name, link)
 
-    def end_with(self, link: _Link, sentence: str) -> None:
+    def _end_with(self, link: Link, sentence: str) -> None:
         """Ends all, and one that has not been let in."""
         link.send({"end": sentence})
         link.close()
         self.end(sentence)
 
-    def _attend(self, index: int, name: str, link: _Link) -> None:
+    def _attend(self, index: int, name: str, link: Link) -> None:
         """Listens to one of the others, to its end."""
         while (message := link.receive()) is not None:
             if "error" in message:
@@ -313,14 +280,14 @@ class Company:
         self.names, self.port = message["welcome"]["names"], message["welcome"]["port"]
         threading.Thread(target=self._follow, daemon=True).start()
 
-    def _reach(self, patience: float) -> _Link:
+    def _reach(self, patience: float) -> Link:
         started, noticed = time.monotonic(), False
         while True:
             try:
                 address = self._where.host, self._where.port
                 connection = socket.create_connection(address, timeout=5)
                 connection.settimeout(None)
-                return _Link(connection)
+                return Link(connection)
             except OSError as error:
                 reason = error.strerror or str(error)
             waited = time.monotonic() - started

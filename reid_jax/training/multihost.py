@@ -27,6 +27,7 @@ from reid_jax.training.parallel import make_layout
 from reid_jax.training.relay import relay
 
 _ADDRESS = 256  # bytes
+_PATIENCE = 3600  # seconds that JAX lets a process that was suspended say nothing
 _PERIOD = 1.0  # seconds between questions to all processes
 _company: Company | None = None
 
@@ -105,9 +106,11 @@ def _without_proxy() -> None:
             jax.config.update("jax_check_proxy_envs", False)
 
 
-def _initialize(coordinator: str, *arguments: Any) -> None:
+def _initialize(
+    coordinator: str, address: str | None = None, count: int | None = None, index: int | None = None
+) -> None:
     try:
-        jax.distributed.initialize(*arguments)
+        jax.distributed.initialize(address, count, index, heartbeat_timeout_seconds=_PATIENCE)
     except (RuntimeError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         if coordinator == "auto":
