@@ -32,11 +32,10 @@ def lists(rng, number):
 def test_the_fit_is_the_most_likely_one():
     """Against a loop over the definition and a general optimiser."""
     scores, right, known, individuals = lists(np.random.default_rng(0), 60)
-    weight = np.zeros(60)
-    for kind, share in ((known, 0.7), (~known, 0.3)):
-        for who in np.unique(individuals[kind]):
-            same = kind & (individuals == who)
-            weight[same] = share / len(np.unique(individuals[kind])) / same.sum()
+    weight = np.where(known, 0.7 / known.sum(), 0)
+    for who in np.unique(individuals[~known]):
+        same = ~known & (individuals == who)
+        weight[same] = 0.3 / len(np.unique(individuals[~known])) / same.sum()
 
     def loss(weights):
         total = 0.0
@@ -118,7 +117,7 @@ def test_strangers_that_are_said_to_be_rare_make_names_likelier():
     rare, frequent = (
         calibrate_choice(scores, right, known, individuals, share) for share in (0.1, 0.9)
     )
-    weight = evenly(known, individuals)
+    weight = np.where(known, 1 / known.sum(), evenly(known, individuals))
     for fitted, share in ((rare, 0.1), (frequent, 0.9)):
         of_each = weight * np.where(known, 1 - share, share)
         probability = fitted(scores).sum(axis=1)

@@ -132,8 +132,9 @@ def _chosen(photos: "_Photos") -> tuple[np.ndarray, np.ndarray, str]:
     matched = inside & has_match(photos.individuals, photos.encounters, everyone, gallery)
     several = photos.present.max() > 0
     possible = inside & (several | (photos.individuals > photos.present.max()))
-    known = _first_enough(photos, matched, (own & ~seen, ~seen, own))
-    strange = _first_enough(photos, possible, (own & ~met, ~met, own & ~seen, ~seen, own))
+    known = _some(_first_enough(photos, matched, (own & ~seen, ~seen, own)))
+    unmet = (own & ~met, ~met, own & ~seen, ~seen, own)
+    strange = _some_of_each(photos, _first_enough(photos, possible, unmet))
     how = "the gallery's own photos, each against those of other individuals and other encounters"
     if (known | strange)[~own].any():
         how += "; and photos that the run held out"
@@ -147,13 +148,24 @@ def _chosen(photos: "_Photos") -> tuple[np.ndarray, np.ndarray, str]:
 def _first_enough(
     photos: "_Photos", possible: np.ndarray, wanted: Sequence[np.ndarray]
 ) -> np.ndarray:
-    """Some of the photos of the first mask that has enough individuals; else of the last."""
+    """The photos of the first mask that has enough individuals; else of the last."""
     for mask in wanted:
-        rows = np.flatnonzero(possible & mask)
-        if len(np.unique(photos.individuals[rows])) >= _FEWEST:
+        chosen = possible & mask
+        if len(np.unique(photos.individuals[chosen])) >= _FEWEST:
             break
-    # In turn one of each individual, so that all count while there are too many.
-    rows = np.random.default_rng(0).permutation(rows)
+    return chosen
+
+
+def _some(possible: np.ndarray) -> np.ndarray:
+    """At most as many of them as are asked about."""
+    chosen = np.zeros(len(possible), bool)
+    chosen[np.random.default_rng(0).permutation(np.flatnonzero(possible))[:_MOST]] = True
+    return chosen
+
+
+def _some_of_each(photos: "_Photos", possible: np.ndarray) -> np.ndarray:
+    """As :func:`_some`, in turn one of each individual, so that many are asked about."""
+    rows = np.random.default_rng(0).permutation(np.flatnonzero(possible))
     rows = rows[np.argsort(photos.individuals[rows], kind="stable")]
     _, starts, counts = np.unique(photos.individuals[rows], return_index=True, return_counts=True)
     turn = np.arange(len(rows)) - np.repeat(starts, counts)

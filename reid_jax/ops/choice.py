@@ -67,8 +67,9 @@ def calibrate_choice(
 ) -> ChoiceCalibration:
     """Fits the conditional logit by maximum likelihood, with Platt's smoothed targets.
 
-    Known and unknown individuals count as frequent as ``strangers`` says, each individual of a kind
-    as much as another. The targets ``(n + 1) / (n + 2)`` (Platt 1999, section 2.2) keep the fit
+    Known and unknown individuals count as frequent as ``strangers`` says. Of known ones each photo
+    counts as much as another, as those who were photographed often will be again; of unknown ones
+    each individual. The targets ``(n + 1) / (n + 2)`` (Platt 1999, section 2.2) keep the fit
     finite when the scores separate right from wrong. Scores that fall while answers get better give
     a constant.
 
@@ -90,7 +91,11 @@ def calibrate_choice(
         raise UserError(f"The share of strangers is {strangers}; it must be between 0 and 1.")
     low, high = float(scores[:, 0].min()), float(scores[:, 0].max())
     share = np.where(known, 1 - strangers, strangers)
-    weight = len(scores) * share * evenly(known, individuals)
+    weight = (
+        len(scores)
+        * share
+        * np.where(known, 1 / max(int(known.sum()), 1), evenly(known, individuals))
+    )
     # Smoothed: a little of what was seen is taken to have been the other kind, "none" or the first.
     smooth = [(kind.sum() + 1) / (kind.sum() + 2) for kind in (known, ~known)]
     target = right * smooth[0]
