@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from reid_jax.data.frames import indices_at_rate, is_steady, uniform_indices
+from reid_jax.data.images import read_image
 from reid_jax.data.picture_folder import PictureFolder
 from reid_jax.data.time_stamps import in_order
 from reid_jax.data.video import find_videos, is_film, open_video
@@ -335,6 +336,25 @@ def test_a_folder_of_frames(tmp_path):
         assert abs(float(frame.draw((4, 4)).mean()) - 20 * frame.index) < 3
     assert "1 of 12 pictures cannot be read (7.jpg)" in video.problem
     assert [f.index for f in video.frames_at([7, 8, 11])] == [8, 11]
+
+
+def test_frames_are_read_as_photos_are(tmp_path):
+    """16 bits, transparency, and all orientations: a frame shown small is the photo read small."""
+    rng = np.random.default_rng(0)
+    blocks = np.kron(rng.integers(0, 256, (4, 6)), np.ones((8, 8), int)).astype(np.uint8)
+    Image.fromarray(blocks.astype(np.uint16) * 257).save(tmp_path / "0.png")
+    Image.fromarray(np.dstack([blocks] * 4)).save(tmp_path / "1.png")
+    for orientation in range(1, 9):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        Image.fromarray(blocks).save(tmp_path / f"{orientation + 1}.jpg", quality=95, exif=exif)
+    frames = list(PictureFolder(tmp_path, 2.0).frames())
+    assert len(frames) == 10
+    for frame in frames:
+        name = f"{frame.index}.{'png' if frame.index < 2 else 'jpg'}"
+        expected = read_image(str(tmp_path / name), 24).astype(float)
+        assert np.abs(frame.draw((24, 24)) - expected).mean() < 2
+        assert frame.draw(None).shape == ((48, 32, 3) if frame.index >= 6 else (32, 48, 3))
 
 
 def test_folders_with_nothing_in_them(tmp_path):

@@ -184,6 +184,24 @@ def read_image(file: str | IO[bytes], size: int, channels: int = 3) -> np.ndarra
         raise BadImageError(name, _reason(error)) from error
 
 
+def read_upright(path: str) -> Image.Image:
+    """A whole photo in its own size, RGB; pixels and orientation are read as by `read_image`.
+
+    Raises `BadImageError`, and nothing else, for whatever is wrong with the file.
+    """
+    try:
+        with Image.open(path) as image:
+            if _is_raw(image):
+                raise BadImageError(path, _RAW)
+            image.load()
+            orientation, pixels = _orientation(image), _flatten(image, 3)
+    except BadImageError:
+        raise
+    except Exception as error:
+        raise BadImageError(path, _reason(error)) from error
+    return pixels if orientation is None else pixels.transpose(orientation)
+
+
 def is_picture(path: str) -> bool:
     """Whether a file is a picture by its first bytes, whatever its name; it may still be damaged.
 

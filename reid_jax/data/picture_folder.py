@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from reid_jax.data.frames import Frame, Size
-from reid_jax.data.images import is_photo_name, is_picture
+from reid_jax.data.images import BadImageError, is_photo_name, is_picture, read_upright
 from reid_jax.data.leftovers import leftover
 from reid_jax.data.video_features import natural_order
 from reid_jax.errors import UserError
@@ -49,12 +49,11 @@ class PictureFolder:
                     break
 
     def _read(self, file: Path) -> Callable[[Size | None], np.ndarray] | None:
-        from PIL import Image, ImageOps
+        from PIL import Image
 
         try:
-            with Image.open(file) as image:
-                upright = ImageOps.exif_transpose(image).convert("RGB")
-        except Exception:
+            upright = read_upright(str(file))
+        except BadImageError:
             self._bad.add(file.name)
             return None
 
