@@ -202,6 +202,17 @@ def test_joined_streams_are_read_to_the_end(ending, codec, folder):
         assert all(abs(brightness(f) - expected[f.index]) < 4 for f in some)
 
 
+@pytest.mark.parametrize("ending", ["mp4", "flv"])
+def test_a_film_behind_the_end_of_a_film_is_named(ending, folder):
+    """A player shows the first one alone, too."""
+    noise = np.random.default_rng(0).integers(0, 255, (SIDE, 2 * SIDE, 3), np.uint8)
+    one = encode(folder / f"noise.{ending}", 70, pixels=noise)
+    assert VideoFile(one).problem == ""
+    joined = folder / f"behind.{ending}"
+    joined.write_bytes(2 * one.read_bytes())
+    assert "0.1 of 0.2 MB lie behind its end" in VideoFile(joined).problem
+
+
 def test_a_clock_that_was_set_makes_no_pause(folder):
     """In a format for transmission a day is no length of a frame; in others it is one."""
     times = [*range(20), *range(10**6, 10**6 + 20)]

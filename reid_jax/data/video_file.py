@@ -12,6 +12,7 @@ from reid_jax.data.time_stamps import Stamps, in_order
 from reid_jax.errors import UserError
 
 _SHORTFALL = 0.5  # seconds that a file may lack at its end without being called cut off
+_BEHIND, _BEHIND_BYTES = 0.25, 1 << 16  # of a file, which an index may take behind the frames
 _USUAL_RATE = 25.0  # of a stream that says nothing
 
 
@@ -118,10 +119,12 @@ class VideoFile:
         stream = container.streams[self._stream]
         packets: list[tuple[int | None, int | None, bool]] = []
         ends = 0.0  # of the pictures or the sound, whichever is longer
+        read = 0  # bytes up to the last packet
         if self._streams > 1:
             self._remarks.append(f"only the first of {self._streams} tracks of pictures is used")
         try:
             for packet in container.demux():
+                read = max(read, (packet.pos or 0) + packet.size)
                 if packet.pts is not None:
                     length = packet.duration or 0
                     ends = max(ends, float((packet.pts + length) * packet.time_base))
@@ -149,6 +152,10 @@ class VideoFile:
                 f"its clock starts again {more} time{'s' if more > 1 else ''}; the parts are taken "
                 "one after the other"
             )
+        size = self.path.stat().st_size
+        if size - read > max(_BEHIND * size, _BEHIND_BYTES):
+            megabytes = f"{(size - read) / 1e6:.1f} of {size / 1e6:.1f} MB"
+            self._remarks.append(f"{megabytes} lie behind its end, perhaps another film")
         promised = ((container.duration or 0) + (container.start_time or 0)) / av.time_base
         if stream.frames > len(packets):
             self._remarks.append(f"cut off: {len(packets)} of {stream.frames} frames are there")
