@@ -14,10 +14,10 @@ import pytest
 from PIL import Image
 
 from reid_jax import cli
-from reid_jax.data import load_dataset, make_splits
+from reid_jax.data import Dataset, load_dataset, make_splits
 from reid_jax.errors import UserError
 from reid_jax.evaluation.run import evaluate_run
-from reid_jax.evaluation.trained_model import load_run
+from reid_jax.evaluation.trained_model import embed_beside_baselines, load_run
 from reid_jax.gallery import members
 from reid_jax.training.config import DataConfig
 from reid_jax.training.split_file import keep_split, load_run_data
@@ -270,7 +270,7 @@ def test_weights_that_are_gone_cost_one_row_of_the_table(run, tmp_path, capsys):
         model.config.model, backbone="resnet18", pretrained=str(tmp_path / "gone.safetensors")
     )
     moved = dataclasses.replace(model, config=dataclasses.replace(model.config, model=network))
-    assert moved.embed_frozen(model.load_data()[0]) is None
+    assert moved.frozen is None
     assert "no row for frozen features: " in capsys.readouterr().out
 
 
@@ -293,3 +293,21 @@ def test_models_prints_the_keyframe_networks_and_writes_json(tmp_path):
     assert "| keyframe network | Model 1: resnet50 | Model 2: efficientnet_b0 |" in output
     first, second = json.loads((tmp_path / "k.json").read_text())
     assert (first["total"], second["trained_in_stage_two"]) == (26_447_489, 4_263_585)
+
+
+def test_photos_are_read_once_for_all_networks(run, monkeypatch):
+    model = load_run(run)
+    dataset, _ = model.load_data()
+    read = []
+    load = Dataset.load
+
+    def counted(self, indices, size, channels=3, **options):
+        read.append((size, len(indices)))
+        return load(self, indices, size, channels, **options)
+
+    monkeypatch.setattr(Dataset, "load", counted)
+    found = embed_beside_baselines(model, dataset)
+    assert list(found) == ["this network", "untrained network", "raw pixels"]
+    assert sum(number for size, number in read if size == 24) == len(dataset)
+    monkeypatch.undo()
+    np.testing.assert_array_equal(found["this network"], model.embed(dataset))

@@ -13,11 +13,12 @@ from reid_jax.evaluation.embedding import (
     held_out,
     left_out,
     raw_pixel_embeddings,
+    some_queries,
 )
 from reid_jax.evaluation.plain_json import plain_json
 from reid_jax.evaluation.run import evaluate_run
 from reid_jax.evaluation.trained_model import load_run
-from reid_jax.ops.matching import check_matches
+from reid_jax.ops.matching import check_matches, retrieval_rules
 from reid_jax.ops.retrieval import evaluate_distances, evaluate_retrieval
 from tests.tiny_run import make_tiny_run
 
@@ -315,3 +316,56 @@ def test_a_run_knows_its_training_photos_in_another_source(tmp_path, capsys):
     capsys.readouterr()
     assert evaluation_run._learnt(load_run(run)) is None
     assert "were trained on cannot be said" in capsys.readouterr().out
+
+
+def test_further_rules_are_asked_of_whom_they_change_and_give_the_same(monkeypatch):
+    """Days, copies and trained photos beside the plain measures: as if all were ranked again."""
+    rng = np.random.default_rng(9)
+    labels = rng.integers(0, 12, 90)
+    day = np.datetime64("2020-01-01", "s") + (rng.integers(0, 40, 90) * 86400).astype("m8[s]")
+    day[::7] = np.datetime64("NaT")
+    digest = np.array([b"%032d" % number for number in rng.integers(0, 80, 90)])
+    columns = {"date": day, "digest": digest, "camera": rng.choice(["a", "b", ""], 90)}
+    embeddings = rng.standard_normal((90, 6)).astype(np.float32) + labels[:, None] / 4
+    query, gallery = np.arange(0, 90, 2), np.arange(90)
+    trained = rng.random(90) < 0.3
+    asked = []
+
+    def recorded(queries, *arguments, **options):
+        asked.append(len(queries))
+        return evaluate_retrieval(queries, *arguments, **options)
+
+    monkeypatch.setattr(embedding, "evaluate_retrieval", recorded)
+    options = {"columns": columns, "trained": trained}
+    result = evaluate_embeddings(embeddings, labels, query, gallery, **options)
+    assert len(asked) == 3
+    assert asked[0] == len(query)
+    assert 0 < max(asked[1:]) < len(query)
+
+    rules = retrieval_rules(labels, query, gallery, columns)
+    content = np.unique(digest, return_inverse=True)[1]
+    fresh = query[~trained[query]]
+    rows = {
+        "other_day": (query, retrieval_rules(labels, query, gallery, columns, other_day=True)),
+        "without_copies": (
+            query,
+            {**rules, "query_index": content[query], "gallery_index": content[gallery]},
+        ),
+        "without_trained": (fresh, retrieval_rules(labels, fresh, gallery, columns)),
+    }
+    for name, (rows_asked, further) in rows.items():
+        expected = evaluate_retrieval(embeddings[rows_asked], embeddings[gallery], **further)
+        for key in ("rank1", "mAP", "num_excluded"):
+            assert result[f"{key}_{name}"] == pytest.approx(expected[key], rel=1e-12), name
+
+
+def test_a_baseline_too_large_to_rank_is_judged_by_drawn_queries():
+    query = np.arange(5, 50_005)
+    assert some_queries(query, 50_000, 512, 0) is query
+    part = some_queries(query, 10**5, 3072, 0)
+    assert 6000 < len(part) < 7000
+    assert (np.diff(part) > 0).all()
+    assert np.isin(part, query).all()
+    np.testing.assert_array_equal(part, some_queries(query, 10**5, 3072, 0))
+    assert not np.array_equal(part, some_queries(query, 10**5, 3072, 1))
+    assert len(some_queries(query, 10**8, 3072, 0)) == 1000

@@ -8,9 +8,10 @@ import pytest
 
 from reid_jax.data import Dataset
 from reid_jax.evaluation import findings, report
-from reid_jax.evaluation.embedding import evaluate_embeddings
+from reid_jax.evaluation.embedding import evaluate_embeddings, evaluate_in_detail
 from reid_jax.evaluation.flatten import tsne
 from reid_jax.evaluation.report import write_report
+from reid_jax.ops.retrieval import nearest
 
 
 def photos(individuals=6, each=5, channels=3, names=None, columns=None, size=32):
@@ -206,3 +207,48 @@ def test_tsne_keeps_neighbours_together_and_is_deterministic():
     assert np.mean(labels[distance.argmin(axis=1)] == labels) > 0.98
     np.testing.assert_array_equal(flat, tsne(left * size))
     assert np.isfinite(tsne(np.zeros((9, 4)))).all()  # all the same photo
+
+
+def test_only_what_is_shown_or_wrong_is_searched_again(tmp_path, monkeypatch):
+    """Of a hundred thousand photos sixteen are shown."""
+    rng = np.random.default_rng(4)
+    dataset = photos(40, 5)
+    embeddings = rng.standard_normal((40, 8))[dataset.labels] + 0.6 * rng.standard_normal((200, 8))
+    embeddings = embeddings.astype(np.float32)
+    every = np.arange(200)
+    metrics, details = evaluate_in_detail(embeddings, dataset.labels, every, every)
+    asked = []
+
+    def recorded(queries, *arguments, **options):
+        asked.append(len(queries))
+        return nearest(queries, *arguments, **options)
+
+    monkeypatch.setattr(findings, "nearest", recorded)
+    options = {"metric": "cosine", "seed": 0}
+    found = findings.find(embeddings, dataset, every, every, details=details, **options)
+    wrong = round(200 * (1 - metrics["rank1"]))
+    assert 6 < wrong < 100
+    assert sorted(asked) == sorted([wrong, 10, 6])
+    again = findings.find(embeddings, dataset, every, every, **options)
+    assert again.individuals == found.individuals
+    assert [one.query for one in again.mistakes] == [one.query for one in found.mistakes]
+    scores, match = nearest(
+        embeddings, embeddings, 7, query_index=every, gallery_index=every, query_ids=every
+    )
+    for strip in found.sample + found.mistakes:
+        np.testing.assert_array_equal(strip.matches, match[strip.query])
+        np.testing.assert_allclose(strip.scores, scores[strip.query], rtol=1e-6)
+    best = dataset.labels[match[:, 0]]
+    assert sum(pair.count for pair in found.confusions) == int(np.sum(best != dataset.labels))
+
+
+def test_a_baseline_judged_by_a_part_says_so(tmp_path):
+    dataset = photos()
+    embeddings = np.random.default_rng(5).standard_normal((30, 8))
+    every = np.arange(30)
+    part = evaluate_embeddings(embeddings, dataset.labels, every[:7], every)
+    write(tmp_path, dataset, embeddings, baselines={"raw pixels": part})
+    text = (tmp_path / "index.html").read_text()
+    assert "raw pixels were judged by 7 of the 30 photos, drawn at random." in text
+    write(tmp_path, dataset, embeddings)
+    assert "were judged by" not in (tmp_path / "index.html").read_text()

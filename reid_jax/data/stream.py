@@ -14,6 +14,7 @@ import numpy as np
 
 from reid_jax.data.dataset import Dataset
 from reid_jax.data.optional_tensorflow import import_tensorflow
+from reid_jax.data.parallel import LateBar
 
 Sampler = Callable[[int], np.ndarray]
 Batch = dict[str, np.ndarray]
@@ -49,6 +50,42 @@ def stream(
         num_steps=num_steps,
         prefetch=prefetch,
     )
+
+
+def in_blocks(
+    dataset: Dataset,
+    rows: np.ndarray,
+    *,
+    size: int,
+    channels: int = 3,
+    block: int = 512,
+    progress: str | None = None,
+) -> Iterator[Batch]:
+    """The photos at `rows` (N,) in order: dicts with image uint8 (b, size, size, channels).
+
+    One block waits while another is looked at; memory does not grow with N. `progress` is what a
+    progress bar says, should it take long.
+
+    Raises:
+      UserError: a photo that was readable when the source was loaded no longer is.
+    """
+    parts = [rows[start : start + block] for start in range(0, len(rows), block)]
+    bar, seen = LateBar(progress, len(rows)), 0
+    blocks = stream(
+        dataset,
+        parts.__getitem__,
+        size=size,
+        channels=channels,
+        num_steps=len(parts),
+        prefetch=1,
+    )
+    try:
+        for part, photos in zip(parts, blocks, strict=True):
+            yield {"image": photos["image"]}
+            seen += len(part)
+            bar.update(seen)
+    finally:
+        bar.close()
 
 
 def _load(dataset: Dataset, indices: np.ndarray, size: int, channels: int) -> Batch:

@@ -1,6 +1,7 @@
 """All measures of a set of embeddings in one flat dictionary, and the baseline of raw pixels."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,9 @@ from reid_jax.ops.verification import (
 
 FALSE_ACCEPT_RATES = (1e-2, 1e-3, 1e-4)
 _WAYS, _EPISODES = 20, 4000
+_MOST_PRODUCTS = 2 * 10**12  # of two numbers, in a baseline's ranking: a minute of a CPU's cores
+_FEWEST_QUERIES = 1000
+_DRAW = 7  # leads from a run's seed to the queries that are drawn
 
 
 def evaluate_embeddings(
@@ -37,6 +41,46 @@ def evaluate_embeddings(
     rerank: bool = False,
     seed: int = 0,
 ) -> dict[str, Any]:
+    """:func:`evaluate_in_detail`, without the details."""
+    return evaluate_in_detail(
+        embeddings,
+        labels,
+        query,
+        gallery,
+        columns=columns,
+        metric=metric,
+        trained=trained,
+        rerank=rerank,
+        seed=seed,
+    )[0]
+
+
+@dataclass(frozen=True)
+class Details:
+    """What the means are of.
+
+    Attributes:
+      per_query: measures ``(Q,)`` of each query, see :func:`evaluate_retrieval`.
+      pair_scores, pair_same: see :func:`scored_pairs`.
+    """
+
+    per_query: dict[str, np.ndarray]
+    pair_scores: np.ndarray
+    pair_same: np.ndarray
+
+
+def evaluate_in_detail(
+    embeddings: np.ndarray,
+    labels: np.ndarray,
+    query: np.ndarray,
+    gallery: np.ndarray,
+    *,
+    columns: Mapping[str, np.ndarray] | None = None,
+    metric: str = "cosine",
+    trained: np.ndarray | None = None,
+    rerank: bool = False,
+    seed: int = 0,
+) -> tuple[dict[str, Any], Details]:
     """Retrieval, verification and (where the photos have alphabets) one-shot recognition.
 
     The same photo never counts as its own match. Where the photos come from more than one camera,
@@ -70,12 +114,12 @@ def evaluate_embeddings(
       all were), ``rank1_reranked, mAP_reranked`` with ``rerank``, ``roc_auc,
       average_precision, eer, tar@far=..., best_f1, best_f1_threshold`` of pairs of photos,
       ``one_shot_20way`` where there are alphabets, ``num_photos, num_individuals, num_queries,
-      num_gallery, num_excluded, num_pairs``.
+      num_gallery, num_excluded, num_pairs``; and what they are means of.
     """
     embeddings, labels = np.asarray(embeddings, np.float32), np.asarray(labels)
     query, gallery = np.asarray(query), np.asarray(gallery)
     columns = columns or {}
-    asked, shown = embeddings[query], embeddings[gallery]
+    asked, shown = rows_of(embeddings, query), rows_of(embeddings, gallery)
     rules: dict[str, Any] = retrieval_rules(labels, query, gallery, columns)
     result = evaluate_retrieval(asked, shown, metric=metric, **rules, return_per_query=True)
     per_query = result.pop("per_query")
@@ -83,24 +127,35 @@ def evaluate_embeddings(
         low, high = mean_interval(per_query[key], labels[query])
         result |= {f"{name}_low": low, f"{name}_high": high}
     other_day = retrieval_rules(labels, query, gallery, columns, other_day=True)
-    if _days_are_mixed(other_day):
-        other = evaluate_retrieval(asked, shown, metric=metric, **other_day)
-        shared = ("rank1", "mAP", "num_excluded")
-        result |= {f"{name}_other_day": other[name] for name in shared}
-    if copies := _copies(query, gallery, columns):
-        without = rules | copies.pop("rules")
-        other = evaluate_retrieval(asked, shown, metric=metric, **without)
-        shared = ("rank1", "mAP", "num_excluded")
-        result |= copies | {f"{name}_without_copies": other[name] for name in shared}
+
+    def ranked_without(rules: Mapping[str, np.ndarray], affected: np.ndarray) -> dict[str, Any]:
+        """Means under further rules, which change the ranking of some of the queries alone."""
+        own: dict[str, Any] = {
+            name: values[affected] if name.startswith("query_") else values
+            for name, values in rules.items()
+        }
+        again = evaluate_retrieval(
+            asked[affected], shown, metric=metric, **own, return_per_query=True
+        )["per_query"]
+        values = {key: per_query[key].copy() for key in _SHARED}
+        for key, array in values.items():
+            array[affected] = again[key]
+        return _means(values)
+
+    if (mixed := _meets_own_day(other_day)).any():
+        other = ranked_without(other_day, mixed)
+        result |= {f"{name}_other_day": value for name, value in other.items()}
+    if (copied := _has_copy(query, gallery, columns)).any():
+        content = np.unique(columns["digest"], return_inverse=True)[1].reshape(-1)
+        index = {"query_index": content[query], "gallery_index": content[gallery]}
+        other = ranked_without({**rules, **index}, copied)
+        result |= {f"{name}_without_copies": value for name, value in other.items()}
+        result["num_queries_with_copy"] = int(copied.sum())
     if trained is not None and trained[query].any():
-        fresh = query[~trained[query]]
-        other = {"rank1": float("nan"), "mAP": float("nan"), "num_excluded": 0}
-        if len(fresh):
-            fresh_rules = retrieval_rules(labels, fresh, gallery, columns)
-            other = evaluate_retrieval(embeddings[fresh], shown, metric=metric, **fresh_rules)
-        shared = ("rank1", "mAP", "num_excluded")
-        result |= {f"{name}_without_trained": other[name] for name in shared}
-        result["num_queries_trained"] = len(query) - len(fresh)
+        fresh = ~trained[query]
+        other = _means({key: per_query[key][fresh] for key in _SHARED})
+        result |= {f"{name}_without_trained": value for name, value in other.items()}
+        result["num_queries_trained"] = int(np.sum(~fresh))
     if rerank:
         blocks = k_reciprocal_blocks(embeddings, query, gallery, metric=metric)
         again = evaluate_distances(blocks, **rules)
@@ -119,12 +174,32 @@ def evaluate_embeddings(
         result["best_f1"], result["best_f1_threshold"] = best_f1(scores, same)
     unseen = held_out(query, gallery)
     result |= _one_shot(embeddings[unseen], labels[unseen], unseen, columns, metric, seed)
-    return result | {
+    result |= {
         "num_photos": len(rows),
         "num_individuals": len(np.unique(labels[rows])),
         "num_gallery": len(gallery),
         "num_pairs": len(scores),
     }
+    return result, Details(per_query, scores, same)
+
+
+_SHARED = {"cmc@1": "rank1", "ap": "mAP"}
+
+
+def _means(per_query: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """Of those of some queries that have a match, and how many have none."""
+    there = ~np.isnan(per_query["ap"])
+    means = {
+        name: float(per_query[key][there].mean()) if there.any() else float("nan")
+        for key, name in _SHARED.items()
+    }
+    return {**means, "num_excluded": int(np.sum(~there))}
+
+
+def rows_of(embeddings: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """``embeddings[rows]``, without a copy where these are all of them in order."""
+    whole = len(rows) == len(embeddings) and np.array_equal(rows, np.arange(len(rows)))
+    return embeddings if whole else embeddings[rows]
 
 
 def scored_pairs(
@@ -150,7 +225,8 @@ def scored_pairs(
         digests = columns["digest"]
         other = digests[query[pairs[:, 0]]] != digests[gallery[pairs[:, 1]]]
         pairs, same = pairs[other], same[other]
-    return score_pairs(embeddings[query], embeddings[gallery], pairs, metric), same
+    asked, shown = rows_of(embeddings, query), rows_of(embeddings, gallery)
+    return score_pairs(asked, shown, pairs, metric), same
 
 
 def held_out(query: np.ndarray, gallery: np.ndarray) -> np.ndarray:
@@ -160,6 +236,29 @@ def held_out(query: np.ndarray, gallery: np.ndarray) -> np.ndarray:
     have been trained on, as those of splits by photo and by date are.
     """
     return np.unique(gallery if np.isin(query, gallery).all() else query)
+
+
+def some_queries(query: np.ndarray, gallery: int, dimensions: int, seed: int) -> np.ndarray:
+    """The queries that a baseline is judged by, rising: all, or so many drawn by ``seed`` that the
+    ranking takes minutes, not hours.
+
+    Raw pixels have thousands of dimensions, which with a hundred thousand photos take longer than
+    all the rest of a report.
+    """
+    most = max(_FEWEST_QUERIES, _MOST_PRODUCTS // (gallery * dimensions))
+    if len(query) <= most:
+        return query
+    return np.sort(np.random.default_rng([seed, _DRAW]).permutation(query)[:most])
+
+
+def in_part(metrics: Mapping[str, Any], baselines: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """A sentence about baselines that were judged by a part of the queries, if there are any."""
+    asked = metrics.get("num_queries") or 0
+    return [
+        f"{name} were judged by {number:,} of the {asked:,} photos, drawn at random."
+        for name, values in baselines.items()
+        if 0 < (number := int(values.get("num_queries") or 0)) < asked
+    ]
 
 
 def left_out(metrics: Mapping[str, Any]) -> list[str]:
@@ -184,28 +283,22 @@ def left_out(metrics: Mapping[str, Any]) -> list[str]:
     return sentences
 
 
-def _days_are_mixed(rules: Mapping[str, np.ndarray]) -> bool:
-    """Whether a query meets another photo of its own encounter."""
+def _meets_own_day(rules: Mapping[str, np.ndarray]) -> np.ndarray:
+    """``(Q,)`` bool: whether a query meets another photo of its own encounter."""
     if "query_groups" not in rules:
-        return False
+        return np.zeros(len(rules["query_ids"]), bool)
     group, index = rules["query_groups"], rules["query_index"]
     photos = np.bincount(rules["gallery_groups"], minlength=group.max(initial=0) + 1)
-    return bool(np.any(photos[group] > np.isin(index, rules["gallery_index"])))
+    return photos[group] > np.isin(index, rules["gallery_index"])
 
 
-def _copies(
+def _has_copy(
     query: np.ndarray, gallery: np.ndarray, columns: Mapping[str, np.ndarray]
-) -> dict[str, Any]:
-    """How many queries have an exact copy in the gallery, and the rules by which such a copy is the
-    same photo; empty where there is none."""
+) -> np.ndarray:
+    """``(Q,)`` bool: whether a query has an exact copy in the gallery."""
     if "digest" not in columns:
-        return {}
-    number = int(has_copy(columns["digest"], query, gallery).sum())
-    if not number:
-        return {}
-    content = np.unique(columns["digest"], return_inverse=True)[1].reshape(-1)
-    rules = {"query_index": content[query], "gallery_index": content[gallery]}
-    return {"num_queries_with_copy": number, "rules": rules}
+        return np.zeros(len(query), bool)
+    return has_copy(columns["digest"], query, gallery)
 
 
 def _one_shot(

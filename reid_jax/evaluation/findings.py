@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from reid_jax.evaluation.embedding import scored_pairs
+from reid_jax.evaluation.embedding import Details, evaluate_in_detail, rows_of
 from reid_jax.ops.matching import is_known, retrieval_rules
-from reid_jax.ops.retrieval import evaluate_retrieval, nearest
+from reid_jax.ops.retrieval import nearest
 
 SHOWN_MATCHES = 7
+_SAMPLE, _MISTAKES = 10, 6  # queries that are shown
 _GROUPS = ("orientation", "camera", "alphabet")
 _MOST_GROUPS = 24
 _NO_VALUE = "not given"
@@ -51,7 +52,7 @@ class Strip:
 class Findings:
     """Attributes:
     first_rank: ``(Q,)`` rank of the first right match, nan without one.
-    pair_scores, pair_same: see :func:`reid_jax.evaluation.embedding.scored_pairs`.
+    pair_scores, pair_same: see :class:`reid_jax.evaluation.embedding.Details`.
     groups: rows by the name of a column.
     individuals: rows by individual, the hardest first.
     confusions: the most frequent first.
@@ -77,8 +78,9 @@ def find(
     *,
     metric: str,
     seed: int,
+    details: Details | None = None,
 ) -> Findings:
-    """Looks at every query once more.
+    """Looks at every query, and once more at those that were answered wrongly.
 
     Args:
       embeddings: ``(N, D)`` of the photos of ``dataset``.
@@ -86,48 +88,71 @@ def find(
       query, gallery: rows of the dataset.
       metric: "cosine" or "euclidean".
       seed: of the drawn queries.
+      details: of these embeddings, where they have been evaluated.
     """
     labels, query, gallery = dataset.labels, np.asarray(query), np.asarray(gallery)
-    rules = retrieval_rules(labels, query, gallery, dataset.columns)
-    split = embeddings[query], embeddings[gallery]
-    per_query = evaluate_retrieval(*split, metric=metric, **rules, return_per_query=True)[
-        "per_query"
-    ]
-    k = min(SHOWN_MATCHES, len(gallery))
-    scores, index = nearest(*split, k, metric, **rules)
-    matches = np.where(index >= 0, gallery[index], -1)
-    pairs, same = scored_pairs(
-        embeddings, labels, query, gallery, columns=dataset.columns, metric=metric
+    if details is None:
+        options: Any = {"columns": dataset.columns, "metric": metric}
+        details = evaluate_in_detail(embeddings, labels, query, gallery, **options)[1]
+    per_query = details.per_query
+    search = _Search(
+        embeddings, query, gallery, metric, retrieval_rules(labels, query, gallery, dataset.columns)
     )
-
     judged = np.flatnonzero(~np.isnan(per_query["ap"]))
-    wrong = judged[labels[matches[judged, 0]] != labels[query[judged]]]
-    strips = [
-        Strip(int(query[i]), matches[i][matches[i] >= 0], scores[i][matches[i] >= 0])
-        for i in range(len(query))
-    ]
-    drawn = np.random.default_rng(seed).permutation(judged)[:10]
-    surest = wrong[np.argsort(-scores[wrong, 0], kind="stable")][:6]
+    wrong = judged[per_query["cmc@1"][judged] == 0]
+    scores, match = search.best(wrong, 1)
+    surest = wrong[np.argsort(-scores[:, 0], kind="stable")][:_MISTAKES]
+    drawn = np.random.default_rng(seed).permutation(judged)[:_SAMPLE]
     return Findings(
         first_rank=per_query["first_rank"],
-        pair_scores=pairs,
-        pair_same=same,
+        pair_scores=details.pair_scores,
+        pair_same=details.pair_same,
         groups=_groups(dataset.columns, query, per_query),
         individuals=_individuals(dataset, query, per_query),
-        confusions=_confusions(labels, query[wrong], matches[wrong, 0]),
-        sample=[strips[i] for i in drawn],
-        mistakes=[strips[i] for i in surest],
+        confusions=_confusions(labels, query[wrong], match[:, 0]),
+        sample=search.strips(drawn),
+        mistakes=search.strips(surest),
     )
+
+
+@dataclass(frozen=True)
+class _Search:
+    embeddings: np.ndarray
+    query: np.ndarray
+    gallery: np.ndarray
+    metric: str
+    rules: dict[str, Any]
+
+    def best(self, places: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Scores and rows of the dataset, (P, k) each, best first, of queries at some places."""
+        k = min(k, len(self.gallery))
+        if not len(places):
+            return np.empty((0, k), np.float32), np.empty((0, k), np.int64)
+        rules = {
+            name: values[places] if name.startswith("query_") else values
+            for name, values in self.rules.items()
+        }
+        asked, shown = (rows_of(self.embeddings, r) for r in (self.query[places], self.gallery))
+        scores, index = nearest(asked, shown, k, self.metric, **rules)
+        return scores, np.where(index >= 0, self.gallery[index], -1)
+
+    def strips(self, places: np.ndarray) -> list[Strip]:
+        found = zip(self.query[places], *self.best(places, SHOWN_MATCHES), strict=True)
+        return [
+            Strip(int(row), match[match >= 0], scores[match >= 0]) for row, scores, match in found
+        ]
 
 
 def _rows(names: np.ndarray, per_query: dict[str, np.ndarray]) -> list[Row]:
     there = ~np.isnan(per_query["ap"])
-    rows = []
-    for name in np.unique(names[there]):
-        of_group = there & (names == name)
-        rank1, mean_ap = (float(per_query[key][of_group].mean()) for key in ("cmc@1", "ap"))
-        rows.append(Row(str(name), int(of_group.sum()), rank1, mean_ap))
-    return rows
+    values, group = np.unique(names[there], return_inverse=True)
+    number = np.bincount(group.reshape(-1), minlength=len(values))
+    rank1, mean_ap = (
+        np.bincount(group.reshape(-1), per_query[key][there], len(values)) / number
+        for key in ("cmc@1", "ap")
+    )
+    columns = values.tolist(), number.tolist(), rank1.tolist(), mean_ap.tolist()
+    return [Row(str(name), *numbers) for name, *numbers in zip(*columns, strict=True)]
 
 
 def _groups(

@@ -254,6 +254,11 @@ def figure(png: bytes | None, caption: str, *, photographic: bool = False) -> st
     )
 
 
+def notes(sentences: Sequence[str]) -> str:
+    """Small print."""
+    return "".join(f'<p class="note">{escape(sentence)}</p>' for sentence in sentences)
+
+
 def side_by_side(*figures: str) -> str:
     """Figures in two columns where there is room."""
     body = "".join(figures)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from reid_jax.evaluation import page, plots
-from reid_jax.evaluation.embedding import held_out
+from reid_jax.evaluation.embedding import Details, held_out, in_part
 from reid_jax.evaluation.findings import Findings, Strip, find
 from reid_jax.evaluation.flatten import flatten
 from reid_jax.evaluation.glossary import MEASURES
@@ -34,6 +34,7 @@ def write_report(
     history: Sequence[Mapping[str, Any]] = (),
     metric: str = "cosine",
     seed: int = 0,
+    details: Details | None = None,
 ) -> None:
     """Writes everything into a folder; each file appears whole or not at all.
 
@@ -48,10 +49,11 @@ def write_report(
       history: rows of the run's ``metrics.jsonl``.
       metric: how embeddings are compared.
       seed: of what is drawn at random.
+      details: of these embeddings, see ``evaluate_in_detail``; made where they are not given.
     """
     folder = Path(folder)
     embeddings = np.asarray(embeddings, np.float32)
-    found = find(embeddings, dataset, query, gallery, metric=metric, seed=seed)
+    found = find(embeddings, dataset, query, gallery, metric=metric, seed=seed, details=details)
     names = _names(dataset)
     write_text(folder / "metrics.json", _json(metrics, baselines, found, names))
     write_text(folder / "tables.md", _tables(title, metrics, baselines, found, names))
@@ -153,7 +155,11 @@ def _sections(
 
     return [
         page.opening(title, metrics, baselines),
-        page.section("How good is it?", page.metrics_table(metrics, baselines)),
+        page.section(
+            "How good is it?",
+            page.metrics_table(metrics, baselines),
+            page.notes(in_part(metrics, baselines)),
+        ),
         page.section(
             "What it answers",
             "<p>A photo that was looked up (left, dark frame), and what the network found most "

@@ -12,7 +12,13 @@ from reid_jax.data import Dataset, QueryGallery, describe, load_dataset
 from reid_jax.data.content import COLUMN, content_digests
 from reid_jax.data.splits import check_several
 from reid_jax.errors import UserError
-from reid_jax.evaluation.embedding import evaluate_embeddings, left_out
+from reid_jax.evaluation.embedding import (
+    evaluate_embeddings,
+    evaluate_in_detail,
+    in_part,
+    left_out,
+    some_queries,
+)
 from reid_jax.evaluation.keyframe_run import evaluate_keyframe_run, train_keyframes
 from reid_jax.evaluation.plain_json import plain_json
 from reid_jax.evaluation.report import write_report
@@ -230,32 +236,33 @@ def report(
     photos = dataset.subset(rows)
     digests = content_digests(photos)
     candidates = embed_beside_baselines(model, photos)
-    results = {
-        name: evaluate_embeddings(
-            embeddings,
-            photos.labels,
-            query,
-            gallery,
-            columns={**photos.columns, COLUMN: digests},
-            metric=model.task.metric,
-            trained=None if learnt is None else np.isin(digests, learnt),
-            rerank=rerank,
-        )
-        for name, embeddings in candidates.items()
+    options: Any = {
+        "columns": {**photos.columns, COLUMN: digests},
+        "metric": model.task.metric,
+        "trained": None if learnt is None else np.isin(digests, learnt),
+        "rerank": rerank,
     }
-    _print_table(results)
-    metrics = results.pop("this network")
-    for sentence in left_out(metrics):
+    ours = candidates.pop("this network")
+    metrics, details = evaluate_in_detail(ours, photos.labels, query, gallery, **options)
+    baselines = {}
+    for name in list(candidates):
+        embeddings = candidates.pop(name)  # those of raw pixels are large: one at a time
+        asked = some_queries(query, len(gallery), embeddings.shape[1], model.config.train.seed)
+        baselines[name] = evaluate_embeddings(embeddings, photos.labels, asked, gallery, **options)
+        del embeddings
+    _print_table({"this network": metrics, **baselines})
+    for sentence in (*left_out(metrics), *in_part(metrics, baselines)):
         print(sentence)
     write_report(
         folder,
         title=title,
-        embeddings=candidates["this network"],
+        embeddings=ours,
         dataset=photos,
         query=query,
         gallery=gallery,
         metrics=metrics,
-        baselines=results,
+        details=details,
+        baselines=baselines,
         history=read_metrics(model.workdir),
         metric=model.task.metric,
         seed=model.config.train.seed,

@@ -1,16 +1,17 @@
 """The network of a run folder, ready to embed photos."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from reid_jax.data import Dataset, Splits
+from reid_jax.data.stream import in_blocks
 from reid_jax.errors import UserError
 from reid_jax.evaluation.embedding import raw_pixel_embeddings
 from reid_jax.evaluation.fingerprint import fingerprint
@@ -30,7 +31,13 @@ from reid_jax.training.predictor import Predict, make_predictor
 from reid_jax.training.split_file import load_run_data
 from reid_jax.training.validation import WHITENED_BY
 
-_BLOCK = 512  # photos decoded at a time
+
+class Network(NamedTuple):
+    """What predicts, and its variables."""
+
+    predict: Predict
+    params: Any
+    model_state: Any
 
 
 @dataclass(frozen=True)
@@ -86,19 +93,45 @@ class TrainedModel:
 
     def embed(self, dataset: Dataset, indices: np.ndarray | None = None) -> np.ndarray:
         """Embeddings (N, D) float32 of the photos at `indices`, or of all."""
-        embeddings = self._by_network(dataset, indices)
+        return self.finished(self._by_network(dataset, indices))
+
+    def finished(self, embeddings: np.ndarray) -> np.ndarray:
+        """What the network made of photos, (N, D), whitened if the run's embeddings are."""
         if not self.config.model.whiten:
             return embeddings
         return whitened(embeddings, *self._whitening, self.task.metric)
 
-    def embed_untrained(self, dataset: Dataset) -> np.ndarray:
-        """Embeddings (N, D) by the same network with random parameters."""
-        key = initial_key(self.config.train.seed, self.config.train.streams)
-        params, model_state = self.task.init(key, self._example)
-        return self._predict(params, model_state, self._blocks(dataset, None))
+    def _by_network(self, dataset: Dataset, indices: np.ndarray | None) -> np.ndarray:
+        return self._predict(self.params, self.model_state, self._blocks(dataset, indices))
 
-    def embed_frozen(self, dataset: Dataset) -> np.ndarray | None:
-        """Pooled features (N, F) of the published backbone that training started from, if any.
+    def embed_each(
+        self, dataset: Dataset, networks: Mapping[str, Network]
+    ) -> dict[str, np.ndarray]:
+        """What each of some networks makes of the photos, (N, D) by name, reading them once."""
+        placed = {
+            name: (predict, self.layout.everywhere(variables))
+            for name, (predict, *variables) in networks.items()
+        }
+        parts: dict[str, list[np.ndarray]] = {name: [] for name in networks}
+        for block in self._blocks(dataset, None):
+            for name, (predict, variables) in placed.items():
+                parts[name].append(predict(variables[0], variables[1], [block]))
+        return {name: np.concatenate(found) for name, found in parts.items()}
+
+    @property
+    def trained(self) -> Network:
+        """Without whitening."""
+        return Network(self._predict, self.params, self.model_state)
+
+    @property
+    def untrained(self) -> Network:
+        """The same network with random parameters."""
+        key = initial_key(self.config.train.seed, self.config.train.streams)
+        return Network(self._predict, *self.task.init(key, self._example))
+
+    @property
+    def frozen(self) -> Network | None:
+        """The published backbone that training started from, if any: pooled features.
 
         None, and a sentence, where the published weights are no longer where they were.
         """
@@ -111,12 +144,8 @@ class TrainedModel:
             return None
         task = replace(self.task, net=EmbeddingNet(self.task.net.backbone))
         params, model_state = task.init(jax.random.key(0), self._example)
-        params, model_state = start_from(backbone, params, model_state)
-        predict = make_predictor(task, self.layout)
-        return predict(params, model_state, self._blocks(dataset, None))
-
-    def _by_network(self, dataset: Dataset, indices: np.ndarray | None) -> np.ndarray:
-        return self._predict(self.params, self.model_state, self._blocks(dataset, indices))
+        variables = start_from(backbone, params, model_state)
+        return Network(make_predictor(task, self.layout), *variables)
 
     @cached_property
     def _whitening(self) -> tuple[np.ndarray, np.ndarray]:
@@ -156,8 +185,7 @@ class TrainedModel:
     def _blocks(self, dataset: Dataset, indices: np.ndarray | None) -> Iterator[Batch]:
         rows = np.arange(len(dataset)) if indices is None else indices
         size, _, channels = self._shape
-        for start in range(0, len(rows), _BLOCK):
-            yield {"image": dataset.load(rows[start : start + _BLOCK], size, channels)}
+        return in_blocks(dataset, rows, size=size, channels=channels, progress="embedding photos")
 
 
 def load_run(workdir: Path) -> TrainedModel:
@@ -190,13 +218,13 @@ def restore_run(workdir: Path) -> tuple[AnyConfig, Any, Any, int]:
 
 def embed_beside_baselines(model: TrainedModel, photos: Dataset) -> dict[str, np.ndarray]:
     """Embeddings (N, D) of the same photos by the network and by what it has to beat, by name."""
+    networks = {"this network": model.trained, "untrained network": model.untrained}
+    if (frozen := model.frozen) is not None:
+        networks["frozen features"] = frozen
+    embeddings = model.embed_each(photos, networks)
+    embeddings["this network"] = model.finished(embeddings["this network"])
     channels = model.config.data.channels
-    pixels = photos.load(np.arange(len(photos)), 32, channels, progress="photos")
-    candidates = {
-        "this network": model.embed(photos),
-        "untrained network": model.embed_untrained(photos),
-        "raw pixels": raw_pixel_embeddings(pixels),
-    }
-    if (frozen := model.embed_frozen(photos)) is not None:
-        candidates["frozen features"] = frozen
-    return candidates
+    pixels = photos.load(np.arange(len(photos)), 32, channels, progress="raw pixels")
+    order = ("this network", "untrained network", "raw pixels", "frozen features")
+    embeddings["raw pixels"] = raw_pixel_embeddings(pixels)
+    return {name: embeddings[name] for name in order if name in embeddings}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from reid_jax.data import Dataset, QueryGallery, Splits
-from reid_jax.data.stream import stream
+from reid_jax.data.stream import in_blocks
 from reid_jax.errors import UserError
 from reid_jax.ops.matching import check_matches, matched
 from reid_jax.ops.whitening import some_of_each
@@ -120,20 +120,7 @@ def photo_blocks(dataset: Dataset, rows: np.ndarray, size: int, channels: int) -
     if len(rows) * size * size * channels <= _KEPT_BYTES:
         pixels = dataset.load(rows, size, channels, progress="validation photos")
         return lambda: [{"image": pixels}]
-    parts = [rows[start : start + _BLOCK] for start in range(0, len(rows), _BLOCK)]
-
-    def decoded() -> Iterable[Batch]:
-        streamed = stream(
-            dataset,
-            parts.__getitem__,
-            size=size,
-            channels=channels,
-            num_steps=len(parts),
-            prefetch=1,
-        )
-        return ({"image": block["image"]} for block in streamed)
-
-    return decoded
+    return lambda: in_blocks(dataset, rows, size=size, channels=channels, block=_BLOCK)
 
 
 def some_photos(labels: np.ndarray, whole: QueryGallery, most: int, seed: int) -> QueryGallery:
