@@ -84,5 +84,7 @@ def test_a_run_goes_on(first, tmp_path, capsys, name):
     config = read_run_config(tmp_path / name)
     steps = config.train.steps
     train_and_report(replace(config, train=replace(config.train, steps=steps + 2)), tmp_path / name)
-    assert f"from step {steps}" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert f"from step {steps}" in said
+    assert ("pairs of clips that shared frames" in said) == (name == "same_video")
     assert (tmp_path / name / "checkpoints" / "latest" / str(steps + 2)).is_dir()

@@ -98,6 +98,8 @@ def train_video_similarity(config: VideoSimilarityConfig, workdir: Path) -> None
     keep_compilations()
     config = kept_streams(workdir, with_absolute_clip_paths(config))
     check_workdir(workdir, config)
+    if config.train.streams == 1:  # from before pairs were drawn apart
+        print("Until now this run trained on pairs of clips that shared frames; now none does.")
     layout = make_layout(config.train.parallel)
     workdir.mkdir(parents=True, exist_ok=True)
     split = load_clip_videos(config.data, workdir)
