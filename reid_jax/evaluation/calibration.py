@@ -1,7 +1,7 @@
 """When is an answer believed? Probabilities and verdicts from photos whose answer is known."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -65,7 +65,8 @@ class Calibration:
         if not self.choice.slope > 0:
             return float("inf")
         odds = np.log(self.name_from) - np.log1p(-self.name_from)
-        return float((odds - self.choice.intercept) / self.choice.slope)
+        usual = self.choice.intercept + self.choice.last_slope * self.choice.last
+        return float((odds - usual) / self.choice.slope)
 
     def verdicts(self, probabilities: np.ndarray) -> list[Verdict]:
         """One for each row of ``(Q, K)`` probabilities, so that it never contradicts them.
@@ -184,7 +185,7 @@ def calibrate(asked: Asked, *, individuals: int, strangers: float = STRANGERS) -
     first = asked.right[:, 0]
     smaller = float(np.log(individuals / asked.among))
     return Calibration(
-        choice=ChoiceCalibration(choice.slope, choice.intercept - smaller, choice.low, choice.high),
+        choice=replace(choice, intercept=choice.intercept - smaller),
         name_from=name_from(individuals, smaller),
         strangers=strangers,
         individuals=individuals,

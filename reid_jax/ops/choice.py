@@ -26,12 +26,18 @@ class ChoiceCalibration:
     Attributes:
       slope, intercept: of the log odds; slope >= 0.
       low, high: the range of the best scores that were seen.
+      last_slope: what the last score of a list adds; a photo that looks like everybody a little
+        gets high scores without being anybody's (Auckenthaler, Carey and Lloyd-Thomas 2000, "Score
+        normalization for text-independent speaker verification systems": the cohort of the T-norm).
+      last: the usual last score of a list.
     """
 
     slope: float
     intercept: float
     low: float
     high: float
+    last_slope: float = 0.0
+    last: float = 0.0
 
     def __call__(self, scores: np.ndarray) -> np.ndarray:
         """Probabilities of lists of scores, each falling; minus infinity where there is no more.
@@ -55,7 +61,9 @@ class ChoiceCalibration:
         scores = np.asarray(scores, np.float64)
         there = np.isfinite(scores)
         moved = _moved(np.where(there, scores, 0.0), self.low, self.high)
-        return np.where(there, self.slope * moved + self.intercept, -np.inf)
+        last = np.where(there, moved, np.inf).min(axis=1, keepdims=True)
+        logit = self.slope * moved + self.last_slope * last + self.intercept
+        return np.where(there, logit, -np.inf)
 
 
 def calibrate_choice(
@@ -104,11 +112,17 @@ def calibrate_choice(
     centre = float(scores[:, 0].mean())
     spread = max(float(scores[:, 0].std()), 1e-12)
     moved = (_moved(np.where(there, scores, 0), low, high) - centre) / spread
-    features = np.stack([moved, np.ones_like(scores)], axis=-1)
+    last = np.broadcast_to(moved[:, -1:], moved.shape)
+    features = np.stack([moved, last, np.ones_like(scores)], axis=-1)
+
+    def calibration(weights: np.ndarray) -> ChoiceCalibration:
+        slope, last_slope = float(weights[0] / spread), float(weights[1] / spread)
+        intercept = float(weights[2]) - (slope + last_slope) * centre
+        usual = float(np.where(there, scores, np.inf).min(axis=1).mean())
+        return ChoiceCalibration(slope, intercept, low, high, last_slope, usual)
 
     def parts(weights: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
-        slope = weights[0] / spread
-        logit = ChoiceCalibration(slope, weights[1] - slope * centre, low, high).logits(scores)
+        logit = calibration(weights).logits(scores)
         none = _log_none(logit)
         probability = np.exp(logit + none[:, None])
         loss = -weight @ (none + (target * np.where(there, logit, 0)).sum(axis=1))
@@ -118,10 +132,10 @@ def calibrate_choice(
         return float(loss), gradient, square - np.einsum("q,qf,qg->fg", weight, mean, mean)
 
     def fitted(free: np.ndarray) -> np.ndarray:
-        weights = np.zeros(2)
+        weights = np.zeros(3)
         for _ in range(100):  # Newton with halving: the loss is convex
             loss, gradient, curvature = parts(weights)
-            step = np.zeros(2)
+            step = np.zeros(3)
             solved = curvature[np.ix_(free, free)] + 1e-9 * np.eye(len(free))
             step[free] = np.linalg.solve(solved, gradient[free])
             size = 1.0
@@ -132,11 +146,13 @@ def calibrate_choice(
                 break
         return weights
 
-    weights = fitted(np.array([0, 1]) if scores[:, 0].std() > 1e-12 else np.array([1]))
+    # Lists that are short for want of individuals end with a score of another rank.
+    full = scores.shape[1] > 2 and bool(there.all())
+    varied = scores[:, 0].std() > 1e-12
+    weights = fitted(np.array([0, 1, 2] if varied and full else [0, 2] if varied else [2]))
     if weights[0] < 0:
-        weights = fitted(np.array([1]))
-    slope = float(weights[0] / spread)
-    return ChoiceCalibration(slope, float(weights[1]) - slope * centre, low, high)
+        weights = fitted(np.array([2]))
+    return calibration(weights)
 
 
 _TAIL = 0.3  # of the largest values, of which the shape of the tail is taken
