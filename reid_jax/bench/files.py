@@ -47,7 +47,7 @@ class Case(NamedTuple):
 def make_task(case: Case) -> EmbeddingTask:
     """A classifier of ten individuals; bfloat16 on an accelerator."""
     dtype = jnp.float32 if jax.default_backend() == "cpu" else jnp.bfloat16
-    net = EmbeddingNet(create_backbone(case.backbone, dtype=dtype), dtype=dtype)
+    net = EmbeddingNet(create_backbone(case.backbone, dtype=dtype))
     half = (0.5,) * 3
     augmentation = Augmentation(crop=0.4, flip=True)
     return EmbeddingTask(net, MarginSoftmax(), augmentation, num_classes=10, mean=half, std=half)

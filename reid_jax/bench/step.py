@@ -95,7 +95,7 @@ def make_task(case: Case, *, dtype: Any, augmented: bool) -> EmbeddingTask:
     """Pooled features, normalised, under the case's loss."""
     half = (0.5,) * case.channels
     return EmbeddingTask(
-        EmbeddingNet(create_backbone(case.backbone, dtype=dtype), dtype=dtype),
+        EmbeddingNet(create_backbone(case.backbone, dtype=dtype)),
         OBJECTIVES[case.loss],
         Augmentation(crop=CROP, flip=True) if augmented else Augmentation(),
         num_classes=CLASSES,

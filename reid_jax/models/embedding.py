@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from reid_jax.models.layers import BatchNorm
 from reid_jax.models.pooling import GeM
+from reid_jax.ops.distances import normalize
 
 
 class EmbeddingNet(nn.Module):
     """Embeds images (B, H, W, C) float32, normalised -> dict of two (B, D) float32 arrays.
+
+    Whatever the backbone computes in, its features are projected and normalised in float32.
 
     Attributes:
       embedding_dim: size D of a linear projection, or None for the pooled features themselves.
@@ -36,7 +37,6 @@ class EmbeddingNet(nn.Module):
     pooling: str = "avg"
     normalize: bool = True
     bnneck: bool = False
-    dtype: Any = jnp.float32
     axis_name: str | None = None
 
     @nn.compact
@@ -52,10 +52,13 @@ class EmbeddingNet(nn.Module):
             features = self.backbone(images, train=train)
         else:
             raise ValueError(f'pooling must be "avg", "gem" or "flatten", not {self.pooling!r}')
-        if self.embedding_dim is not None:
-            dense = nn.Dense(self.embedding_dim, dtype=self.dtype, name="projection")
-            features = dense(features.astype(self.dtype))
         features = features.astype(jnp.float32)
+        if self.embedding_dim is not None:
+            # A product of rounded numbers would round each embedding, and swap near neighbours.
+            dense = nn.Dense(
+                self.embedding_dim, precision=jax.lax.Precision.HIGHEST, name="projection"
+            )
+            features = dense(features)
         neck = embedding = features
         if self.bnneck:
             norm = BatchNorm(
@@ -67,11 +70,5 @@ class EmbeddingNet(nn.Module):
             neck = norm(features)
             embedding = features if train else neck
         if self.normalize:
-            embedding = l2_normalize(embedding)
+            embedding = normalize(embedding)
         return {"embedding": embedding, "neck": neck if self.bnneck else embedding}
-
-
-def l2_normalize(x: jax.Array, eps: float = 1e-12) -> jax.Array:
-    """x / |x| along the last axis; a zero vector stays zero, with gradient zero."""
-    squared = jnp.sum(jnp.square(x), axis=-1, keepdims=True)
-    return x * jax.lax.rsqrt(jnp.maximum(squared, eps))

@@ -73,11 +73,14 @@ class KeyframeScorer(nn.Module):
         )
         x = layer_norm(x + drop(dual(x, mask, train=train)), "norm")
         hidden = nn.gelu(nn.Dense(self.hidden, dtype=self.dtype, name="hidden")(x))
+        highest = jax.lax.Precision.HIGHEST
         zeros_or_default = nn.initializers.zeros if self.skip else nn.linear.default_kernel_init
-        score = nn.Dense(1, kernel_init=zeros_or_default, name="score")
+        score = nn.Dense(1, kernel_init=zeros_or_default, precision=highest, name="score")
         logits = score(drop(hidden).astype(jnp.float32))[..., 0]
         if self.skip:
-            linear = nn.Dense(1, use_bias=False, kernel_init=nn.initializers.zeros, name="skip")
+            linear = nn.Dense(
+                1, use_bias=False, kernel_init=nn.initializers.zeros, precision=highest, name="skip"
+            )
             logits += linear(drop(features.astype(jnp.float32)))[..., 0]
         if self.smoothing:
             logits = smooth_over_time(logits, mask, sigma=self.smoothing)

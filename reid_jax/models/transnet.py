@@ -101,7 +101,7 @@ def _compared(x: jax.Array) -> jax.Array:
     """Cosine similarities (B, T, 101) of each frame to those around it, 0 beyond the ends."""
     norm = jnp.sqrt(jnp.maximum(jnp.sum(x * x, -1, keepdims=True), 1e-24))
     x = x / norm
-    similar = jnp.einsum("btd,bsd->bts", x, x)
+    similar = jnp.einsum("btd,bsd->bts", x, x, precision=jax.lax.Precision.HIGHEST)
     reach = _LOOKUP // 2
     padded = jnp.pad(similar, [(0, 0), (0, 0), (reach, reach)])
     time = jnp.arange(x.shape[1])

@@ -78,7 +78,7 @@ def _shared(x: jax.Array, mask: jax.Array, count: jax.Array) -> list[jax.Array]:
     rows = jnp.pad(x, ((0, blocks * block - len(x)), (0, 0))).reshape(blocks, block, -1)
 
     def shares(rows: jax.Array) -> jax.Array:
-        similar = rows @ x.T
+        similar = jnp.matmul(rows, x.T, precision=jax.lax.Precision.HIGHEST)
         shared = [(similar > least) & mask[None, :] for least in SHARED_SIMILARITIES]
         return jnp.stack([one.sum(-1).astype(jnp.float32) for one in shared], axis=-1) / count
 

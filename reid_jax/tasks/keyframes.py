@@ -210,13 +210,14 @@ def _augmented_alike(keys: jax.Array, images: jax.Array, spec: Augmentation) -> 
 
 
 def prepare(preparation: Tree, features: jax.Array, mask: jax.Array) -> jax.Array:
-    """What the scorer sees of features (B, T, D): (B, T, K), masked frames 0.
+    """What the scorer sees of features (B, T, D): (B, T, K) float32, masked frames 0.
 
     Features are standardised and projected, ((x - mean) / scale) @ basis, and stand beside
     `frame_context` times "context", where that is not 0.
     """
     scaled = (features - preparation["mean"][None, None]) / preparation["scale"][None, None]
-    projected = jnp.where(mask[..., None], scaled @ preparation["basis"], 0.0)
+    projected = jnp.matmul(scaled, preparation["basis"], precision=jax.lax.Precision.HIGHEST)
+    projected = jnp.where(mask[..., None], projected, 0.0)
     context = frame_context(features, mask) * preparation["context"]
     return jnp.concatenate([projected, context], axis=-1)
 

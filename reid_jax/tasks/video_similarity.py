@@ -123,9 +123,10 @@ class VideoSimilarityTask:
 
 
 def whiten(whitening: Tree, features: jax.Array) -> jax.Array:
-    """(x - mean) @ matrix of features (..., D): (..., components)."""
+    """(x - mean) @ matrix of features (..., D): (..., components) float32."""
     mean = whitening["mean"].reshape((1,) * (features.ndim - 1) + (-1,))
-    return (features - mean) @ whitening["matrix"]
+    highest = jax.lax.Precision.HIGHEST
+    return jnp.matmul(features - mean, whitening["matrix"], precision=highest)
 
 
 def hide_frames(keys: jax.Array, frames: jax.Array, share: float) -> jax.Array:

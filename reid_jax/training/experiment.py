@@ -150,7 +150,6 @@ def make_net(model: ModelConfig) -> EmbeddingNet:
         pooling=model.pooling,
         normalize=model.normalize,
         bnneck=model.bnneck,
-        dtype=dtype,
     )
 
 
