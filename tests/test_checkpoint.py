@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +15,9 @@ import optax
 import pytest
 
 from reid_jax.errors import UserError
+from reid_jax.evaluation.run import train_and_report
 from reid_jax.training.checkpoint import Checkpoints
+from reid_jax.training.config import EmbeddingConfig
 from reid_jax.training.parallel import make_layout
 from reid_jax.training.state import create_state
 from tests.paths import REPOSITORY
@@ -245,6 +248,52 @@ def test_what_an_accelerator_saved_is_read_here(tmp_path, device):
     for file in tmp_path.rglob("_sharding"):
         file.write_text(json.dumps(dict.fromkeys(json.loads(file.read_text()), place)))
     read_in_each_mode(tmp_path)
+
+
+PRINTABLE = "".join(chr(code) for code in range(32, 127) if chr(code) != "/")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        PRINTABLE,
+        " .. leading",
+        "trailing ",
+        ".hidden",
+        "[ab]*?",
+        "back\\slash\n",
+        "e\u0301 and \u00e9",
+        "\udcff no Unicode",
+        "n" * 255,
+        "/".join(["d" * 250] * 14),
+    ],
+    ids=lambda name: name[:5].encode("unicode_escape").decode(),
+)
+def test_a_run_lies_in_a_folder_of_any_name(tmp_path, name):
+    saved_with_bests(tmp_path / name / "checkpoints")
+    checkpoints = Checkpoints(tmp_path / name / "checkpoints")
+    assert int(checkpoints.restore_latest(make_state(0))[0].step) == 4
+    assert checkpoints.restore_best()[2] == {"best_step": 4}
+    checkpoints.close()
+    assert (tmp_path / name / "checkpoints" / "latest" / "4").is_dir()
+    assert [path.name for path in tmp_path.iterdir()] == [name.split("/")[0]]
+
+
+def test_both_unicode_forms_are_two_folders_and_links_are_taken_away(tmp_path, monkeypatch):
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    for name in ("\u00e9", "e\u0301"):
+        saved_with_bests(tmp_path / name)
+    shutil.rmtree(tmp_path / "\u00e9")
+    assert Checkpoints(tmp_path / "e\u0301").latest_step == 4
+    assert not list((tmp_path / "temporary").iterdir())
+
+
+def test_a_path_that_leaves_no_room_is_refused_before_anything_is_made(tmp_path):
+    for name, wrong in (("n" * 256, "256 bytes long"), ("/".join(["d" * 250] * 16), "leave room")):
+        with pytest.raises(UserError, match=wrong):
+            train_and_report(EmbeddingConfig(), tmp_path / name)
+    assert not list(tmp_path.iterdir())
 
 
 def listing(folder):

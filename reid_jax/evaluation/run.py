@@ -45,6 +45,7 @@ from reid_jax.training.logging import read_metrics
 from reid_jax.training.loop import fit
 from reid_jax.training.multihost import is_first, together
 from reid_jax.training.parallel import make_layout
+from reid_jax.training.paths import check_length
 from reid_jax.training.split_file import keep_moved, keep_split, kept_digests, load_run_data
 from reid_jax.training.video_similarity_config import VideoSimilarityConfig
 
@@ -59,6 +60,7 @@ _SHOWN = (
 
 def train_and_report(config: AnyConfig, workdir: Path) -> None:
     """Trains (or goes on training) and writes the report on what was held out."""
+    check_length(workdir)
     if config.train.coordinator and not isinstance(config, EmbeddingConfig):
         raise UserError(
             f"train.coordinator is {config.train.coordinator!r}; several processes train networks "

@@ -302,6 +302,7 @@ class Checkpoints:
         self.wait()
         self._latest.close()
         self._best.close()
+        self._plain.close()
 
 
 def _as_tree(state: TrainState) -> dict[str, Any]:

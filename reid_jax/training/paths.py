@@ -1,9 +1,37 @@
 """Paths of a configuration, made independent of the folder that a command was given in."""
 
+import os
 from pathlib import Path
 
+from reid_jax.errors import UserError
 from reid_jax.weights import is_published
 from reid_jax.weights.inputs import TIMM
+
+_ROOM = 255  # bytes, for the paths of files below a run's folder
+
+
+def check_length(workdir: Path) -> None:
+    """Refuses a run folder below which files could not be written.
+
+    Raises:
+      UserError: its path is too long for this system, or one of its names is.
+    """
+    whole = workdir.absolute()
+    if not hasattr(os, "pathconf"):  # Windows does not say
+        return
+    length, most = len(os.fsencode(whole)), os.pathconf("/", "PC_PATH_MAX") - _ROOM
+    if length > most:
+        raise UserError(
+            f"The path of the run's folder is {length:,} bytes long; at most {most:,} leave room "
+            "for the files in it, so give a shorter --workdir."
+        )
+    longest = os.pathconf("/", "PC_NAME_MAX")
+    for name in whole.parts:
+        if (length := len(os.fsencode(name))) > longest:
+            raise UserError(
+                f"A name in --workdir is {length:,} bytes long, {name[:20]}...; at most "
+                f"{longest} are possible."
+            )
 
 
 def absolute(path: str) -> str:

@@ -16,7 +16,7 @@ class PlainPath:
     """Gives a folder that exists a plain path, by a symbolic link where its own is not one.
 
     Orbax looks for files by patterns (`[`, `*`, `?`) below the folder, TensorStore reads `\\` as
-    `/`, and both add long names of their own. The link goes when this object does.
+    `/`, and both add long names of their own. The link goes with `close`, or with this object.
 
     Attributes:
       path: of the folder.
@@ -38,6 +38,11 @@ class PlainPath:
                 f"and so has {tempfile.gettempdir()}; set TMPDIR to a folder without them."
             )
         self.path.symlink_to(folder, target_is_directory=True)
+
+    def close(self) -> None:
+        """Removes the link."""
+        if self._link is not None:
+            self._link.cleanup()
 
 
 def _is_plain(folder: Path) -> bool:
