@@ -1,4 +1,4 @@
-"""Files of which a reader sees the old one or the new one, never half of it; caches."""
+"""Files of which a reader sees the old one or the new one, never half of it; their places."""
 
 import contextlib
 import os
@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import IO
 
 import numpy as np
+
+from reid_jax.errors import UserError
 
 _PREFIX = 200  # bytes at most of a name that stands in that of its temporary file
 
@@ -25,8 +27,15 @@ def cache_folder(name: str) -> Path:
 
 @contextlib.contextmanager
 def atomic_write(path: Path) -> Iterator[IO[bytes]]:
-    """Opens a temporary file beside `path` that takes its place when the block ends well."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Opens a temporary file beside `path` that takes its place when the block ends well.
+
+    What is no file, as /dev/stdout or a pipe, is written to as it is.
+    """
+    if _takes_bytes(path):
+        with open(path, "wb") as stream:
+            yield stream
+        return
+    make_folder(path.parent)
     name = path.name if len(os.fsencode(path.name)) <= _PREFIX else "new"
     beside = path.with_name(f".{name}.{secrets.token_hex(4)}")
     try:
@@ -39,6 +48,58 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
+
+
+def check_destinations(*files: Path | None, folder: Path | None = None) -> None:
+    """Makes sure that files can be written, before the work whose results they are to hold.
+
+    Nothing is left behind: a command that is refused for another reason has made no folder.
+
+    Args:
+      files: each to be written, in the place of an older one; None is passed over.
+      folder: to be written into.
+
+    Raises:
+      UserError: one cannot be, or two are the same.
+    """
+    taken: set[str] = set()
+    for path in (file for file in files if file is not None):
+        if (place := os.path.realpath(path)) in taken:
+            raise UserError(f"Two things cannot be written to one file, {path}; name two files.")
+        taken.add(place)
+        if os.path.isdir(path):
+            raise UserError(f"{path} is a folder; name a file.")
+        if not _takes_bytes(path):
+            _try(path, path.parent)
+    if folder is not None:
+        _try(folder, folder)
+
+
+def _try(path: Path, folder: Path) -> None:
+    around = (folder, *folder.parents)
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            os.lstat(path)  # refuses names that are too long
+        there = next(one for one in around if os.path.lexists(one))
+        probe = there / f".{secrets.token_hex(8)}"
+        probe.mkdir()
+        probe.rmdir()
+    except OSError as error:
+        files = [str(one) for one in around if os.path.lexists(one) and not os.path.isdir(one)]
+        why = f"{files[0]} is a file, not a folder" if files else error.strerror
+        raise UserError(f"{path} cannot be written to ({why}); name another place.") from None
+
+
+def _takes_bytes(path: Path) -> bool:
+    return os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
+
+
+def make_folder(folder: Path) -> None:
+    """Makes a folder and those around it where they are missing, see `share`."""
+    missing = [one for one in (folder, *folder.parents) if not os.path.isdir(one)]
+    for one in reversed(missing):
+        one.mkdir(exist_ok=True)
+        share(one)
 
 
 def share(path: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from tyro.conf import Positional, UseCounterAction
 
 from reid_jax import cli
+from reid_jax.files import check_destinations
 
 
 def main(suite: Positional[str], peer: UseCounterAction[int] = 0, json: Path | None = None) -> None:
@@ -17,8 +18,11 @@ def main(suite: Positional[str], peer: UseCounterAction[int] = 0, json: Path | N
         json: File for the rows; those of other suites in it stay.
     """
     from reid_jax.bench import run_suite
-    from reid_jax.bench.report import as_table, keep
+    from reid_jax.bench.report import as_table, keep, others
 
+    check_destinations(json)
+    if json is not None:
+        others(json, [suite])
     rows = run_suite(suite, peer=bool(peer))
     print(as_table(rows))
     if json is not None:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import tyro
 
 from reid_jax import cli
+from reid_jax.files import check_destinations, write_text
 from reid_jax.models import backbone_names
 from reid_jax.models.keyframe_sizes import (
     KEYFRAME_MODELS,
@@ -43,6 +44,7 @@ def models(
         keyframes: Instead of image networks, the parts of the two keyframe networks from images.
         json_file: Write the table there too.
     """
+    check_destinations(json_file)
     if name is not None:
         print(layer_table(name, input_size=size))
         return
@@ -64,7 +66,7 @@ def models(
 
 def _write(rows: list[dict[str, Any]], json_file: Path | None) -> None:
     if json_file:
-        json_file.write_text(json.dumps(rows, indent=1) + "\n")
+        write_text(json_file, json.dumps(rows, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import tyro
 
 from reid_jax import cli
 from reid_jax.evaluation.video_similarity_run import report_video_pairs
+from reid_jax.files import check_destinations
 
 
 def video_pairs(
@@ -18,6 +19,7 @@ def video_pairs(
         runs: Folders of runs that hold out the same videos.
         out: Folder of the report; without it, `report` of the first run.
     """
+    check_destinations(folder=out)
     report_video_pairs(runs, out or runs[0] / "report")
 
 

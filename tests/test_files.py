@@ -3,10 +3,16 @@
 import contextlib
 import os
 import stat
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
-from reid_jax.files import atomic_write, write_text
+from reid_jax.errors import UserError
+from reid_jax.files import atomic_write, check_destinations, write_text
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture
@@ -34,7 +40,9 @@ def test_in_a_folder_that_a_group_shares_the_group_may_change_it(tmp_path, umask
     shared.mkdir()
     shared.chmod(0o2775)
     write_text(shared / "file", "text")
-    assert mode(shared / "file") == 0o664
+    write_text(shared / "in" / "folders" / "file", "text")
+    assert mode(shared / "file") == mode(shared / "in" / "folders" / "file") == 0o664
+    assert mode(shared / "in") == mode(shared / "in" / "folders") == 0o2775
 
 
 def test_what_breaks_off_leaves_the_old_file_alone(tmp_path):
@@ -50,3 +58,75 @@ def test_what_breaks_off_leaves_the_old_file_alone(tmp_path):
 def test_the_longest_names_can_be_written(tmp_path, name):
     write_text(tmp_path / name, "text")
     assert (tmp_path / name).read_text() == "text"
+
+
+@pytest.mark.parametrize("folder", [False, True])
+@pytest.mark.parametrize(
+    ("place", "why"),
+    [
+        ("notes.txt/out", "notes.txt is a file, not a folder"),
+        ("notes.txt/deep/er/out", "notes.txt is a file, not a folder"),
+        ("x" * 256, "File name too long"),
+        (f"{'x' * 256}/out", "File name too long"),
+    ],
+)
+def test_where_nothing_can_be_written_is_one_sentence(tmp_path, place, why, folder):
+    (tmp_path / "notes.txt").write_text("mine")
+    named = {"folder": tmp_path / place} if folder else {}
+    with pytest.raises(UserError) as raised:
+        check_destinations(*([] if folder else [tmp_path / place]), **named)
+    assert f"{tmp_path / place} cannot be written to (" in str(raised.value)
+    assert why in str(raised.value)
+    assert os.listdir(tmp_path) == ["notes.txt"]
+
+
+def test_a_folder_that_may_not_be_changed_is_one_sentence(tmp_path):
+    refused = tmp_path / "refused"
+    refused.mkdir()
+    code = (
+        "import os, sys; from pathlib import Path; from reid_jax.files import check_destinations\n"
+        "if os.geteuid() == 0: os.setuid(65534)\n"
+        "check_destinations(Path(sys.argv[1]))"
+    )
+    refused.chmod(0o500)
+    tmp_path.chmod(0o755)
+    found = subprocess.run(
+        [sys.executable, "-c", code, "refused/out.json"],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert "refused/out.json cannot be written to (Permission denied)" in found.stderr
+
+
+def test_a_folder_is_no_file_and_a_file_no_folder(tmp_path):
+    with pytest.raises(UserError, match="is a folder; name a file"):
+        check_destinations(tmp_path)
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(UserError, match="file is a file, not a folder"):
+        check_destinations(folder=tmp_path / "file")
+
+
+def test_two_files_are_not_one(tmp_path):
+    (tmp_path / "a").mkdir()
+    with pytest.raises(UserError, match="Two things cannot be written to one file"):
+        check_destinations(tmp_path / "x", None, tmp_path / "a" / ".." / "x")
+
+
+def test_looking_at_what_can_be_written_leaves_everything_as_it_is(tmp_path):
+    (tmp_path / "old").write_text("old")
+    check_destinations(tmp_path / "old", None, tmp_path / "new" / "er" / "file")
+    check_destinations(folder=tmp_path / "of" / "its" / "own")
+    assert (tmp_path / "old").read_text() == "old"
+    assert [path.name for path in tmp_path.rglob("*")] == ["old"]
+
+
+def test_what_is_no_file_is_written_to_as_it_is(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE, text=True) as reader:
+        check_destinations(pipe)
+        write_text(pipe, "text")
+        assert reader.communicate()[0] == "text"
+    write_text(Path("/dev/null"), "text")
+    assert Path("/dev/null").is_char_device()
+    assert stat.S_ISFIFO(pipe.stat().st_mode)

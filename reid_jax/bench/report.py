@@ -4,7 +4,7 @@ import json
 import os
 import platform
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -122,10 +122,18 @@ def as_table(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def keep(rows: Sequence[Mapping[str, Any]], file: Path) -> None:
     """Writes the rows as JSON in the place of those of their suites; other suites' stay."""
-    new = {row["suite"] for row in rows}
+    kept = others(file, {row["suite"] for row in rows})
+    write_text(file, json.dumps([*kept, *rows], indent=1) + "\n")
+
+
+def others(file: Path, suites: Collection[str]) -> list[Mapping[str, Any]]:
+    """The rows of other suites in a file that `keep` wrote; none where there is no file.
+
+    Raises:
+      UserError: it is a file of something else.
+    """
     try:
         older = json.loads(file.read_text()) if file.is_file() else []
-        kept = [row for row in older if row["suite"] not in new]
+        return [row for row in older if row["suite"] not in suites]
     except (ValueError, TypeError, KeyError) as error:
         raise UserError(f"{file} is no list of benchmark rows: name another file.") from error
-    write_text(file, json.dumps([*kept, *rows], indent=1) + "\n")

@@ -14,7 +14,7 @@ from reid_jax.bench.scale import Scaling
 from reid_jax.bench.scale_model import Prediction
 from reid_jax.bench.step import Case
 from reid_jax.errors import UserError
-from reid_jax.files import atomic_write, write_text
+from reid_jax.files import atomic_write, check_destinations, write_text
 
 Model = list[tuple[str, list[Prediction], str]]
 
@@ -34,6 +34,7 @@ def measure_and_report(
     Raises:
       UserError: for more accelerators than there are.
     """
+    check_destinations(json_file, plot)
     case = case or scale.default_case()
     available = jax.device_count()
     if jax.default_backend() != "cpu":

@@ -19,7 +19,7 @@ from reid_jax.evaluation.plain_json import plain_json
 from reid_jax.evaluation.run_facts import bytes_on_disk, number_of_parameters, run_names
 from reid_jax.evaluation.text_table import aligned
 from reid_jax.evaluation.trained_model import TrainedModel, load_run
-from reid_jax.files import atomic_write, write_text
+from reid_jax.files import atomic_write, check_destinations, write_text
 from reid_jax.ops.matching import retrieval_rules
 from reid_jax.ops.retrieval import evaluate_retrieval
 from reid_jax.training.config_file import read_run_config
@@ -60,6 +60,7 @@ def compare_runs(workdirs: Sequence[Path], out: Path | None) -> None:
     Raises:
       UserError: fewer than two runs, of different kinds, or they hold out different examples.
     """
+    check_destinations(folder=out)
     if all(isinstance(read_run_config(workdir), KeyframeConfig) for workdir in workdirs):
         compare_keyframe_runs(workdirs, out)
         return

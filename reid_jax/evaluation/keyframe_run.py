@@ -11,7 +11,7 @@ from reid_jax.errors import UserError
 from reid_jax.evaluation.keyframe_report import write_keyframe_report
 from reid_jax.evaluation.plain_json import plain_json
 from reid_jax.evaluation.trained_scorer import TrainedScorer, load_scorer
-from reid_jax.files import write_arrays, write_text
+from reid_jax.files import check_destinations, write_arrays, write_text
 from reid_jax.training.config_file import check_workdir, claim_workdir, has_begun, kept_streams
 from reid_jax.training.keyframe_config import (
     KeyframeConfig,
@@ -32,6 +32,7 @@ def train_keyframes(config: KeyframeConfig, workdir: Path) -> None:
     """Trains (or goes on training) and writes the report on the fold's test videos."""
     validate_keyframes(config)
     keep_compilations()
+    check_destinations(folder=workdir)
     config = kept_streams(workdir, with_absolute_video_paths(config))
     split = load_videos(config.data, config.train.seed)
     config = chosen(config, split.train, workdir)
@@ -151,6 +152,7 @@ def score_to_file(workdir: Path, data: Path, out: Path, frames: Path | None = No
       UserError: see `TrainedScorer.score`.
     """
     keep_compilations()
+    check_destinations(out)
     scorer = load_scorer(workdir)
     videos: Sequence[VideoFeatures] = load_video_features(data)
     scores = scorer.score(videos, data, frames)

@@ -14,7 +14,7 @@ import numpy as np
 
 from reid_jax.evaluation.loss_landscapes import Landscape, families, surface
 from reid_jax.evaluation.plots import INK, LINE, MUTED, NETWORK, OTHER, as_png, new_figure
-from reid_jax.files import atomic_write, write_text
+from reid_jax.files import atomic_write, check_destinations, write_text
 from reid_jax.ops.contrastive import pair_contrastive_loss
 from reid_jax.ops.margin_softmax import arcface_cosine, cosface_cosine, margin_softmax_loss
 from reid_jax.ops.triplet import triplet_loss
@@ -280,6 +280,7 @@ _TRIPLES = {
 
 def draw_losses(folder: Path) -> list[tuple[str, str]]:
     """Writes a PNG a family of objectives and an index of them; returns (file, what it shows)."""
+    check_destinations(folder=folder)
     figures: dict[str, tuple[str, Callable[[], bytes]]] = {
         "contrastive": ("Contrastive: where a different pair stops to cost", contrastive_figure),
         "mining": ("Triplet: what mining and margin do to a batch", mining_figure),

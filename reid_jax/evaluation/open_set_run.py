@@ -13,7 +13,7 @@ from reid_jax.evaluation.calibration import best_threshold
 from reid_jax.evaluation.open_set import evaluate_open_set
 from reid_jax.evaluation.plain_json import plain_json
 from reid_jax.evaluation.trained_model import embed_beside_baselines, load_run
-from reid_jax.files import write_text
+from reid_jax.files import check_destinations, write_text
 from reid_jax.ops.matching import encounters, has_match
 from reid_jax.ops.significance import FEWEST_FOR_VERDICT
 
@@ -111,6 +111,7 @@ def evaluate_open_set_run(
       UserError: the folder is not that of a run, or see :func:`arrange`.
     """
     keep_compilations()
+    check_destinations(json_path)
     model = load_run(workdir)
     dataset, splits = model.load_data()
     photos = arrange(dataset, splits, unknown_fraction, model.config.train.seed)

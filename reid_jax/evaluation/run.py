@@ -24,7 +24,7 @@ from reid_jax.evaluation.plain_json import plain_json
 from reid_jax.evaluation.report import write_report
 from reid_jax.evaluation.trained_model import TrainedModel, embed_beside_baselines, load_run
 from reid_jax.evaluation.video_similarity_run import report_video_pairs, train_video_similarity
-from reid_jax.files import atomic_write, write_text
+from reid_jax.files import atomic_write, check_destinations, write_text
 from reid_jax.ops.matching import check_matches
 from reid_jax.training.agreement import agree_on_photos, agree_on_start
 from reid_jax.training.batch_size import choose_batch_size, kept_batch_size
@@ -155,6 +155,7 @@ def evaluate_run(
       photos: where the run's own photos are now, should they have moved; noted in its folder.
     """
     config = read_run_config(workdir)
+    check_destinations(json_path)
     if photos is not None and not isinstance(config, EmbeddingConfig):
         raise UserError(f"{workdir} was made from videos; it has no photos that could have moved.")
     if photos is not None and source is not None:
@@ -291,6 +292,7 @@ def _print_table(results: dict[str, dict[str, Any]]) -> None:
 def embed_to_file(workdir: Path, source: str, out: Path) -> None:
     """Writes embeddings, paths and identities of all photos of a source to an .npz file."""
     keep_compilations()
+    check_destinations(out)
     model = load_run(workdir)
     dataset = load_dataset(source, seed=model.config.train.seed, unnamed=True)
     _describe(dataset, out.with_name(f"{out.name}.{SKIPPED}"))

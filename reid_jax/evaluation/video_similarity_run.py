@@ -17,7 +17,7 @@ from reid_jax.evaluation.pairs import choose_threshold, ensemble, evaluate_pairs
 from reid_jax.evaluation.pairs_plots import confusion_chart, kinds_chart, pairs_roc
 from reid_jax.evaluation.plain_json import plain_json
 from reid_jax.evaluation.trained_model import restore_run
-from reid_jax.files import atomic_write, write_text
+from reid_jax.files import atomic_write, check_destinations, make_folder, write_text
 from reid_jax.models.temporal.frames import masked_mean
 from reid_jax.ops.distances import normalize
 from reid_jax.ops.video_similarity import paired_chamfer_similarity, paired_euclidean_similarity
@@ -101,7 +101,8 @@ def train_video_similarity(config: VideoSimilarityConfig, workdir: Path) -> None
     if config.train.streams == 1:  # from before pairs were drawn apart
         print("Until now this run trained on pairs of clips that shared frames; now none does.")
     layout = make_layout(config.train.parallel)
-    workdir.mkdir(parents=True, exist_ok=True)
+    check_destinations(folder=workdir)
+    make_folder(workdir)
     split = load_clip_videos(config.data, workdir)
     experiment = build_video_similarity(config, split)
     layout.check(experiment.batch_size, experiment.shared_unit, "data.batch_size")

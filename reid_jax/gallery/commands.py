@@ -12,7 +12,7 @@ from reid_jax.data import Dataset
 from reid_jax.data.dataset import remarks
 from reid_jax.errors import UserError
 from reid_jax.evaluation.calibration import STRANGERS
-from reid_jax.files import write_text
+from reid_jax.files import check_destinations, write_text
 from reid_jax.gallery import members
 from reid_jax.gallery.calibrating import calibrated, calibration_of
 from reid_jax.gallery.duplicates import Twins, find_duplicates
@@ -121,23 +121,22 @@ def identify_photos(
             default what the gallery was built with.
     """
     keep_compilations()
+    check_destinations(json, csv, html)
     found = identify(gallery, photos, workdir=workdir, rule=score, index=index, strangers=strangers)
     writers: tuple[tuple[Path | None, Callable[..., str]], ...] = (
         (json, as_json),
         (csv, as_csv),
         (html, as_html),
     )
-    for path, content in writers:
-        if path is not None:
-            _write(path, content(found))
     if found.answers:
         print(as_table(found))
         print()
         print(summary(found))
     elif found.skipped:
         print(skipped_text(found.skipped))
-    for path, _ in writers:
+    for path, content in writers:
         if path is not None:
+            _write(path, content(found))
             print(f"written: {path}")
     check_answered(found)
 

@@ -23,6 +23,7 @@ from reid_jax.gallery.store import (
     COLUMNS,
     TRAINED,
     Gallery,
+    check_place,
     join,
     read_gallery,
     update_gallery,
@@ -48,6 +49,7 @@ def build(
       UserError: the run, the source or the folder cannot be used.
     """
     check_strangers(strangers)
+    check_place(out)
     model = load_run(workdir)
     dataset = load_dataset(source, seed=model.config.train.seed)
     run = RunPhotos.of(model)
@@ -75,7 +77,9 @@ def add(folder: Path, source: str, workdir: Path | None) -> tuple[int, int, Data
     Raises:
       UserError: the run is another one than the gallery was built with, or see :func:`build`.
     """
-    model = model_of(folder, read_gallery(folder, thumbnails=False), workdir)
+    stored = read_gallery(folder, thumbnails=False)
+    check_place(folder)
+    model = model_of(folder, stored, workdir)
     dataset = load_dataset(source, seed=model.config.train.seed)
     run = RunPhotos.of(model)
     new, dataset = _embedded(model, dataset, run.trained_on)

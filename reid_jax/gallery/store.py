@@ -23,7 +23,7 @@ import numpy as np
 
 from reid_jax.data.names import composed
 from reid_jax.errors import UserError
-from reid_jax.files import share, write_text
+from reid_jax.files import check_destinations, make_folder, share, write_text
 from reid_jax.locks import locked
 
 VERSION = 1
@@ -199,16 +199,26 @@ def _read_reference(path: Path) -> dict[str, np.ndarray]:
         return {name: arrays[name] for name in arrays.files}
 
 
+def check_place(folder: Path) -> None:
+    """Makes sure that a gallery can be written there, before the work that fills it.
+
+    Raises:
+      UserError: the folder holds something else, or cannot be written to.
+    """
+    if folder.exists() and not is_gallery(folder) and _foreign(folder):
+        raise UserError(
+            f"{folder} is there already and is not a gallery; give the name of a new folder."
+        )
+    check_destinations(folder=folder)
+
+
 def write_gallery(folder: Path, gallery: Gallery) -> None:
     """Makes a gallery, or puts this one in the place of the one that is there.
 
     Raises:
       UserError: the folder holds something else, another process writes, or the disk is full.
     """
-    if folder.exists() and not is_gallery(folder) and _foreign(folder):
-        raise UserError(
-            f"{folder} is there already and is not a gallery; give the name of a new folder."
-        )
+    check_place(folder)
     with _writing(folder):
         _write(folder, gallery)
 
@@ -333,9 +343,7 @@ def _writing(folder: Path) -> Iterator[None]:
     """One writer at a time; another one waits for it, as long as it takes."""
     with contextlib.ExitStack() as held:
         try:
-            if not folder.is_dir():
-                folder.mkdir(parents=True, exist_ok=True)
-                share(folder)
+            make_folder(folder)
             waiting = f"waiting for another process that writes to the gallery {folder}"
             held.enter_context(locked(folder / _LOCK, waiting))
         except OSError as error:

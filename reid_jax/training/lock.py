@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from reid_jax.errors import UserError
+from reid_jax.files import check_destinations, make_folder
 from reid_jax.locks import try_lock
 from reid_jax.training.multihost import gathered, is_first
 
@@ -24,13 +25,14 @@ def only_trainer(workdir: Path) -> Iterator[None]:
     and when they see that it is the same folder.
 
     Raises:
-      UserError: when another process holds it, or the folder is not shared.
+      UserError: when another process holds it, the folder is not shared, or not to be written to.
     """
     if not is_first():
         _look_for(workdir, gathered(_TOPIC, None)[0])
         yield
         return
-    workdir.mkdir(parents=True, exist_ok=True)
+    check_destinations(folder=workdir)
+    make_folder(workdir)
     with try_lock(workdir / "lock") as file:
         if file is None:
             holder = (workdir / "lock").read_text(errors="replace").splitlines()[:1]

@@ -8,6 +8,7 @@ from tyro.conf import Positional, arg
 
 from reid_jax.cli import keep_compilations
 from reid_jax.errors import UserError
+from reid_jax.files import check_destinations
 from reid_jax.video.feature_file import FeatureFile
 from reid_jax.video.features import FrameEncoder, each_video, frozen_encoder
 from reid_jax.video.named import distinct, named_videos
@@ -42,6 +43,7 @@ def extract(
         raise UserError(f"--rate is {rate}; it must be above 0.")
     if frames is not None and frames < 1:
         raise UserError(f"--frames is {frames}; it must be 1 or more.")
+    check_destinations(out)
     encoder = frozen_encoder(backbone, weights)
     sampled = f"{rate:g} a second" if frames is None else f"{frames} a video"
     paths = named_videos(videos)

@@ -10,6 +10,7 @@ from reid_jax.cli import keep_compilations
 from reid_jax.errors import UserError
 from reid_jax.evaluation.selection import SHARE
 from reid_jax.evaluation.trained_scorer import TrainedScorer, load_scorer
+from reid_jax.files import check_destinations
 from reid_jax.ops.compilation import compiler_options
 from reid_jax.video.choice import Choice, choose
 from reid_jax.video.clip import frames_of, summary_shots
@@ -52,12 +53,11 @@ def keyframes(
             or pypi.
     """
     keep_compilations()
+    check_destinations(folder=out)
     choice = Choice(select, count, share, per_scene, spacing)
     scorer = load_scorer(workdir)
     encoder = encoder_of(scorer, backbone, weights)
     paths = named_videos(videos)
-    with new_folder(out):  # where nothing can be written, that is said before any work
-        pass
     if not has_plots():
         print("Timelines are left out: they need matplotlib (pip install 'reid-jax[plots]').")
     done = 0

@@ -17,7 +17,7 @@ from reid_jax.errors import UserError
 from reid_jax.evaluation.plain_json import plain_json
 from reid_jax.evaluation.text_table import aligned
 from reid_jax.evaluation.trained_similarity import SimilarityRun, load_similarity_run
-from reid_jax.files import as_text, write_text
+from reid_jax.files import as_text, check_destinations, write_text
 from reid_jax.ops.video_similarity import chamfer_similarity
 from reid_jax.tasks.video_similarity import WHITENING
 from reid_jax.training.parallel import make_layout
@@ -55,6 +55,7 @@ def same_video(
     keep_compilations()
     if not rate > 0:
         raise UserError(f"--rate is {rate}; it must be above 0.")
+    check_destinations(json)
     paths = named_videos(videos)
     if len(paths) < 2:
         raise UserError(f"Clips are compared by twos; {len(paths)} was given, name two or more.")
