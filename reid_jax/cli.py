@@ -5,11 +5,29 @@ import io
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
 
 import tyro
 
 from reid_jax.errors import UserError
-from reid_jax.files import cache_folder
+from reid_jax.files import cache_folder, expanded
+
+_PATHS = tyro.constructors.ConstructorRegistry()
+
+
+@_PATHS.primitive_rule
+def _path(kind: tyro.constructors.PrimitiveTypeInfo) -> Any:
+    """Paths as people write them: no shell sees the ~ of --workdir=~/runs."""
+    if kind.type is not Path:
+        return None
+    return tyro.constructors.PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="PATH",
+        instance_from_str=lambda words: expanded(words[0]),
+        is_instance=lambda value: isinstance(value, Path),
+        str_from_instance=lambda value: [str(value)],
+    )
 
 
 def run(
@@ -28,10 +46,22 @@ def run(
     config = (tyro.conf.FlagCreatePairsOff if flags else tyro.conf.FlagConversionOff,)
     with plain_errors():
         if callable(main):
-            tyro.cli(main, prog=prog, description=description, args=args, config=config)
+            tyro.cli(
+                main,
+                prog=prog,
+                description=description,
+                args=args,
+                config=config,
+                registry=_PATHS,
+            )
         else:
             tyro.extras.subcommand_cli_from_dict(
-                dict(main), prog=prog, description=description, args=args, config=config
+                dict(main),
+                prog=prog,
+                description=description,
+                args=args,
+                config=config,
+                registry=_PATHS,
             )
 
 

@@ -1,9 +1,15 @@
-"""Files of which a reader sees the old one or the new one, never half of it; their places."""
+"""Files of which a reader sees the old one or the new one, never half of it; their places, and
+what a system says about itself."""
 
+import atexit
 import contextlib
+import functools
 import os
 import secrets
+import shutil
 import stat
+import sys
+import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -19,10 +25,51 @@ _PREFIX = 200  # bytes at most of a name that stands in that of its temporary fi
 def cache_folder(name: str) -> Path:
     """Where this package keeps what can be made again: XDG_CACHE_HOME or ~/.cache; not created.
 
-    Raises:
-      RuntimeError: when there is neither.
+    Where there is neither, or it cannot be written to, as in containers, a folder of this process.
     """
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "reid_jax" / name
+    return _cache() / "reid_jax" / name
+
+
+@functools.cache
+def _cache() -> Path:
+    try:
+        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        if _can_be_written(folder):
+            return folder
+        why = f"{folder} cannot be written to"
+    except RuntimeError:  # neither HOME nor an entry in the system's list of users
+        why = "there is no home folder"
+    print(f"{why}: nothing is kept for the next time (XDG_CACHE_HOME says where)", file=sys.stderr)
+    passing = tempfile.mkdtemp(prefix="reid_jax-")
+    atexit.register(shutil.rmtree, passing, ignore_errors=True)
+    return Path(passing)
+
+
+def _can_be_written(folder: Path) -> bool:
+    """Whether it, or the nearest folder above it that there is, takes new files."""
+    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
+
+
+def expanded(path: str) -> Path:
+    """A path as a person writes it, with the home folder in the place of ``~``.
+
+    Raises:
+      UserError: there is no such home folder.
+    """
+    whole = os.path.expanduser(path)  # not Path's, for which ./~ is ~
+    if whole == path and path.startswith("~") and not os.path.exists(path):
+        raise UserError(f"{path} begins with a home folder that is not known; write all of it.")
+    return Path(whole)
+
+
+def memory_bytes(*, free: bool = False) -> int | None:
+    """Memory of this machine, all or what is free; None where the system does not say."""
+    try:
+        pages = os.sysconf("SC_AVPHYS_PAGES" if free else "SC_PHYS_PAGES")
+        return pages * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError):  # Windows has no sysconf, macOS does not say what is free
+        return None
 
 
 @contextlib.contextmanager

@@ -18,10 +18,11 @@ def main() -> None:
         sys.exit(0 if set(sys.argv) & {"-h", "--help"} else 2)
     cli.use_huge_pages()
     from reid_jax.evaluation.run import train_and_report
+    from reid_jax.files import expanded
     from reid_jax.training.config_file import load_config_file
 
     with cli.plain_errors():
-        default = load_config_file(Path(sys.argv[1]))
+        default = load_config_file(expanded(sys.argv[1]))
 
     def train(
         workdir: Path,

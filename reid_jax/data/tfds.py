@@ -19,6 +19,7 @@ from reid_jax.data.dataset import Dataset
 from reid_jax.data.images import resize
 from reid_jax.data.optional_tensorflow import import_tensorflow
 from reid_jax.errors import UserError
+from reid_jax.files import memory_bytes
 
 FASHION_MNIST_FOLDER = "/usr/share/datasets/fashion-mnist/"  # Debian's dataset-fashion-mnist
 _FASHION_MNIST_CLASSES = (
@@ -158,8 +159,8 @@ def _read(builder: Any) -> Dataset:
     same = height is not None and width is not None and channels in (1, 3)
     shape = (height, width, channels) if same else (_SIDE, _SIDE, 1 if channels == 1 else 3)
     count = sum(split.num_examples for split in builder.info.splits.values())
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if count * int(np.prod(shape)) > 0.8 * memory:
+    memory = memory_bytes()
+    if memory and count * int(np.prod(shape)) > 0.8 * memory:
         raise UserError(
             f"The TFDS set {name} would take {count * int(np.prod(shape)) / 2**30:.0f} GiB of "
             f"memory, of {memory / 2**30:.0f}: export its photos to a folder and use folder:PATH."

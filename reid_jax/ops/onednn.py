@@ -168,7 +168,7 @@ def _load_once() -> ctypes.CDLL | str:
         return f"package {error.name} is not installed"
     try:
         library = ctypes.CDLL(str(_compile(*folders)))
-    except (OSError, RuntimeError, subprocess.CalledProcessError) as error:
+    except (OSError, subprocess.CalledProcessError) as error:
         said = str(getattr(error, "stderr", "") or error)
         # Somebody installed it, so it is wanted.
         warnings.warn(f"convolutions are slower, without oneDNN: {said}", stacklevel=2)
@@ -196,7 +196,6 @@ def _compile(libraries: Path, headers: Path) -> Path:
 
     Raises:
       OSError, CalledProcessError: without a compiler, or when it fails.
-      RuntimeError: when there is no home folder.
     """
     options = ["-std=c++17", "-O2", "-fPIC", "-fopenmp", "-shared", str(_SOURCE)]
     options += ["-I", str(headers), "-isystem", jax.ffi.include_dir(), "-L", str(libraries)]

@@ -7,7 +7,6 @@ on a mesh, class centres are divided over the devices where these divide their n
 """
 
 import functools
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -17,6 +16,7 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from reid_jax.errors import UserError
+from reid_jax.files import memory_bytes
 from reid_jax.ops.convolution import cpu_compiler_options, uses_onednn
 
 AXIS = "batch"
@@ -155,8 +155,8 @@ class Layout:
         stats = self.devices[0].memory_stats() or {}
         if limit := stats.get("bytes_limit"):
             return int(limit)
-        pages = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-        return min(pages, _CPU_MEMORY) // self.size
+        free = memory_bytes(free=True) or _CPU_MEMORY
+        return min(free, _CPU_MEMORY) // self.size
 
     def notes(self, state: Tree) -> list[str]:
         """A line where each device holds all of many class centres, and what would divide them."""

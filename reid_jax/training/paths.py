@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from reid_jax.errors import UserError
+from reid_jax.files import expanded
 from reid_jax.weights import is_published
 from reid_jax.weights.inputs import TIMM
 
@@ -37,7 +38,7 @@ def check_length(workdir: Path) -> None:
 def absolute(path: str) -> str:
     """The path from the root; what is empty stays so, to be refused by whoever reads it."""
     path = path.strip()
-    return str(Path(path).expanduser().absolute()) if path else ""
+    return str(expanded(path).absolute()) if path else ""
 
 
 def absolute_weights(source: str) -> str:
