@@ -12,8 +12,8 @@ def main(suite: Positional[str], peer: UseCounterAction[int] = 0, json: Path | N
     """Prints medians of repeats on fresh inputs, and ratios (above 1 where ours is better).
 
     Args:
-        suite: What to measure: epoch, head, input, keyframes, mining, retrieval, search,
-            startup or step.
+        suite: What to measure: epoch, evaluation, head, input, keyframes, mining, retrieval,
+            search, startup or step.
         peer: Also measure the others.
         json: File for the rows; those of other suites in it stay.
     """

@@ -96,6 +96,7 @@ if [ -z "${SMOKE:-}" ]; then
   bench retrieval 120
   bench input 90
   bench keyframes 120
+  bench evaluation 300
   part keyframe_models 100 "$PYTHON" scripts/models.py --keyframes True --speed True \
     --json "$OUT/keyframe_models.json"
 fi

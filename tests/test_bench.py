@@ -12,6 +12,7 @@ import pytest
 
 from reid_jax import UserError
 from reid_jax.bench import (
+    evaluation,
     files,
     head,
     input,
@@ -296,3 +297,16 @@ def test_suite_keyframes(peer):
         assert rows[0]["ratio_to_peer"] == pytest.approx(rows[0]["ours"] / rows[0]["peer"])
         assert rows[1]["ratio_to_peer"] == pytest.approx(rows[1]["peer"] / rows[1]["ours"])
         assert all(row["loss_difference"] <= report.AGREEMENT for row in rows)
+
+
+def test_a_report_is_measured_beside_embedding_its_photos(monkeypatch):
+    pytest.importorskip("matplotlib")
+    case = files.Case("small_cnn", 16, batch=4, photos=12, width=32)
+    monkeypatch.setattr(files, "EMBEDDING", case)
+    monkeypatch.setattr(files, "EMBEDDING_ELSEWHERE", case)
+    size = evaluation.Size(60, 12, 8, files=5, width=40)
+    (row,) = evaluation.run(size, peer=True)
+    assert row.keys() >= KEYS
+    assert row["case"] == "report of 60 photos, 12 individuals"
+    assert row["ratio_to_peer"] == pytest.approx(row["peer"] / row["ours"])
+    assert "peer timed on 20.00% of it, scaled" in row["note"]

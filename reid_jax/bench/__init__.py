@@ -7,6 +7,7 @@ from reid_jax.errors import UserError
 
 SUITES = (
     "epoch",
+    "evaluation",
     "head",
     "input",
     "keyframes",

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from reid_jax.bench.measure import measure
+from reid_jax.bench.measure import Measurement, measure
 from reid_jax.bench.photos import cycle_sampler, write_photos
 from reid_jax.bench.report import as_rate, make_row
 from reid_jax.data.parallel import num_cores
@@ -94,8 +94,19 @@ def _make_training(
     return train
 
 
+EMBEDDING = Case("resnet18", 96, batch=64, photos=512)
+EMBEDDING_ELSEWHERE = Case("resnet50", 224, batch=256, photos=2048)
+
+
 def embedding_row(case: Case) -> dict[str, Any]:
     """Photos a second from a folder of JPEGs to embeddings on the host."""
+    ours = measure_embedding(case)
+    row = make_row("retrieval", f"embed a folder, {case}", ours, note=f"{num_cores()} cores")
+    return as_rate(row, ours.results[0], "images/s")
+
+
+def measure_embedding(case: Case) -> Measurement:
+    """Embedding the photos of a case; the results are how many."""
     task = make_task(case)
     predict = make_predictor(task, make_layout("single"), batch_size=case.batch)
     with tempfile.TemporaryDirectory() as folder:
@@ -112,6 +123,4 @@ def embedding_row(case: Case) -> dict[str, Any]:
             )
             return predict(*variables, ({"image": block["image"]} for block in blocks))
 
-        ours = measure(embed, lambda seed: seed, keep=lambda embeddings: len(embeddings))
-    row = make_row("retrieval", f"embed a folder, {case}", ours, note=f"{num_cores()} cores")
-    return as_rate(row, ours.results[0], "images/s")
+        return measure(embed, lambda seed: seed, keep=lambda embeddings: len(embeddings))

@@ -19,8 +19,6 @@ Size = tuple[int, int, int, int, int]
 MARKET: Size = (3368, 15913, 512, 751, 6)  # queries, gallery, dimensions, identities, cameras
 SEARCHES = (Search(10**4), Search(10**5), Search(10**6))
 RERANKINGS = (Reranking(500, 2500),)
-EMBEDDING = files.Case("resnet18", 96, batch=64, photos=512)
-EMBEDDING_ELSEWHERE = files.Case("resnet50", 224, batch=256, photos=2048)
 PLAIN_QUERIES = 40  # the plain loop is timed on so many, and its time scaled to all of them
 TOLERANCE = 1e-6  # between the mAP of two implementations
 
@@ -58,7 +56,7 @@ def run(*, peer: bool = False) -> list[dict[str, Any]]:
         else:
             searches.append(size)
     return [
-        files.embedding_row(EMBEDDING if cpu else EMBEDDING_ELSEWHERE),
+        files.embedding_row(files.EMBEDDING if cpu else files.EMBEDDING_ELSEWHERE),
         *evaluation_rows(peer=peer),
         *(search_row(size, peer=peer) for size in searches),
         *(reranking_row(size, peer=peer) for size in RERANKINGS),

@@ -13,6 +13,7 @@ from reid_jax.data.content import COLUMN, content_digests
 from reid_jax.data.splits import check_several
 from reid_jax.errors import UserError
 from reid_jax.evaluation.embedding import (
+    Details,
     evaluate_embeddings,
     evaluate_in_detail,
     in_part,
@@ -245,14 +246,10 @@ def report(
         "trained": None if learnt is None else np.isin(digests, learnt),
         "rerank": rerank,
     }
-    ours = candidates.pop("this network")
-    metrics, details = evaluate_in_detail(ours, photos.labels, query, gallery, **options)
-    baselines = {}
-    for name in list(candidates):
-        embeddings = candidates.pop(name)  # those of raw pixels are large: one at a time
-        asked = some_queries(query, len(gallery), embeddings.shape[1], model.config.train.seed)
-        baselines[name] = evaluate_embeddings(embeddings, photos.labels, asked, gallery, **options)
-        del embeddings
+    ours = candidates["this network"]
+    metrics, details, baselines = evaluate_candidates(
+        candidates, photos.labels, query, gallery, seed=model.config.train.seed, **options
+    )
     _print_table({"this network": metrics, **baselines})
     for sentence in (*left_out(metrics), *in_part(metrics, baselines)):
         print(sentence)
@@ -272,6 +269,32 @@ def report(
     )
     print(f"report: {folder / 'index.html'}")
     return metrics
+
+
+def evaluate_candidates(
+    candidates: dict[str, np.ndarray],
+    labels: np.ndarray,
+    query: np.ndarray,
+    gallery: np.ndarray,
+    *,
+    seed: int,
+    **options: Any,
+) -> tuple[dict[str, Any], Details, dict[str, dict[str, Any]]]:
+    """Metrics and details of "this network", and metrics of the other embeddings by name.
+
+    The embeddings are taken out of the dictionary one by one, as those of raw pixels are large. The
+    others are judged by a part of the queries where ranking all takes long, see `some_queries`.
+    `options` are those of `evaluate_embeddings`.
+    """
+    ours = candidates.pop("this network")
+    metrics, details = evaluate_in_detail(ours, labels, query, gallery, **options)
+    baselines = {}
+    for name in list(candidates):
+        embeddings = candidates.pop(name)
+        asked = some_queries(query, len(gallery), embeddings.shape[1], seed)
+        baselines[name] = evaluate_embeddings(embeddings, labels, asked, gallery, **options)
+        del embeddings
+    return metrics, details, baselines
 
 
 def _print_table(results: dict[str, dict[str, Any]]) -> None:
