@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -17,6 +18,7 @@ from reid_jax import cli
 from reid_jax.data import Dataset, load_dataset, make_splits
 from reid_jax.errors import UserError
 from reid_jax.evaluation.run import evaluate_run
+from reid_jax.evaluation.run_facts import mark_report, report_folder
 from reid_jax.evaluation.trained_model import embed_beside_baselines, load_run
 from reid_jax.gallery import members
 from reid_jax.training.config import DataConfig
@@ -311,3 +313,31 @@ def test_photos_are_read_once_for_all_networks(run, monkeypatch):
     assert sum(number for size, number in read if size == 24) == len(dataset)
     monkeypatch.undo()
     np.testing.assert_array_equal(found["this network"], model.embed(dataset))
+
+
+def test_numbers_are_written_where_the_report_cannot_be(run, tmp_path, capsys):
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    shutil.rmtree(copy / "report", ignore_errors=True)
+    (copy / "report").touch()  # a file where its folder would be: refused to root too
+    evaluate_run(copy, json_path=tmp_path / "m.json")
+    assert json.loads((tmp_path / "m.json").read_text())["num_queries"] > 0
+    assert f"{copy / 'report'} cannot be written: " in capsys.readouterr().out
+
+
+def test_each_source_has_a_report_of_its_own(tmp_path):
+    sources = [
+        "folder:/x/y-z",
+        "folder:/x-y/z",
+        "folder:/" + "long/" * 80,
+        "folder:/" + "long/" * 81,
+    ]
+    folders = []
+    for source in sources:
+        folder = report_folder(tmp_path, re.sub(r"[^A-Za-z0-9]+", "-", source).strip("-"), source)
+        mark_report(folder, source)
+        folders.append(folder)
+        name = re.sub(r"[^A-Za-z0-9]+", "-", source).strip("-")
+        assert report_folder(tmp_path, name, source) == folder
+    assert len(set(folders)) == len(sources)
+    assert folders[0].name == "report-folder-x-y-z"

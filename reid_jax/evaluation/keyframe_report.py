@@ -14,6 +14,7 @@ from reid_jax.evaluation.keyframe_glossary import LEGEND, MEASURES, SHORT, TABLE
 from reid_jax.evaluation.keyframes import evaluate_keyframes, mean_over_videos
 from reid_jax.evaluation.plain_json import plain_json
 from reid_jax.evaluation.plots import loss_curve
+from reid_jax.evaluation.run_facts import said_unless_written
 from reid_jax.evaluation.text_table import aligned, markdown
 from reid_jax.files import atomic_write, write_arrays, write_text
 
@@ -62,21 +63,22 @@ def write_keyframe_report(
     print(LEGEND)
     for sentence in remarks(metrics):
         print(sentence)
-    write_text(folder / "metrics.json", _json(results))
-    write_text(folder / "tables.md", _tables(title, results, test_videos))
-    write_arrays(folder / "scores.npz", scores)
-    figures: dict[str, bytes] = {}
-    if importlib.util.find_spec("matplotlib") is None:
-        print(NO_PLOTS)
-    else:
-        figures = _figures(scores, test_videos, results, history)
-    for name, png in figures.items():
-        with atomic_write(folder / f"{name}.png") as file:
-            file.write(png)
-    sections = _sections(title, results, test_videos, figures)
-    last = "Equal scores share a rank; of equal frames the earlier is kept."
-    write_text(folder / "index.html", page.page(title, sections, last))
-    print(f"report: {folder / 'index.html'}")
+    with said_unless_written(folder):
+        write_text(folder / "metrics.json", _json(results))
+        write_text(folder / "tables.md", _tables(title, results, test_videos))
+        write_arrays(folder / "scores.npz", scores)
+        figures: dict[str, bytes] = {}
+        if importlib.util.find_spec("matplotlib") is None:
+            print(NO_PLOTS)
+        else:
+            figures = _figures(scores, test_videos, results, history)
+        for name, png in figures.items():
+            with atomic_write(folder / f"{name}.png") as file:
+                file.write(png)
+        sections = _sections(title, results, test_videos, figures)
+        last = "Equal scores share a rank; of equal frames the earlier is kept."
+        write_text(folder / "index.html", page.page(title, sections, last))
+        print(f"report: {folder / 'index.html'}")
     return metrics
 
 

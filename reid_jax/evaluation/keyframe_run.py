@@ -10,6 +10,7 @@ from reid_jax.data.video_features import VideoFeatures, load_video_features, vid
 from reid_jax.errors import UserError
 from reid_jax.evaluation.keyframe_report import write_keyframe_report
 from reid_jax.evaluation.plain_json import plain_json
+from reid_jax.evaluation.run_facts import mark_report, report_folder, said_unless_written
 from reid_jax.evaluation.trained_scorer import TrainedScorer, load_scorer
 from reid_jax.files import check_destinations, write_arrays, write_text
 from reid_jax.training.config_file import check_workdir, claim_workdir, has_begun, kept_streams
@@ -117,8 +118,12 @@ def evaluate_keyframe_run(
     split = run_videos(scorer)
     if data is not None:
         videos = load_video_features(data)
+        source = str(data.absolute())
+        folder = report_folder(workdir, data.stem, source)
+        with said_unless_written(folder):
+            mark_report(folder, source)
         metrics = write_keyframe_report(
-            workdir / f"report-{data.stem}",
+            folder,
             f"{workdir.name} on {data.name}",
             scorer.score(videos, data),
             videos,

@@ -23,9 +23,10 @@ from reid_jax.evaluation.embedding import (
 from reid_jax.evaluation.keyframe_run import evaluate_keyframe_run, train_keyframes
 from reid_jax.evaluation.plain_json import plain_json
 from reid_jax.evaluation.report import write_report
+from reid_jax.evaluation.run_facts import mark_report, report_folder, said_unless_written
 from reid_jax.evaluation.trained_model import TrainedModel, embed_beside_baselines, load_run
 from reid_jax.evaluation.video_similarity_run import report_video_pairs, train_video_similarity
-from reid_jax.files import atomic_write, check_destinations, write_text
+from reid_jax.files import atomic_write, check_destinations, expanded, write_text
 from reid_jax.ops.matching import check_matches
 from reid_jax.training.agreement import agree_on_photos, agree_on_start
 from reid_jax.training.batch_size import choose_batch_size, kept_batch_size
@@ -46,7 +47,7 @@ from reid_jax.training.logging import read_metrics
 from reid_jax.training.loop import fit
 from reid_jax.training.multihost import is_first, together
 from reid_jax.training.parallel import make_layout
-from reid_jax.training.paths import check_length
+from reid_jax.training.paths import absolute_photos, check_length
 from reid_jax.training.split_file import keep_moved, keep_split, kept_digests, load_run_data
 from reid_jax.training.video_similarity_config import VideoSimilarityConfig
 
@@ -174,7 +175,7 @@ def evaluate_run(
     if isinstance(config, KeyframeConfig):
         if rerank:
             raise UserError("Re-ranking is for embeddings; a keyframe run has none.")
-        evaluate_keyframe_run(workdir, None if source is None else Path(source), json_path)
+        evaluate_keyframe_run(workdir, None if source is None else expanded(source), json_path)
         return
     keep_compilations()
     model = load_run(workdir)
@@ -186,19 +187,23 @@ def evaluate_run(
             keep_moved(workdir, dataset, model.config.data.source)
         except OSError as error:
             print(f"{workdir} cannot remember where its photos are now: {error}")
-        test, name = splits.test, "report"
+        test, folder = splits.test, workdir / "report"
         learnt: np.ndarray | None = content_digests(dataset)[splits.train]
     else:
-        dataset = load_dataset(source, seed=model.config.train.seed)
+        dataset, named = load_dataset(source, seed=model.config.train.seed), source
         check_several(dataset.labels)
-        name = "report-" + re.sub(r"[^A-Za-z0-9]+", "-", source).strip("-")
+        source = absolute_photos(source)
+        folder = report_folder(workdir, re.sub(r"[^A-Za-z0-9]+", "-", named).strip("-"), source)
         test = QueryGallery(np.arange(len(dataset)), np.arange(len(dataset)))
         learnt = _learnt(model)
-    _describe(dataset, (workdir if source is None else workdir / name) / SKIPPED)
+    _describe(dataset, (workdir if source is None else folder) / SKIPPED)
+    if source is not None:
+        with said_unless_written(folder):
+            mark_report(folder, source)
     check_matches(dataset.labels, *test, dataset.columns)
     metrics = report(
         model,
-        workdir / name,
+        folder,
         dataset,
         test,
         title=workdir.name,
@@ -253,21 +258,22 @@ def report(
     _print_table({"this network": metrics, **baselines})
     for sentence in (*left_out(metrics), *in_part(metrics, baselines)):
         print(sentence)
-    write_report(
-        folder,
-        title=title,
-        embeddings=ours,
-        dataset=photos,
-        query=query,
-        gallery=gallery,
-        metrics=metrics,
-        details=details,
-        baselines=baselines,
-        history=read_metrics(model.workdir),
-        metric=model.task.metric,
-        seed=model.config.train.seed,
-    )
-    print(f"report: {folder / 'index.html'}")
+    with said_unless_written(folder):
+        write_report(
+            folder,
+            title=title,
+            embeddings=ours,
+            dataset=photos,
+            query=query,
+            gallery=gallery,
+            metrics=metrics,
+            details=details,
+            baselines=baselines,
+            history=read_metrics(model.workdir),
+            metric=model.task.metric,
+            seed=model.config.train.seed,
+        )
+        print(f"report: {folder / 'index.html'}")
     return metrics
 
 

@@ -1,6 +1,9 @@
 """What is true of any run folder: its name among others, and its size."""
 
-from collections.abc import Sequence
+import contextlib
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +11,39 @@ import jax
 import numpy as np
 
 from reid_jax.errors import UserError
+from reid_jax.files import atomic_write
+
+_SOURCE = "source.txt"  # in a report's folder, the source that it is on
+_LONGEST = 100  # letters of a source in a folder's name
+
+
+@contextlib.contextmanager
+def said_unless_written(what: Path) -> Iterator[None]:
+    """A disk that refuses a report costs the report, not the numbers that are still to come."""
+    try:
+        yield
+    except OSError as error:
+        print(f"{what} cannot be written: {error}")
+
+
+def report_folder(workdir: Path, name: str, source: str) -> Path:
+    """The folder in a run's folder for the report on another source, and on no other.
+
+    Args:
+      name: what the folder is called after, of letters that any disk takes.
+      source: which the folder is marked with, see `mark_report`.
+    """
+    code = hashlib.sha256(source.encode("utf-8", "surrogateescape")).hexdigest()[:8]
+    short, long = f"report-{name[:_LONGEST]}", f"report-{name[:_LONGEST]}-{code}"
+    mark = workdir / short / _SOURCE
+    of_another = mark.is_file() and mark.read_bytes() != os.fsencode(source)
+    return workdir / (long if of_another or len(name) > _LONGEST else short)
+
+
+def mark_report(folder: Path, source: str) -> None:
+    """Notes in a report's folder what it is on."""
+    with atomic_write(folder / _SOURCE) as file:
+        file.write(os.fsencode(source))
 
 
 def run_names(workdirs: Sequence[Path]) -> list[str]:
