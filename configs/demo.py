@@ -1,6 +1,9 @@
 """Who is this drawn animal? 160 procedurally drawn individuals, some never seen in training.
 
-.venv/bin/python scripts/train.py configs/demo.py --workdir runs/demo
+Needs: nothing
+Score: Rank-1 0.875 in three minutes on two CPU cores
+
+reid-jax train demo --workdir runs/demo
 
 Two and a half minutes on two CPU cores: Rank-1 0.865 (0.931 with --train.seed 1). Semi-hard mining
 waits for hundreds of steps, how many is chance, before it begins to learn.

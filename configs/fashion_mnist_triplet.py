@@ -1,6 +1,9 @@
 """Fashion-MNIST by a triplet loss: which photo of the test set is most like this one?
 
-.venv/bin/python scripts/train.py configs/fashion_mnist_triplet.py --workdir runs/fashion_triplet
+Needs: Fashion-MNIST by TFDS
+Score: Rank-1 0.907 in five minutes on two CPU cores
+
+reid-jax train fashion_mnist_triplet --workdir runs/fashion_triplet
 
 Four and a half minutes on two CPU cores with the report: Rank-1 0.907.
 """

@@ -1,6 +1,10 @@
-"""Characters of alphabets never seen, told apart from a single example each.
+r"""Characters of alphabets never seen, told apart from a single example each.
 
-    .venv/bin/python scripts/train.py configs/omniglot.py --workdir runs/omniglot
+Needs: Omniglot's two zips
+Score: one-shot 0.880 of 20 in a quarter of an hour on two CPU cores
+
+    reid-jax train omniglot --workdir runs/omniglot --data.source \
+        omniglot:PATH/images_background_small1.zip,PATH/images_background_small2.zip
 
 Trains on the five alphabets of images_background_small1.zip; the report is on the ones of
 images_background_small2.zip that are not among them. A quarter of an hour on two CPU cores:
@@ -20,14 +24,11 @@ from reid_jax.training.config import (
     TrainConfig,
 )
 
-FOLDER = "../shared/data/omniglot"
-
 
 def get_config() -> EmbeddingConfig:
     return EmbeddingConfig(
         data=DataConfig(
-            source=f"omniglot:{FOLDER}/images_background_small1.zip,"
-            f"{FOLDER}/images_background_small2.zip",
+            source="",
             split="given",
             validation_fraction=0.0,
             image_size=32,

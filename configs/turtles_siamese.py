@@ -1,6 +1,9 @@
 r"""Sea turtles by the pattern of their heads, by pairs and the contrastive loss.
 
-    .venv/bin/python scripts/train.py configs/turtles_siamese.py --workdir runs/turtles_siamese \
+Needs: photos of your own, a GPU
+Score: no score yet
+
+    reid-jax train turtles_siamese --workdir runs/turtles_siamese \
         --data.source csv:PATH/metadata.csv
 
 Split by date: an individual's later days are the queries, its earlier days the gallery. Meant for a
@@ -21,7 +24,7 @@ from reid_jax.training.config import (
 def get_config() -> EmbeddingConfig:
     return EmbeddingConfig(
         data=DataConfig(
-            source="csv:../shared/data/turtles/metadata.csv",
+            source="",
             split="date",
             test_fraction=0.3,
             validation_fraction=0.15,

@@ -1,6 +1,9 @@
 r"""TVSum: which frames matter, from frozen features of every 15th frame.
 
-    .venv/bin/python scripts/train.py configs/tvsum.py --workdir runs/tvsum0 --data.fold 0 \
+Needs: an H5 file of features with scores
+Score: Kendall 0.210 over five folds, a minute each on two CPU cores
+
+    reid-jax train tvsum --workdir runs/tvsum0 --data.fold 0 \
         --data.path PATH/tvsum.h5 --data.splits PATH/splits.json
 
 Over the five folds (`--data.fold` 0 to 4; a minute each on two CPU cores), 40 of TVSum's videos,
@@ -38,8 +41,6 @@ from reid_jax.training.keyframe_config import AUTO, KeyframeConfig, ScorerConfig
 def get_config() -> KeyframeConfig:
     return KeyframeConfig(
         data=VideoDataConfig(
-            path="../shared/data/tvsum/tvsum.h5",
-            splits="../shared/data/tvsum/splits.json",
             features_backbone="tf_efficientnet_lite0",
             validation_fraction=0.0,
             clip=256,

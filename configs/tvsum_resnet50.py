@@ -1,6 +1,9 @@
 r"""TVSum, Model 1: ResNet-50 under the temporal scorer, from images, in two stages.
 
-    .venv/bin/python scripts/train.py configs/tvsum_resnet50.py --workdir runs/model1 \
+Needs: an H5 file, frames, a GPU
+Score: no score yet
+
+    reid-jax train tvsum_resnet50 --workdir runs/model1 \
         --data.path PATH/tvsum.h5 --data.splits PATH/splits.json --data.frames PATH/frames
 
 First the scorer alone at 1e-4 (2.9M parameters), then with it, at 1e-5, the last two blocks
@@ -19,9 +22,6 @@ from reid_jax.training.stages import Stage
 def get_config() -> KeyframeConfig:
     return KeyframeConfig(
         data=VideoDataConfig(
-            path="../shared/data/tvsum/tvsum.h5",
-            splits="../shared/data/tvsum/splits.json",
-            frames="../shared/data/tvsum/frames",
             image_size=224,
             clip=60,
             batch_size=4,

@@ -1,10 +1,13 @@
 """Are these two clips of the same video? TVSum, frozen features; held-out videos in every pair.
 
-.venv/bin/python scripts/train.py configs/video_similarity.py --workdir runs/same_video \
+Needs: an H5 file of features
+Score: ROC-AUC 0.972 over five folds, a minute each on two CPU cores
+
+reid-jax train video_similarity --workdir runs/same_video \
     --data.path tvsum.h5 --data.splits splits.json --data.frames frames
 
 `frames` (a folder of JPEG files a video) is for edited copies; without it, copies are clips at
-another speed. Then scripts/video_pairs.py runs/same_video [more runs] compares runs and joins them.
+another speed. Then reid-jax pairs runs/same_video [more runs] compares runs and joins them.
 Choose the fold with --data.fold; --data.copies FILE shares the copies' features between runs (they
 take two minutes to make, training takes one, on a CPU core).
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tyro.conf import Positional, UseCounterAction
 
-from reid_jax import cli
+from reid_jax.commands import terminal
 from reid_jax.files import check_destinations
 
 
@@ -30,5 +30,5 @@ def main(suite: Positional[str], peer: UseCounterAction[int] = 0, json: Path | N
 
 
 if __name__ == "__main__":
-    cli.use_huge_pages()
-    cli.run(main)
+    terminal.use_huge_pages()
+    terminal.run(main)

@@ -1,7 +1,6 @@
 """Turns videos into features, to train a keyframe scorer on them."""
 
-from reid_jax import cli
-from reid_jax.video.extract import extract
+from reid_jax.commands.main import main
 
 if __name__ == "__main__":
-    cli.run(extract)
+    main("extract")

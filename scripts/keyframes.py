@@ -1,7 +1,6 @@
 """Finds the frames of videos that matter."""
 
-from reid_jax import cli
-from reid_jax.video.keyframes import keyframes
+from reid_jax.commands.main import main
 
 if __name__ == "__main__":
-    cli.run(keyframes, flags=True)
+    main("keyframes")

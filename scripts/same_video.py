@@ -1,7 +1,6 @@
 """Says whether clips are of the same video."""
 
-from reid_jax import cli
-from reid_jax.video.same_video import same_video
+from reid_jax.commands.main import main
 
 if __name__ == "__main__":
-    cli.run(same_video)
+    main("same-video")

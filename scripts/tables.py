@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from reid_jax import cli
+from reid_jax.commands import terminal
 from reid_jax.evaluation.results import record_folds, record_run, record_video_pairs
 from reid_jax.evaluation.tables import update_readme
 
@@ -36,4 +36,4 @@ def main(
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    terminal.run(main)

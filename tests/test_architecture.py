@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "reid_jax"
 
-# What a room may import from the package, beside itself and `errors`, `files`, `locks`.
+# What a room may import from the package, beside itself and what is for all of them.
 ROOMS = {
     "ops": set(),
     "models": {"ops"},
@@ -15,12 +15,13 @@ ROOMS = {
     "data": set(),
     "tasks": {"ops", "models"},
     "training": {"ops", "models", "weights", "data", "tasks"},
-    "gallery": {"ops", "data", "training", "evaluation", "cli"},
-    "evaluation": {"ops", "models", "weights", "data", "tasks", "training", "cli"},
-    "video": {"ops", "models", "weights", "data", "tasks", "training", "evaluation", "cli"},
-    "bench": {"ops", "models", "weights", "data", "tasks", "training", "evaluation", "cli"},
+    "gallery": {"ops", "data", "training", "evaluation"},
+    "evaluation": {"ops", "models", "weights", "data", "tasks", "training"},
+    "video": {"ops", "models", "weights", "data", "tasks", "training", "evaluation"},
+    "commands": {"configurations", *("ops", "models", "evaluation", "gallery", "video", "bench")},
+    "bench": {"ops", "models", "weights", "data", "tasks", "training", "evaluation"},
 }
-EVERYWHERE = {"errors", "files", "locks"}
+EVERYWHERE = {"errors", "files", "locks", "compilations"}
 
 
 def imports(path: Path) -> list[tuple[str, bool]]:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from reid_jax import cli
+from reid_jax.commands import terminal
 from reid_jax.data import Dataset, load_dataset, make_splits
 from reid_jax.errors import UserError
 from reid_jax.evaluation.run import evaluate_run
@@ -141,7 +141,7 @@ def test_what_is_misspelt_or_impossible_is_refused(options, message, tmp_path):
 
 def test_a_misspelt_configuration_names_those_that_are_there(tmp_path):
     output = command("scripts/train.py", "configs/dmeo.py", "--workdir", tmp_path, code=2)
-    assert "configs/demo.py" in output
+    assert "did you mean demo?" in output
 
 
 def test_photos_that_are_added_later_stay_out_of_the_split(tmp_path):
@@ -282,11 +282,11 @@ def test_huge_pages_are_asked_for_once(monkeypatch):
     monkeypatch.setattr(os, "execv", lambda *arguments: started.append(arguments))
     monkeypatch.setattr(sys, "orig_argv", ["python", "-X", "dev", "scripts/train.py", "a b"])
     monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
-    cli.use_huge_pages()
+    terminal.use_huge_pages()
     wanted = [sys.executable, "-X", "dev", "scripts/train.py", "a b"]
     assert started == [(sys.executable, wanted)]
     assert os.environ["GLIBC_TUNABLES"] == "glibc.malloc.hugetlb=1"
-    cli.use_huge_pages()  # what was started again, and whoever has settings of their own
+    terminal.use_huge_pages()  # what was started again, and whoever has settings of their own
     assert len(started) == 1
 
 

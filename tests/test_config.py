@@ -2,11 +2,11 @@
 
 import dataclasses
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+from reid_jax import configurations
 from reid_jax.data import QueryGallery
 from reid_jax.errors import UserError
 from reid_jax.evaluation import run
@@ -22,7 +22,6 @@ from reid_jax.training.config import (
 from reid_jax.training.config_file import (
     claim_workdir,
     from_json,
-    load_config_file,
     read_run_config,
     to_json,
     validate_config,
@@ -38,11 +37,20 @@ CONFIGS = sorted((REPOSITORY / "configs").glob("*.py"))
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_every_configuration_is_valid_and_survives_the_way_to_disk_and_back(path):
-    config = load_config_file(path)
+    config, told = configurations.get(str(path)), configurations.describe(path)
+    field = "source" if isinstance(config, EmbeddingConfig) else "path"
+    if not getattr(config.data, field):
+        with pytest.raises(UserError, match=rf"data.{field} is empty.*--data.{field} "):
+            validate_config(config)
+        given = {field: "file", "frames": "folder"} if "frames, a GPU" in told.needs else {}
+        data = dataclasses.replace(config.data, **{field: "file", **given})
+        config = dataclasses.replace(config, data=data)
     validate_config(config)
     assert from_json(json.loads(json.dumps(to_json(config))), type(config)) == config
-    module_docstring = path.read_text().split('"""')[1]
-    assert f"configs/{path.name}" in module_docstring, "the docstring gives the command"
+    assert told.text
+    assert told.needs
+    assert told.score
+    assert f"reid-jax train {path.stem}" in path.read_text(), "the docstring gives the command"
 
 
 @pytest.mark.parametrize(
@@ -125,10 +133,10 @@ def test_a_run_keeps_the_image_size_that_was_found(tmp_path, monkeypatch):
     assert read_run_config(tmp_path).data.image_size == 64
 
 
-def test_a_configuration_file_that_is_not_there_names_those_that_are(monkeypatch):
-    monkeypatch.chdir(REPOSITORY)
-    with pytest.raises(UserError, match=r"configs/demo\.py"):
-        load_config_file(Path("configs/dmeo.py"))
+@pytest.mark.parametrize("name", ["dmeo", "configs/dmeo.py"])
+def test_a_configuration_that_is_not_there_is_answered_with_the_nearest(name):
+    with pytest.raises(UserError, match="did you mean demo"):
+        configurations.get(name)
 
 
 def test_an_angle_is_refused_where_its_loss_would_refuse_it():

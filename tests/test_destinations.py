@@ -2,7 +2,8 @@
 
 import pytest
 
-from reid_jax.training.config_file import claim_workdir, load_config_file
+from reid_jax import configurations
+from reid_jax.training.config_file import claim_workdir
 from tests.paths import REPOSITORY
 from tests.scripts import call
 
@@ -36,7 +37,7 @@ def refused(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("GLIBC_TUNABLES", "")  # or else the commands start themselves again
     (tmp_path / "notes.txt").write_text("mine")
     run = tmp_path / "run"
-    claim_workdir(run, load_config_file(REPOSITORY / "configs" / "demo.py"))
+    claim_workdir(run, configurations.get("demo"))
     places = {"FILE": tmp_path / "notes.txt" / "out", "FOLDER": tmp_path / "notes.txt", "RUN": run}
 
     def said(script, *arguments):

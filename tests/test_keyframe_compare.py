@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import pytest
 
-from reid_jax import UserError
+from reid_jax import UserError, configurations
 from reid_jax.evaluation import forward_cost, keyframe_compare, keyframe_plots, trained_scorer
 from reid_jax.evaluation.compare import compare_runs
 from reid_jax.evaluation.differences import find_differences
@@ -25,8 +25,6 @@ from reid_jax.evaluation.keyframe_compare import (
 from reid_jax.evaluation.keyframe_report import write_keyframe_report
 from reid_jax.evaluation.keyframes import evaluate_keyframes
 from reid_jax.evaluation.run import evaluate_run, train_and_report
-from reid_jax.training.config_file import load_config_file
-from tests.paths import REPOSITORY
 from tests.test_keyframe_evaluation import make_video
 
 RNG = np.random.default_rng(0)
@@ -147,7 +145,7 @@ def write_videos(path):
 
 def tiny_run(workdir: Path, data: Path) -> Path:
     """Trains a small scorer for two steps and writes its report."""
-    config = load_config_file(REPOSITORY / "configs" / "tvsum.py")
+    config = configurations.get("tvsum")
     videos = {"path": str(data), "splits": "", "folds": 3, "fold": 1, "clip": 16, "components": 4}
     network = {"width": 8, "depth": 1, "heads": 2, "head_dim": 4, "mlp": 8, "dual_head_dim": 4}
     steps = {"steps": 2, "log_every": 1, "evaluate_every": 2, "checkpoint_every": 2}

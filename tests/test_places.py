@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from reid_jax import cli, files
+from reid_jax import files
+from reid_jax.commands.arguments import call
 from reid_jax.errors import UserError
 from reid_jax.training.paths import absolute_photos
 from tests.paths import REPOSITORY
@@ -39,8 +40,8 @@ def test_the_home_folder_is_meant_wherever_a_path_is_taken(monkeypatch, tmp_path
     ) -> None:
         got.append((workdir, more, none, s.inner.file))
 
-    cli.run(main, args=["--workdir=~/x", "--more", "~", "a~b", "--s.inner.file=~/y"])
-    cli.run({"build": main}, args=["build", "--workdir=./~/x", "--none=~/n"])
+    call(main, ["--workdir=~/x", "--more", "~", "a~b", "--s.inner.file=~/y"])
+    call(main, ["--workdir=./~/x", "--none=~/n"])
     assert got[0] == (tmp_path / "x", (tmp_path, Path("a~b")), None, tmp_path / "y")
     assert got[1] == (Path("~/x"), (), tmp_path / "n", Path("nothing"))
     assert absolute_photos("folder:~/photos") == f"folder:{tmp_path / 'photos'}"

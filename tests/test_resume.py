@@ -15,8 +15,8 @@ import jax
 import numpy as np
 import pytest
 
+from reid_jax import configurations
 from reid_jax.training.checkpoint import Checkpoints
-from reid_jax.training.config_file import load_config_file
 from reid_jax.training.experiment import build, load_data
 from reid_jax.training.loop import fit
 from reid_jax.training.parallel import make_layout
@@ -133,7 +133,7 @@ def test_eight_devices_go_on_where_one_stopped(tmp_path):
 
     Longer runs drift apart, as any two orders of summation do.
     """
-    config = load_config_file(REPOSITORY / "configs" / "demo.py")
+    config = configurations.get("demo")
     config = dataclasses.replace(
         config,
         data=dataclasses.replace(

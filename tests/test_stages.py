@@ -8,6 +8,7 @@ import numpy as np
 import optax
 import pytest
 
+from reid_jax import configurations
 from reid_jax.errors import UserError
 from reid_jax.models import block_names
 from reid_jax.tasks.objectives import MarginSoftmax
@@ -17,14 +18,12 @@ from reid_jax.training.config import (
     TrainConfig,
     check_training,
 )
-from reid_jax.training.config_file import load_config_file
 from reid_jax.training.experiment import build, initial_variables, load_data, step_of_stage
 from reid_jax.training.loop import fit
 from reid_jax.training.optimizer import make_schedule
 from reid_jax.training.parallel import make_layout
 from reid_jax.training.stages import Stage, check_stages, frozen_blocks, stage_at
 from reid_jax.training.state import create_state
-from tests.paths import REPOSITORY
 from tests.quick_compilations import quick_compilations  # noqa: F401
 from tests.tiny_run import breaking_off
 
@@ -167,7 +166,7 @@ def test_each_stage_counts_and_reduces_anew_and_only_the_last_ends_early(config,
 @pytest.mark.parametrize("name", ["tvsum_resnet50", "tvsum_efficientnet_b0"])
 def test_the_rates_of_the_two_stages(name):
     """The scorer at 1e-4 all along, the backbone's last blocks at 1e-5 in the second stage."""
-    config = load_config_file(REPOSITORY / "configs" / f"{name}.py")
+    config = configurations.get(name)
     optimizer = config.optimizer
     schedule = make_schedule(
         optimizer.learning_rate,

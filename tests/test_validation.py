@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reid_jax import configurations
 from reid_jax.data import Dataset, QueryGallery
 from reid_jax.evaluation.run import train_and_report
 from reid_jax.training import validation
-from reid_jax.training.config_file import kept_validation, load_config_file, read_run_config
+from reid_jax.training.config_file import kept_validation, read_run_config
 from reid_jax.training.experiment import build, load_data
 from reid_jax.training.validation import photo_blocks, some_photos
-from tests.paths import REPOSITORY
 from tests.tiny_run import make_tiny_run
 
 
@@ -35,7 +35,7 @@ def streamed(monkeypatch):
 
 
 def test_blocks_are_the_photos_in_order_each_time(streamed):
-    dataset, _ = load_data(load_config_file(REPOSITORY / "configs" / "demo.py").data, 0)
+    dataset, _ = load_data(configurations.get("demo").data, 0)
     rows = np.random.default_rng(0).permutation(len(dataset))[:31]
     blocks = photo_blocks(dataset, rows, 16, 3)
     assert streamed == []
@@ -103,7 +103,7 @@ def test_of_few_individuals_with_many_photos_all_are_looked_at():
 
 
 def test_the_first_line_says_that_a_part_is_looked_at():
-    config = load_config_file(REPOSITORY / "configs" / "demo.py")
+    config = configurations.get("demo")
     data = dataclasses.replace(config.data, source="synthetic:12x6", image_size=16, batch_size=8)
     dataset, splits = load_data(data, 0)
     there = len(np.union1d(*splits.validation))

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from reid_jax import configurations
 from reid_jax.tasks.objectives import Triplet
 from reid_jax.training.config import OptimizerConfig, TrainConfig
-from reid_jax.training.config_file import claim_workdir, load_config_file
+from reid_jax.training.config_file import claim_workdir
 from reid_jax.training.experiment import Experiment, build, load_data
 from reid_jax.training.loop import fit
 from reid_jax.training.parallel import make_layout
@@ -17,12 +18,11 @@ from reid_jax.training.video_similarity_config import (
     SimilarityConfig,
     VideoSimilarityConfig,
 )
-from tests.paths import REPOSITORY
 
 
 def make_tiny_run(workdir: Path, *, steps: int = 20, seed: int = 0, **data: object) -> Path:
     """Trains a small network for a few steps on drawn individuals, without a report."""
-    config = load_config_file(REPOSITORY / "configs" / "demo.py")
+    config = configurations.get("demo")
     facts = {
         "source": "synthetic:12x6",
         "image_size": 24,

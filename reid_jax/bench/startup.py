@@ -35,7 +35,7 @@ print(json.dumps(first_step(**json.loads(sys.argv[1]))))
 def first_step(**case: Any) -> dict[str, float]:
     """In a fresh process: makes one step, says what compiling took."""
     from reid_jax.bench.step import MOMENTUM, RATE, make_batch, make_task
-    from reid_jax.cli import keep_compilations
+    from reid_jax.compilations import keep_compilations
     from reid_jax.training.observe import Compilations
     from reid_jax.training.optimizer import make_optimizer, make_schedule
     from reid_jax.training.parallel import make_layout

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from reid_jax.cli import keep_compilations
+from reid_jax.compilations import keep_compilations
 from reid_jax.data import Dataset, QueryGallery
 from reid_jax.errors import UserError
 from reid_jax.evaluation.compare_plots import precision_recall_curves, roc_curves

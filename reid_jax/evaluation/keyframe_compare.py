@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from scipy.stats import rankdata
 
-from reid_jax.cli import keep_compilations
+from reid_jax.compilations import keep_compilations
 from reid_jax.data.video_features import VideoFeatures
 from reid_jax.errors import UserError
 from reid_jax.evaluation import keyframe_plots

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from reid_jax.cli import keep_compilations
+from reid_jax.compilations import keep_compilations
 from reid_jax.data.video_features import VideoFeatures, load_video_features, video_digest
 from reid_jax.errors import UserError
 from reid_jax.evaluation.keyframe_report import write_keyframe_report

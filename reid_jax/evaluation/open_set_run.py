@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from reid_jax.cli import keep_compilations
+from reid_jax.compilations import keep_compilations
 from reid_jax.data import Dataset, QueryGallery, Splits
 from reid_jax.errors import UserError
 from reid_jax.evaluation.calibration import best_threshold

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from reid_jax.cli import keep_compilations
+from reid_jax.compilations import keep_compilations
 from reid_jax.data import Dataset, QueryGallery, describe, load_dataset
 from reid_jax.data.content import COLUMN, content_digests
 from reid_jax.data.splits import check_several
@@ -115,7 +115,7 @@ def _train_embedding(config: EmbeddingConfig, workdir: Path) -> None:
         print(f"Stopped at step {int(outcome.state.step)}; the same command goes on from there.")
         return
     if jax.process_count() > 1:
-        print(f"Trained; scripts/evaluate.py --workdir {workdir} writes the report.")
+        print(f"Trained; reid-jax evaluate --workdir {workdir} writes the report.")
         return
     report(
         load_run(workdir),

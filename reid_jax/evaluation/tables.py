@@ -59,7 +59,7 @@ def _training_table(entries: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _open_set_table(result: Mapping[str, Any]) -> str:
-    """Of what `scripts/open_set.py --json` writes."""
+    """Of what `reid-jax open-set --json` writes."""
     measures = {
         "auroc": "AUROC",
         "oscr": "OSCR",
@@ -110,7 +110,7 @@ def _throughput_table(devices: Sequence[Sequence[Mapping[str, Any]]]) -> str:
 
 
 def _scale_table(results: Sequence[Mapping[str, Any]]) -> str:
-    """Of what `scripts/scale.py --json` measured: a row for each number of devices."""
+    """Of what `reid-jax scale --json` measured: a row for each number of devices."""
     lines = [
         "| machine | scaling | devices | photos a step | photos/s | MB sent by a device |",
         "|---|---|---:|---:|---:|---:|",

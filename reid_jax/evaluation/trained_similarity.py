@@ -52,6 +52,5 @@ def chosen_threshold(workdir: Path) -> float:
         return float(json.loads(path.read_text())[CHAMFER]["threshold"])
     except (OSError, ValueError, TypeError, KeyError):
         raise UserError(
-            f"{path} does not hold the threshold of this run; scripts/video_pairs.py {workdir} "
-            "writes it."
+            f"{path} does not hold the threshold of this run; reid-jax pairs {workdir} writes it."
         ) from None

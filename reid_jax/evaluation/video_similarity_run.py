@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from reid_jax.cli import keep_compilations
+from reid_jax.compilations import keep_compilations
 from reid_jax.data.video_pairs import PairSource, PairVideo, evaluation_pairs
 from reid_jax.errors import UserError
 from reid_jax.evaluation.keyframe_report import NO_PLOTS

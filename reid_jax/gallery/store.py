@@ -33,10 +33,7 @@ COLUMNS = ("date", "camera", "orientation")
 TRAINED = "trained"
 """The column that says whether the network was trained on a photo or its individual."""
 
-DIGEST = "digest"
-"""The column that names the content of a photo; see :mod:`reid_jax.data.content`."""
-
-_KEPT = (*COLUMNS, TRAINED, DIGEST)
+_KEPT = (*COLUMNS, TRAINED)
 
 _CURRENT = "CURRENT"
 _LOCK = ".lock"
@@ -49,8 +46,7 @@ class Gallery:
 
     Attributes:
       paths, identities: ``(N,)`` str, no path twice.
-      columns: some of :data:`COLUMNS`, :data:`TRAINED` and :data:`DIGEST`, ``(N,)`` each; "date"
-        as datetime64[s].
+      columns: some of :data:`COLUMNS` and :data:`TRAINED`, ``(N,)`` each; "date" as datetime64[s].
       embeddings: ``(N, D)`` float32.
       thumbnails: ``(N,)`` objects: a JPEG as bytes. None where they were not asked for.
       settings: whose embeddings they are and what their scores are worth; JSON values.
@@ -140,13 +136,13 @@ def read_gallery(folder: Path, *, thumbnails: bool = True) -> Gallery:
 
 def _current(folder: Path) -> str:
     if not folder.is_dir():
-        raise UserError(f"There is no gallery {folder}; make one with scripts/gallery.py build.")
+        raise UserError(f"There is no gallery {folder}; make one with reid-jax gallery build.")
     try:
         name = (folder / _CURRENT).read_text().strip()
     except FileNotFoundError as error:
         raise UserError(
             f"{folder} is not a gallery: it has no file {_CURRENT}; make one with "
-            "scripts/gallery.py build."
+            "reid-jax gallery build."
         ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{folder / _CURRENT} cannot be read ({error}).") from error
@@ -230,25 +226,13 @@ def write_gallery(folder: Path, gallery: Gallery) -> None:
 def update_gallery(folder: Path, change: Callable[[Gallery], Gallery]) -> Gallery:
     """Reads, changes and writes, so that no other writer comes between; returns the new one.
 
-    Others wait while it writes, not while it changes; where another one was quicker, the change is
-    made anew while they wait.
-
-    Args:
-      folder: of the gallery.
-      change: returns what is to be there, from what is there; the very same where nothing changes.
-
     Raises:
       UserError: as :func:`read_gallery` and :func:`write_gallery`.
     """
-    stored = read_gallery(folder)
-    changed = change(stored)
+    _current(folder)
     with _writing(folder):
-        assert stored.folder is not None
-        if stored.folder.name != _current(folder):
-            stored = read_gallery(folder)
-            changed = change(stored)
-        if changed is not stored:
-            _write(folder, changed)
+        changed = change(read_gallery(folder))
+        _write(folder, changed)
     return changed
 
 

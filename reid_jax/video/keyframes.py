@@ -1,4 +1,4 @@
-"""What scripts/keyframes.py does: a video in, its keyframes out."""
+"""What reid-jax keyframes does: a video in, its keyframes out."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import jax
 from tyro.conf import Positional, arg
 
-from reid_jax.cli import keep_compilations
+from reid_jax.compilations import keep_compilations
 from reid_jax.errors import UserError
 from reid_jax.evaluation.selection import SHARE
 from reid_jax.evaluation.trained_scorer import TrainedScorer, load_scorer

@@ -1,4 +1,4 @@
-"""What scripts/same_video.py does: of every two clips, whether they are of one video."""
+"""What reid-jax same-video does: of every two clips, whether they are of one video."""
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from tyro.conf import Positional, arg
 
-from reid_jax.cli import keep_compilations
+from reid_jax.compilations import keep_compilations
 from reid_jax.data.frames import indices_at_rate
 from reid_jax.data.video import open_video
 from reid_jax.errors import UserError

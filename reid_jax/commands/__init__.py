@@ -1,0 +1,1 @@
+"""The command `reid-jax`, a file a group: the only room that knows tyro."""

@@ -1,0 +1,73 @@
+"""A function's arguments from words, by its signature and docstring."""
+
+import inspect
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import tyro
+
+from reid_jax.files import expanded
+
+PATHS = tyro.constructors.ConstructorRegistry()
+
+
+@PATHS.primitive_rule
+def _path(kind: tyro.constructors.PrimitiveTypeInfo) -> Any:
+    """Paths as people write them: no shell sees the ~ of --workdir=~/runs."""
+    if kind.type is not Path:
+        return None
+    return tyro.constructors.PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="PATH",
+        instance_from_str=lambda words: expanded(words[0]),
+        is_instance=lambda value: isinstance(value, Path),
+        str_from_instance=lambda value: [str(value)],
+    )
+
+
+def call(
+    function: Callable[..., None], words: Sequence[str], prog: str | None = None, hint: str = ""
+) -> None:
+    """Calls a function with words; `hint` stands under its description in the help."""
+    text = inspect.cleandoc(function.__doc__ or "").partition("\n\nArgs:")[0]
+    tyro.cli(
+        function,
+        prog=prog,
+        description=text + hint,
+        args=flags_alone(function, words),
+        config=(tyro.conf.FlagCreatePairsOff,),
+        registry=PATHS,
+    )
+
+
+def with_flags(words: Sequence[str], first: Sequence[str]) -> list[str]:
+    """Words in which the leading ones without a flag have theirs.
+
+    `RUN SOURCE --out FILE` becomes `--workdir RUN --data SOURCE --out FILE`. A flag that is given
+    keeps its value, and the next one takes the word.
+    """
+    rest, put = list(words), list[str]()
+    there = {word.partition("=")[0] for word in words}
+    for flag in first:
+        if flag not in there and rest and not rest[0].startswith("-"):
+            put += [flag, rest.pop(0)]
+    return put + rest
+
+
+def flags_alone(function: Callable[..., Any], words: Sequence[str]) -> list[str]:
+    """Words in which `--clip True` is `--clip`, and `--clip False` is not there.
+
+    What is True by default is switched off by `--no-...`, or by `False` behind it.
+    """
+    found = list(words)
+    for name, parameter in inspect.signature(function).parameters.items():
+        flag = f"--{name.replace('_', '-')}"
+        if not isinstance(parameter.default, bool):
+            continue
+        while flag in found and found[found.index(flag) + 1 :][:1] in (["True"], ["False"]):
+            place = found.index(flag)
+            value = found[place + 1] == "True"
+            alone = [] if value == parameter.default else [flag if value else f"--no-{flag[2:]}"]
+            found[place : place + 2] = alone
+    return found

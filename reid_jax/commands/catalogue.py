@@ -1,0 +1,87 @@
+"""What commands there are, in groups, and where each begins; saying so imports nothing heavy."""
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command.
+
+    Attributes:
+      words: what it is called by, one word or two.
+      place: `module:function` that it calls.
+      help: what it does, a line.
+      first: flags whose values may stand first without them, in this order.
+    """
+
+    words: str
+    place: str
+    help: str
+    first: tuple[str, ...] = ()
+
+    def function(self) -> Callable[..., None]:
+        """What is called, imported now."""
+        module, name = self.place.split(":")
+        function: Callable[..., None] = getattr(importlib.import_module(module), name)
+        return function
+
+
+_LEARN = "reid_jax.commands.learn"
+_INDIVIDUALS = "reid_jax.commands.individuals"
+_VIDEOS = "reid_jax.commands.videos"
+_GALLERY = "reid_jax.gallery.commands"
+_SOURCE, _RUN, _KEPT = ("--workdir", "--data"), ("--workdir",), ("--gallery",)
+
+GROUPS: dict[str, tuple[Command, ...]] = {
+    "learn": (
+        Command(
+            "train",
+            f"{_LEARN}:train",
+            "train a configuration; alone, list them",
+        ),
+        Command("evaluate", f"{_LEARN}:evaluate", "how good a run is, beside baselines", _SOURCE),
+        Command("compare", f"{_LEARN}:compare", "which differences between runs are no luck"),
+        Command("losses", f"{_LEARN}:losses", "draw every objective: cost, pull, margin"),
+        Command("models", f"{_LEARN}:models", "what each network costs, or one layer by layer"),
+    ),
+    "individuals": (
+        Command("embed", f"{_INDIVIDUALS}:embed", "photos to vectors, in a file", _SOURCE),
+        Command("gallery build", f"{_GALLERY}:build", "known individuals to a gallery", _SOURCE),
+        Command("gallery add", f"{_GALLERY}:add", "more photos", ("--gallery", "--data")),
+        Command("gallery remove", f"{_GALLERY}:remove", "individuals or photos out", _KEPT),
+        Command("gallery info", f"{_GALLERY}:info", "what is in it, when it is believed", _KEPT),
+        Command(
+            "gallery identify",
+            f"{_GALLERY}:identify_photos",
+            "who is on these photos, or nobody known",
+            _KEPT,
+        ),
+        Command("gallery duplicates", f"{_GALLERY}:duplicates", "what is there twice", _KEPT),
+        Command(
+            "open-set", f"{_INDIVIDUALS}:open_set", "does a run know whom it does not know", _RUN
+        ),
+    ),
+    "videos": (
+        Command("keyframes", "reid_jax.video.keyframes:keyframes", "the frames that matter"),
+        Command("extract", "reid_jax.video.extract:extract", "films to features, to train on"),
+        Command("score", f"{_VIDEOS}:score", "the score of every frame, in a file", _SOURCE),
+        Command(
+            "same-video", "reid_jax.video.same_video:same_video", "are these clips of one video"
+        ),
+        Command("pairs", f"{_VIDEOS}:pairs", "how well runs tell pairs of clips apart"),
+    ),
+    "machine": (
+        Command(
+            "scale",
+            "reid_jax.commands.machine:scale",
+            "a step on several devices, measured and foretold",
+        ),
+    ),
+}
+
+
+def all_commands() -> dict[str, Command]:
+    """Every command by its words."""
+    return {command.words: command for commands in GROUPS.values() for command in commands}

@@ -1,0 +1,51 @@
+"""Scripts that let a shell complete commands and names of configurations."""
+
+from reid_jax.commands.catalogue import all_commands
+from reid_jax.errors import UserError
+
+_BASH = """\
+_reid_jax() {{
+  local word="${{COMP_WORDS[COMP_CWORD]}}" words=""
+  case "$COMP_CWORD:${{COMP_WORDS[1]}}" in
+    1:*) words="{first}" ;;
+    2:gallery) words="{gallery}" ;;
+    2:train) words="{configurations}" ;;
+    2:completion) words="bash zsh fish" ;;
+  esac
+  COMPREPLY=( $(compgen -W "$words" -- "$word") )
+}}
+complete -o bashdefault -o default -F _reid_jax reid-jax"""
+
+_ZSH = """\
+#compdef reid-jax
+autoload -U +X bashcompinit && bashcompinit
+{bash}"""
+
+_FISH = """\
+complete -c reid-jax -n __fish_use_subcommand -a "{first}"
+complete -c reid-jax -n "__fish_seen_subcommand_from gallery" -a "{gallery}"
+complete -c reid-jax -n "__fish_seen_subcommand_from train" -a "{configurations}"
+complete -c reid-jax -n "__fish_seen_subcommand_from completion" -a "bash zsh fish\""""
+
+
+def completion(shell: str) -> str:
+    """The script for a shell, to be sourced: `source <(reid-jax completion bash)`.
+
+    Raises:
+      UserError: for another shell than bash, zsh and fish.
+    """
+    from reid_jax.configurations import names
+
+    known = list(all_commands())
+    words = {
+        "first": " ".join(dict.fromkeys([*(each.split()[0] for each in known), "completion"])),
+        "gallery": " ".join(each.split()[1] for each in known if each.startswith("gallery ")),
+        "configurations": " ".join(names()),
+    }
+    if shell == "bash":
+        return _BASH.format(**words)
+    if shell == "zsh":
+        return _ZSH.format(bash=_BASH.format(**words))
+    if shell == "fish":
+        return _FISH.format(**words)
+    raise UserError(f"There is no completion for {shell or 'no shell'}; name bash, zsh or fish.")

@@ -1,0 +1,185 @@
+"""Commands that train runs, judge them, and say what can be trained."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+from tyro.conf import AvoidSubcommands, Positional, arg
+
+from reid_jax import configurations
+from reid_jax.commands.arguments import PATHS
+from reid_jax.commands.terminal import reads_words, use_huge_pages
+
+# Short names of fields that people set often.
+_SHORT = {"--batch-size": "--data.batch-size", "--profile": "--train.profile"}
+
+
+@reads_words
+def train(words: list[str]) -> None:
+    """`train CONFIG --workdir DIR [fields]`; alone, lists the configurations."""
+    if not words or words[0] in ("-h", "--help"):
+        print(listing())
+        sys.exit(0 if words else 2)
+    path = configurations.find(words[0])
+    use_huge_pages()
+    default = configurations.get(words[0])
+
+    def train_run(
+        workdir: Path,
+        config: Annotated[type(default), arg(name="")] = default,  # type: ignore[valid-type]
+    ) -> None:
+        """Trains, then writes a report. The same command again goes on where it stopped.
+
+        Args:
+            workdir: Folder of the run; made when it is not there.
+            config: The experiment.
+        """
+        from reid_jax.evaluation.run import train_and_report
+
+        train_and_report(config, workdir)
+
+    tyro.cli(
+        train_run,
+        prog=f"reid-jax train {path.stem}",
+        args=[_long(word) for word in words[1:]],
+        config=(tyro.conf.FlagConversionOff, AvoidSubcommands),
+        registry=PATHS,
+    )
+
+
+def _long(word: str) -> str:
+    name, equals, value = word.partition("=")
+    return _SHORT.get(name, name) + equals + value
+
+
+def listing() -> str:
+    """All configurations, with what each needs and the score to expect."""
+    found = [configurations.describe(configurations.find(name)) for name in configurations.names()]
+    lines = ["usage: reid-jax train CONFIG --workdir DIR [fields]", ""]
+    for each in found:
+        lines += [f"{each.name:<24}{each.text}", f"{'':<24}needs {each.needs}; {each.score}"]
+    lines += ["", "CONFIG is a name of these, or a Python file of your own with get_config()."]
+    lines += ["reid-jax train CONFIG --help explains every field."]
+    return "\n".join(lines)
+
+
+def evaluate(
+    workdir: Path,
+    data: str | None = None,
+    photos: str | None = None,
+    rerank: bool = False,
+    json: Path | None = None,
+) -> None:
+    """Prints metrics beside those of baselines, and writes WORKDIR/report.
+
+    Args:
+        workdir: Folder of the run.
+        data: Another source (folder:PATH, csv:PATH, ...), all photos leave-one-out, or for a
+            keyframe run another H5 file, all videos; by default what the run held out.
+        photos: Where the photos of the run are now, should they have moved (folder:PATH, ...); they
+            are found by their content, and the run remembers it.
+        rerank: Also rank anew by k-reciprocal neighbours, and report both.
+        json: File for the numbers.
+    """
+    from reid_jax.evaluation.run import evaluate_run
+
+    evaluate_run(workdir, source=data, json_path=json, rerank=rerank, photos=photos)
+
+
+def compare(runs: Positional[tuple[Path, ...]], out: Path | None = None) -> None:
+    """Prints a table of runs, and says which differences are more than luck.
+
+    Args:
+        runs: Folders of two runs or more, of one kind.
+        out: Folder for comparison.txt, comparison.json and figures: of embeddings roc.png and
+            precision_recall.png, of keyframe scores curves.png and scatter.png.
+    """
+    from reid_jax.evaluation.compare import compare_runs
+
+    compare_runs(runs, out)
+
+
+def losses(out: Path = Path("losses")) -> None:
+    """Writes a PNG a family of objectives, and index.md with all of them.
+
+    Args:
+        out: Folder for the pictures.
+    """
+    from reid_jax.evaluation.loss_plots import draw_losses
+
+    for file, words in draw_losses(out):
+        print(f"{out / file}: {words}")
+    print(f"all of them: {out / 'index.md'}")
+
+
+def models(
+    name: Positional[str | None] = None,
+    size: int | None = None,
+    compiled: bool = True,
+    speed: bool = False,
+    temporal: bool = False,
+    keyframes: bool = False,
+    json: Path | None = None,
+) -> None:
+    """Prints the table of all networks, or the layers of one.
+
+    Args:
+        name: One network, to be printed layer by layer.
+        size: Side of the images in pixels instead of each network's own.
+        compiled: Also count the multiply-adds in the compiled program (some seconds a network).
+        speed: Also measure images a second on this device (slow on a CPU).
+        temporal: Instead of image networks, what modules over the frames of a video cost.
+        keyframes: Instead of image networks, the parts of the two keyframe networks from images.
+        json: File for the same numbers.
+    """
+    from reid_jax.files import check_destinations
+    from reid_jax.models.summary import layer_table
+
+    check_destinations(json)
+    if name is not None:
+        print(layer_table(name, input_size=size))
+        return
+    rows = _keyframe_rows(size, speed) if keyframes else _rows(size, compiled, speed, temporal)
+    if json is not None:
+        _write(rows, json)
+
+
+def _keyframe_rows(size: int | None, speed: bool) -> list[dict[str, Any]]:
+    from reid_jax.models.keyframe_sizes import (
+        KEYFRAME_MODELS,
+        keyframes_table,
+        summarize_keyframes,
+    )
+
+    rows = [summarize_keyframes(each, input_size=size, speed=speed) for each in KEYFRAME_MODELS]
+    print(keyframes_table(rows))
+    return rows
+
+
+def _rows(size: int | None, compiled: bool, speed: bool, temporal: bool) -> list[dict[str, Any]]:
+    """A line is printed when it is known."""
+    from reid_jax.models import backbone_names
+    from reid_jax.models.summary import markdown_table, summarize
+    from reid_jax.models.temporal.summary import (
+        summarize_temporal,
+        temporal_module_names,
+        temporal_table,
+    )
+
+    rows: list[dict[str, Any]] = []
+    for each in temporal_module_names() if temporal else backbone_names():
+        if temporal:
+            rows.append(summarize_temporal(each, speed=speed))
+        else:
+            rows.append(summarize(each, input_size=size, compiled=compiled, speed=speed))
+        lines = (temporal_table if temporal else markdown_table)(rows).splitlines()
+        print("\n".join(lines if len(rows) == 1 else lines[-1:]), flush=True)
+    return rows
+
+
+def _write(rows: list[dict[str, Any]], file: Path) -> None:
+    from reid_jax.files import write_text
+
+    write_text(file, json.dumps(rows, indent=1) + "\n")

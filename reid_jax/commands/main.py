@@ -1,0 +1,81 @@
+"""Where `reid-jax` begins: which command is meant, help, version, completion."""
+
+import difflib
+import sys
+from collections.abc import Sequence
+
+from reid_jax.commands.catalogue import GROUPS, Command, all_commands
+
+_ABOUT = "Who is this individual? Which frames matter? Are these clips of one video?"
+_OPTIONS = {
+    "--version": "of this program, of JAX, and the device",
+    "completion SHELL": "a script that completes commands in bash, zsh or fish",
+}
+
+
+def main(*before: str) -> None:
+    """Runs the command that the arguments name, after the words of a door such as `embed`.
+
+    Exit codes: 0, 2 for what cannot be done, 130 when interrupted.
+    """
+    words = [*before, *sys.argv[1:]]
+    if not words or words[0] in ("-h", "--help"):
+        print(help_text())
+        sys.exit(0 if words else 2)
+    from reid_jax.commands.terminal import plain_errors, run_command
+
+    with plain_errors():
+        if words == ["--version"]:
+            print(_version())
+        elif words[0] == "completion":
+            from reid_jax.commands.completion import completion
+
+            print(completion(words[1] if len(words) > 1 else ""))
+        else:
+            run_command(*find(words))
+
+
+def find(words: Sequence[str]) -> tuple[Command, list[str]]:
+    """The command that begins these words, and what comes after it; exits with 2 without one."""
+    known = all_commands()
+    for length in (2, 1):
+        command = known.get(" ".join(words[:length]))
+        if command is not None:
+            return command, list(words[length:])
+    inside = [each for each in known if each.split()[0] == words[0]]
+    if inside:
+        lines = [f"  {each:<20}{known[each].help}" for each in inside]
+        print("\n".join([f"usage: reid-jax {words[0]} COMMAND ...", "", *lines]))
+        sys.exit(0 if words[1:2] in (["-h"], ["--help"]) else 2)
+    near = difflib.get_close_matches(words[0], {each.split()[0] for each in known}, 1)
+    hint = f"; did you mean {near[0]}?" if near else "; see reid-jax --help."
+    print(f"error: there is no command {words[0]}{hint}", file=sys.stderr)
+    sys.exit(2)
+
+
+def help_text() -> str:
+    """All commands on one screen."""
+    lines = ["usage: reid-jax COMMAND ...", "", _ABOUT]
+    for group, commands in GROUPS.items():
+        lines += ["", group]
+        lines += [f"  {command.words:<20}{command.help}" for command in commands]
+    lines += ["", "options"]
+    lines += [f"  {words:<20}{text}" for words, text in _OPTIONS.items()]
+    lines += ["", "reid-jax COMMAND --help explains a command, reid-jax train lists what to train."]
+    return "\n".join(lines)
+
+
+def _version() -> str:
+    import platform
+    from importlib.metadata import version
+
+    import jax
+
+    devices = jax.devices()
+    return "\n".join(
+        [
+            f"reid-jax {version('reid-jax')}",
+            f"python {platform.python_version()}, jax {jax.__version__}",
+            f"{len(devices)} x {devices[0].device_kind}",
+        ]
+    )

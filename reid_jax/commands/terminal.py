@@ -1,0 +1,74 @@
+"""What commands share: errors as one sentence, a terminal that prints all, huge pages."""
+
+import contextlib
+import io
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from reid_jax.commands.catalogue import Command
+from reid_jax.errors import UserError
+
+
+def run_command(command: Command, words: Sequence[str]) -> None:
+    """Calls a command with what follows it on the command line."""
+    from reid_jax.commands.arguments import call, with_flags
+
+    function = command.function()
+    if getattr(function, "reads_words", False):  # its arguments follow from its arguments
+        function(list(words))
+        return
+    short = " ".join(flag.removeprefix("--").upper() for flag in command.first)
+    hint = f"\n\nAlso without flags: reid-jax {command.words} {short} ..." if short else ""
+    call(function, with_flags(words, command.first), f"reid-jax {command.words}", hint)
+
+
+def run(function: Callable[..., None]) -> None:
+    """Calls a function with the command line's arguments, see `plain_errors`."""
+    from reid_jax.commands.arguments import call
+
+    with plain_errors():
+        call(function, sys.argv[1:])
+
+
+@contextlib.contextmanager
+def plain_errors() -> Iterator[None]:
+    """What a person did or a disk refused is one line and exit code 2, not a traceback."""
+    _prepare_terminal()
+    try:
+        yield
+    except BrokenPipeError:  # `| head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except (UserError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+
+
+def _prepare_terminal() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # file names need not be Unicode
+            stream.reconfigure(errors="backslashreplace")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+def use_huge_pages() -> None:
+    """Starts this program again with an allocator that asks Linux for huge pages.
+
+    A step on a CPU takes and returns hundreds of megabytes; by small pages it waits for the kernel
+    to make them, 15-30% of its time. glibc reads the setting when a process begins, so this comes
+    before anything slow. Nothing happens where GLIBC_TUNABLES is set already, or off Linux.
+    """
+    if sys.platform == "linux" and "GLIBC_TUNABLES" not in os.environ:
+        os.environ["GLIBC_TUNABLES"] = "glibc.malloc.hugetlb=1"
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+
+
+def reads_words(function: Any) -> Any:
+    """Marks a command that is handed the words themselves."""
+    function.reads_words = True
+    return function

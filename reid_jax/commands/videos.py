@@ -1,0 +1,34 @@
+"""Commands about videos whose features are in a file."""
+
+from pathlib import Path
+
+from tyro.conf import Positional
+
+
+def score(workdir: Path, data: Path, out: Path, frames: Path | None = None) -> None:
+    """Writes one float array a video, under its key: the score at each of its picks.
+
+    Args:
+        workdir: Folder of the run.
+        data: H5 file with a group a video, as the run was trained on.
+        out: File for the scores, .npz.
+        frames: Folder with a folder of frames for each video, for a run that was trained on
+            images; its own when not given.
+    """
+    from reid_jax.evaluation.keyframe_run import score_to_file
+
+    score_to_file(workdir, data, out, frames)
+
+
+def pairs(runs: Positional[tuple[Path, ...]], out: Path | None = None) -> None:
+    """Tests runs, and their ensemble, on the same pairs of held-out videos; writes a report.
+
+    Args:
+        runs: Folders of runs that hold out the same videos.
+        out: Folder of the report; without it, `report` of the first run.
+    """
+    from reid_jax.evaluation.video_similarity_run import report_video_pairs
+    from reid_jax.files import check_destinations
+
+    check_destinations(folder=out)
+    report_video_pairs(runs, out or runs[0] / "report")
