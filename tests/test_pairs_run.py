@@ -139,6 +139,18 @@ def test_copies_are_made_once_from_the_frames(tmp_path, monkeypatch):
     (tmp_path / "copies.npz").write_bytes(whole[: len(whole) // 2])
     np.testing.assert_array_equal(load()["crop"].features, made["crop"].features)
 
+    made_so_far = len(calls)
+    with h5py.File(tmp_path / "videos.h5", "a") as file:  # the same name, another content
+        del file["video_1/sampled_frames"]
+        file["video_1/sampled_frames"] = np.array([7, 107, 207])
+    assert load()["crop"].frames.tolist() == [7, 207]
+    assert len(calls) == made_so_far + 1
+    with np.load(tmp_path / "copies.npz") as kept:  # an earlier version did not note it
+        earlier = {name: kept[name] for name in kept.files if name != "content"}
+    np.savez(tmp_path / "copies.npz", **earlier)
+    load()
+    assert len(calls) == made_so_far + 1
+
 
 def test_a_run_trains_and_reports(tmp_path, capsys, monkeypatch):
     h5py = pytest.importorskip("h5py")
