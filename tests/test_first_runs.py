@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from reid_jax.data import load_dataset
 from reid_jax.data.video_features import load_video_features
@@ -63,7 +64,8 @@ def test_a_gallery_names_and_grows(first, tmp_path):
     found = identify(folder, [str(photo)], workdir=first / "individuals")
     assert found.answers[0].candidates[0].identity == "animal 3"
     (tmp_path / "more" / "animal 9").mkdir(parents=True)
-    shutil.copy(photo, tmp_path / "more" / "animal 9" / "new.png")
+    other = Image.open(photo).transpose(Image.Transpose.ROTATE_180)
+    other.save(tmp_path / "more" / "animal 9" / "new.png")
     members.add(folder, f"folder:{tmp_path / 'more'}", first / "individuals")
     assert len(read_gallery(folder, thumbnails=False)) == 19
 

@@ -26,7 +26,7 @@ from reid_jax.gallery.duplicates import find_duplicates, local_difference
 from reid_jax.gallery.identify import check_answered, identify, list_photos
 from reid_jax.gallery.output import CSV_COLUMNS, as_csv, as_json, as_table, summary
 from reid_jax.gallery.sheet import as_html
-from reid_jax.gallery.store import read_gallery, update_gallery
+from reid_jax.gallery.store import join, read_gallery, update_gallery
 from reid_jax.ops.individuals import GallerySearch
 from tests.paths import REPOSITORY
 from tests.tiny_run import make_tiny_run
@@ -126,10 +126,10 @@ def test_an_individual_called_unknown_is_not_taken_for_the_verdict(gallery, phot
     assert found.answers[0].text == 'the individual called "unknown"'
     for text in (as_table(found), as_html(found), as_json(found), as_csv(found)):
         assert "the individual called" in text
-    save_photos(tmp_path / "new", {"unknown": 3, "turtle 9": 4}, 2)
-    added, _, dataset = members.add(gallery, f"folder:{tmp_path / 'new'}", None)
-    assert added == 2
-    assert {reason for _, reason in dataset.skipped} == {'nobody is called "unknown"'}
+    save_photos(tmp_path / "new", {"unknown": 3, "turtle 9": 59}, 2)
+    done = members.add(gallery, f"folder:{tmp_path / 'new'}", None)
+    assert done.added == 2
+    assert {reason for _, reason in done.dataset.skipped} == {'nobody is called "unknown"'}
 
 
 def test_names_in_two_unicode_forms_are_one_individual_of_a_gallery(gallery, tmp_path):
@@ -229,10 +229,10 @@ def test_a_run_that_moved_is_found_or_asked_for(gallery, run, photos, tmp_path):
 
 
 def test_add_and_remove(gallery, photos, tmp_path):
-    save_photos(tmp_path / "more", {"new": 50, "turtle 1": 1}, 3)
-    added, there, _ = members.add(gallery, f"folder:{tmp_path / 'more'}", None)
-    assert (added, there) == (6, 0)
-    assert members.add(gallery, f"folder:{tmp_path / 'more'}", None)[:2] == (0, 6)
+    save_photos(tmp_path / "more", {"new": 50, "turtle 1": 51}, 3)
+    for expected in ((6, 0), (0, 6)):
+        done = members.add(gallery, f"folder:{tmp_path / 'more'}", None)
+        assert (done.added, done.there) == expected
     now = read_gallery(gallery)
     assert (len(now), now.settings["num_individuals"]) == (38, 9)
     answer = identify(gallery, [str(tmp_path / "more" / "new" / "0.png")]).answers[0]
@@ -250,6 +250,76 @@ def test_add_and_remove(gallery, photos, tmp_path):
         with pytest.raises(UserError, match=words):
             members.remove(gallery, *arguments)
     assert len(read_gallery(gallery)) == 26
+
+
+def test_photos_that_are_there_are_not_embedded_again(gallery, photos, tmp_path, monkeypatch):
+    embedded = []
+    real = members.TrainedModel.embed
+
+    def embed(self, dataset, rows):
+        embedded.append(len(rows))
+        return real(self, dataset, rows)
+
+    monkeypatch.setattr(members.TrainedModel, "embed", embed)
+    more = shutil.copytree(photos, tmp_path / "more")
+    save_photos(more, {"new": 50}, 3)
+    before = read_gallery(gallery).folder
+    assert members.add(gallery, f"folder:{photos}", None).there == 32
+    assert read_gallery(gallery).folder == before
+    assert not embedded
+    done = members.add(gallery, f"folder:{more}", None)
+    assert (done.added, done.there, done.moved) == (3, 32, 0)
+    assert embedded == [3]
+
+
+def test_a_corrected_identity_and_a_renamed_folder_are_found(run, tmp_path, capsys):
+    save_photos(tmp_path / "photos", {"one": 1, "two": 2, "three": 3}, 3)
+    folder, source = tmp_path / "gallery", f"folder:{tmp_path / 'photos'}"
+    members.build(run, source, folder)
+    (tmp_path / "photos" / "two").rename(tmp_path / "photos" / "Tom")
+    commands.add(folder, source)
+    said = capsys.readouterr().out
+    assert "0 photos added (9 were there already)" in said
+    assert "3 photos found at a new path, by content" in said
+    assert "3 photos kept the individual of the gallery" in said
+    assert "two -> Tom: 3 photos" in said
+    assert "--correct" in said
+    now = read_gallery(folder)
+    assert set(now.identities) == {"one", "two", "three"}
+    assert all(os.path.exists(path) for path in now.paths)
+
+    commands.add(folder, source, correct=True)
+    said = capsys.readouterr().out
+    assert "3 photos corrected: individual" in said
+    assert "two -> Tom" in said
+    now = read_gallery(folder)
+    assert sorted(now.identities) == ["Tom"] * 3 + ["one"] * 3 + ["three"] * 3
+    assert now.settings["num_individuals"] == 3
+
+    changed = tmp_path / "photos" / "one" / "0.png"
+    shutil.copy(changed, tmp_path / "copy.png")
+    Image.fromarray(255 - np.asarray(Image.open(changed))).save(changed)
+    commands.add(folder, source)
+    said = capsys.readouterr().out
+    assert "1 photo added (8 were there already)" in said
+    assert "1 photo replaced" in said
+    now = read_gallery(folder)
+    assert len(now) == 9
+    [row] = np.flatnonzero(now.paths == str(changed))
+    assert not (now.embeddings[row] == read_gallery(folder).embeddings[:8]).all(axis=1).any()
+
+
+def test_a_gallery_without_digests_gets_them_when_something_is_added(gallery, photos, tmp_path):
+    def older(now):
+        columns = {name: values for name, values in now.columns.items() if name != "digest"}
+        return dataclasses.replace(now, columns=columns)
+
+    update_gallery(gallery, older)
+    save_photos(tmp_path / "more", {"new": 50}, 2)
+    members.add(gallery, f"folder:{tmp_path / 'more'}", None)
+    assert all(read_gallery(gallery).columns["digest"])
+    moved = shutil.copytree(photos, tmp_path / "moved")
+    assert members.add(gallery, f"folder:{moved}", None).there == 32
 
 
 def test_without_the_data_of_the_run_the_gallery_calibrates_itself(built, run, photos, tmp_path):
@@ -342,10 +412,10 @@ def test_photos_that_show_nothing_are_named_and_left_out(gallery, photos, tmp_pa
     }
     with pytest.raises(UserError, match="nothing to see on it"):
         members.add(gallery, f"folder:{tmp_path / 'more'}", None)
-    save_photos(tmp_path / "more", {"turtle 1": 1}, 2)
-    added, _, dataset = members.add(gallery, f"folder:{tmp_path / 'more'}", None)
-    assert added == 2
-    assert sorted(Path(path).stem for path, _ in dataset.skipped) == ["black", "blue", "grey"]
+    save_photos(tmp_path / "more", {"turtle 1": 51}, 2)
+    done = members.add(gallery, f"folder:{tmp_path / 'more'}", None)
+    assert done.added == 2
+    assert sorted(Path(path).stem for path, _ in done.dataset.skipped) == ["black", "blue", "grey"]
 
 
 def test_a_photo_unlike_the_training_gets_no_name(gallery, photos, capsys):
@@ -370,13 +440,18 @@ def test_a_photo_unlike_the_training_gets_no_name(gallery, photos, capsys):
 
 def test_duplicates_are_found_whatever_they_are_called(gallery, photos, tmp_path):
     (tmp_path / "again" / "other name").mkdir(parents=True)
-    (tmp_path / "again" / "third name").mkdir(parents=True)
     original = photos / "turtle 5" / "2.png"
     Image.open(original).resize((80, 100)).save(
         tmp_path / "again" / "other name" / "x.jpg", quality=85
     )
-    shutil.copy(original, tmp_path / "again" / "third name" / "y.png")
     members.add(gallery, f"folder:{tmp_path / 'again'}", None)
+
+    def copied(now):
+        copy = now.take(np.flatnonzero(now.paths == str(original)))
+        third = np.array(["third name"], object)
+        return join(now, dataclasses.replace(copy, paths=third, identities=third))
+
+    update_gallery(gallery, copied)
     with_threshold(gallery, -2.0)
     found = find_duplicates(gallery)
     pictures = names_of(found, found.pictures)

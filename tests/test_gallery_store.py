@@ -163,6 +163,29 @@ def test_changes_of_several_writers_all_count(tmp_path):
     assert set(read_gallery(folder).identities) == {f"n{i}" for i in range(6)}
 
 
+def test_nobody_waits_while_another_one_changes_and_a_change_that_came_late_is_made_anew(tmp_path):
+    folder = tmp_path / "gallery"
+    write_gallery(folder, numbered(0))
+    seen = []
+
+    def change(gallery):
+        seen.append(gallery.settings["number"])
+        if len(seen) == 1:
+            write_gallery(folder, numbered(1))  # would wait for ever for this very writer
+        return join(gallery, numbered(2))
+
+    update_gallery(folder, change)
+    assert seen == [0, 1]
+    assert set(read_gallery(folder).identities) == {"n1", "n2"}
+
+
+def test_what_stays_as_it_is_is_not_written(tmp_path):
+    folder = tmp_path / "gallery"
+    write_gallery(folder, numbered(1))
+    update_gallery(folder, lambda gallery: gallery)
+    assert (folder / "generation-000001").is_dir()
+
+
 def test_joining_fills_in_what_one_does_not_know(tmp_path):
     dates = np.array(["2020-05-06T07:08:09"] * 61, "datetime64[s]")
     first, second = numbered(1), numbered(2)

@@ -14,6 +14,7 @@ from reid_jax.errors import UserError
 from reid_jax.evaluation.calibration import STRANGERS
 from reid_jax.files import check_destinations, write_text
 from reid_jax.gallery import members
+from reid_jax.gallery.arrivals import INDIVIDUAL
 from reid_jax.gallery.calibrating import calibrated, calibration_of
 from reid_jax.gallery.duplicates import Twins, find_duplicates
 from reid_jax.gallery.identify import Index, check_answered, identify
@@ -34,6 +35,7 @@ from reid_jax.gallery.store import Gallery, is_gallery, read_gallery
 from reid_jax.ops.individuals import RULES, Rule
 
 _PAIRS = 50  # duplicates on the screen
+_RENAMED = 10  # individuals under other names on the screen
 
 
 def build(workdir: Path, data: str, out: Path, strangers: float = STRANGERS) -> None:
@@ -54,21 +56,52 @@ def build(workdir: Path, data: str, out: Path, strangers: float = STRANGERS) -> 
     print(_described(out, gallery))
 
 
-def add(gallery: Path, data: str, workdir: Path | None = None) -> None:
-    """Adds photos; those whose file is in the gallery already are left as they are.
+def add(gallery: Path, data: str, workdir: Path | None = None, correct: bool = False) -> None:
+    """Adds photos; those that are in the gallery already, by path or content, stay as they are.
 
     Args:
         gallery: Folder of the gallery.
         data: Where the photos are, as for build.
         workdir: Where the run is now, should it have moved.
+        correct: Photos that are there get the individual, date, camera and orientation that data
+            says.
     """
     keep_compilations()
-    added, there, dataset = members.add(gallery, data, workdir)
-    _say_skipped(dataset)
-    already = f" ({there:,} were there already)" if there else ""
-    print(f"{counted(added, 'photo')} added{already}")
+    done = members.add(gallery, data, workdir, correct=correct)
+    _say_skipped(done.dataset)
+    already = f" ({done.there:,} were there already)" if done.there else ""
+    print(f"{counted(done.added, 'photo')} added{already}")
+    print(_differences(done), end="")
     now = read_gallery(gallery, thumbnails=False)
     print("\n".join(filter(None, [_size(now), hubs_text(now)])))
+
+
+def _differences(done: members.Added) -> str:
+    lines = []
+    if done.moved:
+        lines.append(f"{counted(done.moved, 'photo')} found at a new path, by content")
+    if done.replaced:
+        lines.append(
+            f"{counted(done.replaced, 'photo')} replaced, as the file has another content now"
+        )
+    for name, number in done.differ.items():
+        photos = counted(number, "photo")
+        if done.corrected:
+            lines.append(f"{photos} corrected: {name}")
+        else:
+            lines.append(
+                f"{photos} kept the {name} of the gallery, which differs from that of the source; "
+                "--correct takes the source's"
+            )
+        if name == INDIVIDUAL:
+            pairs = list(done.renamed.items())
+            lines += [
+                f"  {shown(there)} -> {shown(here)}: {counted(count, 'photo')}"
+                for (there, here), count in pairs[:_RENAMED]
+            ]
+            if len(pairs) > _RENAMED:
+                lines.append(f"  ... and {len(pairs) - _RENAMED:,} more")
+    return "".join(f"{line}\n" for line in lines)
 
 
 def remove(gallery: Path, identity: tuple[str, ...] = (), path: tuple[str, ...] = ()) -> None:

@@ -4,7 +4,7 @@ import dataclasses
 import datetime
 import difflib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +16,13 @@ from reid_jax.errors import UserError
 from reid_jax.evaluation.calibration import STRANGERS
 from reid_jax.evaluation.trained_model import TrainedModel, load_run
 from reid_jax.files import as_text
+from reid_jax.gallery import arrivals
 from reid_jax.gallery.calibrating import check_strangers, recalibrated
 from reid_jax.gallery.pictures import thumbnails
 from reid_jax.gallery.reference import RunPhotos, TrainedOn, stored_path, stored_paths
 from reid_jax.gallery.store import (
     COLUMNS,
+    DIGEST,
     TRAINED,
     Gallery,
     check_place,
@@ -53,7 +55,8 @@ def build(
     model = load_run(workdir)
     dataset = load_dataset(source, seed=model.config.train.seed)
     run = RunPhotos.of(model)
-    gallery, dataset = _embedded(model, dataset, run.trained_on)
+    gallery, empty = _embedded(model, dataset, _described(dataset, run.trained_on))
+    _check_usable(len(gallery), empty)
     settings = {
         "fingerprint": model.fingerprint,
         "run": str(workdir.resolve()),
@@ -65,14 +68,42 @@ def build(
     gallery = dataclasses.replace(gallery, settings=settings, reference=run.embedded(model))
     gallery = recalibrated(gallery, strangers)
     write_gallery(out, gallery)
-    return gallery, dataset
+    return gallery, dataclasses.replace(dataset, skipped=(*dataset.skipped, *empty))
 
 
-def add(folder: Path, source: str, workdir: Path | None) -> tuple[int, int, Dataset]:
-    """Embeds the photos of a source and adds those whose path is not in the gallery yet.
+@dataclasses.dataclass(frozen=True)
+class Added:
+    """Attributes:
+    added: how many photos.
+    there: how many the gallery had already.
+    moved: how many of these have another path now.
+    replaced: how many of its photos were dropped, as their files have another content now.
+    differ: of how many that are there something else is said, by what.
+    renamed: how many photos have another individual there, by (there, here).
+    corrected: whether that was taken over.
+    dataset: the photos as they were read, with those that were skipped.
+    """
 
-    Returns:
-      How many were added, how many were there already, and the photos as they were read.
+    added: int
+    there: int
+    moved: int
+    replaced: int
+    differ: Mapping[str, int]
+    renamed: Mapping[tuple[str, str], int]
+    corrected: bool
+    dataset: Dataset
+
+
+def add(folder: Path, source: str, workdir: Path | None, *, correct: bool = False) -> Added:
+    """Embeds those photos of a source that are not in the gallery, and adds them.
+
+    Nothing is embedded while others wait for the gallery. What they removed meanwhile stays out.
+
+    Args:
+      folder: of the gallery.
+      source: as data.source names it.
+      workdir: of the run, should it have moved.
+      correct: whether photos that are there get the individual and the facts of the source.
 
     Raises:
       UserError: the run is another one than the gallery was built with, or see :func:`build`.
@@ -82,22 +113,70 @@ def add(folder: Path, source: str, workdir: Path | None) -> tuple[int, int, Data
     model = model_of(folder, stored, workdir)
     dataset = load_dataset(source, seed=model.config.train.seed)
     run = RunPhotos.of(model)
-    new, dataset = _embedded(model, dataset, run.trained_on)
-    added = 0
+    photos = _described(dataset, run.trained_on)
+    known = run.known_to(stored, model)
+    new = np.flatnonzero(arrivals.compare(known, photos).rows < 0)
+    embedded, empty = _embedded(model, dataset.subset(new), photos.take(new))
+    place = {path: row for row, path in enumerate(embedded.paths)}
+    shows = np.ones(len(photos), bool)
+    shows[new] = [path in place for path in photos.paths[new]]
+    _check_usable(int(shows.sum()), empty)
+    photos = photos.take(np.flatnonzero(shows))
+    dataset = dataclasses.replace(dataset, skipped=(*dataset.skipped, *empty))
+    result: Added | None = None
 
     def change(gallery: Gallery) -> Gallery:
-        nonlocal added
+        nonlocal result
         check_fingerprint(folder, gallery, model)
-        there = {composed(path) for path in gallery.paths}
-        rows = np.flatnonzero([composed(path) not in there for path in new.paths])
-        added = len(rows)
+        stored, gallery = gallery, _with_facts(gallery, known)
+        found = arrivals.compare(gallery, photos)
+        come = [place[path] for path in photos.paths[found.rows < 0] if path in place]
+        differ = {name: int(which.sum()) for name, which in found.differ.items() if which.any()}
+        result = Added(
+            added=len(come),
+            there=int((found.rows >= 0).sum()),
+            moved=int(found.moved.sum()),
+            replaced=int(found.stale.sum()),
+            differ=differ,
+            renamed=arrivals.renamed(gallery, photos, found),
+            corrected=correct,
+            dataset=dataset,
+        )
         sources = list(dict.fromkeys([*gallery.settings["sources"], source]))
-        changed = join(run.known_to(gallery, model), new.take(rows))
         settings = {**gallery.settings, "sources": sources}
+        changed = arrivals.brought_up_to_date(gallery, photos, found, correct=correct)
+        if come:
+            changed = join(changed, embedded.take(np.array(come, np.int64)))
+        if changed is stored and settings == stored.settings:
+            return stored
         return recalibrated(dataclasses.replace(changed, settings=settings))
 
     update_gallery(folder, change)
-    return added, len(new) - added, dataset
+    assert result is not None
+    return result
+
+
+def _check_usable(photos: int, empty: Sequence[tuple[str, str]]) -> None:
+    if not photos:
+        path, why = empty[0]
+        raise UserError(
+            f"No photo can be used ({as_text(path)}: {why}); give photos that show something."
+        )
+
+
+def _with_facts(gallery: Gallery, known: Gallery) -> Gallery:
+    """What was found out about the photos of a gallery of an earlier version, by their paths."""
+    missing = [n for n in (TRAINED, DIGEST) if n in known.columns and n not in gallery.columns]
+    if not missing and (gallery.reference or not known.reference):
+        return gallery
+    place = {path: row for row, path in enumerate(known.paths)}
+    at = np.array([place.get(path, -1) for path in gallery.paths], np.int64)
+    facts = {name: np.where(at >= 0, known.columns[name][at], "") for name in missing}
+    return dataclasses.replace(
+        gallery,
+        columns={**gallery.columns, **facts},
+        reference=gallery.reference or known.reference,
+    )
 
 
 def remove(folder: Path, identities: Sequence[str], paths: Sequence[str]) -> int:
@@ -174,20 +253,8 @@ def check_fingerprint(
         )
 
 
-def _embedded(
-    model: TrainedModel, dataset: Dataset, trained_on: TrainedOn
-) -> tuple[Gallery, Dataset]:
-    """The photos as a gallery without settings; those that show nothing are among the skipped."""
-    pictures, blank = thumbnails(dataset)
-    shows = np.array([why is None for why in blank], bool)
-    rows = np.flatnonzero(shows)
-    empty = [(str(dataset.paths[row]), blank[row]) for row in np.flatnonzero(~shows)]
-    if not len(rows):
-        path, why = empty[0]
-        raise UserError(
-            f"No photo can be used ({as_text(path)}: {why}); give photos that show something."
-        )
-    dataset = dataclasses.replace(dataset.subset(rows), skipped=(*dataset.skipped, *empty))
+def _described(dataset: Dataset, trained_on: TrainedOn) -> Gallery:
+    """What is known of photos before they are embedded: a gallery without embeddings."""
     columns = {name: dataset.columns[name] for name in COLUMNS if name in dataset.columns}
     columns |= {
         name: np.array([as_text(value) for value in column], np.str_)
@@ -195,13 +262,28 @@ def _embedded(
         if name != "date"
     }
     names = np.array([as_text(name) for name in dataset.identities], object)[dataset.labels]
-    paths = stored_paths(dataset)
-    gallery = Gallery(
-        paths=paths,
+    digests = content_digests(dataset)
+    return Gallery(
+        paths=stored_paths(dataset),
         identities=names,
-        columns={**columns, TRAINED: trained_on.marks(content_digests(dataset), names)},
-        embeddings=model.embed(dataset),
-        thumbnails=pictures[rows],
+        columns={
+            **columns,
+            TRAINED: trained_on.marks(digests, names),
+            DIGEST: digests.astype(np.str_),
+        },
+        embeddings=np.zeros((len(dataset), 0), np.float32),
+        thumbnails=None,
         settings={},
     )
-    return gallery, dataset
+
+
+def _embedded(
+    model: TrainedModel, dataset: Dataset, photos: Gallery
+) -> tuple[Gallery, list[tuple[str, str]]]:
+    """The described photos with embeddings, but for those that show nothing: (path, reason)."""
+    pictures, blank = thumbnails(dataset)
+    rows = np.flatnonzero([why is None for why in blank])
+    empty = [(str(path), why) for path, why in zip(dataset.paths, blank, strict=True) if why]
+    embeddings = model.embed(dataset, rows) if len(rows) else photos.embeddings
+    found = dataclasses.replace(photos.take(rows), embeddings=embeddings, thumbnails=pictures[rows])
+    return found, empty

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from reid_jax.data import Dataset, Splits
-from reid_jax.data.content import content_digests, file_digest
+from reid_jax.data.content import DTYPE, content_digests, file_digest
 from reid_jax.data.parallel import parallel_map
 from reid_jax.errors import UserError
 from reid_jax.evaluation.trained_model import TrainedModel
 from reid_jax.files import as_text
-from reid_jax.gallery.store import TRAINED, Gallery
+from reid_jax.gallery.store import DIGEST, TRAINED, Gallery
 
 _MOST_HELD_OUT = 1000
 _MOST_TRAINING = 4000
@@ -97,17 +97,21 @@ class RunPhotos:
 
     def known_to(self, gallery: Gallery, model: TrainedModel) -> Gallery:
         """A gallery of an earlier version with what is kept now; others as they are."""
+        if DIGEST not in gallery.columns:
+
+            def digest(path: str) -> bytes:
+                with contextlib.suppress(OSError):
+                    return file_digest(path)
+                return b""
+
+            digests = np.array(
+                parallel_map(digest, gallery.paths.tolist(), "Reading photos"), DTYPE
+            )
+            gallery = replace(gallery, columns={**gallery.columns, DIGEST: digests.astype(np.str_)})
         if gallery.reference or self.dataset is None:
             return gallery
-
-        def digest(path: str) -> bytes:
-            with contextlib.suppress(OSError):
-                return file_digest(path)
-            return b""
-
-        digests = parallel_map(digest, gallery.paths.tolist(), "Reading photos")
-        marks = self.trained_on.marks(np.array(digests), gallery.identities)
-        columns = {**gallery.columns, TRAINED: marks}
+        digests = gallery.columns[DIGEST].astype(DTYPE)
+        columns = {**gallery.columns, TRAINED: self.trained_on.marks(digests, gallery.identities)}
         return replace(gallery, columns=columns, reference=self.embedded(model))
 
 

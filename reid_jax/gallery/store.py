@@ -33,7 +33,10 @@ COLUMNS = ("date", "camera", "orientation")
 TRAINED = "trained"
 """The column that says whether the network was trained on a photo or its individual."""
 
-_KEPT = (*COLUMNS, TRAINED)
+DIGEST = "digest"
+"""The column that names the content of a photo; see :mod:`reid_jax.data.content`."""
+
+_KEPT = (*COLUMNS, TRAINED, DIGEST)
 
 _CURRENT = "CURRENT"
 _LOCK = ".lock"
@@ -46,7 +49,8 @@ class Gallery:
 
     Attributes:
       paths, identities: ``(N,)`` str, no path twice.
-      columns: some of :data:`COLUMNS` and :data:`TRAINED`, ``(N,)`` each; "date" as datetime64[s].
+      columns: some of :data:`COLUMNS`, :data:`TRAINED` and :data:`DIGEST`, ``(N,)`` each; "date"
+        as datetime64[s].
       embeddings: ``(N, D)`` float32.
       thumbnails: ``(N,)`` objects: a JPEG as bytes. None where they were not asked for.
       settings: whose embeddings they are and what their scores are worth; JSON values.
@@ -226,13 +230,25 @@ def write_gallery(folder: Path, gallery: Gallery) -> None:
 def update_gallery(folder: Path, change: Callable[[Gallery], Gallery]) -> Gallery:
     """Reads, changes and writes, so that no other writer comes between; returns the new one.
 
+    Others wait while it writes, not while it changes; where another one was quicker, the change is
+    made anew while they wait.
+
+    Args:
+      folder: of the gallery.
+      change: returns what is to be there, from what is there; the very same where nothing changes.
+
     Raises:
       UserError: as :func:`read_gallery` and :func:`write_gallery`.
     """
-    _current(folder)
+    stored = read_gallery(folder)
+    changed = change(stored)
     with _writing(folder):
-        changed = change(read_gallery(folder))
-        _write(folder, changed)
+        assert stored.folder is not None
+        if stored.folder.name != _current(folder):
+            stored = read_gallery(folder)
+            changed = change(stored)
+        if changed is not stored:
+            _write(folder, changed)
     return changed
 
 
