@@ -55,7 +55,15 @@ def try_lock(path: Path) -> Iterator[IO[str] | None]:
         free = _flock(file.fileno())
         if free is None:
             free = held.enter_context(_owned(path.with_name(f"{path.name}.held")))
-        yield file if free else None
+        yield file if free and _is_at(file, path) else None
+
+
+def _is_at(file: IO[str], path: Path) -> bool:
+    """Whether an open file still is at its place: who had the lock may have removed it."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
+    except FileNotFoundError:
+        return False
 
 
 def _flock(descriptor: int) -> bool | None:

@@ -158,3 +158,44 @@ def test_an_error_of_the_disk_is_not_taken_for_a_lack_of_locks(tmp_path, monkeyp
     monkeypatch.setattr(fcntl, "flock", fails)
     with pytest.raises(OSError, match="input/output"), try_lock(tmp_path / "lock"):
         pass
+
+
+@pytest.mark.parametrize("refused", [UserError, KeyboardInterrupt])
+def test_a_new_folder_is_left_as_it_was_by_a_refusal(tmp_path, refused):
+    with pytest.raises(refused), only_trainer(tmp_path / "run"):
+        raise refused
+    assert not (tmp_path / "run").exists()
+    (tmp_path / "old").mkdir()
+    with pytest.raises(refused), only_trainer(tmp_path / "old"):
+        raise refused
+    assert os.listdir(tmp_path / "old") == ["lock"]
+
+    def begins():
+        with only_trainer(tmp_path / "run"):
+            (tmp_path / "run" / "config.json").touch()
+            raise refused
+
+    with pytest.raises(refused):
+        begins()
+    assert sorted(os.listdir(tmp_path / "run")) == ["config.json", "lock"]
+
+
+def test_a_lock_that_its_holder_removed_is_nobodys(tmp_path):
+    """One who opened it before, and got it when the holder ended, would hold what none can see."""
+    path = tmp_path / "lock"
+    with try_lock(path) as first:
+        assert first
+        path.unlink()
+        with try_lock(path) as second:
+            assert second
+    real = os.fstat
+
+    def removed(descriptor):
+        found = real(descriptor)
+        path.unlink(missing_ok=True)
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fstat", removed)
+        with try_lock(path) as third:
+            assert third is None

@@ -21,6 +21,8 @@ _PATIENCE = 20.0  # seconds until what one machine wrote must be seen on another
 def only_trainer(workdir: Path) -> Iterator[None]:
     """Holds WORKDIR/lock, which is free again when the process ends, however that ends.
 
+    A folder that is new is removed again when the block fails before it has written anything.
+
     Of several processes that train together the first one holds it. The others go on when it does,
     and when they see that it is the same folder.
 
@@ -32,14 +34,19 @@ def only_trainer(workdir: Path) -> Iterator[None]:
         yield
         return
     check_destinations(folder=workdir)
+    new = not workdir.is_dir()
     make_folder(workdir)
-    with try_lock(workdir / "lock") as file:
+    with try_lock(workdir / "lock") as file, contextlib.ExitStack() as held:
         if file is None:
-            holder = (workdir / "lock").read_text(errors="replace").splitlines()[:1]
+            holder: list[str] = []
+            with contextlib.suppress(FileNotFoundError):  # it has just ended
+                holder = (workdir / "lock").read_text(errors="replace").splitlines()[:1]
             raise UserError(
                 f"{workdir} is being trained into by {''.join(holder) or 'another process'}; wait "
                 "for its end, or give another --workdir."
             )
+        if new:
+            held.enter_context(_without_traces(workdir))
         mark = f"process {os.getpid()} on {socket.gethostname()}\n{secrets.token_hex(8)}\n"
         file.truncate(0)
         file.write(mark)
@@ -47,6 +54,18 @@ def only_trainer(workdir: Path) -> Iterator[None]:
         os.fsync(file.fileno())
         gathered(_TOPIC, mark)
         yield
+
+
+@contextlib.contextmanager
+def _without_traces(workdir: Path) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError):  # an open file cannot be removed everywhere
+            if os.listdir(workdir) == ["lock"]:
+                (workdir / "lock").unlink()
+                workdir.rmdir()
+        raise
 
 
 def _look_for(workdir: Path, mark: str) -> None:
