@@ -87,7 +87,7 @@ def test_photos_under_other_names_are_divided_as_they_were(made, moved, capsys):
 
 def test_evaluate_says_how_and_then_remembers(made, moved, capsys):
     run = moved / "run"
-    with pytest.raises(UserError, match=r"does not exist.*evaluate.py --workdir .* --photos fold"):
+    with pytest.raises(UserError, match=r"does not exist.*evaluate --workdir .* --photos fold"):
         evaluate_run(run)
     evaluate_run(made / "run", json_path=moved / "before.json")
     evaluate_run(run, photos=f"folder:{moved / 'here'}", json_path=moved / "after.json")
