@@ -29,6 +29,7 @@ from reid_jax.gallery.sheet import as_html
 from reid_jax.gallery.store import join, read_gallery, update_gallery
 from reid_jax.ops.individuals import GallerySearch
 from tests.paths import REPOSITORY
+from tests.scripts import call
 from tests.tiny_run import make_tiny_run
 
 ODD_NAMES = ("a b.jpg", "türtle ☃.jpg", "two\nlines.jpg", "'quote\".jpg", "<b>&amp;.jpg", "%s.jpg")
@@ -209,12 +210,12 @@ def test_embeddings_of_two_networks_never_mix(gallery, photos, run):
     with pytest.raises(UserError, match="built with another network"):
         members.check_fingerprint(gallery, read_gallery(gallery), other)
     rewrite(gallery, fingerprint=other.fingerprint)
-    for call in (
+    for use in (
         lambda: members.add(gallery, f"folder:{photos}", None),
         lambda: identify(gallery, [str(photos)], workdir=run),
     ):
         with pytest.raises(UserError, match="built with another network"):
-            call()
+            use()
     assert len(read_gallery(gallery)) == 32
 
 
@@ -288,7 +289,7 @@ def test_a_corrected_identity_and_a_renamed_folder_are_found(run, tmp_path, caps
     assert set(now.identities) == {"one", "two", "three"}
     assert all(os.path.exists(path) for path in now.paths)
 
-    commands.add(folder, source, correct=True)
+    call("gallery.py", "add", "--gallery", folder, "--data", source, "--correct")
     said = capsys.readouterr().out
     assert "3 photos corrected: individual" in said
     assert "two -> Tom" in said

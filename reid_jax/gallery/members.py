@@ -1,5 +1,6 @@
 """Who is in a gallery: building it with a run, adding, removing, and what is known about it."""
 
+import collections
 import dataclasses
 import datetime
 import difflib
@@ -193,11 +194,19 @@ def remove(folder: Path, identities: Sequence[str], paths: Sequence[str]) -> int
         nonlocal removed
         out = np.zeros(len(gallery), bool)
         for name in map(composed, map(as_text, identities)):
-            out |= _found(gallery.identities == name, name, gallery.identities, "individual")
+            theirs = gallery.identities == name
+            if not theirs.any():
+                raise _not_there(name, gallery.identities, "individual")
+            out |= theirs
+        at = collections.defaultdict(list)
+        for row, path in enumerate(gallery.paths):
+            at[composed(path)].append(row)
         for path in paths:
             places = {composed(as_text(path)), composed(stored_path(path))}
-            there = np.array([composed(stored) in places for stored in gallery.paths], bool)
-            out |= _found(there, path, gallery.paths, "photo")
+            rows = [row for place in places for row in at.get(place, [])]
+            if not rows:
+                raise _not_there(path, gallery.paths, "photo")
+            out[rows] = True
         removed = int(out.sum())
         if removed == len(gallery):
             raise UserError(
@@ -209,12 +218,10 @@ def remove(folder: Path, identities: Sequence[str], paths: Sequence[str]) -> int
     return removed
 
 
-def _found(rows: np.ndarray, name: str, names: np.ndarray, kind: str) -> np.ndarray:
-    if not rows.any():
-        close = difflib.get_close_matches(name, np.unique(names).tolist(), 1)
-        hint = f"; did you mean {close[0]}?" if close else "."
-        raise UserError(f"There is no {kind} {name} in the gallery{hint}")
-    return rows
+def _not_there(name: str, names: np.ndarray, kind: str) -> UserError:
+    close = difflib.get_close_matches(name, np.unique(names).tolist(), 1)
+    hint = f"; did you mean {close[0]}?" if close else "."
+    return UserError(f"There is no {kind} {name} in the gallery{hint}")
 
 
 def model_of(folder: Path, gallery: Gallery, workdir: Path | None) -> TrainedModel:

@@ -94,8 +94,8 @@ def _gallery_pictures(found: Identification) -> dict[str, bytes]:
         return {}
     gallery = read_gallery(found.folder)
     assert gallery.thumbnails is not None
-    rows = np.flatnonzero(np.isin(gallery.paths, list(wanted)))
-    return {str(gallery.paths[row]): gallery.thumbnails[row] for row in rows}
+    pictures = zip(gallery.paths, gallery.thumbnails, strict=True)
+    return {str(path): picture for path, picture in pictures if path in wanted}
 
 
 def _opening(found: Identification) -> str:
