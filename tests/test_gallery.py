@@ -469,6 +469,19 @@ def test_duplicates_are_found_whatever_they_are_called(gallery, photos, tmp_path
     )
 
 
+def test_only_one_content_names_two_individuals_as_one(gallery, photos, tmp_path):
+    """Another file with the same pixels may be of another animal: it is for a person to say."""
+    other = tmp_path / "again" / "other name" / "x.bmp"
+    other.parent.mkdir(parents=True)
+    Image.open(photos / "turtle 5" / "2.png").save(other)
+    members.add(gallery, f"folder:{tmp_path / 'again'}", None)
+    with_threshold(gallery, -2.0)
+    found = find_duplicates(gallery)
+    assert {"other name", "turtle 5"} in names_of(found, found.pictures)
+    assert not any(pair.identical for pair in found.pictures)
+    assert {"other name", "turtle 5"} in names_of(found, found.individuals)
+
+
 def names_of(found, pairs) -> list[set[str]]:
     identities = found.gallery.identities
     return [{identities[pair.first], identities[pair.second]} for pair in pairs]

@@ -10,7 +10,7 @@ import numpy as np
 from reid_jax.data.parallel import parallel_map
 from reid_jax.gallery.calibrating import calibrated, calibration_of
 from reid_jax.gallery.pictures import grey
-from reid_jax.gallery.store import Gallery, read_gallery
+from reid_jax.gallery.store import DIGEST, Gallery, read_gallery
 from reid_jax.ops.individuals import GallerySearch
 
 _NEIGHBOURS = 5
@@ -65,7 +65,9 @@ def find_duplicates(folder: Path) -> Duplicates:
     scores, near = search.photos_like(gallery.embeddings, _NEIGHBOURS, [(itself, itself)])
     pairs = np.stack([np.repeat(itself, _NEIGHBOURS), near.reshape(-1)], axis=1)
     pairs = np.unique(np.sort(pairs[pairs[:, 1] >= 0], axis=1), axis=0)
-    pictures = tuple(_same_pictures(gallery.thumbnails, pairs))
+    pictures = tuple(
+        _same_pictures(gallery.thumbnails, _contents(gallery, gallery.thumbnails), pairs)
+    )
 
     calibration = calibration_of(gallery, "max")
     if len(names) < 2:
@@ -83,9 +85,15 @@ def find_duplicates(folder: Path) -> Duplicates:
     return Duplicates(gallery, pictures, tuple(found), calibration.threshold)
 
 
-def _same_pictures(thumbnails: np.ndarray, pairs: np.ndarray) -> list[Twins]:
+def _contents(gallery: Gallery, thumbnails: np.ndarray) -> np.ndarray:
+    """``(N,)`` objects, equal for copies: digests, or thumbnails where these are not known."""
+    digests = gallery.columns.get(DIGEST, np.full(len(gallery), "")).astype(object)
+    return np.where(digests == "", thumbnails, digests)
+
+
+def _same_pictures(thumbnails: np.ndarray, contents: np.ndarray, pairs: np.ndarray) -> list[Twins]:
     """Copies, whatever their embeddings, and those of the ``(P, 2)`` pairs that look the same."""
-    copies = set(_copies(thumbnails))
+    copies, twins = set(_copies(contents)), set(_copies(thumbnails))
     small = np.stack(parallel_map(grey, thumbnails.tolist(), "Looking at pictures"))
     alike = np.einsum("nd,nd->n", small[pairs[:, 0]], small[pairs[:, 1]])
     close = [tuple(pair) for pair in pairs[alike >= _ALIKE].tolist()]
@@ -102,17 +110,17 @@ def _same_pictures(thumbnails: np.ndarray, pairs: np.ndarray) -> list[Twins]:
     same = {
         pair for pair, found in zip(close, differences, strict=True) if found <= _MOST_DIFFERENT
     }
-    return [Twins(a, b, 1.0, (a, b) in copies) for a, b in sorted(copies | same)]
+    return [Twins(a, b, 1.0, (a, b) in copies) for a, b in sorted(copies | twins | same)]
 
 
-def _copies(thumbnails: np.ndarray) -> list[tuple[int, int]]:
+def _copies(contents: np.ndarray) -> list[tuple[int, int]]:
     """Each copy with the one before it."""
-    last: dict[bytes, int] = {}
+    last: dict[bytes | str, int] = {}
     found = []
-    for row, picture in enumerate(thumbnails.tolist()):
-        if picture in last:
-            found.append((last[picture], row))
-        last[picture] = row
+    for row, content in enumerate(contents.tolist()):
+        if content in last:
+            found.append((last[content], row))
+        last[content] = row
     return found
 
 
