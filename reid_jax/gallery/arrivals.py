@@ -74,9 +74,11 @@ def _rows(gallery: Gallery, photos: Gallery) -> tuple[np.ndarray, np.ndarray]:
     theirs = list(zip(contents, photos.identities, strict=True))
     stored_theirs = list(zip(stored, gallery.identities, strict=True))
     for wanted, offered in ((theirs, stored_theirs), (contents, stored)):
+        searched = {wanted[photo] for photo in np.flatnonzero(rows < 0).tolist()}
         free = defaultdict(list)
         for row in np.flatnonzero(~taken)[::-1].tolist():
-            free[offered[row]].append(row)
+            if offered[row] in searched:
+                free[offered[row]].append(row)
         for photo in np.flatnonzero(rows < 0).tolist():
             if free.get(wanted[photo]):
                 rows[photo] = free[wanted[photo]].pop()
