@@ -1,9 +1,11 @@
 """The experiments that come with the package, found by their bare name."""
 
 import ast
+import dataclasses
 import difflib
 import importlib.util
-from dataclasses import dataclass
+import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from reid_jax.files import expanded
 _PACKAGE = Path(__file__).resolve().parent
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Configuration:
     """A file with a function `get_config()`.
 
@@ -47,7 +49,7 @@ def describe(path: Path) -> Configuration:
     try:
         lines = (ast.get_docstring(ast.parse(path.read_text())) or "").splitlines()
     except SyntaxError as error:
-        raise UserError(f"{path} is not Python: line {error.lineno}, {error.msg}.") from error
+        raise UserError(_what_failed(path, error)) from error
 
     def after(word: str) -> str:
         return next((line[len(word) :].strip() for line in lines if line.startswith(word)), "")
@@ -65,7 +67,7 @@ def find(name: str) -> Path:
     """
     path = expanded(name)
     if path.suffix == ".py" or path.parent != Path():
-        if path.is_file():
+        if path.is_file() and path.suffix == ".py":
             return path
         if path.suffix != ".py" or path.stem not in names():
             raise UserError(_unknown(name, path.stem))
@@ -79,23 +81,53 @@ def find(name: str) -> Path:
 
 
 def _unknown(name: str, stem: str) -> str:
-    near = difflib.get_close_matches(stem, names(), 1)
+    if name.startswith("-"):
+        return f"The configuration comes first: reid-jax train CONFIG {name} ..."
+    if name and expanded(name).is_file():
+        return f"{name} is no configuration: the name of a Python file ends in .py."
+    near = difflib.get_close_matches(stem.lower(), names(), 1)
     hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(names())}."
-    return f"There is no configuration {name}; {hint}"
+    return f"There is no configuration {name or 'without a name'}; {hint}"
 
 
 def get(name: str) -> Any:
     """The configuration of a bare name or of a file: what its `get_config()` returns.
 
     Raises:
-      UserError: there is no such file, or it has no such function.
+      UserError: there is no such file, it fails, or it gives no configuration.
     """
     path = find(name)
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    spec = importlib.util.spec_from_file_location(f"reid_jax_configuration_{path.stem}", path)
     assert spec is not None
     assert spec.loader is not None  # it is a .py file
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    if not hasattr(module, "get_config"):
-        raise UserError(f"{path} has no function get_config() that returns a configuration.")
-    return module.get_config()
+    sys.modules[module.__name__] = module  # where types that the file defines are looked up
+    try:
+        spec.loader.exec_module(module)
+        if not hasattr(module, "get_config"):
+            raise UserError(f"{path} has no function get_config() that returns a configuration.")
+        found = module.get_config()
+    except (UserError, OSError, MemoryError):
+        raise
+    except Exception as error:
+        raise UserError(_what_failed(path, error)) from error
+    if (
+        not dataclasses.is_dataclass(found)
+        or isinstance(found, type)
+        or not hasattr(found, "train")
+    ):
+        raise UserError(
+            f"get_config() of {path} returns {type(found).__name__}; it returns a configuration, "
+            'such as reid_jax.configurations.get("demo").'
+        )
+    return found
+
+
+def _what_failed(path: Path, error: Exception) -> str:
+    """The mistake in a person's file, with the last of its lines that led there."""
+    if isinstance(error, SyntaxError) and error.filename in (str(path), "<unknown>"):
+        return f"{path} is not Python: line {error.lineno}, {error.msg}."
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if frame.filename == str(path)]
+    where = f", line {lines[-1]}" if lines else ""
+    return f"{path} fails{where}: {type(error).__name__}: {error}."

@@ -51,6 +51,11 @@ def test_help_and_mistakes_are_answered_without_jax():
 
 def test_a_misspelt_command_or_configuration_gets_the_nearest():
     assert "did you mean keyframes?" in reid_jax("keyframe", code=2)
+    assert "no command gallery bild; did you mean gallery build?" in reid_jax(
+        "gallery", "bild", "--workdir", "x", code=2
+    )
+    for words, nearest in (("identify", "gallery identify"), ("same_video", "same-video")):
+        assert f"did you mean {nearest}?" in reid_jax(words, code=2)
     assert "did you mean demo?" in reid_jax("train", "dmeo", "--workdir", "x", code=2)
 
 
@@ -61,15 +66,79 @@ def test_every_configuration_is_listed_with_what_it_needs():
     assert "needs nothing; Rank-1" in listed
 
 
+@pytest.mark.parametrize("words", ["help embed", "--help embed", "embed --help"])
+def test_help_of_a_command_is_asked_for_in_any_order(words):
+    assert "usage: reid-jax embed" in reid_jax(*words.split())
+
+
+def test_completion_says_what_to_do_with_it():
+    assert "source <(reid-jax completion bash)" in reid_jax("completion", "--help")
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("words", ["", "--help", "train", "gallery", "embed --help"])
+def test_output_that_nobody_takes_is_no_traceback(words, unbuffered):
+    program = "from reid_jax.commands.main import main; main()"
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    command = [sys.executable, "-c", program, *words.split()]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, env=environment, **pipes) as process:
+        process.stdout.close()  # as `| head` does
+        assert process.stderr.read() == b""
+    assert process.returncode == 1
+    if Path("/dev/full").exists():
+        with open("/dev/full", "w") as full:
+            done = subprocess.run(command, env=environment, stdout=full, stderr=subprocess.PIPE)
+        assert done.returncode == 2
+        assert done.stderr.startswith(b"error: ")
+        assert done.stderr.count(b"\n") == 1
+
+
 def test_a_configuration_of_ones_own_is_a_path(tmp_path):
-    (tmp_path / "mine.py").write_text('"""Mine."""\n\n\ndef get_config():\n    return 7\n')
-    assert configurations.get(str(tmp_path / "mine.py")) == 7
-    (tmp_path / "empty.py").write_text("")
-    with pytest.raises(UserError, match="has no function get_config"):
-        configurations.get(str(tmp_path / "empty.py"))
-    (tmp_path / "broken.py").write_text("def get_config(:\n")
-    with pytest.raises(UserError, match="is not Python: line 1"):
-        configurations.describe(tmp_path / "broken.py")
+    """It may define types of its own, also with postponed annotations."""
+    (tmp_path / "mine.py").write_text(
+        "from __future__ import annotations\nimport dataclasses\n"
+        "from reid_jax.training.config import DataConfig, EmbeddingConfig\n\n\n"
+        "@dataclasses.dataclass(frozen=True)\nclass Mine(EmbeddingConfig):\n"
+        "    data: DataConfig = DataConfig(image_size=48)\n\n\n"
+        "def get_config() -> Mine:\n    return Mine()\n"
+    )
+    assert configurations.get(str(tmp_path / "mine.py")).data.image_size == 48
+    assert "(default: 48)" in reid_jax("train", tmp_path / "mine.py", "--help")
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "has no function get_config"),
+        ("\ndef get_config(:\n", "is not Python: line 2"),
+        ("import not_there\n", "fails, line 1: ModuleNotFoundError: No module named 'not_there'"),
+        ("def get_config():\n    return 1 / 0\n", "fails, line 2: ZeroDivisionError"),
+        ("def get_config(size):\n    return size\n", "fails: TypeError: get_config() missing"),
+        ("def get_config():\n    pass\n", "returns NoneType; it returns a configuration"),
+        ("def get_config():\n    return 7\n", "returns int; it returns a configuration"),
+    ],
+)
+def test_a_mistake_in_a_configuration_of_ones_own_is_one_sentence(tmp_path, text, sentence):
+    (tmp_path / "mine.py").write_text(text)
+    with pytest.raises(UserError) as caught:
+        configurations.get(str(tmp_path / "mine.py"))
+    assert sentence in str(caught.value)
+    if "is not Python" in sentence:
+        with pytest.raises(UserError, match=sentence):
+            configurations.describe(tmp_path / "mine.py")
+
+
+def test_a_name_that_is_no_configuration_is_one_sentence(tmp_path):
+    (tmp_path / "mine").write_text("def get_config(): ...\n")
+    for name, words in (
+        (str(tmp_path / "mine"), "the name of a Python file ends in .py"),
+        ("--workdir", "The configuration comes first: reid-jax train CONFIG --workdir"),
+        ("DEMO", "did you mean demo"),
+        ("", "without a name"),
+    ):
+        with pytest.raises(UserError, match=words):
+            configurations.find(name)
 
 
 @pytest.mark.parametrize(

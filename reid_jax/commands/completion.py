@@ -28,6 +28,17 @@ complete -c reid-jax -n "__fish_seen_subcommand_from train" -a "{configurations}
 complete -c reid-jax -n "__fish_seen_subcommand_from completion" -a "bash zsh fish\""""
 
 
+def usage() -> str:
+    """What to do with the script."""
+    return """\
+usage: reid-jax completion {bash,zsh,fish}
+
+Prints a script that completes commands and configurations:
+  bash  source <(reid-jax completion bash)
+  zsh   source <(reid-jax completion zsh)
+  fish  reid-jax completion fish | source"""
+
+
 def completion(shell: str) -> str:
     """The script for a shell, to be sourced: `source <(reid-jax completion bash)`.
 

@@ -128,7 +128,8 @@ def models(
     Args:
         name: One network, to be printed layer by layer.
         size: Side of the images in pixels instead of each network's own.
-        compiled: Also count the multiply-adds in the compiled program (some seconds a network).
+        compiled: Without it the multiply-adds in the compiled program are not counted, which takes
+            some seconds a network.
         speed: Also measure images a second on this device (slow on a CPU).
         temporal: Instead of image networks, what modules over the frames of a video cost.
         keyframes: Instead of image networks, the parts of the two keyframe networks from images.

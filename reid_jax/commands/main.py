@@ -18,19 +18,22 @@ def main(*before: str) -> None:
 
     Exit codes: 0, 2 for what cannot be done, 130 when interrupted.
     """
-    words = [*before, *sys.argv[1:]]
-    if not words or words[0] in ("-h", "--help"):
-        print(help_text())
-        sys.exit(0 if words else 2)
     from reid_jax.commands.terminal import plain_errors, run_command
 
+    words = [*before, *sys.argv[1:]]
+    if words[:1] in (["help"], ["--help"], ["-h"]) and len(words) > 1:
+        words = [*words[1:], "--help"]
     with plain_errors():
-        if words == ["--version"]:
+        if not words or words[0] in ("help", "-h", "--help"):
+            print(help_text())
+            sys.exit(0 if words else 2)
+        elif words[0] == "--version":
             print(_version())
         elif words[0] == "completion":
-            from reid_jax.commands.completion import completion
+            from reid_jax.commands.completion import completion, usage
 
-            print(completion(words[1] if len(words) > 1 else ""))
+            asked = words[1:2] in (["-h"], ["--help"])
+            print(usage() if asked else completion(words[1] if len(words) > 1 else ""))
         else:
             run_command(*find(words))
 
@@ -43,14 +46,22 @@ def find(words: Sequence[str]) -> tuple[Command, list[str]]:
         if command is not None:
             return command, list(words[length:])
     inside = [each for each in known if each.split()[0] == words[0]]
-    if inside:
+    if inside and (len(words) == 1 or words[1].startswith("-")):
         lines = [f"  {each:<20}{known[each].help}" for each in inside]
         print("\n".join([f"usage: reid-jax {words[0]} COMMAND ...", "", *lines]))
         sys.exit(0 if words[1:2] in (["-h"], ["--help"]) else 2)
-    near = difflib.get_close_matches(words[0], {each.split()[0] for each in known}, 1)
-    hint = f"; did you mean {near[0]}?" if near else "; see reid-jax --help."
-    print(f"error: there is no command {words[0]}{hint}", file=sys.stderr)
+    called = " ".join(words[:2] if inside else words[:1])
+    print(
+        f"error: there is no command {called or 'without a name'}{_hint(called)}", file=sys.stderr
+    )
     sys.exit(2)
+
+
+def _hint(called: str) -> str:
+    """The nearest command: by its words, then by the last of them."""
+    by_word = {word: each for each in all_commands() for word in (each.split()[-1], each)}
+    near = difflib.get_close_matches(called.lower().replace("_", "-"), by_word, 1)
+    return f"; did you mean {by_word[near[0]]}?" if near else "; see reid-jax --help."
 
 
 def help_text() -> str:

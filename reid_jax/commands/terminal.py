@@ -39,7 +39,7 @@ def plain_errors() -> Iterator[None]:
     try:
         yield
     except BrokenPipeError:  # `| head` has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _nothing_more()
         sys.exit(1)
     except (UserError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
@@ -47,6 +47,27 @@ def plain_errors() -> Iterator[None]:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
+    finally:
+        _print_what_waits()
+
+
+def _print_what_waits() -> None:
+    """Else Python prints it after the last handler, and a traceback where nobody reads it."""
+    if sys.stdout is None:  # `>&-`
+        return
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _nothing_more()
+        sys.exit(1)
+    except OSError as error:
+        _nothing_more()
+        print(f"error: the output cannot be written: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _nothing_more() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _prepare_terminal() -> None:
