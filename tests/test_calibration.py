@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 
 from reid_jax import UserError
+from reid_jax.evaluation import evaluate_open_set
 from reid_jax.evaluation.calibration import (
     CANDIDATES,
     Calibration,
@@ -227,6 +228,27 @@ def test_a_gallery_of_another_size_is_allowed_for():
 
     assert named(25) > 0.1
     assert named(400) < 0.1
+
+
+def test_the_best_threshold_allows_for_a_larger_gallery():
+    """Of 25 individuals for 400: nearly as good as if it had been chosen on what it is for."""
+    embeddings, labels = people(700, 4, 0.8)
+    few, photo = np.flatnonzero(labels < 25), np.arange(len(labels)) % 4
+    query = np.flatnonzero((labels >= 25) & (photo == 0))
+    gallery = np.flatnonzero((labels >= 25) & (labels < 425) & (photo > 0))
+
+    def mean(threshold):
+        sides = (embeddings[query], embeddings[gallery], labels[query], labels[gallery])
+        return evaluate_open_set(*sides, threshold=threshold)["geometric_mean"]
+
+    def chosen(individuals):
+        encounter = np.arange(len(labels))
+        options = {"encounter": encounter, "metric": "cosine", "individuals": individuals}
+        return best_threshold(embeddings, labels, few, few, **options)
+
+    best = max(map(mean, np.linspace(0.5, 1, 26)))
+    assert mean(chosen(400)) > 0.9 * best > 2 * mean(chosen(None))
+    assert chosen(24) == chosen(None)
 
 
 def test_the_same_encounter_does_not_calibrate():

@@ -8,6 +8,7 @@ import pytest
 
 from reid_jax import UserError
 from reid_jax.data import Dataset, make_splits
+from reid_jax.evaluation.calibration import best_threshold
 from reid_jax.evaluation.open_set_run import (
     _COLUMNS,
     arrange,
@@ -67,6 +68,25 @@ def test_perfect_and_useless_embeddings():
     useless = measure(noise, labels, rows, photos, "cosine")
     assert useless["auroc"] < 0.8
     assert useless["closed_rank1"] < 0.4
+
+
+def test_the_threshold_is_for_the_gallery_that_is_searched():
+    """The fewer individuals the validation photos show, the higher it has to be set."""
+    data = dataset(individuals=60)
+    labels, rows = data.labels, np.arange(len(data))
+    rng = np.random.default_rng(0)
+    embeddings = rng.normal(size=(60, 16))[labels] + 0.8 * rng.normal(size=(len(rows), 16))
+    splits = make_splits(data, "identity", test_fraction=0.7, validation_fraction=0.5, seed=0)
+    photos = arrange(data, splits, 0.5, seed=0)
+    found = measure(embeddings, labels, rows, photos, "cosine")
+    searched = len(np.unique(labels[photos.test.gallery]))
+    assert searched > 2 * len(np.unique(labels[photos.calibration.gallery]))
+    options = {"encounter": photos.encounter, "metric": "cosine"}
+    small, right = (
+        best_threshold(embeddings, labels, *photos.calibration, **options, individuals=count)
+        for count in (None, searched)
+    )
+    assert found["threshold"] == right > small
 
 
 def test_the_table_of_a_run(tmp_path, capsys):

@@ -211,6 +211,7 @@ def best_threshold(
     *,
     encounter: np.ndarray,
     metric: str,
+    individuals: int | None = None,
 ) -> float:
     """The score with the largest geometric mean of accuracies on known and unknown individuals.
 
@@ -221,6 +222,7 @@ def best_threshold(
       embeddings: ``(N, D)``; labels: ``(N,)`` individuals; encounter: ``(N,)``, see
         :func:`reid_jax.ops.matching.encounters`.
       query, gallery: indices into the N photos; they may overlap.
+      individuals: in the gallery that the score is for; by default as many as in this one.
 
     Raises:
       UserError: no query has a photo of its individual from another encounter in the gallery, or
@@ -246,5 +248,9 @@ def best_threshold(
         apart=[(encounter[query], encounter[gallery])],
     )
     return calibrate_threshold(
-        found.scores[:, 0], found.right[:, 0], found.individuals, found.known
+        found.scores[:, 0],
+        found.right[:, 0],
+        found.individuals,
+        found.known,
+        larger=1.0 if individuals is None else individuals / found.beside,
     )[0]

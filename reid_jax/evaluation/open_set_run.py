@@ -144,7 +144,14 @@ def measure(
         QueryGallery(*(np.searchsorted(rows, side) for side in part))
         for part in (photos.test, photos.calibration)
     )
-    threshold = best_threshold(embeddings, labels, *calibration, encounter=encounter, metric=metric)
+    threshold = best_threshold(
+        embeddings,
+        labels,
+        *calibration,
+        encounter=encounter,
+        metric=metric,
+        individuals=len(np.unique(labels[test.gallery])),
+    )
     return evaluate_open_set(
         embeddings[test.query],
         embeddings[test.gallery],
@@ -172,7 +179,7 @@ def as_text(result: dict[str, Any]) -> str:
         f"{one['num_known']:,} photos of {one['num_known_individuals']:,} known individuals, "
         f"{one['num_unknown']:,} of {one['num_unknown_individuals']:,} unknown ones; photos of the "
         "same day are never matched",
-        f"thresholds from {result['calibrated_with']}",
+        f"thresholds from {result['calibrated_with']}, for a gallery of this size",
     ]
     if result["left_out"]:
         lines.append(

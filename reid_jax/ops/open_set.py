@@ -93,7 +93,12 @@ def baus(true: np.ndarray, answer: np.ndarray, known: np.ndarray) -> float:
 
 
 def calibrate_threshold(
-    scores: np.ndarray, correct: np.ndarray, true: np.ndarray, known: np.ndarray
+    scores: np.ndarray,
+    correct: np.ndarray,
+    true: np.ndarray,
+    known: np.ndarray,
+    *,
+    larger: float = 1.0,
 ) -> tuple[float, float]:
     """The threshold with the largest geometric mean of BAKS and BAUS, on validation queries.
 
@@ -104,6 +109,8 @@ def calibrate_threshold(
       correct: ``(Q,)`` bool: the most similar individual is the right one (False for unknown).
       true: ``(Q,)`` individuals.
       known: ``(Q,)`` bool; both kinds must be present.
+      larger: how many times the individuals of the gallery here the threshold is for. A stranger's
+        score is a maximum over them, so a share s that is turned away becomes ``s ** larger``.
 
     Returns:
       The threshold, halfway between two observed scores (of equally good ones the middle one), and
@@ -122,7 +129,7 @@ def calibrate_threshold(
     upto = np.searchsorted(-scores[order], -observed, side="right")
     right = np.append(0, np.cumsum((weight * (known & correct))[order])[upto - 1])
     rejected = 1 - np.append(0, np.cumsum((weight * ~known)[order])[upto - 1])
-    mean = np.sqrt(right * np.maximum(rejected, 0))
+    mean = np.sqrt(right * np.maximum(rejected, 0) ** larger)
     best = np.flatnonzero(mean >= mean.max() - 1e-12)
     middle = best[len(best) // 2]
     margin = max(1e-6, float(observed[0] - observed[-1]) * 1e-3)
