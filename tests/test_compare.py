@@ -120,7 +120,7 @@ def test_two_runs_from_end_to_end(tmp_path, capsys, monkeypatch):
     compare_runs(runs, tmp_path / "out")
     said = capsys.readouterr().out
     assert "rank1" in said
-    assert "sharp minus blurred" in said
+    assert "\nmAP: sharp minus blurred = " in said
     content = json.loads((tmp_path / "out" / "comparison.json").read_text())
     assert [one["name"] for one in content["runs"]] == ["sharp", "blurred"]
     assert all(one["parameters"] > 100 < one["bytes_on_disk"] for one in content["runs"])

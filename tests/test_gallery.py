@@ -382,6 +382,14 @@ def test_duplicates_among_one_individual_say_why_nobody_is_compared(gallery, cap
     assert "not calibrated" not in said
 
 
+def test_nobody_looks_like_one_where_similarities_say_nothing(gallery, capsys):
+    with_threshold(gallery, np.inf)
+    commands.duplicates(gallery)
+    said = capsys.readouterr().out
+    assert "not judged, the similarities of this network do not tell" in said
+    assert "inf" not in said
+
+
 def test_the_share_of_strangers_is_kept_and_can_be_said_anew(run, photos, tmp_path, capsys):
     source, out = f"folder:{photos}", tmp_path / "gallery"
     with pytest.raises(UserError, match="share of strangers is 0"):

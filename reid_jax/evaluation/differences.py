@@ -48,9 +48,7 @@ class Difference:
 
     @property
     def sentence(self) -> str:
-        points = (
-            f"{self.measure}: {self.first} minus {self.second} = {100 * self.value:+.1f} points"
-        )
+        points = f"{self.first} minus {self.second} = {100 * self.value:+.1f} points"
         about = f"no interval of {self.groups} {self.of}, that needs {FEWEST_FOR_INTERVAL}"
         if math.isfinite(self.low):
             interval = f"{100 * self.low:+.1f} to {100 * self.high:+.1f}"

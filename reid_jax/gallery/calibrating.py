@@ -72,7 +72,10 @@ def recalibrated(gallery: Gallery, strangers: float | None = None) -> Gallery:
 def check_strangers(share: float) -> None:
     """Raises a UserError where it is no share."""
     if not 0 < share < 1:
-        raise UserError(f"The share of strangers is {share}; it must be between 0 and 1.")
+        raise UserError(
+            f"The share of strangers is {share}; it must be above 0 and below 1, such as "
+            "0.01 where next to nobody is one."
+        )
 
 
 def _calibrations(gallery: Gallery, strangers: float) -> tuple[dict[Rule, Calibration], str]:

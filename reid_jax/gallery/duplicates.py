@@ -74,6 +74,9 @@ def find_duplicates(folder: Path) -> Duplicates:
         return Duplicates(gallery, pictures, (), None, "there is one individual only")
     if calibration is None:
         return Duplicates(gallery, pictures, (), None, "the gallery is not calibrated")
+    if not math.isfinite(calibration.threshold):
+        why = "the similarities of this network do not tell these individuals apart"
+        return Duplicates(gallery, pictures, (), None, why)
     known = {_people(individual, pair.first, pair.second) for pair in pictures if pair.identical}
     scores, near = search.photos_like(gallery.embeddings, 1, [(individual, individual)])
     found: list[Twins] = []
