@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from reid_jax.commands.videos import pairs
 from reid_jax.data.video_edits import edit_names
 from reid_jax.errors import UserError
 from reid_jax.evaluation.pairs import (
@@ -185,3 +186,8 @@ def test_a_run_trains_and_reports(tmp_path, capsys, monkeypatch):
     assert "ensemble of the runs" in again
     assert "they need matplotlib" in capsys.readouterr().out
     assert sorted(path.name for path in (tmp_path / "both").iterdir()) == ["pairs.json", "pairs.md"]
+
+
+def test_without_a_run_it_says_what_to_name():
+    with pytest.raises(UserError, match="Name the folder of a run"):
+        pairs(())

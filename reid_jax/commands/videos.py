@@ -27,8 +27,11 @@ def pairs(runs: Positional[tuple[Path, ...]], out: Path | None = None) -> None:
         runs: Folders of runs that hold out the same videos.
         out: Folder of the report; without it, `report` of the first run.
     """
+    from reid_jax.errors import UserError
     from reid_jax.evaluation.video_similarity_run import report_video_pairs
     from reid_jax.files import check_destinations
 
+    if not runs:
+        raise UserError("Name the folder of a run that trained a similarity of videos, or several.")
     check_destinations(folder=out)
     report_video_pairs(runs, out or runs[0] / "report")
