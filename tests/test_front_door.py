@@ -148,12 +148,20 @@ def test_a_name_that_is_no_configuration_is_one_sentence(tmp_path):
         ("--workdir RUN --data SOURCE", "--workdir RUN --data SOURCE"),
         ("SOURCE --workdir RUN", "--data SOURCE --workdir RUN"),
         ("RUN --data=SOURCE", "--workdir RUN --data=SOURCE"),
+        ("--out F RUN SOURCE", "--out F --workdir RUN --data SOURCE"),
+        ("--out=F RUN --again SOURCE", "--out=F --workdir RUN --again --data SOURCE"),
+        ("RUN --out F SOURCE PHOTO", "--workdir RUN --out F --data SOURCE PHOTO"),
+        ("RUN --path A B", "--workdir RUN --path A B"),
+        ("--misspelt --out", "--misspelt --out"),
         ("--help", "--help"),
         ("", ""),
     ],
 )
-def test_what_is_worked_on_may_come_first_without_a_flag(words, expected):
-    assert with_flags(words.split(), ("--workdir", "--data")) == expected.split()
+def test_what_is_worked_on_needs_no_flag(words, expected):
+    def function(out: str, again: bool = False, path: tuple[str, ...] = ()) -> None: ...
+
+    flagged = with_flags(words.split(), ("--workdir", "--data"), function)
+    assert flagged == expected.split()
 
 
 @pytest.mark.parametrize(

@@ -41,17 +41,32 @@ def call(
     )
 
 
-def with_flags(words: Sequence[str], first: Sequence[str]) -> list[str]:
-    """Words in which the leading ones without a flag have theirs.
+def with_flags(
+    words: Sequence[str], first: Sequence[str], function: Callable[..., Any]
+) -> list[str]:
+    """Words in which those without a flag have theirs.
 
-    `RUN SOURCE --out FILE` becomes `--workdir RUN --data SOURCE --out FILE`. A flag that is given
-    keeps its value, and the next one takes the word.
+    `RUN SOURCE --out FILE` and `--out FILE RUN SOURCE` become `--workdir RUN --data SOURCE --out
+    FILE`, and so on. A flag that is given keeps its value, and the next one takes the word. What
+    follows a flag of the function that takes several words belongs to it.
     """
-    rest, put = list(words), list[str]()
+    parameters = inspect.signature(function).parameters
+    kinds = {f"--{name.replace('_', '-')}": each for name, each in parameters.items()}
     there = {word.partition("=")[0] for word in words}
-    for flag in first:
-        if flag not in there and rest and not rest[0].startswith("-"):
-            put += [flag, rest.pop(0)]
+    missing = [flag for flag in first if flag not in there]
+    rest, put = list(words), list[str]()
+    while rest:
+        word = rest.pop(0)
+        if not word.startswith("-"):
+            put += [missing.pop(0), word] if missing else [word]
+            continue
+        put.append(word)
+        kind = kinds.get(word)
+        if kind is not None and isinstance(kind.default, tuple):
+            break
+        if kind is not None and not isinstance(kind.default, bool):
+            put += rest[:1]
+            del rest[:1]
     return put + rest
 
 

@@ -13,7 +13,7 @@ from reid_jax.errors import UserError
 
 def run_command(command: Command, words: Sequence[str]) -> None:
     """Calls a command with what follows it on the command line."""
-    from reid_jax.commands.arguments import call, with_flags
+    from reid_jax.commands.arguments import call, flags_alone, with_flags
 
     function = command.function()
     if getattr(function, "reads_words", False):  # its arguments follow from its arguments
@@ -21,7 +21,8 @@ def run_command(command: Command, words: Sequence[str]) -> None:
         return
     short = " ".join(flag.removeprefix("--").upper() for flag in command.first)
     hint = f"\n\nAlso without flags: reid-jax {command.words} {short} ..." if short else ""
-    call(function, with_flags(words, command.first), f"reid-jax {command.words}", hint)
+    flagged = with_flags(flags_alone(function, words), command.first, function)
+    call(function, flagged, f"reid-jax {command.words}", hint)
 
 
 def run(function: Callable[..., None]) -> None:
