@@ -194,6 +194,17 @@ def test_shells_complete_commands(shell):
         completion.completion("tcsh")
 
 
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("compare", "needs two runs or more"),
+        ("extract --out x.h5", "Name the videos"),
+    ],
+)
+def test_commands_that_are_given_nothing_ask_for_it(words, sentence):
+    assert sentence in reid_jax(*words.split(), code=2)
+
+
 def test_version_names_the_device():
     assert "1 x cpu" in reid_jax("--version", JAX_PLATFORMS="cpu")
 

@@ -43,6 +43,8 @@ def extract(
         raise UserError(f"--rate is {rate}; it must be above 0.")
     if frames is not None and frames < 1:
         raise UserError(f"--frames is {frames}; it must be 1 or more.")
+    if not videos:
+        raise UserError("Name the videos: files, folders of frames, or folders with either.")
     check_destinations(out)
     encoder = frozen_encoder(backbone, weights)
     sampled = f"{rate:g} a second" if frames is None else f"{frames} a video"
