@@ -1,13 +1,13 @@
 r"""Sea turtles, starting from ImageNet: first the head alone, then the last blocks, more slowly.
 
 Needs: photos of your own, a GPU or a small size
-Score: Rank-1 0.232 by date at 96 pixels in twenty minutes on two CPU cores
+Score: Rank-1 0.231 by date at 96 pixels in twenty minutes on two CPU cores
 
     reid-jax train turtles_pretrained --workdir runs/pretrained \
         --data.source csv:PATH/metadata.csv --model.pretrained pypi
 
 Split by date: an individual's later days are the queries, its earlier days the gallery. Meant for a
-GPU. On two CPU cores, in some twenty minutes, to Rank-1 0.232 and mAP 0.121 (frozen features: 0.159
+GPU. On two CPU cores, in some twenty minutes, to Rank-1 0.231 and mAP 0.126 (frozen features: 0.159
 and 0.044), the same at 96 pixels:
 
     reid-jax train turtles_pretrained --workdir runs/small \
