@@ -13,9 +13,11 @@ import pytest
 from reid_jax.data import load_dataset
 from reid_jax.errors import UserError
 from reid_jax.training import company as module
+from reid_jax.training import lock, multihost
 from reid_jax.training.agreement import digest
 from reid_jax.training.company import Company
 from reid_jax.training.coordinator import Meeting, first_host, meeting
+from reid_jax.training.lock import only_trainer
 from reid_jax.training.multihost import difference
 from reid_jax.training.relay import relay
 
@@ -113,6 +115,21 @@ def test_an_error_in_one_ends_all_with_its_words(pool, failing):
     members[failing].fail("the disk is full")
     for each in members:
         assert each.ends.get(timeout=10) == f"{members[failing].name}: the disk is full"
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_a_new_run_folder_goes_with_a_refusal_in_another_process(
+    pool, monkeypatch, tmp_path, begun
+):
+    members, run = met(pool, 2), tmp_path / "runs" / "new"
+    monkeypatch.setattr(multihost, "_company", members[0])
+    monkeypatch.setattr(lock, "gathered", lambda topic, value: [value])
+    with only_trainer(run):
+        if begun:
+            (run / "config.json").touch()
+        members[1].fail("no photos here")
+        assert members[0].ends.get(timeout=10) == f"{members[1].name}: no photos here"
+        assert run.exists() == run.parent.exists() == begun
 
 
 def test_what_came_of_the_death_of_another_is_not_the_reason(pool):

@@ -40,10 +40,13 @@ def test_who_waits_for_a_lock_says_so_and_gets_it(tmp_path):
 @pytest.fixture(params=["ENOSYS", "ENOLCK", "EOPNOTSUPP"])
 def no_locks(request, monkeypatch):
     """A disk on which flock fails, as on Lustre and NFS."""
+    without_locks(monkeypatch, getattr(errno, request.param))
 
+
+def without_locks(monkeypatch, number: int) -> None:
     def fails(descriptor: int, operation: int) -> None:
         del descriptor, operation
-        raise OSError(getattr(errno, request.param), "no locks here")
+        raise OSError(number, "no locks here")
 
     monkeypatch.setattr(fcntl, "flock", fails)
 
@@ -161,10 +164,14 @@ def test_an_error_of_the_disk_is_not_taken_for_a_lack_of_locks(tmp_path, monkeyp
 
 
 @pytest.mark.parametrize("refused", [UserError, KeyboardInterrupt])
-def test_a_new_folder_is_left_as_it_was_by_a_refusal(tmp_path, refused):
-    with pytest.raises(refused), only_trainer(tmp_path / "run"):
-        raise refused
-    assert not (tmp_path / "run").exists()
+@pytest.mark.parametrize("locks_there", [True, False])
+def test_a_new_folder_is_left_as_it_was_by_a_refusal(tmp_path, refused, locks_there, monkeypatch):
+    if not locks_there:
+        without_locks(monkeypatch, errno.ENOLCK)
+    for place in (tmp_path / "run", tmp_path / "runs" / "of" / "today"):
+        with pytest.raises(refused), only_trainer(place):
+            raise refused
+        assert os.listdir(tmp_path) == []
     (tmp_path / "old").mkdir()
     with pytest.raises(refused), only_trainer(tmp_path / "old"):
         raise refused

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
 
@@ -17,7 +18,7 @@ import pytest
 
 from reid_jax.errors import UserError
 from reid_jax.training import agreement, lock, multihost
-from reid_jax.training.config import EmbeddingConfig
+from reid_jax.training.config import DataConfig
 from reid_jax.training.config_file import read_run_config, saved_steps
 from reid_jax.training.coordinator import Meeting
 from reid_jax.training.experiment import build, load_data
@@ -81,41 +82,60 @@ def finish(processes: list[subprocess.Popen], *codes: int) -> list[str]:
     return outputs
 
 
-def wait_for_step(processes: list[subprocess.Popen], workdir: Path, step: int) -> None:
-    while not any(row["step"] >= step for row in read_metrics(workdir)):
+def wait_for(processes: list[subprocess.Popen], condition: Callable[[], bool]) -> None:
+    while not condition():
         assert all(process.poll() is None for process in processes), finish(processes, 0, 0)
         time.sleep(0.05)
 
 
-def test_losses_are_those_of_one_process_with_as_many_devices(tmp_path):
-    both = tmp_path / "both"
-    short = {"train.steps": "3", "train.profile": "1"}
-    first, second = finish(start(both, short, short), 0, 0)
+def test_they_train_as_one_process_and_end_together(tmp_path):
+    """One dies, the others end, the same command goes on, one is told to end, all save.
+
+    The first one's death is the hard one: JAX would end the others by a native abort. Losses are
+    those of one process with as many devices.
+    """
+    both, endless = tmp_path / "both", {"train.steps": "100000"}
+    processes = start(both, endless, endless)
+    wait_for(processes, lambda: bool(saved_steps(both)))
+    processes[0].kill()
+    _, second = finish(processes, -signal.SIGKILL, 2)
+    step = saved_steps(both)[-1]
+    assert second == (
+        f"error: process 0 on {socket.gethostname()} ended without a word (killed, out of memory, "
+        f"or its machine is gone); the last whole checkpoint is that of step {step}.\n"
+    )
+
+    profiled = endless | {"train.profile": "1"}
+    processes = start(both, profiled, profiled)
+    wait_for(processes, lambda: read_metrics(both)[-1]["step"] >= step + 3)
+    processes[1].send_signal(signal.SIGTERM)
+    first, second = finish(processes, 0, 0)
+    assert "the same command goes on from there" in first
     assert "4 x cpu (mesh)" in first
     assert "Gloo" not in first
     assert second == ""
+    assert saved_steps(both)[-1] > step
     for index in range(2):
         assert list((both / "profile" / f"process-{index}").rglob("*.xplane.pb"))
-    finish(start(both), 0, 0)  # goes on from step 3
 
     config = read_run_config(both)
-    assert config.train.steps == 6
     dataset, splits = load_run_data(tmp_path, config.data, config.train.seed, training=True)
-    train = dataclasses.replace(config.train, coordinator="")
+    train = dataclasses.replace(config.train, coordinator="", steps=step + 3)
     one = tmp_path / "one"
     fit(
-        build(config, dataset, splits),
+        build(config, dataset, splits),  # its learning rate is that of the endless run
         train,
         make_layout("mesh", jax.devices()[:4]),
         one,
         ema_decay=config.optimizer.ema_decay,
     )
-    rows = {name: read_metrics(tmp_path / name) for name in ("both", "one")}
+    last, rows = step + 3, {}
+    for name in ("both", "one"):
+        rows[name] = [row for row in read_metrics(tmp_path / name) if row["step"] <= last]
     assert [row["step"] for row in rows["both"]] == [row["step"] for row in rows["one"]]
     for ours, theirs in zip(rows["both"], rows["one"], strict=True):
-        for name in ("loss", "grad_norm", "validation/mAP"):
-            if name in theirs:
-                np.testing.assert_allclose(ours[name], theirs[name], rtol=2e-3, err_msg=str(ours))
+        for name in {"loss", "grad_norm", "validation/mAP"} & theirs.keys():
+            np.testing.assert_allclose(ours[name], theirs[name], rtol=2e-3, err_msg=str(ours))
 
 
 def test_the_first_ones_verdict_and_a_difference_reach_all(tmp_path):
@@ -130,34 +150,6 @@ def test_the_first_ones_verdict_and_a_difference_reach_all(tmp_path):
         assert "configuration is not the same in all processes: train.seed is 1 in pro" in output
         assert len(output.splitlines()) == 1
     assert not (tmp_path / "other").exists()
-
-
-LONG = {
-    "train.steps": "100000",
-    "train.log-every": "2",
-    "train.evaluate-every": "100000",
-    "train.checkpoint-every": "100000",
-}
-
-
-def test_one_is_told_to_end_and_all_save_and_one_dies_and_all_end(tmp_path):
-    """The first one's death is the hard one: JAX would end the others by a native abort."""
-    processes = start(tmp_path, LONG, LONG)
-    wait_for_step(processes, tmp_path, 2)
-    processes[1].send_signal(signal.SIGTERM)
-    first, second = finish(processes, 0, 0)
-    assert "the same command goes on from there" in first
-    assert second == ""
-    (step,) = saved_steps(tmp_path)
-
-    processes = start(tmp_path, LONG, LONG)
-    wait_for_step(processes, tmp_path, step + 2)
-    processes[0].kill()
-    _, second = finish(processes, -signal.SIGKILL, 2)
-    assert second == (
-        f"error: process 0 on {socket.gethostname()} ended without a word (killed, out of memory, "
-        f"or its machine is gone); the last whole checkpoint is that of step {step}.\n"
-    )
 
 
 SUM_OVER_ALL = """
@@ -322,7 +314,7 @@ def test_processes_are_asked_at_the_same_steps_whatever_their_clocks(monkeypatch
 )
 def test_what_differs_between_two_sets_of_photos_is_named(monkeypatch, change, facts):
     told: list[dict] = [{}, {}]
-    dataset, splits = load_data(EmbeddingConfig().data, 0)
+    dataset, splits = load_data(DataConfig(source="synthetic:12x4"), 0)
     monkeypatch.setattr(agreement, "agree", lambda topic, found: told[0].update(found))
     agreement.agree_on_photos(dataset, splits)
     if change == "a photo less":

@@ -46,6 +46,7 @@ class Company:
       index, count: which of how many processes this is.
       port: a port on the first process's machine that was free for JAX.
       epilogue: what is said behind an end, such as what was saved.
+      undo: called before this process is ended.
       names: of each process, "process 1 on HOST"; known when all are there.
     """
 
@@ -54,6 +55,7 @@ class Company:
     ):
         self.index, self.count, self.port = where.index, where.count, 0
         self.epilogue: Callable[[], str] = str
+        self.undo: Callable[[], object] = str
         self._where, self._token, self._say, self._exit = where, token, say, end
         self.name = f"process {where.index} on {socket.gethostname()}"
         self.names: list[str] = []
@@ -127,6 +129,7 @@ class Company:
         if first:
             self._tell_all({"end": sentence})
             self._let_go(links)
+            self.undo()
             self._exit(sentence)
         else:
             time.sleep(2 * _GRACE)  # the thread that was quicker ends this process
@@ -145,6 +148,7 @@ class Company:
         with self._changed:
             self._ended, first = True, not self._ended
         if first:
+            self.undo()
             self._exit(sentence)
 
     def _wait_for(self, missing: Callable[[], list[int]], topic: str) -> None:

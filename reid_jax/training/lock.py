@@ -11,7 +11,7 @@ from pathlib import Path
 from reid_jax.errors import UserError
 from reid_jax.files import check_destinations, make_folder
 from reid_jax.locks import try_lock
-from reid_jax.training.multihost import gathered, is_first
+from reid_jax.training.multihost import gathered, is_first, undone_on_failure
 
 _TOPIC = "the run folder"
 _PATIENCE = 20.0  # seconds until what one machine wrote must be seen on another
@@ -21,7 +21,8 @@ _PATIENCE = 20.0  # seconds until what one machine wrote must be seen on another
 def only_trainer(workdir: Path) -> Iterator[None]:
     """Holds WORKDIR/lock, which is free again when the process ends, however that ends.
 
-    A folder that is new is removed again when the block fails before it has written anything.
+    Folders that are new are removed again when the block fails before it has written anything, also
+    when it is another process that ends this one.
 
     Of several processes that train together the first one holds it. The others go on when it does,
     and when they see that it is the same folder.
@@ -34,9 +35,9 @@ def only_trainer(workdir: Path) -> Iterator[None]:
         yield
         return
     check_destinations(folder=workdir)
-    new = not workdir.is_dir()
+    new = [folder for folder in (workdir, *workdir.parents) if not folder.exists()]
     make_folder(workdir)
-    with try_lock(workdir / "lock") as file, contextlib.ExitStack() as held:
+    with try_lock(workdir / "lock") as file:
         if file is None:
             holder: list[str] = []
             with contextlib.suppress(FileNotFoundError):  # it has just ended
@@ -45,27 +46,26 @@ def only_trainer(workdir: Path) -> Iterator[None]:
                 f"{workdir} is being trained into by {''.join(holder) or 'another process'}; wait "
                 "for its end, or give another --workdir."
             )
-        if new:
-            held.enter_context(_without_traces(workdir))
-        mark = f"process {os.getpid()} on {socket.gethostname()}\n{secrets.token_hex(8)}\n"
-        file.truncate(0)
-        file.write(mark)
-        file.flush()
-        os.fsync(file.fileno())
-        gathered(_TOPIC, mark)
-        yield
+        with undone_on_failure(lambda: _remove_new(new)):
+            mark = f"process {os.getpid()} on {socket.gethostname()}\n{secrets.token_hex(8)}\n"
+            file.truncate(0)
+            file.write(mark)
+            file.flush()
+            os.fsync(file.fileno())
+            gathered(_TOPIC, mark)
+            yield
 
 
-@contextlib.contextmanager
-def _without_traces(workdir: Path) -> Iterator[None]:
-    try:
-        yield
-    except BaseException:
-        with contextlib.suppress(OSError):  # an open file cannot be removed everywhere
-            if os.listdir(workdir) == ["lock"]:
-                (workdir / "lock").unlink()
-                workdir.rmdir()
-        raise
+def _remove_new(folders: list[Path]) -> None:
+    """Removes folders, the innermost first, of which that one holds a lock of this process only."""
+    with contextlib.suppress(OSError):  # one who came meanwhile; files that are open, on Windows
+        for folder in folders:
+            names = set(os.listdir(folder)) if folder is folders[0] else set()
+            if names - {"lock", "lock.held"}:
+                return
+            for name in sorted(names):
+                (folder / name).unlink()
+            folder.rmdir()
 
 
 def _look_for(workdir: Path, mark: str) -> None:

@@ -266,6 +266,21 @@ def on_end(epilogue: Callable[[], str]) -> None:
         _company.epilogue = epilogue
 
 
+@contextlib.contextmanager
+def undone_on_failure(undo: Callable[[], object]) -> Iterator[None]:
+    """Calls `undo` when the block fails, or when another process ends this one in it."""
+    if _company is not None:
+        _company.undo = undo
+    try:
+        yield
+    except BaseException:
+        undo()
+        raise
+    finally:
+        if _company is not None:
+            _company.undo = str
+
+
 def own_folder(folder: Path) -> Path:
     """What each of several processes writes for itself has a folder for each."""
     return folder if jax.process_count() == 1 else folder / f"process-{jax.process_index()}"
