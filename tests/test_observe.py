@@ -4,6 +4,7 @@ import dataclasses
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -148,3 +149,12 @@ def test_a_second_trainer_is_refused_while_the_first_lives(tmp_path):
     first.wait()
     with only_trainer(tmp_path):
         pass
+
+
+@pytest.mark.parametrize("name", ["gs:", "s3:"])
+def test_a_folder_that_is_called_like_a_store_of_others_is_a_folder(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    log = RunLog(Path(name), 0)
+    log.write(1, {"loss": 1.0})
+    log.close()
+    assert list((tmp_path / name / "tensorboard").iterdir())

@@ -77,7 +77,8 @@ def _tensorboard(workdir: Path, step: int):
     except ImportError:
         print(_NO_TENSORBOARD)
         return None
-    return SummaryWriter(str(workdir / "tensorboard"), purge_step=step + 1, flush_secs=10)
+    folder = str((workdir / "tensorboard").absolute())  # gs:/ would be Google's, s3:/ Amazon's
+    return SummaryWriter(folder, purge_step=step + 1, flush_secs=10)
 
 
 class Display:
