@@ -262,7 +262,8 @@ def test_where_only_jax_knows_who_takes_part_it_is_asked(monkeypatch):
     """As on Cloud TPU, which only JAX can recognise; one that it does not know is refused."""
     asked = []
     monkeypatch.setattr(jax.distributed, "initialize", lambda *given, **_: asked.append(given))
-    monkeypatch.setattr(multihost, "_agreed_meeting", lambda: Meeting("127.0.0.1", 1, 1, 0))
+    place = Meeting("127.0.0.1", free_port(), 1, 0)
+    monkeypatch.setattr(multihost, "_agreed_meeting", lambda: place)
     monkeypatch.setattr(multihost, "_company", None)
     monkeypatch.delenv("SLURM_JOB_ID", raising=False)
     multihost.join("auto", Path("run"))
@@ -297,10 +298,28 @@ def test_processes_are_asked_at_the_same_steps_whatever_their_clocks(monkeypatch
     poll, stopped = multihost.Poll(), []
     for step in range(1, 25):
         clock["steps"], clock["stop"] = (1 if step == 1 else 10), step > 15
-        if poll.any(step, False):
+        if poll.any(step, False, None):
             stopped.append(step)
     assert Two.asked == ["step 1", "step 11", "step 21"]
     assert stopped == [21]
+
+
+def test_a_step_counts_as_done_when_the_device_has_done_it(monkeypatch):
+    """Handing one out takes a thousandth of it: all would be asked a thousand steps later."""
+    seen = []
+
+    class Two:
+        def gather(self, topic, value):
+            seen.append(topic)
+            return [value, value]
+
+    class Result:
+        def block_until_ready(self):
+            seen.append("done")
+
+    monkeypatch.setattr(multihost, "_company", Two())
+    multihost.Poll().any(1, False, {"loss": Result()})
+    assert seen == ["done", "step 1"]
 
 
 @pytest.mark.parametrize(

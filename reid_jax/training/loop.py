@@ -202,7 +202,7 @@ class _Loop:
             self.display.advance(step)
             done = step >= config.steps
             due = {name: done or step % every == 0 for name, every in self._periods().items()}
-            stopping = poll.any(step, stop.requested)
+            stopping = poll.any(step, stop.requested, metrics)
             if not (any(due.values()) or stopping):
                 continue
             speed = self._report(step, state, window, compilations)

@@ -247,12 +247,17 @@ class Poll:
         self._asked = self._next = 0
         self._since = time.perf_counter()
 
-    def any(self, step: int, flag: bool) -> bool:
-        """To be called at the same steps in all processes; of one process, its own flag."""
+    def any(self, step: int, flag: bool, results: Any) -> bool:
+        """To be called at the same steps in all processes; of one process, its own flag.
+
+        Args:
+          results: of this step; steps are handed to devices long before they are done.
+        """
         if _company is None:
             return flag
         if step < self._next:
             return False
+        jax.block_until_ready(results)
         now = time.perf_counter()
         found = _company.gather(f"step {step}", [flag, now - self._since])
         each = found[0][1] / max(step - self._asked, 1)  # by the first one's clock

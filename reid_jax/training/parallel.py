@@ -66,9 +66,10 @@ class Layout:
           UserError: when `batch_size` does not divide.
         """
         if batch_size % (self.size * unit):
+            alone = ", or train.parallel single" if jax.process_count() == 1 else ""
             raise UserError(
                 f"{name} is {batch_size}, which {self.size} devices cannot share equally; "
-                f"a multiple of {self.size * unit} would do, or train.parallel single."
+                f"a multiple of {self.size * unit} would do{alone}."
             )
 
     def compile(self, function: Callable[..., Any], *, batch_axis: int, donate: bool) -> Any:
