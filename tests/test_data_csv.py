@@ -37,6 +37,29 @@ def test_broken_rows_are_an_error_that_names_the_line(tmp_path, text, words):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        'path,identity,notes\nimages/1.jpg,t1,"a\nimages/2.jpg,t1,b\nimages/3.jpg,t2,c"\n',
+        'path,identity,notes\nimages/1.jpg,t1,"a\nimages/2.jpg,t1,b"\nimages/3.jpg,t2,c\n',
+        'notes,path,identity\n"a,images/1.jpg,t1\nb",images/2.jpg,t1\nc,images/3.jpg,t2\n',
+    ],
+)
+def test_a_quote_that_another_row_closes_swallows_none(tmp_path, text):
+    with pytest.raises(UserError, match=r"line 2: a field in quotes goes on to line [34] and hold"):
+        load_dataset(write(tmp_path, text))
+
+
+def test_a_note_over_several_lines_may_name_a_photo(tmp_path):
+    text = 'path,identity,notes\nimages/1.jpg,t1,"like 2.jpg,\nas seen in 3.jpg,\nno, 4.jpg"\n'
+    assert len(load_dataset(write(tmp_path, text))) == 1
+
+
+def test_quotes_after_a_space_are_quotes(tmp_path):
+    text = 'path, identity, notes\n"images/1.jpg", "t1, old", "a"\n"images/2.jpg", "t2", "b"\n'
+    assert load_dataset(write(tmp_path, text)).identities == ("t1, old", "t2")
+
+
 def test_a_run_goes_on_with_the_table_that_it_was_trained_with(tmp_path):
     source = write(tmp_path, "path,identity,camera\nimages/1.jpg,t1\nimages/2.jpg,t2,A,B\n")
     with pytest.raises(UserError, match="lines 2-3"):
@@ -121,6 +144,12 @@ def test_files_are_found_in_either_unicode_form(tmp_path, disk, table):
 def test_an_empty_cell_is_an_empty_string(tmp_path):
     source = write(tmp_path, "path,identity,camera\nimages/1.jpg,t1,\nimages/2.jpg,t1, A \n")
     assert load_dataset(source).columns["camera"].tolist() == ["", "A"]
+
+
+def test_an_unknown_camera_is_not_one_camera(tmp_path):
+    rows = [f"images/{n}.jpg,t1,{camera}" for n, camera in enumerate(("Unknown", "A", "N/A"), 1)]
+    source = write(tmp_path, "\n".join(["path,identity,camera", *rows]))
+    assert load_dataset(source).columns["camera"].tolist() == ["", "A", ""]
 
 
 def test_an_odd_date_costs_only_the_splits_that_need_dates(tmp_path):

@@ -42,6 +42,30 @@ def test_folders_of_services_are_passed_over_and_counted(tmp_path):
     assert "passed over 3 hidden, 2 #recycle/, 2 $RECYCLE.BIN/" in describe(dataset)
 
 
+@pytest.mark.parametrize(
+    "service", ["FOUND.017", "RECYCLED", "[Originals]", "CaptureOne", "X.cocatalog", "_gsdata_"]
+)
+def test_what_windows_and_photo_programs_keep_is_no_individual(tmp_path, service):
+    photo(tmp_path / "a" / "1.jpg")
+    photo(tmp_path / service / "old.jpg", 1)
+    photo(tmp_path / "a" / service / "old.jpg", 2)
+    dataset = load_dataset(f"folder:{tmp_path}")
+    assert len(dataset) == 1
+    assert sum(dataset.passed_over.values()) == 2
+
+
+@pytest.mark.parametrize("other", ["zoë 1", "Zoë  1", "Zoë 1 ", "Zoë\u200b 1", "Zoë\u00a01"])
+def test_names_that_are_printed_alike_are_named(tmp_path, other):
+    for shade, name in enumerate(("Zoë 1", other, "Zoë 2", "Zoe 1")):
+        photo(tmp_path / name / "1.jpg", shade)
+    dataset = load_dataset(f"folder:{tmp_path}")
+    assert len(dataset.identities) == 4
+    one, two = sorted(("Zoë 1", other))
+    assert dataset.notes == (
+        f'"{one}" and "{two}" differ only in case or spaces; are they one individual?',
+    )
+
+
 def test_what_a_picture_is_is_decided_by_content_and_the_rest_is_counted_by_ending(tmp_path):
     folder = tmp_path / "a"
     for shade, name in enumerate(("1.jpg_large", "no ending", "3.JPG.bak", "4.tmp")):

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -49,8 +50,9 @@ def read_table(
 
     Raises:
       UserError: the file cannot be read, lacks a required column or has one twice, a quote is not
-        closed, rows have more or fewer fields than the first line, or a field of these columns goes
-        over several lines; with the lines.
+        closed, rows have more or fewer fields than the first line, a field of these columns goes
+        over several lines, or one of another column holds whole rows, known by the ending of the
+        file in the first required column; with the lines.
     """
     try:
         with open(file, "rb") as stream:
@@ -58,7 +60,7 @@ def read_table(
     except OSError as error:
         raise UserError(f"{file} cannot be read: {error.strerror}.") from error
     text, notes = _decode(data, file)
-    header, rows = _split(text, file, strict)
+    header, rows, delimiter = _split(text, file, strict)
     missing = [name for name in required if name not in header]
     if missing:
         raise UserError(
@@ -72,6 +74,7 @@ def read_table(
     }
     try:
         _check(header, rows, wanted, file)
+        _check_swallowed(rows, wanted[required[0]], delimiter, file)
     except UserError as error:
         if strict:
             raise
@@ -93,8 +96,10 @@ def lines_text(lines: Sequence[int]) -> str:
     return f"{'line' if len(lines) == 1 else 'lines'} {text}"
 
 
-def _split(text: str, file: str, strict: bool) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """Column names in lower case, and (first line, fields) of each row that is not empty."""
+def _split(
+    text: str, file: str, strict: bool
+) -> tuple[list[str], list[tuple[int, list[str]]], str]:
+    """Column names in lower case, (first line, fields) of each row that is not empty, separator."""
     first = 1
     delimiter = ""
     if match := _SEPARATOR.match(text):
@@ -107,7 +112,12 @@ def _split(text: str, file: str, strict: bool) -> tuple[list[str], list[tuple[in
     rows: list[tuple[int, list[str]]] = []
     line = first
     try:
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=strict)
+        reader = csv.reader(
+            io.StringIO(text, newline=""),
+            delimiter=delimiter,
+            strict=strict,
+            skipinitialspace=strict,  # a quote after a space opens a field, too
+        )
         for row in reader:
             if any(field.strip() for field in row):
                 rows.append((line, row))
@@ -124,7 +134,7 @@ def _split(text: str, file: str, strict: bool) -> tuple[list[str], list[tuple[in
             "inside is written twice."
         ) from error
     header = [name.strip().lower() for name in rows[0][1]] if rows else []
-    return header, rows[1:]
+    return header, rows[1:], delimiter
 
 
 def _check(
@@ -153,6 +163,33 @@ def _check(
                     f"{file}, line {line}: the {name} goes over several lines; is a quote not "
                     "closed?"
                 )
+
+
+def _check_swallowed(
+    rows: list[tuple[int, list[str]]], place: int, delimiter: str, file: str
+) -> None:
+    """Refuses a field over several lines, such as a note, that holds the path of another row."""
+    endings = {_ending(row[place]) for _, row in rows} - {"", "."}
+    for line, row in rows:
+        for column, field in enumerate(row):
+            first, *others = re.split(r"\r\n|\r|\n", field)
+            if not others:
+                continue
+            # Where the quote stands in one row and where it stands in the other, a row is cut.
+            lines = [[""] * column + first.split(delimiter)]
+            lines += [text.split(delimiter) for text in others]
+            sizes = [len(row)] * len(others) + [column + 1]
+            for fields, size in zip(lines, sizes, strict=True):
+                if place < len(fields) == size and _ending(fields[place]) in endings:
+                    raise UserError(
+                        f"{file}, line {line}: a field in quotes goes on to line "
+                        f"{line + len(others)} and holds the path {fields[place].strip()}; is a "
+                        "quote not closed?"
+                    )
+
+
+def _ending(path: str) -> str:
+    return os.path.splitext(path.strip(' "'))[1].lower()
 
 
 def _decode(data: bytes, file: str) -> tuple[str, tuple[str, ...]]:

@@ -13,6 +13,7 @@ NO_DATE = np.datetime64("NaT", "s")
 _NONE = (*MISSING, UNKNOWN, "0000:00:00 00:00:00", "0000-00-00 00:00:00", "0000-00-00")
 _YEAR_FIRST = re.compile(r"(\d{4})([:/.-])(\d{1,2})(?:\2(\d{1,2}))?(?:[T ,]+(.+))?")
 _YEAR_LAST = re.compile(r"(\d{1,2})([/.-])(\d{1,2})\2(\d{4})(?:[T ,]+(.+))?")
+_ZONE = re.compile(r"(?<=\d) ?(?:UTC|GMT)$", re.IGNORECASE)  # as R and people write it
 _TIMES = ("%H:%M:%S", "%H:%M", "%H:%M:%S.%f", "%I:%M:%S %p", "%I:%M %p", "%I:%M:%S%p", "%I:%M%p")
 _WRITTEN = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}  # digits alone
 _SINCE_1970 = {9: 1, 10: 1, 13: 1000}  # digits alone, by how many make a second
@@ -30,10 +31,11 @@ def read_dates(texts: Sequence[str]) -> tuple[np.ndarray, dict[int, str]]:
     Returns:
       datetime64[s] (N,), NaT where there is none; and for each place that cannot be read, why not.
     """
+    texts = [_ZONE.sub("", text.strip()) for text in texts]
     days, months = _places(texts)
     dates = np.full(len(texts), NO_DATE)
     unread: dict[int, str] = {}
-    for place, text in enumerate(map(str.strip, texts)):
+    for place, text in enumerate(texts):
         if text.lower() in _NONE:
             continue
         found = _one(text) or _year_last(text, days, months)
@@ -49,7 +51,7 @@ def read_dates(texts: Sequence[str]) -> tuple[np.ndarray, dict[int, str]]:
 def _places(texts: Sequence[str]) -> tuple[set[str], set[str]]:
     """By their separator: dates that begin with the day for certain, and those with the month."""
     days, months = set(), set()
-    for match in filter(None, (_YEAR_LAST.fullmatch(text.strip()) for text in texts)):
+    for match in filter(None, (_YEAR_LAST.fullmatch(text) for text in texts)):
         if 12 < int(match[1]) <= 31:
             days.add(match[2])
         if 12 < int(match[3]) <= 31:

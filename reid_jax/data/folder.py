@@ -14,7 +14,7 @@ from reid_jax.data.dataset import Dataset
 from reid_jax.data.images import check_images, is_photo_name, is_picture
 from reid_jax.data.keyframe_folders import KEYFRAME, MARK, read_mark
 from reid_jax.data.leftovers import ending_of, leftover, made_here
-from reid_jax.data.names import UNKNOWN, composed, file_key, is_nobody, merged
+from reid_jax.data.names import UNKNOWN, composed, file_key, is_nobody, look_alikes, merged
 from reid_jax.data.parallel import LateBar
 from reid_jax.errors import UserError
 
@@ -187,6 +187,12 @@ def checked_dataset(
     identities, owners = merged(
         [name for name, use in zip(found.names, usable, strict=True) if use]
     )
+    if alike := look_alikes(identities):
+        one, other = alike[0]
+        more = f", and {len(alike) - 1:,} more" if len(alike) > 1 else ""
+        found.notes.append(
+            f'"{one}" and "{other}"{more} differ only in case or spaces; are they one individual?'
+        )
     paths, labels = np.array(found.files)[usable], np.array(owners, np.int32)
     twice = shared_by_individuals(digests[usable], labels)
     if len(twice):

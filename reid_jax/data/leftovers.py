@@ -1,6 +1,7 @@
 """What disks, cameras, systems and sync clients leave beside photos, and is no photo of anybody."""
 
 import os
+import re
 from collections.abc import Collection
 
 FOLDERS = frozenset(
@@ -9,19 +10,27 @@ FOLDERS = frozenset(
         *("@eadir", "#recycle", "@recycle", "#snapshot", "~snapshot", "@recently-snapshot"),
         *("@tmp", "@__thumb", "@sharebin", "@transcode", "@synologydrive", "@syno"),
         # Windows
-        *("$recycle.bin", "recycler", "system volume information"),
+        *("$recycle.bin", "recycler", "recycled", "system volume information"),
         # macOS, also what its file server leaves on shared disks
         *("__macosx", "network trash folder", "temporary items", "thevolumesettingsfolder"),
         # Linux, Android and what repairs a disk
-        *("lost+found", "lost.dir", "found.000", "found.001", "found.002"),
+        *("lost+found", "lost.dir"),
         # cameras: indices and thumbnails beside DCIM
         *("canonmsc", "avf_info", "thmbnl"),
+        # programs: ACDSee's copies before a change, Capture One's previews, iTunes' thumbnails, and
+        # what GoodSync has replaced
+        *("[originals]", "captureone", "ipod photo cache", "_gsdata_"),
     )
 )
 """Names in lower case. Hidden ones need not be listed: .Trashes, .thumbnails, .stversions, ..."""
 
-BUNDLES = (".lrdata", ".photoslibrary", ".aplibrary", ".photolibrary")
+BUNDLES = (
+    *(".lrdata", ".cocatalog", ".photoslibrary", ".aplibrary", ".photolibrary"),
+    *(".migratedaplibrary", ".migratedphotolibrary"),
+)
 """Endings of folders in which a photo program keeps its own copies and previews."""
+
+_REPAIRED = re.compile(r"found\.\d{3}")  # Windows numbers what it finds in a damaged disk
 
 FILES = frozenset(
     ("thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "picasa.ini", "icon\r")
@@ -42,7 +51,7 @@ def leftover(name: str, is_folder: bool) -> str | None:
         return HIDDEN
     lower = name.lower()
     if is_folder:
-        if lower in FOLDERS:
+        if lower in FOLDERS or _REPAIRED.fullmatch(lower):
             return f"{name}/"
         ending = os.path.splitext(lower)[1]
         return f"{ending}/" if ending in BUNDLES else None

@@ -15,7 +15,7 @@ from reid_jax.errors import UserError
 
 _REQUIRED = ("path", "identity")
 _TEXTS = ("orientation", "camera", "split")
-_NAMED = 20  # dates that cannot be read, with what stands there
+_NAMED = 8  # dates that cannot be read, with what stands there
 
 
 def csv_dataset(path: str, *, unnamed: bool = False, keep: Collection[str] = ()) -> Dataset:
@@ -74,7 +74,7 @@ def csv_dataset(path: str, *, unnamed: bool = False, keep: Collection[str] = ())
 
 def _value(text: str) -> str:
     """The text, empty where the field only says that there is no value."""
-    return "" if text.lower() in MISSING else text
+    return "" if is_nobody(text) else text
 
 
 def _unread(file: str, table: Table, reasons: dict[int, str]) -> str:

@@ -2,6 +2,7 @@
 
 import os
 import unicodedata
+from collections.abc import Sequence
 
 MISSING = ("", "nan", "nat", "none", "null", "na", "n/a", "<na>")
 """What tables have where a value is missing, in lower case."""
@@ -38,6 +39,22 @@ def merged(names: list[str]) -> tuple[tuple[str, ...], list[int]]:
     order = sorted(first, key=first.__getitem__)
     place = {name: row for row, name in enumerate(order)}
     return tuple(order), [place[composed(name)] for name in names]
+
+
+def look_alikes(names: Sequence[str]) -> list[tuple[str, str]]:
+    """Pairs of names that differ in case, spaces or what cannot be seen alone, with the first."""
+    first: dict[str, str] = {}
+    pairs = []
+    for name in names:
+        seen = "".join(
+            letter
+            for letter in unicodedata.normalize("NFKC", name).casefold()
+            if unicodedata.category(letter) != "Cf"  # zero width, marks of direction
+        )
+        other = first.setdefault(" ".join(seen.split()), name)
+        if other is not name:
+            pairs.append((other, name))
+    return pairs
 
 
 class FileFinder:
