@@ -4,6 +4,7 @@ what a system says about itself."""
 import atexit
 import contextlib
 import functools
+import logging
 import os
 import secrets
 import shutil
@@ -40,6 +41,7 @@ def _cache() -> Path:
     except RuntimeError:  # neither HOME nor an entry in the system's list of users
         why = "there is no home folder"
     print(f"{why}: nothing is kept for the next time (XDG_CACHE_HOME says where)", file=sys.stderr)
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # says it again, at length
     passing = tempfile.mkdtemp(prefix="reid_jax-")
     atexit.register(shutil.rmtree, passing, ignore_errors=True)
     return Path(passing)

@@ -1,8 +1,10 @@
 """Where things are: the home folder and none, the program's own folder after a move."""
 
+import os
 import pwd
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -77,6 +79,24 @@ def test_without_a_home_folder_nothing_is_kept_and_one_line_says_so(monkeypatch,
     shutil.rmtree(folder.parent.parent)
     with pytest.raises(UserError, match="begins with a home folder that is not known"):
         files.expanded("~/x")
+
+
+def test_matplotlib_does_not_say_so_again():
+    code = """
+import pathlib
+def home(*_):
+    raise RuntimeError
+pathlib.Path.home = home
+from reid_jax import files
+files.cache_folder("xla")
+import matplotlib.font_manager
+"""
+    ours = ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "MPLCONFIGDIR")
+    environment = {name: value for name, value in os.environ.items() if name not in ours}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert len(done.stderr.splitlines()) == 1, done.stderr
 
 
 def test_a_home_that_is_no_folder_is_none(monkeypatch, tmp_path, capsys):
