@@ -152,6 +152,21 @@ def test_an_unknown_camera_is_not_one_camera(tmp_path):
     assert load_dataset(source).columns["camera"].tolist() == ["", "A", ""]
 
 
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (("train", "Test", "val"), None),
+        (("left", "right", ""), None),
+        (("train", "tset", "test"), '1 photo has "tset" in the column "split"'),
+        (("train", "", "test"), '1 photo has nothing in the column "split"'),
+    ],
+)
+def test_photos_of_no_side_of_a_given_split_are_counted(tmp_path, values, words):
+    rows = [f"images/{n}.jpg,t1,{value}" for n, value in enumerate(values, 1)]
+    notes = load_dataset(write(tmp_path, "\n".join(["path,identity,split", *rows]))).notes
+    assert [note.startswith(words) for note in notes] == [True] if words else notes == ()
+
+
 def test_an_odd_date_costs_only_the_splits_that_need_dates(tmp_path):
     rows = [f"images/{n}.jpg,t{n % 3},2021-07-{n:02d}" for n in range(1, 9)]
     rows[2], rows[5] = "images/3.jpg,t0,soon", "images/6.jpg,t0,1/2/2021"

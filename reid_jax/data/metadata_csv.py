@@ -11,6 +11,7 @@ from reid_jax.data.dates import read_dates
 from reid_jax.data.folder import Found, checked_dataset
 from reid_jax.data.names import MISSING, UNKNOWN, FileFinder, is_nobody
 from reid_jax.data.parallel import LateBar
+from reid_jax.data.splits import in_no_side
 from reid_jax.errors import UserError
 
 _REQUIRED = ("path", "identity")
@@ -64,6 +65,8 @@ def csv_dataset(path: str, *, unnamed: bool = False, keep: Collection[str] = ())
         for name in _TEXTS
         if name in table.columns
     }
+    if "split" in columns and (note := in_no_side(columns["split"])):
+        found.notes.append(note)
     unread: dict[str, str] = {}
     if "date" in table.columns:
         columns["date"], reasons = read_dates([table["date"][row] for row in used])

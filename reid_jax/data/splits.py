@@ -110,6 +110,9 @@ def check_several(labels: np.ndarray) -> None:
         )
 
 
+_SIDES = ("train", "test", "query", "gallery")
+_VALIDATION = ("validation", "valid", "val")
+_NAMED = 3  # values of a column, in a note
 _METHODS = ("identity", "photo", "date", "open", "given")
 
 
@@ -206,6 +209,24 @@ def _open(
     return _Part(rest, QueryGallery(np.sort(np.concatenate([query, strangers])), gallery))
 
 
+def in_no_side(split: np.ndarray) -> str | None:
+    """A sentence about photos that the split "given" leaves out for the value they have.
+
+    None where there are none, and where the column is about something else, as no value is known.
+    """
+    column = np.char.lower(split.astype(str))
+    other = ~np.isin(column, (*_SIDES, *_VALIDATION))
+    if not other.any() or other.all():
+        return None
+    values = [f'"{value}"' if value else "nothing" for value in np.unique(split[other])[:_NAMED]]
+    number = int(other.sum())
+    return (
+        f"{number:,} {'photo has' if number == 1 else 'photos have'} {', '.join(values)} in the "
+        'column "split": the split "given" '
+        f"leaves them out; it knows {', '.join(_SIDES)} and {_VALIDATION[0]}"
+    )
+
+
 def _given(dataset: Dataset, fraction: float, generator: np.random.Generator) -> Splits:
     if "split" not in dataset.columns:
         raise UserError(
@@ -213,10 +234,8 @@ def _given(dataset: Dataset, fraction: float, generator: np.random.Generator) ->
             '"identity", "photo" or "date".'
         )
     labels, column = dataset.labels, np.char.lower(dataset.columns["split"].astype(str))
-    train, test, query, gallery = (
-        np.flatnonzero(column == value) for value in ("train", "test", "query", "gallery")
-    )
-    validation = np.flatnonzero(np.isin(column, ("validation", "valid", "val")))
+    train, test, query, gallery = (np.flatnonzero(column == value) for value in _SIDES)
+    validation = np.flatnonzero(np.isin(column, _VALIDATION))
     judged = QueryGallery(query, gallery) if len(query) else _leave_one_out(labels, test)
     if not len(train) or not len(judged.query) or not len(judged.gallery):
         raise UserError(
