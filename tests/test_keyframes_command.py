@@ -4,6 +4,7 @@ import json
 import math
 import subprocess
 import sys
+import unicodedata
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from reid_jax.models import create_backbone
 from reid_jax.training.config import OptimizerConfig, TrainConfig
 from reid_jax.training.keyframe_config import KeyframeConfig, ScorerConfig, VideoDataConfig
 from reid_jax.video import keyframe_files, scenes
+from reid_jax.video.destination import new_folder, publish
 from reid_jax.video.extract import extract
 from reid_jax.video.features import describe, frozen_encoder
 from reid_jax.video.keyframes import encoder_of, keyframes
@@ -333,6 +335,23 @@ def test_films_of_one_name_do_not_meet_in_calls_at_the_same_time(tmp_path):
     assert of == {"0", "1"}
     for place in places:
         assert len(list(place.iterdir())) == 3  # the files of one call, the last
+
+
+@pytest.mark.parametrize("there", ["NFC", "NFD"])
+def test_films_whose_names_are_printed_alike_keep_folders_that_are_not(tmp_path, there):
+    composed, apart = (unicodedata.normalize(form, "Zoë") for form in ("NFC", "NFD"))
+
+    def put(name, digest):
+        with new_folder(tmp_path) as folder:
+            (folder / "keyframes.json").write_text(
+                json.dumps({"keyframes": [], "scored_frames": [], "digest": digest})
+            )
+            return publish(folder, tmp_path, Path(f"{name}.mp4"), digest).name
+
+    assert [put(composed, "1"), put(apart, "2")] == [composed, f"{composed}_2"]
+    before = unicodedata.normalize(there, "Zoë")  # an earlier version took the film's own form
+    (tmp_path / composed).rename(tmp_path / before)
+    assert [put(composed, "1"), put(apart, "1"), put(apart, "2")] == [before, before, "Zoë_2"]
 
 
 def test_keyframes_are_chosen_as_asked(run, videos, folder, capsys):

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from reid_jax.data.keyframe_folders import MARK, read_mark
+from reid_jax.data.names import composed
 from reid_jax.errors import UserError
 from reid_jax.files import as_text, share
 from reid_jax.locks import locked
@@ -61,7 +62,7 @@ def publish(folder: Path, out: Path, video: Path, digest: str) -> Path:
     """
     name = name_of(video)
     for number in itertools.count(1):
-        place = out / (name if number == 1 else f"{name}_{number}")
+        place = _spelled(out, name if number == 1 else f"{name}_{number}")
         if not os.path.lexists(place):
             try:
                 folder.rename(place)
@@ -77,6 +78,12 @@ def publish(folder: Path, out: Path, video: Path, digest: str) -> Path:
                 _replace(place, folder)
             return place
     raise AssertionError
+
+
+def _spelled(out: Path, name: str) -> Path:
+    """The place of a composed name, in the form that `out` has it in."""
+    there = () if name.isascii() else os.listdir(out)
+    return out / next((other for other in there if composed(other) == name), name)
 
 
 def _is_for(place: Path, video: Path, digest: str) -> bool:

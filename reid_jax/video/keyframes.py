@@ -7,6 +7,7 @@ import jax
 from tyro.conf import Positional, arg
 
 from reid_jax.compilations import keep_compilations
+from reid_jax.data.names import composed
 from reid_jax.errors import UserError
 from reid_jax.evaluation.selection import SHARE
 from reid_jax.evaluation.trained_scorer import TrainedScorer, load_scorer
@@ -134,6 +135,6 @@ def _summary(found: Keyframes, folder: Path, count: int | None) -> str:
     lines.append(f"  {found.chosen_by}")
     lines.append(f"  at {shown}{', ...' if chosen > 12 else ''}")
     named = folder.with_name(name_of(video.path))
-    other = "" if folder == named else f", as {named} holds something else"
+    other = "" if composed(folder.name) == named.name else f", as {named} holds something else"
     lines.append(f"  {folder}{other}")
     return "\n".join(lines)

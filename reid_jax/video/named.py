@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from reid_jax.data.dataset import counts_text
+from reid_jax.data.names import composed
 from reid_jax.data.parallel import LateBar
 from reid_jax.data.picture_folder import pictures_of
 from reid_jax.data.video import find_videos
@@ -22,9 +23,13 @@ def named_videos(paths: Sequence[Path]) -> list[Path]:
 
 
 def name_of(path: Path) -> str:
-    """What results of a video are named: as its file without the ending, or as its folder."""
+    """What results of a video are named: as its file without the ending, or as its folder.
+
+    Composed, as results whose names differ in their Unicode form alone are printed alike, and are
+    one on disks of macOS.
+    """
     path = Path(os.path.abspath(path))  # which says what "." is, and follows no link
-    return (path.name if path.is_dir() else path.stem) or "video"
+    return composed(path.name if path.is_dir() else path.stem) or "video"
 
 
 def distinct(paths: Sequence[Path], digests: dict[Path, str]) -> Iterator[Path]:
