@@ -276,6 +276,14 @@ def test_weights_that_are_gone_cost_one_row_of_the_table(run, tmp_path, capsys):
     assert "no row for frozen features: " in capsys.readouterr().out
 
 
+def test_a_configuration_of_another_network_is_a_sentence(run):
+    model = load_run(run)
+    network = dataclasses.replace(model.config.model, embedding_dim=5)
+    other = dataclasses.replace(model, config=dataclasses.replace(model.config, model=network))
+    with pytest.raises(UserError, match=r"does not fit the network .* config.json .*projection"):
+        other.embed(load_dataset("synthetic:2x2", seed=0))
+
+
 def test_huge_pages_are_asked_for_once(monkeypatch):
     started = []
     monkeypatch.setattr(sys, "platform", "linux")

@@ -112,7 +112,7 @@ def _initialize(
     try:
         jax.distributed.initialize(address, count, index, heartbeat_timeout_seconds=_PATIENCE)
     except (RuntimeError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = str(error).strip().splitlines()[0].rstrip(".")
         if coordinator == "auto":
             reason += "; start the command with srun or mpirun, or give HOST:PORT of the first one"
         raise UserError(

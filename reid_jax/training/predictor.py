@@ -5,7 +5,9 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
+from flax.errors import ScopeCollectionNotFound, ScopeParamNotFoundError, ScopeParamShapeError
 
+from reid_jax.errors import UserError
 from reid_jax.tasks.base import Batch, Task
 from reid_jax.training.parallel import Layout
 
@@ -25,7 +27,14 @@ def make_predictor(task: Task, layout: Layout, *, batch_size: int = 64) -> Predi
 
     def predict_block(variables: tuple[Tree, Tree], batch: Batch) -> Any:
         params, model_state = variables
-        return task.predict(params, model_state, batch)
+        try:
+            return task.predict(params, model_state, batch)
+        except (ScopeParamShapeError, ScopeParamNotFoundError, ScopeCollectionNotFound) as error:
+            first = str(error).split(" (https")[0]
+            raise UserError(
+                "What was trained does not fit the network of the configuration; was the run's "
+                f"config.json changed, or this program? {first}"
+            ) from error
 
     compiled = layout.compile_map(predict_block)
 
