@@ -11,8 +11,19 @@ if "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", "")
 import jax
 import pytest
 
+from reid_jax import files
+
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+@pytest.fixture
+def cache(monkeypatch, tmp_path):
+    """An empty folder in the place of the user's cache."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    files._cache.cache_clear()
+    yield tmp_path / "cache"
+    files._cache.cache_clear()
 
 
 @pytest.fixture

