@@ -39,6 +39,7 @@ class Member(Company):
 
     def vanish(self) -> None:
         """What the system does to the connections of a process that is killed."""
+        self._ended = True  # nor does it say a word of what it sees of that itself
         for link in list(self._links.values()):
             link.close()
 
