@@ -50,6 +50,17 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
+def environment(index: int) -> dict[str, str]:
+    """Of one of two processes, with two devices each."""
+    return {
+        **os.environ,
+        "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
+        "JAX_PLATFORMS": "cpu",
+        "JAX_NUM_PROCESSES": "2",
+        "JAX_PROCESS_ID": str(index),
+    }
+
+
 def start(workdir, *own: dict[str, str]) -> list[subprocess.Popen]:
     """Two processes of two devices, each with options of its own."""
     port = free_port()
@@ -61,13 +72,7 @@ def start(workdir, *own: dict[str, str]) -> list[subprocess.Popen]:
                 f"--train.coordinator=127.0.0.1:{port}",
             ],
             cwd=REPOSITORY,
-            env={
-                **os.environ,
-                "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
-                "JAX_PLATFORMS": "cpu",
-                "JAX_NUM_PROCESSES": "2",
-                "JAX_PROCESS_ID": str(index),
-            },
+            env=environment(index),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -211,13 +216,7 @@ def test_two_processes_set_a_damaged_checkpoint_aside_once(tmp_path):
         subprocess.Popen(
             [sys.executable, "-c", RESTORE_TOGETHER, str(tmp_path), coordinator],
             cwd=REPOSITORY,
-            env={
-                **os.environ,
-                "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
-                "JAX_PLATFORMS": "cpu",
-                "JAX_NUM_PROCESSES": "2",
-                "JAX_PROCESS_ID": str(index),
-            },
+            env=environment(index),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

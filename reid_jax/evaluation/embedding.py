@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from reid_jax.data.content import has_copy
+from reid_jax.data.content import COLUMN, has_copy
 from reid_jax.errors import UserError
 from reid_jax.ops.episodes import draw_episodes, one_shot_accuracy
 from reid_jax.ops.matching import retrieval_rules
@@ -296,9 +296,9 @@ def _has_copy(
     query: np.ndarray, gallery: np.ndarray, columns: Mapping[str, np.ndarray]
 ) -> np.ndarray:
     """``(Q,)`` bool: whether a query has an exact copy in the gallery."""
-    if "digest" not in columns:
+    if COLUMN not in columns:
         return np.zeros(len(query), bool)
-    return has_copy(columns["digest"], query, gallery)
+    return has_copy(columns[COLUMN], query, gallery)
 
 
 def _one_shot(
