@@ -37,9 +37,9 @@ demo: setup
 # torch each, hence --no-deps. On a GPU machine set PEER_PYTHON to the Python that has PyTorch there.
 peers: $(PEERS)/installed
 
-$(PEERS)/installed: scripts/peers/requirements.txt $(call moved,$(PEERS))
+$(PEERS)/installed: scripts/bench/peers/requirements.txt $(call moved,$(PEERS))
 	$(PYTHON) -m venv $(if $(call moved,$(PEERS)),--clear) $(PEERS)
-	$(PEERS)/bin/pip install --quiet --requirement scripts/peers/requirements.txt
+	$(PEERS)/bin/pip install --quiet --requirement scripts/bench/peers/requirements.txt
 	$(PEERS)/bin/pip install --quiet --no-deps torchvision==0.28.0 timm
 	touch $@
 

@@ -8,8 +8,8 @@ reid-jax train fashion_mnist_triplet --workdir runs/fashion_triplet
 Four and a half minutes on two CPU cores with the report: Rank-1 0.907.
 """
 
-from reid_jax.ops.augment import Augmentation
-from reid_jax.tasks.objectives import Triplet
+from reid_jax.ops.images.augment import Augmentation
+from reid_jax.ops.losses.objectives import Triplet
 from reid_jax.training.config import (
     DataConfig,
     EmbeddingConfig,

@@ -24,7 +24,7 @@ context and smoothing in each fold by cross-validation within that fold's traini
 combinations. Training hardly corrects it; without it (`--model.ridge 0 --optimizer.learning-rate
 5e-4`) the network reached 0.171 / 0.225, and ridge regression won.
 
-What is not chosen within the folds is the list of descriptors (`ops/video_context.py`): it was made
+What is not chosen within the folds is the list of descriptors (`keyframes/context.py`): it was made
 with scores on these test videos in sight, so the table may still be somewhat too good. Only videos
 that are not among the 40 can tell.
 
@@ -32,10 +32,10 @@ No validation is held out by default, as there is little for it to choose; with
 --data.validation-fraction 0.25 the best checkpoint is chosen on a quarter of the training videos.
 """
 
-from reid_jax.ops.clips import ClipAugmentation
-from reid_jax.tasks.keyframes import KeyframeLoss
+from reid_jax.keyframes.clips import ClipAugmentation
+from reid_jax.keyframes.config import AUTO, KeyframeConfig, ScorerConfig, VideoDataConfig
+from reid_jax.keyframes.task import KeyframeLoss
 from reid_jax.training.config import OptimizerConfig, TrainConfig
-from reid_jax.training.keyframe_config import AUTO, KeyframeConfig, ScorerConfig, VideoDataConfig
 
 
 def get_config() -> KeyframeConfig:

@@ -11,11 +11,11 @@ of the backbone and the convolution after them (4.3M). For a GPU; --model.pretra
 --data.image-size 64 --data.clip 16 tries it out on a CPU. No score is claimed.
 """
 
-from reid_jax.ops.augment import Augmentation
-from reid_jax.ops.clips import ClipAugmentation
-from reid_jax.tasks.keyframes import KeyframeLoss
+from reid_jax.keyframes.clips import ClipAugmentation
+from reid_jax.keyframes.config import KeyframeConfig, ScorerConfig, VideoDataConfig
+from reid_jax.keyframes.task import KeyframeLoss
+from reid_jax.ops.images.augment import Augmentation
 from reid_jax.training.config import OptimizerConfig, TrainConfig
-from reid_jax.training.keyframe_config import KeyframeConfig, ScorerConfig, VideoDataConfig
 from reid_jax.training.stages import Stage
 
 

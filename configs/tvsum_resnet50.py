@@ -11,11 +11,11 @@ of the backbone (11.9M). For a GPU; --model.pretrained "" --data.image-size 64 -
 it out on a CPU. No score is claimed.
 """
 
-from reid_jax.ops.augment import Augmentation
-from reid_jax.ops.clips import ClipAugmentation
-from reid_jax.tasks.keyframes import KeyframeLoss
+from reid_jax.keyframes.clips import ClipAugmentation
+from reid_jax.keyframes.config import KeyframeConfig, ScorerConfig, VideoDataConfig
+from reid_jax.keyframes.task import KeyframeLoss
+from reid_jax.ops.images.augment import Augmentation
 from reid_jax.training.config import OptimizerConfig, TrainConfig
-from reid_jax.training.keyframe_config import KeyframeConfig, ScorerConfig, VideoDataConfig
 from reid_jax.training.stages import Stage
 
 

@@ -18,13 +18,13 @@ copies 0.998, distant clips of one video 0.917. Of that the closed form it start
 the whitening. 0.973 together with Chamfer.
 """
 
-from reid_jax.tasks.objectives import SupervisedContrastive
-from reid_jax.training.config import OptimizerConfig, TrainConfig
-from reid_jax.training.video_similarity_config import (
+from reid_jax.ops.losses.objectives import SupervisedContrastive
+from reid_jax.same_video.config import (
     ClipDataConfig,
     SimilarityConfig,
     VideoSimilarityConfig,
 )
+from reid_jax.training.config import OptimizerConfig, TrainConfig
 
 
 def get_config() -> VideoSimilarityConfig:

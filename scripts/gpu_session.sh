@@ -48,7 +48,7 @@ part() {
 }
 
 bench() { # bench SUITE SECONDS
-  part "$1" "$2" "$PYTHON" scripts/bench.py "$1" --peer --json "$OUT/bench.json"
+  part "$1" "$2" "$PYTHON" -m scripts.bench "$1" --peer --json "$OUT/bench.json"
 }
 
 # train NAME CONFIG SECONDS OPTIONS...: a run, of which the log and the metrics are kept.
@@ -85,9 +85,9 @@ if ! "$PYTHON" -c 'import flax, optax, orbax.checkpoint, chex, tyro, rich' 2>"$L
 fi
 
 # Operations against their references, on the device itself.
-part tests_device 200 "$PYTHON" -m pytest -n0 -q tests/test_distances.py tests/test_triplet.py \
-  tests/test_batch_losses.py tests/test_margin_softmax.py tests/test_retrieval.py \
-  tests/test_blockwise_mining.py tests/test_large_softmax.py
+part tests_device 200 "$PYTHON" -m pytest -n0 -q tests/ops/test_distances.py tests/ops/test_triplet.py \
+  tests/ops/test_batch_losses.py tests/ops/test_margin_softmax.py tests/ops/test_retrieval.py \
+  tests/ops/test_blockwise_mining.py tests/ops/test_large_softmax.py
 bench step 400
 bench epoch 150
 bench mining 150

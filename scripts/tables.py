@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from reid_jax.commands import terminal
-from reid_jax.evaluation.results import record_folds, record_run, record_video_pairs
-from reid_jax.evaluation.tables import update_readme
+from scripts.bench.results import record_folds, record_run, record_video_pairs
+from scripts.bench.tables import update_readme
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from reid_jax.gallery.store import Gallery, write_gallery
+from reid_jax.individuals.gallery.store import Gallery, write_gallery
 
 
 def numbered(number: int, photos: int = 60) -> Gallery:

@@ -6,18 +6,18 @@ from pathlib import Path
 from typing import Any
 
 from reid_jax import configurations
-from reid_jax.tasks.objectives import Triplet
+from reid_jax.individuals.split_file import keep_split
+from reid_jax.ops.losses.objectives import Triplet
+from reid_jax.same_video.config import (
+    ClipDataConfig,
+    SimilarityConfig,
+    VideoSimilarityConfig,
+)
 from reid_jax.training.config import OptimizerConfig, TrainConfig
 from reid_jax.training.config_file import claim_workdir
 from reid_jax.training.experiment import Experiment, build, load_data
 from reid_jax.training.loop import fit
 from reid_jax.training.parallel import make_layout
-from reid_jax.training.split_file import keep_split
-from reid_jax.training.video_similarity_config import (
-    ClipDataConfig,
-    SimilarityConfig,
-    VideoSimilarityConfig,
-)
 
 
 def make_tiny_run(workdir: Path, *, steps: int = 20, seed: int = 0, **data: object) -> Path:

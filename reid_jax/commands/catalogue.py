@@ -31,7 +31,8 @@ class Command:
 _LEARN = "reid_jax.commands.learn"
 _INDIVIDUALS = "reid_jax.commands.individuals"
 _VIDEOS = "reid_jax.commands.videos"
-_GALLERY = "reid_jax.gallery.commands"
+_FILMS = "reid_jax.keyframes.films"
+_GALLERY = "reid_jax.individuals.gallery.commands"
 _SOURCE, _RUN, _KEPT = ("--workdir", "--data"), ("--workdir",), ("--gallery",)
 
 GROUPS: dict[str, tuple[Command, ...]] = {
@@ -64,11 +65,11 @@ GROUPS: dict[str, tuple[Command, ...]] = {
         ),
     ),
     "videos": (
-        Command("keyframes", "reid_jax.video.keyframes:keyframes", "the frames that matter"),
-        Command("extract", "reid_jax.video.extract:extract", "films to features, to train on"),
+        Command("keyframes", f"{_FILMS}.command:keyframes", "the frames that matter"),
+        Command("extract", f"{_FILMS}.extract:extract", "films to features, to train on"),
         Command("score", f"{_VIDEOS}:score", "the score of every frame, in a file", _SOURCE),
         Command(
-            "same-video", "reid_jax.video.same_video:same_video", "are these clips of one video"
+            "same-video", "reid_jax.same_video.films:same_video", "are these clips of one video"
         ),
         Command("pairs", f"{_VIDEOS}:pairs", "how well runs tell pairs of clips apart"),
     ),

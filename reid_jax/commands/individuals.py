@@ -11,7 +11,7 @@ def embed(workdir: Path, data: str, out: Path) -> None:
         data: Where the photos are: folder:PATH, csv:PATH, tfds:NAME, omniglot:PATH or synthetic:N.
         out: The .npz file.
     """
-    from reid_jax.evaluation.run import embed_to_file
+    from reid_jax.individuals.run import embed_to_file
 
     embed_to_file(workdir, data, out)
 
@@ -25,6 +25,6 @@ def open_set(workdir: Path, unknown_fraction: float = 0.2, json: Path | None = N
             run's split kept none out of it (--data.split open does).
         json: File for the numbers.
     """
-    from reid_jax.evaluation.open_set_run import evaluate_open_set_run
+    from reid_jax.individuals.open_set_run import evaluate_open_set_run
 
     evaluate_open_set_run(workdir, unknown_fraction=unknown_fraction, json_path=json)

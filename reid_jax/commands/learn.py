@@ -36,7 +36,7 @@ def train(words: list[str]) -> None:
             workdir: Folder of the run; made when it is not there.
             config: The experiment.
         """
-        from reid_jax.evaluation.run import train_and_report
+        from reid_jax.individuals.run import train_and_report
 
         train_and_report(config, workdir)
 
@@ -83,7 +83,7 @@ def evaluate(
         rerank: Also rank anew by k-reciprocal neighbours, and report both.
         json: File for the numbers.
     """
-    from reid_jax.evaluation.run import evaluate_run
+    from reid_jax.individuals.run import evaluate_run
 
     evaluate_run(workdir, source=data, json_path=json, rerank=rerank, photos=photos)
 
@@ -96,7 +96,7 @@ def compare(runs: Positional[tuple[Path, ...]], out: Path | None = None) -> None
         out: Folder for comparison.txt, comparison.json and figures: of embeddings roc.png and
             precision_recall.png, of keyframe scores curves.png and scatter.png.
     """
-    from reid_jax.evaluation.compare import compare_runs
+    from reid_jax.individuals.compare import compare_runs
 
     compare_runs(runs, out)
 
@@ -107,7 +107,7 @@ def losses(out: Path = Path("losses")) -> None:
     Args:
         out: Folder for the pictures.
     """
-    from reid_jax.evaluation.loss_plots import draw_losses
+    from reid_jax.reporting.loss_figures import draw_losses
 
     for file, words in draw_losses(out):
         print(f"{out / file}: {words}")
@@ -136,7 +136,7 @@ def models(
         json: File for the same numbers.
     """
     from reid_jax.files import check_destinations
-    from reid_jax.models.summary import layer_table
+    from reid_jax.reporting.cost import layer_table
 
     check_destinations(json)
     if name is not None:
@@ -148,7 +148,7 @@ def models(
 
 
 def _keyframe_rows(size: int | None, speed: bool) -> list[dict[str, Any]]:
-    from reid_jax.models.keyframe_sizes import (
+    from reid_jax.architectures.keyframes import (
         KEYFRAME_MODELS,
         keyframes_table,
         summarize_keyframes,
@@ -161,13 +161,13 @@ def _keyframe_rows(size: int | None, speed: bool) -> list[dict[str, Any]]:
 
 def _rows(size: int | None, compiled: bool, speed: bool, temporal: bool) -> list[dict[str, Any]]:
     """A line is printed when it is known."""
-    from reid_jax.models import backbone_names
-    from reid_jax.models.summary import markdown_table, summarize
-    from reid_jax.models.temporal.summary import (
+    from reid_jax.architectures.temporal import (
         summarize_temporal,
         temporal_module_names,
         temporal_table,
     )
+    from reid_jax.models import backbone_names
+    from reid_jax.reporting.cost import markdown_table, summarize
 
     rows: list[dict[str, Any]] = []
     for each in temporal_module_names() if temporal else backbone_names():

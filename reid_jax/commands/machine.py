@@ -13,6 +13,6 @@ def scale(
         json: File for the numbers.
         plot: File for a picture (PNG).
     """
-    from reid_jax.bench.scale_report import measure_and_report
+    from reid_jax.plan.scale_report import measure_and_report
 
     measure_and_report(devices, json, plot)

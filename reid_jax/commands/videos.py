@@ -15,7 +15,7 @@ def score(workdir: Path, data: Path, out: Path, frames: Path | None = None) -> N
         frames: Folder with a folder of frames for each video, for a run that was trained on
             images; its own when not given.
     """
-    from reid_jax.evaluation.keyframe_run import score_to_file
+    from reid_jax.keyframes.run import score_to_file
 
     score_to_file(workdir, data, out, frames)
 
@@ -28,8 +28,8 @@ def pairs(runs: Positional[tuple[Path, ...]], out: Path | None = None) -> None:
         out: Folder of the report; without it, `report` of the first run.
     """
     from reid_jax.errors import UserError
-    from reid_jax.evaluation.video_similarity_run import report_video_pairs
     from reid_jax.files import check_destinations
+    from reid_jax.same_video.run import report_video_pairs
 
     if not runs:
         raise UserError("Name the folder of a run that trained a similarity of videos, or several.")

@@ -11,8 +11,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from reid_jax.ops.convolution import conv_general_dilated
-from reid_jax.ops.gradient_barrier import gradient_barrier
+from reid_jax.ops.convolution.gradient_barrier import gradient_barrier
+from reid_jax.ops.convolution.lax import conv_general_dilated
 
 Dtype = Any
 ModuleDef = Callable[..., Any]

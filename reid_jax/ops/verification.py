@@ -2,8 +2,8 @@
 
 The measures work on 1-D arrays of scores and are NumPy in float64 on the host: a sort and a few
 sums are over before a device would have compiled them. The scores themselves come from the device
-(:mod:`reid_jax.ops.photo_pairs`). "Accepted" always means ``score >= threshold``, and pairs with
-the same score are accepted together, so that no measure depends on the order of the pairs.
+(:mod:`reid_jax.individuals.photo_pairs`). "Accepted" always means ``score >= threshold``, and pairs
+with the same score are accepted together, so that no measure depends on the order of the pairs.
 """
 
 import numpy as np

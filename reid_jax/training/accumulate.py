@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from reid_jax.tasks.base import Batch, DividedTask, Task, Term, Tree, positions_in_batch
+from reid_jax.training.question import Batch, DividedTask, Task, Term, Tree, positions_in_batch
 
 Metrics = dict[str, jax.Array]
 Gradient = Callable[..., tuple[jax.Array, Metrics, Tree, Tree]]

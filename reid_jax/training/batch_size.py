@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from reid_jax.data import Dataset, Splits
+from reid_jax.data.photos import Dataset, Splits
 from reid_jax.errors import UserError
 from reid_jax.training.config import AUTO, EmbeddingConfig
 from reid_jax.training.config_file import has_begun

@@ -18,7 +18,7 @@ import orbax.checkpoint as ocp
 
 from reid_jax.errors import UserError
 from reid_jax.training.damage import free_name, ignore_late_answers, is_damaged, reason
-from reid_jax.training.multihost import gathered, is_first
+from reid_jax.training.hosts.join import gathered, is_first
 from reid_jax.training.plain_path import PlainPath
 from reid_jax.training.state import TrainState
 

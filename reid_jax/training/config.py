@@ -14,9 +14,9 @@ from tyro.constructors import PrimitiveConstructorSpec
 
 from reid_jax.errors import UserError
 from reid_jax.models import backbone_info
-from reid_jax.ops.augment import Augmentation
+from reid_jax.ops.images.augment import Augmentation
 from reid_jax.ops.keys import STREAMS
-from reid_jax.tasks.objectives import AnyObjective, Contrastive, Joint, MarginSoftmax, Triplet
+from reid_jax.ops.losses.objectives import AnyObjective, Contrastive, Joint, MarginSoftmax, Triplet
 from reid_jax.training.stages import Stage, check_stages
 
 AUTO = 0  # a batch size that is still to be found

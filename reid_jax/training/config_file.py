@@ -10,13 +10,13 @@ from typing import Any, TypeVar
 
 from reid_jax.errors import UserError
 from reid_jax.files import write_text
-from reid_jax.training.config import EmbeddingConfig, validate
-from reid_jax.training.keyframe_config import KeyframeConfig, validate_keyframes
-from reid_jax.training.paths import absolute_photos, absolute_weights
-from reid_jax.training.video_similarity_config import (
+from reid_jax.keyframes.config import KeyframeConfig, validate_keyframes
+from reid_jax.same_video.config import (
     VideoSimilarityConfig,
     validate_video_similarity,
 )
+from reid_jax.training.config import EmbeddingConfig, validate
+from reid_jax.training.paths import absolute_photos, absolute_weights
 from reid_jax.weights import with_origin
 
 AnyConfig = EmbeddingConfig | KeyframeConfig | VideoSimilarityConfig

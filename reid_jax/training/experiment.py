@@ -10,26 +10,26 @@ import jax
 import numpy as np
 import optax
 
-from reid_jax.data import Dataset, Splits, load_dataset, make_splits
-from reid_jax.data.samplers import IdentitySampler, PairSampler, UniformSampler
-from reid_jax.data.stream import Sampler
-from reid_jax.data.transforms import relabelled, with_symmetries
+from reid_jax.data.photos import Dataset, Splits, load_dataset, make_splits
+from reid_jax.data.photos.samplers import IdentitySampler, PairSampler, UniformSampler
+from reid_jax.data.photos.stream import Sampler
+from reid_jax.data.photos.transforms import relabelled, with_symmetries
 from reid_jax.errors import UserError
-from reid_jax.models import EmbeddingNet, block_names, create_backbone
-from reid_jax.ops.keys import STREAMS, initial_key
-from reid_jax.tasks.base import Task
-from reid_jax.tasks.embedding import EmbeddingTask
-from reid_jax.training.config import DataConfig, EmbeddingConfig, ModelConfig, TrainConfig
-from reid_jax.training.feed import Feed, make_feed
-from reid_jax.training.optimizer import make_optimizer, make_schedule
-from reid_jax.training.stages import Stage, frozen_blocks, update_rates
-from reid_jax.training.step import TrainStep, make_train_step
-from reid_jax.training.validation import (
+from reid_jax.individuals.task import EmbeddingTask
+from reid_jax.individuals.validation import (
     Validation,
     about_validation,
     make_validation,
     with_whitening,
 )
+from reid_jax.models import EmbeddingNet, block_names, create_backbone
+from reid_jax.ops.keys import STREAMS, initial_key
+from reid_jax.training.config import DataConfig, EmbeddingConfig, ModelConfig, TrainConfig
+from reid_jax.training.feed import Feed, make_feed
+from reid_jax.training.optimizer import make_optimizer, make_schedule
+from reid_jax.training.question import Task
+from reid_jax.training.stages import Stage, frozen_blocks, update_rates
+from reid_jax.training.step import TrainStep, make_train_step
 from reid_jax.weights import input_info, into_embedding_net, load_pretrained
 
 

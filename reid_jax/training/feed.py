@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from reid_jax.data.dataset import Dataset
-from reid_jax.data.resident import load_resident
-from reid_jax.data.stream import Sampler, stream
-from reid_jax.training.multihost import own_rows
+from reid_jax.data.photos.dataset import Dataset
+from reid_jax.data.photos.resident import load_resident
+from reid_jax.data.photos.stream import Sampler, stream
+from reid_jax.training.hosts.join import own_rows
 from reid_jax.training.step import TrainStep, make_resident_steps, make_streamed_step
 
 # A set up to this size is kept in device memory when the configuration leaves the choice.

@@ -11,7 +11,7 @@ from pathlib import Path
 from reid_jax.errors import UserError
 from reid_jax.files import check_destinations, make_folder
 from reid_jax.locks import try_lock
-from reid_jax.training.multihost import gathered, is_first, undone_on_failure
+from reid_jax.training.hosts.join import gathered, is_first, undone_on_failure
 
 _TOPIC = "the run folder"
 _PATIENCE = 20.0  # seconds until what one machine wrote must be seen on another

@@ -12,18 +12,18 @@ import numpy as np
 
 from reid_jax.errors import UserError
 from reid_jax.ops.keys import STREAMS
-from reid_jax.tasks.base import Batch
-from reid_jax.training.agreement import agree_on_state
 from reid_jax.training.checkpoint import Checkpoints
 from reid_jax.training.config import TrainConfig
 from reid_jax.training.config_file import what_is_saved
 from reid_jax.training.experiment import Experiment, initial_variables, step_of_stage
+from reid_jax.training.hosts.agreement import agree_on_state
+from reid_jax.training.hosts.join import Poll, agree, is_first, on_end, own_folder
 from reid_jax.training.logging import Display, RunLog
-from reid_jax.training.multihost import Poll, agree, is_first, on_end, own_folder
 from reid_jax.training.observe import Compilations, Profile
 from reid_jax.training.optimizer import rate_factor, with_full_rate, with_reduced_rate
 from reid_jax.training.parallel import Layout
 from reid_jax.training.predictor import make_predictor
+from reid_jax.training.question import Batch
 from reid_jax.training.signals import Stop, stoppable
 from reid_jax.training.stages import Stage, stage_at, with_fresh_moments
 from reid_jax.training.state import TrainState, create_state

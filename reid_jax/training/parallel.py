@@ -17,7 +17,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from reid_jax.errors import UserError
 from reid_jax.files import memory_bytes
-from reid_jax.ops.convolution import cpu_compiler_options, uses_onednn
+from reid_jax.ops.convolution.lax import cpu_compiler_options, uses_onednn
 
 AXIS = "batch"
 _CPU_MEMORY = 8 * 2**30

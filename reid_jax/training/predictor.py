@@ -8,8 +8,8 @@ import numpy as np
 from flax.errors import ScopeCollectionNotFound, ScopeParamNotFoundError, ScopeParamShapeError
 
 from reid_jax.errors import UserError
-from reid_jax.tasks.base import Batch, Task
 from reid_jax.training.parallel import Layout
+from reid_jax.training.question import Batch, Task
 
 Tree = Any
 Predict = Callable[[Tree, Tree, Iterable[Batch]], np.ndarray]

@@ -7,11 +7,11 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from reid_jax.data.resident import gather
+from reid_jax.data.photos.resident import gather
 from reid_jax.errors import UserError
 from reid_jax.ops.keys import STREAMS, step_key
-from reid_jax.tasks.base import Batch, DividedTask, Task
 from reid_jax.training.accumulate import make_accumulated_gradient, make_gradient
+from reid_jax.training.question import Batch, DividedTask, Task
 from reid_jax.training.state import TrainState
 
 Metrics = dict[str, jax.Array]

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from reid_jax.models import create_backbone
 from reid_jax.models.registry import InputInfo
-from reid_jax.ops.compilation import compiler_options
+from reid_jax.ops.convolution.compilation import compiler_options
 from reid_jax.weights.convert import load_pretrained
 from reid_jax.weights.inputs import input_info
 

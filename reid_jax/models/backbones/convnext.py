@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from reid_jax.models.layers import Backbone, DropPath, Dtype, conv
 from reid_jax.models.pooling import average_pool
-from reid_jax.ops.gradient_barrier import gradient_barrier
+from reid_jax.ops.convolution.gradient_barrier import gradient_barrier
 
 _INIT = nn.initializers.truncated_normal(0.02)
 _norm = partial(nn.LayerNorm, epsilon=1e-6, use_fast_variance=False)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from reid_jax.models.layers import Backbone, Dtype, ModuleDef, conv
 from reid_jax.models.pooling import average_pool
-from reid_jax.ops.max_pool import max_pool
+from reid_jax.ops.convolution.max_pool import max_pool
 
 
 class DenseLayer(nn.Module):

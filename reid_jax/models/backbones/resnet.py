@@ -20,7 +20,7 @@ from reid_jax.models.layers import (
     make_divisible,
 )
 from reid_jax.models.pooling import average_pool
-from reid_jax.ops.max_pool import max_pool
+from reid_jax.ops.convolution.max_pool import max_pool
 
 
 class ResidualBlock(nn.Module):

@@ -7,7 +7,7 @@ import jax
 
 from reid_jax.models.layers import Backbone, conv, widen
 from reid_jax.models.pooling import average_pool
-from reid_jax.ops.max_pool import max_pool
+from reid_jax.ops.convolution.max_pool import max_pool
 
 
 class TwoConv(Backbone):

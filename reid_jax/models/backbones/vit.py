@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from reid_jax.errors import UserError
 from reid_jax.models.layers import Backbone, DropPath, Dtype, conv, widen
-from reid_jax.ops.gradient_barrier import gradient_barrier
+from reid_jax.ops.convolution.gradient_barrier import gradient_barrier
 
 _norm = partial(nn.LayerNorm, epsilon=1e-6, use_fast_variance=False)
 _dense = partial(nn.Dense, kernel_init=nn.initializers.xavier_uniform())

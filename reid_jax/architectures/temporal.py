@@ -1,0 +1,86 @@
+"""What the modules over time cost: parameters, multiply-adds, time."""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from reid_jax.keyframes.net import KeyframeScorer
+from reid_jax.models.temporal.registry import temporal_encoder, temporal_encoder_names
+from reid_jax.reporting.cost import count_multiply_adds, least_seconds
+
+KEYFRAME_SCORER = "keyframe scorer"
+
+
+def temporal_module_names() -> tuple[str, ...]:
+    """The encoders of a video, and the scorer of its frames."""
+    return (*temporal_encoder_names(), KEYFRAME_SCORER)
+
+
+def summarize_temporal(
+    name: str, *, frames: int = 256, features: int = 1280, speed: bool = False
+) -> dict[str, Any]:
+    """One row of the table, for one video.
+
+    Multiply-adds are those of matrix products and convolutions in the program that XLA compiled,
+    attention and padding included.
+
+    Args:
+      name: one of `temporal_module_names()`.
+      frames, features: T and D.
+      speed: also measure the default device, the best of three calls after compiling.
+
+    Returns:
+      name, frames, parameters, multiply_adds, milliseconds (None where not asked for).
+    """
+    module = _module(name)
+    inputs = (
+        jax.ShapeDtypeStruct((1, frames, features), np.float32),
+        jax.ShapeDtypeStruct((1, frames), bool),
+    )
+
+    def init(features: jax.Array, mask: jax.Array) -> Any:
+        return module.init(jax.random.key(0), features, mask, train=False)
+
+    def apply(variables: Any, features: jax.Array, mask: jax.Array) -> jax.Array:
+        out: Any = module.apply(variables, features, mask, train=False)
+        return out
+
+    shapes = jax.eval_shape(init, *inputs)
+    options: dict[str, Any] = {}
+    if jax.default_backend() == "cpu":  # the arithmetic is counted; fast code for it is not needed
+        options = {"xla_backend_optimization_level": 0}
+    program = jax.jit(apply).lower(shapes, *inputs).compile(compiler_options=options)
+    return {
+        "name": name,
+        "frames": frames,
+        "parameters": sum(leaf.size for leaf in jax.tree.leaves(shapes)),
+        "multiply_adds": count_multiply_adds(program.as_text() or ""),
+        "milliseconds": _milliseconds(apply, shapes, inputs) if speed else None,
+    }
+
+
+def temporal_table(rows: list[dict[str, Any]]) -> str:
+    """A Markdown table of `summarize_temporal`'s rows."""
+    lines = [
+        "| module over time | frames | parameters | multiply-adds | ms |",
+        "|---|--:|--:|--:|--:|",
+    ]
+    for row in rows:
+        measured = "" if row["milliseconds"] is None else f"{row['milliseconds']:.1f}"
+        lines.append(
+            f"| {row['name']} | {row['frames']} | {row['parameters'] / 1e6:.2f} M "
+            f"| {row['multiply_adds'] / 1e9:.3f} G | {measured} |"
+        )
+    return "\n".join(lines)
+
+
+def _module(name: str) -> nn.Module:
+    return KeyframeScorer() if name == KEYFRAME_SCORER else temporal_encoder(name)
+
+
+def _milliseconds(apply: Any, shapes: Any, inputs: Any) -> float:
+    arrays = jax.tree.map(lambda leaf: jnp.ones(leaf.shape, leaf.dtype), (shapes, *inputs))
+    return 1e3 * least_seconds(apply, *arrays)

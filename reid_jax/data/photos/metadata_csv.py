@@ -1,0 +1,93 @@
+"""The metadata.csv of wildlife-datasets."""
+
+import os
+from collections.abc import Collection
+
+import numpy as np
+
+from reid_jax.data.names import MISSING, UNKNOWN, FileFinder, is_nobody
+from reid_jax.data.parallel import LateBar
+from reid_jax.data.photos.csv_file import Table, lines_text, read_table
+from reid_jax.data.photos.dataset import Dataset
+from reid_jax.data.photos.dates import read_dates
+from reid_jax.data.photos.folder import Found, checked_dataset
+from reid_jax.data.photos.splits import in_no_side
+from reid_jax.errors import UserError
+
+_REQUIRED = ("path", "identity")
+_TEXTS = ("orientation", "camera", "split")
+_NAMED = 8  # dates that cannot be read, with what stands there
+
+
+def csv_dataset(path: str, *, unnamed: bool = False, keep: Collection[str] = ()) -> Dataset:
+    """Reads `path`, a CSV file or the folder of a metadata.csv.
+
+    Columns: path (relative to the folder of the CSV) and identity; where present date,
+    orientation, camera and split, empty where a row says nothing. Rows without a photo or an
+    individual, and photos listed a second time under whatever path, are in `Dataset.skipped`.
+    Dates that cannot be read are missing, and in `Dataset.unread`.
+
+    Args:
+      path: the file or its folder.
+      unnamed, keep: see `folder.folder_dataset`.
+
+    Raises:
+      UserError: the file, a column or every photo is missing, or the file is no table.
+    """
+    file = os.path.expanduser(path)
+    if os.path.isdir(file):
+        file = os.path.join(file, "metadata.csv")
+    if not os.path.isfile(file):
+        raise UserError(
+            f"{file} does not exist: csv: needs a CSV file, or a folder with a metadata.csv."
+        )
+    # A run goes on with the table that it was trained with.
+    table = read_table(file, _REQUIRED, (*_TEXTS, "date"), strict=not keep)
+    finder, found = FileFinder(os.path.dirname(file)), Found(keep=keep)
+    found.notes += table.notes
+    used: list[int] = []
+    bar = LateBar("Looking for photos", len(table.lines))
+    for row, line in enumerate(table.lines):
+        bar.update(row)
+        photo, name = table["path"][row], table["identity"][row]
+        nobody = is_nobody(name)
+        if photo.lower() in MISSING:
+            found.skipped.append((f"{file}, line {line}", "no path"))
+        elif nobody and not unnamed:
+            found.skipped.append((photo, f"no identity in line {line}"))
+        elif (there := finder.find(photo)) is None:
+            found.skipped.append((photo, f"the file in line {line} is missing"))
+        elif found.add(there, UNKNOWN if nobody else name, f", listed again in line {line}"):
+            used.append(row)
+    bar.close()
+    columns = {
+        name: np.array([_value(table[name][row]) for row in used], np.str_)
+        for name in _TEXTS
+        if name in table.columns
+    }
+    if "split" in columns and (note := in_no_side(columns["split"])):
+        found.notes.append(note)
+    unread: dict[str, str] = {}
+    if "date" in table.columns:
+        columns["date"], reasons = read_dates([table["date"][row] for row in used])
+        if reasons:
+            unread["date"] = _unread(file, table, {used[row]: why for row, why in reasons.items()})
+    return checked_dataset(found, columns, file, unread)
+
+
+def _value(text: str) -> str:
+    """The text, empty where the field only says that there is no value."""
+    return "" if is_nobody(text) else text
+
+
+def _unread(file: str, table: Table, reasons: dict[int, str]) -> str:
+    named = [
+        f'line {table.lines[row]} ("{table["date"][row]}": {why})'
+        for row, why in list(reasons.items())[:_NAMED]
+    ]
+    rest = [table.lines[row] for row in list(reasons)[_NAMED:]]
+    more = f" and in {lines_text(rest)}" if rest else ""
+    return (
+        f"{file}: {len(reasons):,} of {len(table.lines):,} dates cannot be read, in "
+        f"{', '.join(named)}{more}; write 2021-07-31 or 2021-07-31 14:05:00."
+    )

@@ -1,0 +1,112 @@
+"""One string names a data source: `kind:where`."""
+
+import difflib
+import os
+import re
+from collections.abc import Callable, Collection
+from typing import NamedTuple
+
+from reid_jax.data.photos.dataset import Dataset
+from reid_jax.errors import UserError
+
+
+class _Options(NamedTuple):
+    seed: int
+    unnamed: bool
+    keep: Collection[str]
+
+
+def load_dataset(
+    source: str, *, seed: int = 0, unnamed: bool = False, keep: Collection[str] = ()
+) -> Dataset:
+    """Loads the photos that `source` names.
+
+    folder:PATH        a folder for each individual, photos at any depth below it
+    csv:PATH           a metadata.csv of wildlife-datasets, or its folder
+    tfds:NAME          an image classification set of TensorFlow Datasets
+    omniglot:PATH,...  the official zips, or unpacked folders
+    synthetic:NxM      N drawn individuals, M photos each (20 when only N is given)
+
+    Unusable photos are in `Dataset.skipped`, with reasons, and so are those of nobody in particular
+    (in no individual's folder, or under a name such as "unknown").
+
+    Args:
+      source: see above.
+      seed: matters only for what is drawn.
+      unnamed: whether photos of nobody are taken too, as of one individual "unknown"; for what does
+        not ask who it is.
+      keep: paths of photos that a run has used already; they are taken as they were then.
+
+    Raises:
+      UserError: the source is not one of these, does not exist or holds no usable photo.
+    """
+    kind, separator, where = source.partition(":")
+    if separator and kind in _LOADERS:
+        if not where.strip():
+            raise UserError(f'The data source "{source}" ends after the colon: {_USAGE[kind]}.')
+        return _LOADERS[kind](where.strip(), _Options(seed, unnamed, keep))
+    raise UserError(f'"{source}" is not a data source: {_suggestion(source, kind, separator)}.')
+
+
+def _suggestion(source: str, kind: str, separator: str) -> str:
+    path = os.path.expanduser(source)
+    if os.path.exists(path):
+        if os.path.isdir(path):
+            guess = "csv" if os.path.exists(os.path.join(path, "metadata.csv")) else "folder"
+        else:
+            guess = "omniglot" if path.lower().endswith(".zip") else "csv"
+        return f'write "{guess}:{source}"'
+    close = difflib.get_close_matches(kind.lower(), _LOADERS, 1, 0.5)
+    if close:
+        rest = source[len(kind) :] if separator else ""
+        return f'did you mean "{close[0]}{rest}"? ({_USAGE[close[0]]})'
+    return f"it begins with one of {', '.join(f'{kind}:' for kind in _LOADERS)}"
+
+
+def _folder(where: str, options: _Options) -> Dataset:
+    from reid_jax.data.photos.folder import folder_dataset
+
+    return folder_dataset(where, unnamed=options.unnamed, keep=options.keep)
+
+
+def _csv(where: str, options: _Options) -> Dataset:
+    from reid_jax.data.photos.metadata_csv import csv_dataset
+
+    return csv_dataset(where, unnamed=options.unnamed, keep=options.keep)
+
+
+def _tfds(where: str, options: _Options) -> Dataset:
+    from reid_jax.data.photos.tfds import tfds_dataset
+
+    return tfds_dataset(where)
+
+
+def _omniglot(where: str, options: _Options) -> Dataset:
+    from reid_jax.data.photos.omniglot import omniglot_dataset
+
+    return omniglot_dataset(where.split(","))
+
+
+def _synthetic(where: str, options: _Options) -> Dataset:
+    from reid_jax.data.photos.synthetic import synthetic_dataset
+
+    match = re.fullmatch(r"(\d+)(?:x(\d+))?", where)
+    if not match or not int(match[1]) or (match[2] and not int(match[2])):
+        raise UserError(f'"synthetic:{where}" does not say how many: {_USAGE["synthetic"]}.')
+    return synthetic_dataset(int(match[1]), int(match[2] or 20), seed=options.seed)
+
+
+_LOADERS: dict[str, Callable[[str, _Options], Dataset]] = {
+    "folder": _folder,
+    "csv": _csv,
+    "tfds": _tfds,
+    "omniglot": _omniglot,
+    "synthetic": _synthetic,
+}
+_USAGE = {
+    "folder": "write folder:PATH, a folder with a folder of photos for each individual",
+    "csv": "write csv:PATH, a metadata.csv or the folder it is in",
+    "tfds": "write tfds:NAME, such as tfds:fashion_mnist",
+    "omniglot": "write omniglot:PATH, or PATH,PATH for several of the official zips",
+    "synthetic": "write synthetic:N or synthetic:NxM for N drawn individuals with M photos each",
+}

@@ -1,0 +1,1 @@
+"""Videos: files, folders of frames, features in H5 files, and the folds they are divided into."""

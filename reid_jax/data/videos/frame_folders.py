@@ -1,0 +1,70 @@
+"""Frames of videos kept as JPEG files, a folder a video, that go with an H5 file of features."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from reid_jax.data.videos.picture_folder import pictures_of
+from reid_jax.errors import UserError
+
+
+@dataclass(frozen=True)
+class FrameFolder:
+    """Some frames of a video.
+
+    Attributes:
+      paths: the files, in the order of time.
+      frames: (F,) int64, which frame of the video each file is.
+    """
+
+    paths: tuple[Path, ...]
+    frames: np.ndarray
+
+    def load(self, size: int, every: int = 1) -> np.ndarray:
+        """Each `every`-th frame, uint8 (F / every, size, size, 3)."""
+        from reid_jax.data.photos.images import read_image  # which needs Pillow
+
+        return np.stack([read_image(str(path), size) for path in self.paths[::every]])
+
+
+def read_frame_folders(features: Path, frames: Path) -> dict[str, FrameFolder]:
+    """The frames of each video of the H5 file `features` that has some, by the video's key.
+
+    A group names its folder below `frames` in `video_id` (else the folder has the group's name) and
+    says in `sampled_frames` which frames of the video the files are, in the order of their names,
+    `img2.jpg` before `img10.jpg`.
+
+    Raises:
+      UserError: no video has frames there, or a folder has another number of files than its group
+        says.
+    """
+    try:
+        import h5py
+    except ImportError as error:
+        raise UserError("Reading H5 needs h5py: pip install 'reid-jax[video]'.") from error
+    found = {}
+    with h5py.File(features, "r") as file:
+        for key, group in file.items():
+            if not hasattr(group, "keys") or "sampled_frames" not in group:
+                continue
+            folder = frames / (group["video_id"].asstr()[()] if "video_id" in group else key)
+            paths = pictures_of(folder) if folder.is_dir() else []
+            if not paths:
+                continue
+            indices = np.asarray(group["sampled_frames"][()], np.int64)
+            plain = [path for path in paths if path.suffix == ".jpg"]
+            if len(plain) == len(indices):  # a folder that has served so far, whatever lies there
+                paths = plain
+            if len(paths) != len(indices):
+                raise UserError(
+                    f"{folder} has {len(paths)} frames, but {features} says "
+                    f"{len(indices)} of {key}; they must be the same."
+                )
+            found[key] = FrameFolder(tuple(paths), indices)
+    if not found:
+        raise UserError(
+            f"{frames} has no frames of the videos in {features}; there must be a folder of "
+            "pictures for each, named as the group's video_id."
+        )
+    return found

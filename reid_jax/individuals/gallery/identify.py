@@ -1,0 +1,299 @@
+"""Who is on these photos? Candidates with probabilities, or "unknown", or that it is too close."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from reid_jax.data.names import UNKNOWN, is_nobody
+from reid_jax.data.parallel import parallel_map
+from reid_jax.data.photos import Dataset
+from reid_jax.data.photos.blank import without_content
+from reid_jax.data.photos.folder import Found, find_photos
+from reid_jax.data.photos.images import BadImageError, read_image
+from reid_jax.errors import UserError
+from reid_jax.files import as_text
+from reid_jax.individuals.calibration import CANDIDATES, Calibration, Verdict
+from reid_jax.individuals.gallery.approximate import ApproximateSearch
+from reid_jax.individuals.gallery.calibrating import calibrated, calibration_of
+from reid_jax.individuals.gallery.familiar import Familiar
+from reid_jax.individuals.gallery.members import model_of
+from reid_jax.individuals.gallery.store import Gallery, read_gallery
+from reid_jax.individuals.model import TrainedModel
+from reid_jax.ops.ranking.individuals import GallerySearch, Rule
+
+Index = Literal["exact", "faiss"]
+
+_BLOCK = 512  # photos decoded at a time
+_NEARLY = 1 / 3  # of the most probable, for what could be the answer as well
+
+
+def told_apart(name: str) -> str:
+    """The name of an individual, so that it is not taken for the verdict "unknown".
+
+    New galleries have no such individual; those that were built before may have.
+    """
+    return f'the individual called "{name}"' if is_nobody(name) else name
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An individual that it may be.
+
+    Attributes:
+      identity: its name.
+      score: how alike, see :func:`reid_jax.ops.ranking.individuals.individual_scores`.
+      probability: that it is this one; None where the gallery could not be calibrated.
+      photo: row in the gallery of its most similar photo.
+    """
+
+    identity: str
+    score: float
+    probability: float | None
+    photo: int
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is said about one photo.
+
+    Attributes:
+      path: the photo.
+      verdict: see :meth:`reid_jax.individuals.calibration.Calibration.verdicts`; None where the
+        gallery could not be calibrated.
+      candidates: the most likely first; none where the photo is unlike those of the training.
+    """
+
+    path: str
+    verdict: Verdict | None
+    candidates: tuple[Candidate, ...]
+
+    @property
+    def known(self) -> bool | None:
+        """Whether it is somebody of the gallery; None where that is not said."""
+        return {"named": True, "unknown": False}.get(self.verdict or "")
+
+    @property
+    def named(self) -> bool:
+        """Whether the first candidate is the answer, also where nothing is calibrated."""
+        return self.verdict in (None, "named")
+
+    @property
+    def text(self) -> str:
+        """The name, "unknown", "too close to call: A, B", or "no photo like those".
+
+        An individual called "unknown" is told apart.
+        """
+        if self.verdict == "unlike":
+            return "no photo like those"
+        if self.verdict == "close":
+            return "too close to call: " + ", ".join(self.alternatives)
+        return told_apart(self.candidates[0].identity) if self.named else UNKNOWN
+
+    @property
+    def alternatives(self) -> tuple[str, ...]:
+        """What it may be, the most probable first: each at least a third as probable; two or more.
+
+        The last of them is :data:`UNKNOWN` where it may be nobody of the gallery.
+        """
+        chances = [candidate.probability or 0.0 for candidate in self.candidates]
+        names = [told_apart(candidate.identity) for candidate in self.candidates]
+        none = 1 - sum(chances)
+        likely = [
+            name
+            for name, p in zip(names, chances, strict=True)
+            if p >= _NEARLY * max(*chances, none)
+        ]
+        if none >= _NEARLY * max(chances) or len(names) < 2:
+            return (*likely, UNKNOWN)
+        if len(likely) > 1:
+            return tuple(likely)
+        return (names[0], names[1] if chances[1] > none else UNKNOWN)
+
+
+@dataclass(frozen=True)
+class Identification:
+    """Answers for all photos that could be read.
+
+    Attributes:
+      gallery: what they were compared with (without its thumbnails).
+      folder: where it is.
+      rule: how photos of an individual were put together.
+      calibration: of this rule; None where it could not be calibrated.
+      answers: in the order of the photos.
+      skipped: (path, reason) of each photo that could not be used.
+      passed_over: how many files in folders are no photos, see :class:`reid_jax.data.Dataset`.
+    """
+
+    gallery: Gallery
+    folder: Path
+    rule: Rule
+    calibration: Calibration | None
+    answers: tuple[Answer, ...]
+    skipped: tuple[tuple[str, str], ...]
+    passed_over: Mapping[str, int] = field(default_factory=dict)
+
+
+def identify(
+    folder: Path,
+    photos: Sequence[str],
+    *,
+    workdir: Path | None = None,
+    rule: Rule = "max",
+    index: Index = "exact",
+    strangers: float | None = None,
+) -> Identification:
+    """Looks photos up in a gallery.
+
+    Args:
+      folder: of the gallery.
+      photos: files, or folders with photos at any depth.
+      workdir: where the run is, should it have moved.
+      rule: see :func:`reid_jax.ops.ranking.individuals.individual_scores`.
+      index: "exact" compares with all photos; "faiss" with the most promising.
+      strangers: the share of photos of individuals that are not in the gallery; by default what the
+        gallery assumes.
+
+    Raises:
+      UserError: there is no gallery, or its run is not there, or another one.
+    """
+    gallery = calibrated(read_gallery(folder, thumbnails=False), strangers)
+    listed = list_photos(photos)
+    skipped = listed.skipped
+    model = model_of(folder, gallery, workdir)
+    readable: list[str] = []
+    embedded: list[np.ndarray] = []
+    for paths, pixels, bad in _decoded(listed.files, model):
+        skipped += bad
+        if paths:
+            readable += paths
+            embedded.append(embed_pixels(model, paths, pixels))
+    answers: tuple[Answer, ...] = ()
+    if readable:
+        answers = look_up(gallery, readable, np.concatenate(embedded), rule, index)
+    calibration = calibration_of(gallery, rule)
+    over = dict(listed.passed_over)
+    return Identification(gallery, folder, rule, calibration, answers, tuple(skipped), over)
+
+
+def look_up(
+    gallery: Gallery, paths: Sequence[str], embeddings: np.ndarray, rule: Rule, index: Index
+) -> tuple[Answer, ...]:
+    """The answer for each of the photos with these ``(Q, D)`` embeddings."""
+    names, individual = np.unique(gallery.identities, return_inverse=True)
+    metric = gallery.settings["metric"]
+    search: GallerySearch | ApproximateSearch
+    if index == "exact":
+        search = GallerySearch(gallery.embeddings, individual, metric)
+    else:
+        search = ApproximateSearch(gallery.embeddings, individual, metric, gallery.folder)
+    scores, found = search.individuals_like(embeddings, CANDIDATES, rule)
+    familiar_from = gallery.settings.get("familiar_from")
+    unlike = np.zeros(len(paths), bool)
+    if familiar_from is not None:
+        unlike = Familiar(gallery).of(embeddings) < familiar_from
+    calibration = calibration_of(gallery, rule)
+    probability = None if calibration is None else calibration.choice(scores)
+    verdicts = (
+        [None] * len(paths)
+        if calibration is None or probability is None
+        else calibration.verdicts(probability)
+    )
+    photos_of = _rows_by_individual(individual, len(names))
+    answers = []
+    for row, path in enumerate(paths):
+        if unlike[row]:
+            answers.append(Answer(path, "unlike", ()))
+            continue
+        candidates = tuple(
+            Candidate(
+                identity=str(names[who]),
+                score=float(scores[row, place]),
+                probability=None if probability is None else float(probability[row, place]),
+                photo=_most_similar(embeddings[row], gallery, photos_of[who]),
+            )
+            for place, who in enumerate(found[row])
+            if who >= 0
+        )
+        answers.append(Answer(path, verdicts[row], candidates))
+    return tuple(answers)
+
+
+def _rows_by_individual(individual: np.ndarray, number: int) -> list[np.ndarray]:
+    order = np.argsort(individual, kind="stable")
+    return np.split(order, np.cumsum(np.bincount(individual, minlength=number))[:-1])
+
+
+def _most_similar(query: np.ndarray, gallery: Gallery, rows: np.ndarray) -> int:
+    photos = np.asarray(gallery.embeddings[rows], np.float32)
+    if gallery.settings["metric"] == "cosine":
+        lengths = np.maximum(np.linalg.norm(photos, axis=1), 1e-12)
+        return int(rows[np.argmax(photos @ query / lengths)])
+    return int(rows[np.argmin(np.linalg.norm(photos - query, axis=1))])
+
+
+def list_photos(photos: Sequence[str]) -> Found:
+    """Files, those in folders included, each once; and what is neither, with a reason."""
+    found = Found()
+    files, skipped = found.files, found.skipped
+    for path in map(os.path.expanduser, photos):
+        if os.path.isdir(path):
+            before = len(files)
+            files += find_photos(path, found)
+            if len(files) == before:
+                skipped.append((path, "there is no photo in this folder"))
+        elif os.path.isfile(path):
+            files.append(path)
+        else:
+            exists = os.path.lexists(path)
+            skipped.append((path, "it is not a file" if exists else "the file is missing"))
+    found.files = list(dict.fromkeys(files))
+    return found
+
+
+def _decoded(
+    files: Sequence[str], model: TrainedModel
+) -> Iterator[tuple[list[str], np.ndarray, list[tuple[str, str]]]]:
+    """Block by block: photos that could be read, their pixels, and the others with reasons."""
+    data = model.config.data
+
+    def read(path: str) -> np.ndarray | str:
+        try:
+            pixels = read_image(path, data.image_size, data.channels)
+        except BadImageError as error:
+            return error.reason
+        return without_content(pixels) or pixels
+
+    for start in range(0, len(files), _BLOCK):
+        block = files[start : start + _BLOCK]
+        found = parallel_map(read, block, "Reading photos")
+        good = [(p, pixels) for p, pixels in zip(block, found, strict=True) if _is_pixels(pixels)]
+        bad = [(p, str(why)) for p, why in zip(block, found, strict=True) if not _is_pixels(why)]
+        pixels = np.stack([pixels for _, pixels in good]) if good else np.empty(0, np.uint8)
+        yield [path for path, _ in good], pixels, bad
+
+
+def _is_pixels(found: np.ndarray | str) -> bool:
+    return isinstance(found, np.ndarray)
+
+
+def embed_pixels(model: TrainedModel, paths: Sequence[str], pixels: np.ndarray) -> np.ndarray:
+    """``(N, D)`` embeddings of pixels that are in memory."""
+    labels = np.zeros(len(paths), np.int32)
+    return model.embed(Dataset(np.array(paths, object), labels, ("",), pixels=pixels))
+
+
+def check_answered(found: Identification) -> None:
+    """Raises a UserError when not a single photo could be used."""
+    if found.answers:
+        return
+    if not found.skipped:
+        raise UserError("Name the photos to identify, or folders with photos.")
+    path, reason = found.skipped[0]
+    raise UserError(
+        f"None of the {len(found.skipped)} photos could be used ({as_text(path)!r}: {reason}); "
+        "give image files such as .jpg or .png, or folders with some."
+    )

@@ -1,0 +1,296 @@
+"""Who is in a gallery: building it with a run, adding, removing, and what is known about it."""
+
+import collections
+import dataclasses
+import datetime
+import difflib
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from reid_jax.data.names import composed
+from reid_jax.data.photos import Dataset, load_dataset
+from reid_jax.data.photos.content import content_digests
+from reid_jax.errors import UserError
+from reid_jax.files import as_text
+from reid_jax.individuals.calibration import STRANGERS
+from reid_jax.individuals.gallery import arrivals
+from reid_jax.individuals.gallery.calibrating import check_strangers, recalibrated
+from reid_jax.individuals.gallery.pictures import thumbnails
+from reid_jax.individuals.gallery.reference import RunPhotos, TrainedOn, stored_path, stored_paths
+from reid_jax.individuals.gallery.store import (
+    COLUMNS,
+    DIGEST,
+    TRAINED,
+    Gallery,
+    check_place,
+    join,
+    read_gallery,
+    update_gallery,
+    write_gallery,
+)
+from reid_jax.individuals.model import TrainedModel, load_run
+
+
+def build(
+    workdir: Path, source: str, out: Path, strangers: float = STRANGERS
+) -> tuple[Gallery, Dataset]:
+    """Embeds all photos of a source with a run, calibrates, and writes the gallery.
+
+    Args:
+      workdir: of the run.
+      source: as data.source names it.
+      out: folder of the gallery.
+      strangers: the share of photos of individuals that are not in it, which is assumed.
+
+    Returns:
+      The gallery, and the photos as they were read (with those that were skipped).
+
+    Raises:
+      UserError: the run, the source or the folder cannot be used.
+    """
+    check_strangers(strangers)
+    check_place(out)
+    model = load_run(workdir)
+    dataset = load_dataset(source, seed=model.config.train.seed)
+    run = RunPhotos.of(model)
+    gallery, empty = _embedded(model, dataset, _described(dataset, run.trained_on))
+    _check_usable(len(gallery), empty)
+    settings = {
+        "fingerprint": model.fingerprint,
+        "run": str(workdir.resolve()),
+        "run_relative": os.path.relpath(workdir.resolve(), out.resolve()),
+        "metric": model.task.metric,
+        "sources": [source],
+        "built": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+    }
+    gallery = dataclasses.replace(gallery, settings=settings, reference=run.embedded(model))
+    gallery = recalibrated(gallery, strangers)
+    write_gallery(out, gallery)
+    return gallery, dataclasses.replace(dataset, skipped=(*dataset.skipped, *empty))
+
+
+@dataclasses.dataclass(frozen=True)
+class Added:
+    """Attributes:
+    added: how many photos.
+    there: how many the gallery had already.
+    moved: how many of these have another path now.
+    replaced: how many of its photos were dropped, as their files have another content now.
+    differ: of how many that are there something else is said, by what.
+    renamed: how many photos have another individual there, by (there, here).
+    corrected: whether that was taken over.
+    dataset: the photos as they were read, with those that were skipped.
+    """
+
+    added: int
+    there: int
+    moved: int
+    replaced: int
+    differ: Mapping[str, int]
+    renamed: Mapping[tuple[str, str], int]
+    corrected: bool
+    dataset: Dataset
+
+
+def add(folder: Path, source: str, workdir: Path | None, *, correct: bool = False) -> Added:
+    """Embeds those photos of a source that are not in the gallery, and adds them.
+
+    Nothing is embedded while others wait for the gallery. What they removed meanwhile stays out.
+
+    Args:
+      folder: of the gallery.
+      source: as data.source names it.
+      workdir: of the run, should it have moved.
+      correct: whether photos that are there get the individual and the facts of the source.
+
+    Raises:
+      UserError: the run is another one than the gallery was built with, or see :func:`build`.
+    """
+    stored = read_gallery(folder, thumbnails=False)
+    check_place(folder)
+    model = model_of(folder, stored, workdir)
+    dataset = load_dataset(source, seed=model.config.train.seed)
+    run = RunPhotos.of(model)
+    photos = _described(dataset, run.trained_on)
+    known = run.known_to(stored, model)
+    new = np.flatnonzero(arrivals.compare(known, photos).rows < 0)
+    embedded, empty = _embedded(model, dataset.subset(new), photos.take(new))
+    place = {path: row for row, path in enumerate(embedded.paths)}
+    shows = np.ones(len(photos), bool)
+    shows[new] = [path in place for path in photos.paths[new]]
+    _check_usable(int(shows.sum()), empty)
+    photos = photos.take(np.flatnonzero(shows))
+    dataset = dataclasses.replace(dataset, skipped=(*dataset.skipped, *empty))
+    result: Added | None = None
+
+    def change(gallery: Gallery) -> Gallery:
+        nonlocal result
+        check_fingerprint(folder, gallery, model)
+        stored, gallery = gallery, _with_facts(gallery, known)
+        found = arrivals.compare(gallery, photos)
+        come = [place[path] for path in photos.paths[found.rows < 0] if path in place]
+        differ = {name: int(which.sum()) for name, which in found.differ.items() if which.any()}
+        result = Added(
+            added=len(come),
+            there=int((found.rows >= 0).sum()),
+            moved=int(found.moved.sum()),
+            replaced=int(found.stale.sum()),
+            differ=differ,
+            renamed=arrivals.renamed(gallery, photos, found),
+            corrected=correct,
+            dataset=dataset,
+        )
+        sources = list(dict.fromkeys([*gallery.settings["sources"], source]))
+        settings = {**gallery.settings, "sources": sources}
+        changed = arrivals.brought_up_to_date(gallery, photos, found, correct=correct)
+        if come:
+            changed = join(changed, embedded.take(np.array(come, np.int64)))
+        if changed is stored and settings == stored.settings:
+            return stored
+        return recalibrated(dataclasses.replace(changed, settings=settings))
+
+    update_gallery(folder, change)
+    assert result is not None
+    return result
+
+
+def _check_usable(photos: int, empty: Sequence[tuple[str, str]]) -> None:
+    if not photos:
+        path, why = empty[0]
+        raise UserError(
+            f"No photo can be used ({as_text(path)}: {why}); give photos that show something."
+        )
+
+
+def _with_facts(gallery: Gallery, known: Gallery) -> Gallery:
+    """What was found out about the photos of a gallery of an earlier version, by their paths."""
+    missing = [n for n in (TRAINED, DIGEST) if n in known.columns and n not in gallery.columns]
+    if not missing and (gallery.reference or not known.reference):
+        return gallery
+    place = {path: row for row, path in enumerate(known.paths)}
+    at = np.array([place.get(path, -1) for path in gallery.paths], np.int64)
+    facts = {name: np.where(at >= 0, known.columns[name][at], "") for name in missing}
+    return dataclasses.replace(
+        gallery,
+        columns={**gallery.columns, **facts},
+        reference=gallery.reference or known.reference,
+    )
+
+
+def remove(folder: Path, identities: Sequence[str], paths: Sequence[str]) -> int:
+    """Takes individuals or single photos out; returns how many photos.
+
+    Raises:
+      UserError: one of them is not in the gallery, or nothing would be left.
+    """
+    if not identities and not paths:
+        raise UserError("Say what to remove: --identity NAME ... or --path PHOTO ...")
+    removed = 0
+
+    def change(gallery: Gallery) -> Gallery:
+        nonlocal removed
+        out = np.zeros(len(gallery), bool)
+        for name in map(composed, map(as_text, identities)):
+            theirs = gallery.identities == name
+            if not theirs.any():
+                raise _not_there(name, gallery.identities, "individual")
+            out |= theirs
+        at = collections.defaultdict(list)
+        for row, path in enumerate(gallery.paths):
+            at[composed(path)].append(row)
+        for path in paths:
+            places = {composed(as_text(path)), composed(stored_path(path))}
+            rows = [row for place in places for row in at.get(place, [])]
+            if not rows:
+                raise _not_there(path, gallery.paths, "photo")
+            out[rows] = True
+        removed = int(out.sum())
+        if removed == len(gallery):
+            raise UserError(
+                f"These are all {removed} photos of the gallery; delete {folder} instead."
+            )
+        return recalibrated(gallery.take(np.flatnonzero(~out)))
+
+    update_gallery(folder, change)
+    return removed
+
+
+def _not_there(name: str, names: np.ndarray, kind: str) -> UserError:
+    close = difflib.get_close_matches(name, np.unique(names).tolist(), 1)
+    hint = f"; did you mean {close[0]}?" if close else "."
+    return UserError(f"There is no {kind} {name} in the gallery{hint}")
+
+
+def model_of(folder: Path, gallery: Gallery, workdir: Path | None) -> TrainedModel:
+    """The run that a gallery was built with, where it is now.
+
+    Raises:
+      UserError: it is not there, or it is another one.
+    """
+    settings = gallery.settings
+    places = [Path(settings["run"]), folder.resolve() / settings["run_relative"]]
+    places = [workdir] if workdir is not None else [p for p in places if p.is_dir()]
+    if not places:
+        raise UserError(
+            f"The run that the gallery {folder} was built with is no longer at {settings['run']}; "
+            "say where it is with --workdir."
+        )
+    model = load_run(places[0])
+    check_fingerprint(folder, gallery, model, places[0])
+    return model
+
+
+def check_fingerprint(
+    folder: Path, gallery: Gallery, model: TrainedModel, workdir: Path | None = None
+) -> None:
+    """Embeddings of two networks never mix.
+
+    Raises:
+      UserError: they would.
+    """
+    if model.fingerprint != gallery.settings["fingerprint"]:
+        raise UserError(
+            f"The gallery {folder} was built with another network "
+            f"({gallery.settings['fingerprint']}) than that of {workdir or 'the run'} "
+            f"({model.fingerprint}); build the gallery again with this run, or give the run that "
+            "it was built with."
+        )
+
+
+def _described(dataset: Dataset, trained_on: TrainedOn) -> Gallery:
+    """What is known of photos before they are embedded: a gallery without embeddings."""
+    columns = {name: dataset.columns[name] for name in COLUMNS if name in dataset.columns}
+    columns |= {
+        name: np.array([as_text(value) for value in column], np.str_)
+        for name, column in columns.items()
+        if name != "date"
+    }
+    names = np.array([as_text(name) for name in dataset.identities], object)[dataset.labels]
+    digests = content_digests(dataset)
+    return Gallery(
+        paths=stored_paths(dataset),
+        identities=names,
+        columns={
+            **columns,
+            TRAINED: trained_on.marks(digests, names),
+            DIGEST: digests.astype(np.str_),
+        },
+        embeddings=np.zeros((len(dataset), 0), np.float32),
+        thumbnails=None,
+        settings={},
+    )
+
+
+def _embedded(
+    model: TrainedModel, dataset: Dataset, photos: Gallery
+) -> tuple[Gallery, list[tuple[str, str]]]:
+    """The described photos with embeddings, but for those that show nothing: (path, reason)."""
+    pictures, blank = thumbnails(dataset)
+    rows = np.flatnonzero([why is None for why in blank])
+    empty = [(str(path), why) for path, why in zip(dataset.paths, blank, strict=True) if why]
+    embeddings = model.embed(dataset, rows) if len(rows) else photos.embeddings
+    found = dataclasses.replace(photos.take(rows), embeddings=embeddings, thumbnails=pictures[rows])
+    return found, empty

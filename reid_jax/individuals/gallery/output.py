@@ -1,0 +1,206 @@
+"""Answers as an aligned text, as JSON and as CSV."""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from reid_jax.data.photos.dataset import counts_text
+from reid_jax.files import as_text
+from reid_jax.individuals.calibration import Calibration
+from reid_jax.individuals.gallery.calibrating import calibration_of
+from reid_jax.individuals.gallery.identify import Answer, Candidate, Identification, told_apart
+from reid_jax.individuals.gallery.store import Gallery
+from reid_jax.ops.ranking.individuals import Rule
+
+CSV_COLUMNS = (
+    *("photo", "answer", "verdict", "known", "rank", "identity", "score", "probability"),
+    *("gallery_photo", "skipped"),
+)
+_NAMED = 20  # skipped photos named on the screen; the files name all
+_WIDEST = 48
+_RELIABLE = 0.5  # balanced accuracy on known and unknown individuals (geometric mean)
+
+
+def shown(name: str) -> str:
+    """A name on one line of a terminal: line breaks and the like are escaped."""
+    text = as_text(name)
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def shortened(name: str, width: int = _WIDEST) -> str:
+    """The end of a name that is too long: it tells more than the beginning."""
+    text = shown(name)
+    return text if len(text) <= width else "…" + text[-(width - 1) :]
+
+
+def percent(probability: float | None) -> str:
+    """``0.123 -> 12%``."""
+    return "–" if probability is None else f"{100 * probability:.0f}%"
+
+
+def as_table(found: Identification) -> str:
+    """A block for each photo: the answer, then the candidates, aligned over all photos."""
+    listed = [c for answer in found.answers for c in answer.candidates]
+    name_width = max([len(shown(c.identity)) for c in listed], default=0)
+    lines = []
+    for answer in found.answers:
+        lines.append(f"{shown(answer.path)}: {_verdict(answer)}")
+        for rank, candidate in enumerate(answer.candidates, 1):
+            photo = shortened(str(found.gallery.paths[candidate.photo]))
+            lines.append(
+                f"  {rank}  {shown(candidate.identity):<{name_width}}  "
+                f"{percent(candidate.probability):>4}  {candidate.score:7.3f}  {photo}"
+            )
+    return "\n".join(lines)
+
+
+def _verdict(answer: Answer) -> str:
+    if answer.verdict == "unlike":
+        return f"{answer.text} (unlike what the network was trained on)"
+    best = answer.candidates[0]
+    name = shown(told_apart(best.identity))
+    if answer.verdict == "unknown":
+        return f"unknown (most like {name}, {percent(best.probability)})"
+    if answer.verdict == "close":
+        return shown(answer.text)
+    if answer.verdict is None:
+        return f"{name} (not calibrated: it could be an unknown one)"
+    return f"{name} ({percent(best.probability)})"
+
+
+def summary(found: Identification) -> str:
+    """How many photos, individuals, unknown ones, and which photos were skipped."""
+    photos = found.answers
+    lines = [f"{counted(len(photos), 'photo')}: {outcome(photos)}"]
+    if found.calibration is not None:
+        lines.append(assumption(found.calibration))
+    if doubtful := doubt(found.gallery, found.rule):
+        lines.append(doubtful)
+    if found.skipped:
+        lines.append(skipped_text(found.skipped))
+    if found.passed_over:
+        lines.append(f"passed over: {shown(counts_text(found.passed_over))}")
+    return "\n".join(lines)
+
+
+def outcome(answers: Sequence[Answer]) -> str:
+    """How many were identified as how many individuals, and how many were not, and why not."""
+    named = [answer.text for answer in answers if answer.named]
+    close = sum(answer.verdict == "close" for answer in answers)
+    unknown = sum(answer.verdict == "unknown" for answer in answers)
+    parts = [f"{len(named)} identified as {counted(len(set(named)), 'individual')}"]
+    if close:
+        parts.append(f"{close} too close to call")
+    parts.append(f"{unknown} unknown")
+    if unlike := sum(answer.verdict == "unlike" for answer in answers):
+        parts.append(f"{unlike} unlike what the network was trained on")
+    return ", ".join(parts)
+
+
+def assumption(calibration: Calibration) -> str:
+    """What probabilities and names rest on."""
+    return (
+        f"Assumed: {percent(calibration.strangers)} of the photos are of individuals that are not "
+        f"in the gallery (--strangers). A name is given from {percent(calibration.name_from)} on."
+    )
+
+
+def doubt(gallery: Gallery, rule: Rule) -> str:
+    """A warning where the calibration showed a network that cannot do it; else empty."""
+    calibration = calibration_of(gallery, rule)
+    if calibration is None or calibration.geometric_mean >= _RELIABLE:
+        return ""
+    return (
+        "This network tells these individuals apart badly: of the calibration photos of known ones "
+        f"{percent(calibration.right)} get their name. Take its lists as suggestions."
+    )
+
+
+def hubs_text(gallery: Gallery) -> str:
+    """Names the photos that attract too many others; empty where there are none."""
+    return "\n".join(
+        f"{shown(path)} is the most similar photo for {percent(share)} of the photos of others: "
+        "look at it, and remove it (--path) if it shows little"
+        for path, share in gallery.settings.get("hubs", ())
+    )
+
+
+def skipped_text(skipped: Sequence[tuple[str, str]]) -> str:
+    """Names the first of what was skipped, with reasons, and counts the rest."""
+    lines = [f"{counted(len(skipped), 'file')} skipped:"]
+    lines += [f"  {shown(path)}: {shown(reason)}" for path, reason in skipped[:_NAMED]]
+    if len(skipped) > _NAMED:
+        lines.append(f"  ... and {len(skipped) - _NAMED:,} more (--json names all)")
+    return "\n".join(lines)
+
+
+def counted(number: int, thing: str) -> str:
+    """``1 photo``, ``2 photos``."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
+def as_json(found: Identification) -> str:
+    """Everything, with the candidates of each photo."""
+    content = {
+        "gallery": as_text(str(found.folder.resolve())),
+        "fingerprint": found.gallery.settings["fingerprint"],
+        "score": found.rule,
+        "strangers": None if found.calibration is None else found.calibration.strangers,
+        "name_from": None if found.calibration is None else found.calibration.name_from,
+        "photos": [
+            {
+                "photo": as_text(answer.path),
+                "answer": answer.text,
+                "verdict": answer.verdict,
+                "known": answer.known,
+                "candidates": [
+                    {"rank": rank, **_fields(found, candidate)}
+                    for rank, candidate in enumerate(answer.candidates, 1)
+                ],
+            }
+            for answer in found.answers
+        ],
+        "skipped": [
+            {"photo": as_text(path), "reason": as_text(reason)} for path, reason in found.skipped
+        ],
+    }
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+
+
+def _fields(found: Identification, candidate: Candidate) -> dict[str, Any]:
+    return {
+        "identity": candidate.identity,
+        "score": candidate.score,
+        "probability": candidate.probability,
+        "gallery_photo": str(found.gallery.paths[candidate.photo]),
+    }
+
+
+def as_csv(found: Identification) -> str:
+    """A row for each candidate of each photo, and one for each photo that was skipped."""
+    stream = io.StringIO(newline="")
+    writer = csv.DictWriter(stream, CSV_COLUMNS, restval="")
+    writer.writeheader()
+    for answer in found.answers:
+        known = "" if answer.known is None else str(answer.known).lower()
+        photo = {
+            "photo": as_text(answer.path),
+            "answer": answer.text,
+            "verdict": answer.verdict or "",
+            "known": known,
+        }
+        if not answer.candidates:
+            writer.writerow(photo)
+        for rank, candidate in enumerate(answer.candidates, 1):
+            fields = _fields(found, candidate)
+            fields["score"] = f"{candidate.score:.6f}"
+            if candidate.probability is None:
+                fields["probability"] = ""
+            else:
+                fields["probability"] = f"{candidate.probability:.4f}"
+            writer.writerow({**photo, "rank": rank, **fields})
+    for path, reason in found.skipped:
+        writer.writerow({"photo": as_text(path), "skipped": as_text(reason)})
+    return stream.getvalue()

@@ -1,0 +1,68 @@
+"""Small pictures of photos, in their true proportions, as JPEGs."""
+
+import io
+
+import numpy as np
+
+from reid_jax.data.parallel import parallel_map
+from reid_jax.data.photos import Dataset
+from reid_jax.data.photos.blank import without_content
+from reid_jax.data.photos.images import BadImageError, proportions, read_image
+
+SIDE = 192  # of the longer side, in pixels
+LARGE_SIDE = 400
+_SHORTEST = 48
+_QUALITY = 80
+
+
+def thumbnails(dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """``(N,)`` objects, a JPEG as bytes for each photo; and why there is nothing to see on it, or
+    None (:func:`reid_jax.data.photos.blank.without_content`).
+
+    Raises:
+      UserError: a photo can no longer be read.
+    """
+    found, blank = np.empty(len(dataset), object), np.empty(len(dataset), object)
+
+    def make(row: int) -> None:
+        square = dataset.load(np.array([row]), SIDE, 3)[0]
+        if dataset.pixels is not None:
+            height, width = dataset.pixels.shape[1:3]
+        else:
+            width, height = proportions(str(dataset.paths[row]))
+        found[row], blank[row] = jpeg(square, width / height), without_content(square)
+
+    parallel_map(make, range(len(dataset)), "Making thumbnails")
+    return found, blank
+
+
+def thumbnail_of_file(path: str) -> bytes | None:
+    """A JPEG of one photo, larger, or None when it cannot be read."""
+    try:
+        width, height = proportions(path)
+        return jpeg(read_image(path, LARGE_SIDE), width / height)
+    except BadImageError:
+        return None
+
+
+def jpeg(square: np.ndarray, aspect: float) -> bytes:
+    """A photo that was squashed to ``(S, S, 3)`` uint8, with its width / height given back."""
+    from PIL import Image
+
+    side = square.shape[0]
+    across = side if aspect >= 1 else max(_SHORTEST, round(side * aspect))
+    down = side if aspect <= 1 else max(_SHORTEST, round(side / aspect))
+    stream = io.BytesIO()
+    image = Image.fromarray(square).resize((across, down), Image.Resampling.BILINEAR)
+    image.save(stream, format="jpeg", quality=_QUALITY)
+    return stream.getvalue()
+
+
+def grey(picture: bytes, side: int = 24) -> np.ndarray:
+    """A thumbnail as ``(side * side,)`` float32 of mean 0 and length 1, to be compared."""
+    from PIL import Image
+
+    image = Image.open(io.BytesIO(picture)).convert("L").resize((side, side))
+    values = np.asarray(image, np.float32).reshape(-1)
+    values = values - values.mean()
+    return values / max(float(np.linalg.norm(values)), 1e-6)

@@ -1,0 +1,230 @@
+"""The network of a run folder, ready to embed photos."""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from reid_jax.data.photos import Dataset, Splits
+from reid_jax.data.photos.stream import in_blocks
+from reid_jax.errors import UserError
+from reid_jax.files import write_arrays
+from reid_jax.individuals.fingerprint import fingerprint
+from reid_jax.individuals.measures import raw_pixel_embeddings
+from reid_jax.individuals.split_file import load_run_data
+from reid_jax.individuals.task import EmbeddingTask
+from reid_jax.individuals.validation import WHITENED_BY
+from reid_jax.models import EmbeddingNet
+from reid_jax.ops.keys import initial_key
+from reid_jax.ops.whitening import some_of_each, whitened, within_class_whitening
+from reid_jax.training.checkpoint import Checkpoints
+from reid_jax.training.config import EmbeddingConfig
+from reid_jax.training.config_file import AnyConfig, read_run_config
+from reid_jax.training.experiment import load_backbone, make_task, start_from, training_set
+from reid_jax.training.parallel import Layout, make_layout
+from reid_jax.training.paths import absolute_photos
+from reid_jax.training.predictor import Predict, make_predictor
+from reid_jax.training.question import Batch
+
+
+class Network(NamedTuple):
+    """What predicts, and its variables."""
+
+    predict: Predict
+    params: Any
+    model_state: Any
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """The best network of a run.
+
+    Attributes:
+      workdir: the run's folder.
+      config: what it was trained with.
+      params, model_state: its variables.
+      step: the step they are from.
+    """
+
+    workdir: Path
+    config: EmbeddingConfig
+    params: Any
+    model_state: Any
+    step: int
+
+    @cached_property
+    def task(self) -> EmbeddingTask:
+        return make_task(self.config, num_classes=0)
+
+    @cached_property
+    def layout(self) -> Layout:
+        return make_layout(self.config.train.parallel)
+
+    @cached_property
+    def _predict(self) -> Predict:
+        return make_predictor(self.task, self.layout)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Names what turns a photo into an embedding, see there."""
+        return fingerprint(
+            self.config.model,
+            self.config.augment,
+            self._shape,
+            self.task.mean,
+            self.task.std,
+            (self.params["net"], self.model_state),
+        )
+
+    def load_data(self) -> tuple[Dataset, Splits]:
+        """The photos that the run was made from, divided as they were then."""
+        seed = self.config.train.seed
+        return load_run_data(self.workdir, self.config.data, seed, training=False)
+
+    def with_photos_at(self, source: str) -> "TrainedModel":
+        """The same run, whose photos are at `source` now."""
+        data = replace(self.config.data, source=absolute_photos(source))
+        return replace(self, config=replace(self.config, data=data))
+
+    def embed(self, dataset: Dataset, indices: np.ndarray | None = None) -> np.ndarray:
+        """Embeddings (N, D) float32 of the photos at `indices`, or of all."""
+        return self.finished(self._by_network(dataset, indices))
+
+    def finished(self, embeddings: np.ndarray) -> np.ndarray:
+        """What the network made of photos, (N, D), whitened if the run's embeddings are."""
+        if not self.config.model.whiten:
+            return embeddings
+        return whitened(embeddings, *self._whitening, self.task.metric)
+
+    def _by_network(self, dataset: Dataset, indices: np.ndarray | None) -> np.ndarray:
+        return self._predict(self.params, self.model_state, self._blocks(dataset, indices))
+
+    def embed_each(
+        self, dataset: Dataset, networks: Mapping[str, Network]
+    ) -> dict[str, np.ndarray]:
+        """What each of some networks makes of the photos, (N, D) by name, reading them once."""
+        placed = {
+            name: (predict, self.layout.everywhere(variables))
+            for name, (predict, *variables) in networks.items()
+        }
+        parts: dict[str, list[np.ndarray]] = {name: [] for name in networks}
+        for block in self._blocks(dataset, None):
+            for name, (predict, variables) in placed.items():
+                parts[name].append(predict(variables[0], variables[1], [block]))
+        return {name: np.concatenate(found) for name, found in parts.items()}
+
+    @property
+    def trained(self) -> Network:
+        """Without whitening."""
+        return Network(self._predict, self.params, self.model_state)
+
+    @property
+    def untrained(self) -> Network:
+        """The same network with random parameters."""
+        key = initial_key(self.config.train.seed, self.config.train.streams)
+        return Network(self._predict, *self.task.init(key, self._example))
+
+    @property
+    def frozen(self) -> Network | None:
+        """The published backbone that training started from, if any: pooled features.
+
+        None, and a sentence, where the published weights are no longer where they were.
+        """
+        try:
+            backbone = load_backbone(self.config.model)
+        except (UserError, OSError) as error:
+            print(f"no row for frozen features: {error}")
+            return None
+        if backbone is None:
+            return None
+        task = replace(self.task, net=EmbeddingNet(self.task.net.backbone))
+        params, model_state = task.init(jax.random.key(0), self._example)
+        variables = start_from(backbone, params, model_state)
+        return Network(make_predictor(task, self.layout), *variables)
+
+    @cached_property
+    def _whitening(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean (D,) and matrix (D, D) from training photos, kept beside the run once made."""
+        file = self.workdir / "whitening.npz"
+        if file.is_file():
+            with np.load(file) as kept:
+                if str(kept["network"]) == self.fingerprint:
+                    return kept["mean"], kept["matrix"]
+        dataset, splits = self.load_data()
+        train = training_set(dataset, splits, symmetries=self.config.data.symmetries)
+        rows = some_of_each(train.labels, WHITENED_BY, self.config.train.seed)
+        if not len(rows):
+            raise UserError(
+                f"{self.workdir} has model.whiten set, but {file.name} for these parameters is "
+                "missing, and so are two training photos of an individual to make it from."
+            )
+        print(f"whitening by {len(rows):,} training photos")
+        embeddings = self._by_network(train, rows)
+        mean, matrix = within_class_whitening(
+            embeddings, train.labels[rows], self.config.model.whiten
+        )
+        network = np.array(self.fingerprint)
+        with contextlib.suppress(OSError):  # a run that cannot be written to is still of use
+            write_arrays(file, {"network": network, "mean": mean, "matrix": matrix})
+        return mean, matrix
+
+    @property
+    def _shape(self) -> tuple[int, int, int]:
+        data = self.config.data
+        return data.image_size, data.image_size, data.channels
+
+    @property
+    def _example(self) -> dict[str, np.ndarray]:
+        return {"image": np.zeros((1, *self._shape), np.uint8)}
+
+    def _blocks(self, dataset: Dataset, indices: np.ndarray | None) -> Iterator[Batch]:
+        rows = np.arange(len(dataset)) if indices is None else indices
+        size, _, channels = self._shape
+        return in_blocks(dataset, rows, size=size, channels=channels, progress="embedding photos")
+
+
+def load_run(workdir: Path) -> TrainedModel:
+    """The best checkpoint of a run that trained an embedding network.
+
+    Raises:
+      UserError: when the folder is not that of such a run, or nothing was saved yet.
+    """
+    config, params, model_state, step = restore_run(workdir)
+    if not isinstance(config, EmbeddingConfig):
+        raise UserError(f"{workdir} is not the run of an embedding network.")
+    return TrainedModel(workdir, config, params, model_state, step)
+
+
+def restore_run(workdir: Path) -> tuple[AnyConfig, Any, Any, int]:
+    """The configuration of a run, its best parameters and model state, and the step they are from.
+
+    Raises:
+      UserError: when the folder is not that of a run, or nothing was saved yet.
+    """
+    config = read_run_config(workdir)
+    checkpoints = Checkpoints(workdir / "checkpoints", read_only=True)
+    restored = checkpoints.restore_best()
+    checkpoints.close()
+    if restored is None:
+        raise UserError(f"{workdir} has no finished checkpoint yet; train it first.")
+    params, model_state, progress = restored
+    return config, params, model_state, int(progress["best_step"])
+
+
+def embed_beside_baselines(model: TrainedModel, photos: Dataset) -> dict[str, np.ndarray]:
+    """Embeddings (N, D) of the same photos by the network and by what it has to beat, by name."""
+    networks = {"this network": model.trained, "untrained network": model.untrained}
+    if (frozen := model.frozen) is not None:
+        networks["frozen features"] = frozen
+    embeddings = model.embed_each(photos, networks)
+    embeddings["this network"] = model.finished(embeddings["this network"])
+    channels = model.config.data.channels
+    pixels = photos.load(np.arange(len(photos)), 32, channels, progress="raw pixels")
+    order = ("this network", "untrained network", "raw pixels", "frozen features")
+    embeddings["raw pixels"] = raw_pixel_embeddings(pixels)
+    return {name: embeddings[name] for name in order if name in embeddings}

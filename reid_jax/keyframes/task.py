@@ -1,0 +1,233 @@
+"""Training a network that says how important each frame of a video is."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from scipy.stats import rankdata
+
+from reid_jax.errors import UserError
+from reid_jax.keyframes import soft_rank
+from reid_jax.keyframes.context import frame_context
+from reid_jax.keyframes.net import KeyframeNet
+from reid_jax.models.layers import frozen_batch_norm
+from reid_jax.ops.images.augment import Augmentation, augment, example_keys
+from reid_jax.training.question import Batch, Term, Tree, positions_in_batch
+
+PREPARATION = "preparation"  # in the model state: how features become the scorer's inputs
+
+
+@dataclass(frozen=True)
+class KeyframeLoss:
+    """How far scores are from targets, by value and by order."""
+
+    squared: float = 1.0
+    """Weight of the squared error."""
+    rank: float = 1.0
+    """Weight of the loss of the order; 0 for none."""
+    order: Literal["spearman", "listnet", "pairwise"] = "spearman"
+    """1 - soft Spearman correlation, ListNet's cross entropy, or RankNet's loss of pairs."""
+    temperature: float = 0.1
+    """Difference of scores that the loss of the order begins to see as an order."""
+
+    def __post_init__(self) -> None:
+        if min(self.squared, self.rank) < 0 or self.squared + self.rank == 0:
+            raise UserError(
+                f"loss.squared is {self.squared} and loss.rank {self.rank}; neither may be below "
+                "0, and one must be above."
+            )
+        if not self.temperature > 0:
+            raise UserError(f"loss.temperature is {self.temperature}; it must be above 0.")
+
+    def terms(self, scores: jax.Array, targets: jax.Array, mask: jax.Array) -> dict[str, Term]:
+        """The weighted terms of scores and targets (B, T) where `mask` (B, T) holds."""
+        terms = {}
+        if self.squared:
+            total = soft_rank.squared_error(scores, targets, mask)
+            terms["squared_error"] = Term(*total, self.squared)
+        if self.rank:
+            losses = {
+                "spearman": soft_rank.spearman_loss,
+                "listnet": soft_rank.listnet_loss,
+                "pairwise": soft_rank.pairwise_loss,
+            }
+            total = losses[self.order](scores, targets, mask, temperature=self.temperature)
+            terms[self.order] = Term(*total, self.rank)
+        return terms
+
+
+@dataclass(frozen=True)
+class KeyframeTask:
+    """A keyframe network, its loss and what disturbs its clips.
+
+    A batch has "target" float32 (B, T), "mask" bool (B, T), and either "features" float32
+    (B, T, D), as `prepare` makes them, or with a backbone "image" uint8 (B, T, H, W, C).
+
+    Attributes:
+      net: features or images to scores.
+      loss_terms: the loss.
+      augmentation: of images; all frames of a clip are changed alike.
+      noise: standard deviation of noise on prepared features, relative to each feature's own.
+      mean, std: normalisation of pixels in [0, 1], a value a channel.
+      frozen: blocks of the backbone that get no gradient and whose BatchNorm does not move.
+    """
+
+    net: KeyframeNet
+    loss_terms: KeyframeLoss = field(default_factory=KeyframeLoss)
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    noise: float = 0.0
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    frozen: tuple[str, ...] = ()
+    monitor: str = "spearman"
+
+    def init(self, key: jax.Array, batch: Batch) -> tuple[Tree, Tree]:
+        frames = batch["features" if self.net.backbone is None else "image"]
+        frames = jnp.asarray(frames[:1, :1], jnp.float32)
+        variables = dict(jax.jit(self.net.init)(key, frames, jnp.ones((1, 1), jnp.bool_)))
+        return {"net": variables.pop("params")}, variables
+
+    def loss(
+        self, params: Tree, model_state: Tree, batch: Batch, key: jax.Array, axis_name: str | None
+    ) -> tuple[dict[str, Term], Tree]:
+        augment_key, dropout_key = jax.random.split(key)
+        positions = positions_in_batch(batch["mask"].shape[0], axis_name)
+        keys = example_keys(augment_key, positions)
+        if self.net.backbone is None:
+            frames = self._disturbed(keys, batch["features"], model_state)
+        else:
+            frames = self._normalised(_augmented_alike(keys, batch["image"], self.augmentation))
+        statistics = _statistics(model_state)
+        with frozen_batch_norm(("backbone", block) for block in self.frozen):
+            scores, updated = self._net(axis_name).apply(
+                {"params": self._with_frozen(params["net"]), **statistics},
+                frames,
+                batch["mask"],
+                train=True,
+                mutable=list(statistics),
+                rngs={"dropout": dropout_key},
+            )
+        terms = self.loss_terms.terms(scores, batch["target"], batch["mask"])
+        return terms, {**model_state, **updated}
+
+    def predict(self, params: Tree, model_state: Tree, batch: Batch) -> jax.Array:
+        """Scores (B, T) float32 in (0, 1); 0 where "mask" is false."""
+        if self.net.backbone is None:
+            features = jnp.asarray(batch["features"])
+        else:
+            images = jnp.asarray(batch["image"])
+            flat = images.reshape(-1, *images.shape[2:])
+            features = self.image_features(params, model_state, flat)
+            features = features.reshape(*images.shape[:2], -1)
+        return self.predict_features(params, model_state, features, jnp.asarray(batch["mask"]))
+
+    def image_features(self, params: Tree, model_state: Tree, images: jax.Array) -> jax.Array:
+        """The backbone's features (N, D) float32 of images uint8 (N, H, W, C)."""
+        frames = self._normalised(jnp.asarray(images, jnp.float32)[None] / 255)
+        variables = {"params": params["net"], **_statistics(model_state)}
+        features: Any = self.net.apply(variables, frames, method="features")
+        return features[0]
+
+    def predict_features(
+        self, params: Tree, model_state: Tree, features: jax.Array, mask: jax.Array
+    ) -> jax.Array:
+        """Scores (B, T) of features (B, T, D), prepared or the backbone's, where `mask` holds."""
+        variables = {"params": params["net"], **_statistics(model_state)}
+        scores: Any = self.net.apply(variables, features, mask, method="score")
+        return scores
+
+    def evaluate(
+        self, predictions: np.ndarray, examples: Mapping[str, np.ndarray]
+    ) -> dict[str, float]:
+        """Metrics of scores (N, T) for videos with "length" (N,), "target" (N, T) and "ranks".
+
+        "ranks" (N, U, T): what each annotator says, as `normalised_ranks`, with zeros behind the
+        end and for annotators that there are not.
+
+        Returns:
+          spearman: rho against each annotator who did not give every frame the same, averaged over
+            annotators, then over videos; equal scores give 0.
+          mse: of scores and targets over a video's frames, averaged over videos.
+        """
+        rho, mse = [], []
+        rows = zip(
+            predictions, examples["length"], examples["target"], examples["ranks"], strict=True
+        )
+        for scores, length, target, ranks in rows:
+            said = ranks[ranks.any(axis=1), :length]
+            if len(said):
+                rho.append(np.mean(said @ normalised_ranks(scores[None, :length])[0]))
+            mse.append(np.mean(np.square(scores[:length] - target[:length])))
+        return {"spearman": float(np.mean(rho)) if rho else 0.0, "mse": float(np.mean(mse))}
+
+    def _net(self, axis_name: str | None) -> KeyframeNet:
+        backbone = self.net.backbone
+        return self.net.clone(
+            scorer=self.net.scorer.clone(axis_name=axis_name),
+            backbone=None if backbone is None else backbone.clone(axis_name=axis_name),
+        )
+
+    def _disturbed(self, keys: jax.Array, features: jax.Array, model_state: Tree) -> jax.Array:
+        if not self.noise:
+            return features
+        deviation = model_state[PREPARATION]["deviation"][None, :] * self.noise
+
+        def one(key: jax.Array, clip: jax.Array) -> jax.Array:
+            return clip + deviation * jax.random.normal(key, clip.shape, clip.dtype)
+
+        return jax.vmap(one)(keys, features)
+
+    def _with_frozen(self, params: Tree) -> Tree:
+        if not self.frozen:
+            return params
+        backbone = {
+            block: jax.lax.stop_gradient(leaves) if block in self.frozen else leaves
+            for block, leaves in params["backbone"].items()
+        }
+        return {**params, "backbone": backbone}
+
+    def _normalised(self, images: jax.Array) -> jax.Array:
+        mean = jnp.asarray(self.mean, jnp.float32).reshape(1, 1, 1, 1, -1)
+        std = jnp.asarray(self.std, jnp.float32).reshape(1, 1, 1, 1, -1)
+        return (images - mean) / std
+
+
+def _statistics(model_state: Tree) -> dict[str, Tree]:
+    """What of the model state is the network's own."""
+    return {name: value for name, value in model_state.items() if name != PREPARATION}
+
+
+def _augmented_alike(keys: jax.Array, images: jax.Array, spec: Augmentation) -> jax.Array:
+    """uint8 (B, T, H, W, C) -> float32 in [0, 1]; the frames of a clip share its key."""
+
+    def clip(key: jax.Array, frames: jax.Array) -> jax.Array:
+        return augment(jnp.broadcast_to(key, frames.shape[:1]), frames, spec)
+
+    return jax.vmap(clip)(keys, images)
+
+
+def prepare(preparation: Tree, features: jax.Array, mask: jax.Array) -> jax.Array:
+    """What the scorer sees of features (B, T, D): (B, T, K) float32, masked frames 0.
+
+    Features are standardised and projected, ((x - mean) / scale) @ basis, and stand beside
+    `frame_context` times "context", where that is not 0.
+    """
+    scaled = (features - preparation["mean"][None, None]) / preparation["scale"][None, None]
+    projected = jnp.matmul(scaled, preparation["basis"], precision=jax.lax.Precision.HIGHEST)
+    projected = jnp.where(mask[..., None], projected, 0.0)
+    context = frame_context(features, mask) * preparation["context"]
+    return jnp.concatenate([projected, context], axis=-1)
+
+
+def normalised_ranks(values: np.ndarray) -> np.ndarray:
+    """Ranks of each row of (U, T), centred and of length 1, so that products are Spearman's rho.
+
+    Float32; ties share their mean rank, a constant row gives zeros.
+    """
+    ranks = rankdata(values, axis=1)
+    ranks -= ranks.mean(axis=1, keepdims=True)
+    norm = np.linalg.norm(ranks, axis=1, keepdims=True)
+    return (ranks / np.where(norm > 0, norm, 1.0)).astype(np.float32)

@@ -1,0 +1,190 @@
+"""Losses that compare each anchor with all of the batch at once, through a log-sum-exp.
+
+Wherever the papers assume embeddings of unit length (angular, multi-similarity, supervised
+contrastive), they are normalised here, which leaves unit vectors as they are.
+"""
+
+import math
+
+import chex
+import jax
+import jax.numpy as jnp
+
+from reid_jax.errors import UserError
+from reid_jax.ops.distances import dot_products, normalize
+from reid_jax.ops.mining.in_batch import in_batch
+
+
+def n_pair_loss(
+    embeddings: jax.Array,
+    labels: jax.Array,
+    *,
+    l2: float = 0.0,
+    mask: jax.Array | None = None,
+    axis_name: str | None = None,
+) -> tuple[jax.Array, jax.Array]:
+    """Sum over anchor-positive pairs (a, p) of log(1 + sum_n exp(f_a.f_n - f_a.f_p)).
+
+    Sohn (NeurIPS 2016), the multi-class N-pair loss. The paper draws one pair per class, and the
+    negatives of an anchor are the positives of the other pairs. Here, for any batch: every ordered
+    pair of rows with the same label counts, and its negatives are all rows with another label. As
+    in the paper, the embeddings are not normalised; `l2` times (|f_a|^2 + |f_p|^2) / 2, added for
+    each pair, keeps their length in check instead.
+
+    Args, errors: as `supervised_contrastive_loss`.
+
+    Returns:
+      (sum, count): float32 scalars; count is the number of pairs whose anchor has a negative.
+    """
+    batch = in_batch(embeddings, labels, mask, axis_name)
+    scores = dot_products(batch.anchors, batch.references)
+    negatives = logsumexp(scores, batch.negatives)[:, None]
+    cost = jax.nn.softplus(negatives - scores)
+    if l2:
+        anchor_norms = jnp.sum(jnp.square(batch.anchors), axis=1)[:, None]
+        reference_norms = jnp.sum(jnp.square(batch.references), axis=1)[None, :]
+        cost += l2 * 0.5 * (anchor_norms + reference_norms)
+    weight = _pairs_with_a_negative(batch.positives, batch.negatives)
+    return jnp.sum(weight * cost), jnp.sum(weight)
+
+
+def angular_loss(
+    embeddings: jax.Array,
+    labels: jax.Array,
+    *,
+    angle: float = 45.0,
+    mask: jax.Array | None = None,
+    axis_name: str | None = None,
+) -> tuple[jax.Array, jax.Array]:
+    """Sum over anchor-positive pairs (a, p) of log(1 + sum_n exp(f_apn)), where
+
+    f_apn = 4 tan^2(angle) (x_a + x_p).x_n - 2 (1 + tan^2(angle)) x_a.x_p
+
+    Wang et al. (ICCV 2017), "Deep metric learning with angular loss", in its N-pair form, on unit
+    vectors x. Every ordered pair of rows with the same label counts; its negatives are all rows
+    with another label.
+
+    Args, errors: as `supervised_contrastive_loss`, and
+      angle: in degrees, in (0, 60]; the paper uses 36 to 55.
+
+    Returns:
+      (sum, count): float32 scalars; count is the number of pairs whose anchor has a negative.
+
+    Raises:
+      UserError: if the angle is out of range.
+    """
+    if not 0.0 < angle <= 60.0:
+        raise UserError(f"the angle of the angular loss is {angle}; it must be in (0, 60] degrees.")
+    batch = in_batch(embeddings, labels, mask, axis_name)
+    anchors, references = normalize(batch.anchors), normalize(batch.references)
+    squared_tangent = math.tan(math.radians(angle)) ** 2
+    cosines = dot_products(anchors, references)
+    # a and p have the same negatives, so sum_n exp(c x_a.x_n) exp(c x_p.x_n) is a matrix product.
+    # |c x.x_n| <= 12 for angles up to 60 degrees, so no shift is needed before exp.
+    scale = 4.0 * squared_tangent
+    from_anchor = jnp.where(batch.negatives, jnp.exp(scale * cosines), 0.0)
+    from_positive = jnp.exp(scale * dot_products(references, references))
+    summed = dot_products(from_anchor, from_positive)
+    weight = _pairs_with_a_negative(batch.positives, batch.negatives)
+    log_sum = jnp.log(jnp.where(weight > 0.0, summed, 1.0))
+    cost = jax.nn.softplus(log_sum - 2.0 * (1.0 + squared_tangent) * cosines)
+    return jnp.sum(weight * cost), jnp.sum(weight)
+
+
+def multi_similarity_loss(
+    embeddings: jax.Array,
+    labels: jax.Array,
+    *,
+    alpha: float = 2.0,
+    beta: float = 50.0,
+    base: float = 0.5,
+    epsilon: float = 0.1,
+    mask: jax.Array | None = None,
+    axis_name: str | None = None,
+) -> tuple[jax.Array, jax.Array]:
+    """Sum over anchors i of 1/alpha log(1 + sum_p exp(-alpha (S_ip - base)))
+    + 1/beta log(1 + sum_n exp(beta (S_in - base))), over mined p and n; S is the cosine similarity.
+
+    Wang et al. (CVPR 2019), "Multi-similarity loss with general pair weighting", with its mining: a
+    negative counts if S_in > min_p S_ip - epsilon, a positive if S_ip < max_n S_in + epsilon.
+    `base` is the paper's lambda.
+
+    Args, errors: as `supervised_contrastive_loss`.
+
+    Returns:
+      (sum, count): float32 scalars; count is the number of anchors with a positive and a negative.
+      Anchors for which nothing is mined count, with loss 0.
+    """
+    batch = in_batch(embeddings, labels, mask, axis_name)
+    similarity = dot_products(normalize(batch.anchors), normalize(batch.references))
+    fixed = jax.lax.stop_gradient(similarity)
+    least_positive = jnp.min(jnp.where(batch.positives, fixed, jnp.inf), axis=1, keepdims=True)
+    most_negative = jnp.max(jnp.where(batch.negatives, fixed, -jnp.inf), axis=1, keepdims=True)
+    positives = batch.positives & (fixed < most_negative + epsilon)
+    negatives = batch.negatives & (fixed > least_positive - epsilon)
+    cost = (
+        log_one_plus_sum_exp(-alpha * (similarity - base), positives) / alpha
+        + log_one_plus_sum_exp(beta * (similarity - base), negatives) / beta
+    )
+    valid = batch.positives.any(axis=1) & batch.negatives.any(axis=1)
+    weight = valid.astype(jnp.float32)
+    return jnp.sum(weight * cost), jnp.sum(weight)
+
+
+def supervised_contrastive_loss(
+    embeddings: jax.Array,
+    labels: jax.Array,
+    *,
+    temperature: float = 0.1,
+    mask: jax.Array | None = None,
+    axis_name: str | None = None,
+) -> tuple[jax.Array, jax.Array]:
+    """Sum over anchors i of the mean over positives p of -log(exp(z_i.z_p / t) / sum_a exp(z_i.z_a
+    / t)), where a runs over all rows but i, and z are unit vectors.
+
+    Khosla et al. (NeurIPS 2020), eq. 2 (L_out).
+
+    Args:
+      embeddings: (B, D) floating point.
+      labels: (B,) integer.
+      temperature: t.
+      mask: (B,) bool, False for padding.
+      axis_name: the axis over which devices share the batch; see `in_batch`.
+
+    Returns:
+      (sum, count): float32 scalars; count is the number of anchors with a positive. None: (0, 0).
+
+    Raises:
+      AssertionError: on wrong ranks or lengths that differ.
+    """
+    batch = in_batch(embeddings, labels, mask, axis_name)
+    logits = dot_products(normalize(batch.anchors), normalize(batch.references)) / temperature
+    log_denominator = logsumexp(logits, batch.positives | batch.negatives)
+    num_positives = jnp.sum(batch.positives, axis=1).astype(jnp.float32)
+    mean_logit = jnp.sum(jnp.where(batch.positives, logits, 0.0), axis=1) / jnp.maximum(
+        num_positives, 1.0
+    )
+    weight = (num_positives > 0.0).astype(jnp.float32)
+    return jnp.sum(weight * (log_denominator - mean_logit)), jnp.sum(weight)
+
+
+def logsumexp(x: jax.Array, where: jax.Array) -> jax.Array:
+    """`x` and `where` (A, B) -> (A,) log of the sum of exp(x) where `where`; 0 where nothing is.
+
+    The gradient is finite and 0 outside of `where`, also for rows with nothing.
+    """
+    chex.assert_equal_shape([x, where])
+    some = where.any(axis=1)
+    highest = jnp.max(jnp.where(where, x, -jnp.inf), axis=1)
+    shift = jax.lax.stop_gradient(jnp.where(some, highest, 0.0))
+    total = jnp.sum(jnp.exp(jnp.where(where, x - shift[:, None], -jnp.inf)), axis=1)
+    return jnp.log(jnp.where(some, total, 1.0)) + shift
+
+
+def log_one_plus_sum_exp(x: jax.Array, where: jax.Array) -> jax.Array:
+    """`x` and `where` (A, B) -> (A,) log(1 + sum of exp(x) where `where`); 0 where nothing is."""
+    return jnp.where(where.any(axis=1), jax.nn.softplus(logsumexp(x, where)), 0.0)
+
+
+def _pairs_with_a_negative(positives: jax.Array, negatives: jax.Array) -> jax.Array:
+    return (positives & negatives.any(axis=1, keepdims=True)).astype(jnp.float32)

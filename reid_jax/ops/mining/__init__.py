@@ -1,0 +1,1 @@
+"""Which tuples of a batch count: positives, negatives, the hardest, in blocks."""

@@ -1,0 +1,299 @@
+"""Tuples mined from all pairs of a batch without an array of all pairs: a block of anchors at once.
+
+A block of b anchors meets all B references in arrays (b, B) of bounded size, so memory grows with
+B x D. A small batch is one block. The gradient is found in the same pass as the loss: a block's
+distances are computed once and never kept.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from reid_jax.ops.distances import dot_products, euclidean, squared_euclidean
+from reid_jax.ops.mining.in_batch import Rows, pair_masks
+
+# Entries of a block's (b, B) arrays: 4 MiB of float32 each where caches are small, 256 MiB where
+# the matrix product must fill an accelerator.
+_ENTRIES = {"cpu": 2**20}
+_ENTRIES_ELSEWHERE = 2**26
+_AT_ONCE = 4  # positives that one pass over the distances serves
+_SPAN = 64  # entries of a row that `first_lowest` takes together
+
+
+class Block(NamedTuple):
+    """b anchors against all B references; masks as in `InBatch`, positives also by rank."""
+
+    distances: jax.Array  # (b, B) float32
+    positives: jax.Array  # (b, B) bool
+    negatives: jax.Array  # (b, B) bool
+    to_negatives: jax.Array  # (b, B) float32, the distances, infinite to all but negatives
+    num_positives: jax.Array  # (b,) int32
+    most_positives: jax.Array  # () int32, of any anchor of the batch
+    by_label: jax.Array  # (B,) int32, the references ordered by label
+    first: jax.Array  # (b,) int32, where the anchor's label begins in `by_label`
+    own: jax.Array  # (b,) int32, how many of its label stand before the anchor itself
+
+
+class Mined(NamedTuple):
+    """What a block adds to a loss: sum and count, and the gradient of the sum by distance."""
+
+    total: jax.Array  # () float32
+    number: jax.Array  # () float32, the count
+    gradient: jax.Array  # (b, B) float32
+
+
+class Offence(NamedTuple):
+    """What one positive of each anchor adds to a loss; `pull` by the positive's distance."""
+
+    cost: jax.Array  # (b,) float32
+    number: jax.Array  # (b,) float32, what it counts
+    pull: jax.Array  # (b,) float32
+    push: Callable[[jax.Array], jax.Array]  # adds the part by the negatives' distances (b, B)
+
+
+BlockLoss = Callable[[Block], Mined]
+
+
+def hardest(
+    distances: jax.Array, positives: jax.Array, negatives: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Farthest positive and closest negative of each anchor.
+
+    `distances`, `positives`, `negatives` (A, B) -> indices of positives (A,) and negatives (A,)
+    among the references, int32, and whether the anchor has both (A,) bool; the first at ties.
+    """
+    positive = first_lowest(jnp.where(positives, -distances, jnp.inf))
+    negative = first_lowest(jnp.where(negatives, distances, jnp.inf))
+    return positive, negative, positives.any(axis=1) & negatives.any(axis=1)
+
+
+def mine_hardest(rows: Rows) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """`hardest` for all anchors of the batch; (A,) each, without a gradient."""
+    rows = jax.lax.stop_gradient(rows)
+
+    def mine(block: Rows) -> tuple[jax.Array, jax.Array, jax.Array]:
+        return hardest(squared_euclidean(block.anchors, block.references), *pair_masks(block))
+
+    number = _num_blocks(rows)
+    if number == 1:
+        return mine(rows)
+    mined = jax.lax.map(lambda anchors: mine(_with_anchors(rows, anchors)), _divide(rows, number))
+    return jax.tree.map(lambda x: _join(x, rows.anchors.shape[0]), mined)
+
+
+def num_triplets(rows: Rows) -> jax.Array:
+    """How many triplets (a, p, n) there are, float32."""
+    classes = _Classes.of(rows)
+    _, num_positives = classes.segments(rows)
+    num_negatives = jnp.where(rows.anchor_mask, classes.num_real - num_positives - 1, 0)
+    return jnp.sum(num_positives.astype(jnp.float32) * num_negatives.astype(jnp.float32))
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def sum_over_blocks(block_loss: BlockLoss, rows: Rows) -> tuple[jax.Array, jax.Array]:
+    """Sum and count of a loss of the Euclidean distances of all pairs, float32 scalars.
+
+    `block_loss` is not differentiated: it states its gradient. Memory: (B, D) and a few (b, B).
+    """
+    share, _ = _sum_with_gradient(block_loss, rows, wanted=False)
+    return share
+
+
+def _forward(
+    block_loss: BlockLoss, rows: Rows
+) -> tuple[tuple[jax.Array, jax.Array], tuple[jax.Array, jax.Array]]:
+    return _sum_with_gradient(block_loss, rows, wanted=True)
+
+
+def _backward(
+    block_loss: BlockLoss,
+    gradients: tuple[jax.Array, jax.Array],
+    cotangents: tuple[jax.Array, jax.Array],
+) -> tuple[Any]:
+    del block_loss
+    anchors, references = (cotangents[0] * gradient for gradient in gradients)
+    return (Rows(anchors, None, None, None, references, None, None),)  # type: ignore[arg-type]
+
+
+sum_over_blocks.defvjp(_forward, _backward)
+
+
+def _sum_with_gradient(
+    block_loss: BlockLoss, rows: Rows, *, wanted: bool
+) -> tuple[tuple[jax.Array, jax.Array], tuple[jax.Array, jax.Array]]:
+    """The share, and the gradients of its sum by anchors (A, D) and references (B, D)."""
+    classes = _Classes.of(rows)
+    num_anchors, dimension = rows.anchors.shape
+
+    def step(carry: Any, anchors: tuple[jax.Array, ...]) -> tuple[Any, jax.Array]:
+        total, count, by_reference = carry
+        part = _with_anchors(rows, anchors)
+        block = classes.block(part)
+        mined = block_loss(block)
+        by_anchor = jnp.zeros((0, dimension), jnp.float32)
+        if wanted:
+            by_anchor, more = _through_distances(mined.gradient, block.distances, part)
+            by_reference += more
+        return (total + mined.total, count + mined.number, by_reference), by_anchor
+
+    nothing = jnp.zeros((), jnp.float32)
+    start = (nothing, nothing, jnp.zeros_like(rows.references) if wanted else nothing)
+    number = _num_blocks(rows)
+    if number == 1:
+        (total, count, by_reference), by_anchor = step(start, _anchor_part(rows))
+    else:
+        (total, count, by_reference), parts = jax.lax.scan(step, start, _divide(rows, number))
+        by_anchor = _join(parts, num_anchors)
+    return (total, count), (by_anchor, by_reference)
+
+
+def _through_distances(
+    gradient: jax.Array, distances: jax.Array, rows: Rows
+) -> tuple[jax.Array, jax.Array]:
+    """Gradient by distance (b, B) -> by anchor (b, D) and by reference (B, D); 0 at distance 0."""
+    apart = distances > 0.0
+    slope = jnp.where(apart, gradient / jnp.where(apart, distances, 1.0), 0.0)
+    by_anchor = jnp.sum(slope, axis=1)[:, None] * rows.anchors - dot_products(
+        slope, rows.references.T
+    )
+    by_reference = jnp.sum(slope, axis=0)[:, None] * rows.references - dot_products(
+        slope.T, rows.anchors.T
+    )
+    return by_anchor, by_reference
+
+
+class _Classes(NamedTuple):
+    """The references ordered by label, padding last, so that positives can be counted off."""
+
+    by_label: jax.Array  # (B,) reference at each place
+    place: jax.Array  # (B,) place of each reference
+    labels: jax.Array  # (B,) ascending
+    num_real: jax.Array  # ()
+    most_positives: jax.Array  # ()
+
+    @classmethod
+    def of(cls, rows: Rows) -> "_Classes":
+        index = jnp.arange(rows.reference_labels.shape[0], dtype=jnp.int32)
+        padding, labels, by_label = jax.lax.sort(
+            (~rows.reference_mask, rows.reference_labels, index), num_keys=2
+        )
+        labels = jnp.where(padding, jnp.iinfo(labels.dtype).max, labels)
+        place = jnp.zeros_like(index).at[by_label].set(index)
+        num_real = jnp.sum(rows.reference_mask, dtype=jnp.int32)
+        unmeasured = cls(by_label, place, labels, num_real, jnp.zeros((), jnp.int32))
+        _, number = unmeasured.segments(rows)
+        return unmeasured._replace(most_positives=jnp.max(number, initial=0))
+
+    def segments(self, rows: Rows) -> tuple[jax.Array, jax.Array]:
+        """Where the label of each anchor begins, and how many positives the anchor has."""
+        search = partial(jnp.searchsorted, self.labels, rows.anchor_labels)
+        first = search(side="left").astype(jnp.int32)
+        end = jnp.minimum(search(side="right").astype(jnp.int32), self.num_real)
+        return first, jnp.where(rows.anchor_mask, end - first - 1, 0)
+
+    def block(self, rows: Rows) -> Block:
+        first, number = self.segments(rows)
+        distances = euclidean(rows.anchors, rows.references)
+        positives, negatives = pair_masks(rows)
+        return Block(
+            distances,
+            positives,
+            negatives,
+            jnp.where(negatives, distances, jnp.inf),
+            number,
+            self.most_positives,
+            self.by_label,
+            first,
+            self.place[rows.positions] - first,
+        )
+
+
+def positives_at(block: Block, ranks: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """`ranks` (W,) int32 -> references (b, W) int32 with these ranks, and whether there is one."""
+    ranks = ranks[None, :]
+    place = block.first[:, None] + ranks + (ranks >= block.own[:, None]).astype(jnp.int32)
+    there = ranks < block.num_positives[:, None]
+    return block.by_label[jnp.where(there, place, 0)], there
+
+
+def mine_each_positive(block: Block, body: Callable[[jax.Array], Offence]) -> Mined:
+    """A loss that is a sum over anchors and positives, some positives at a time.
+
+    As many passes over (b, B) as an anchor has positives, divided by four: cheap in a batch of P
+    individuals x K photos.
+
+    Args:
+      body: distance of a positive (b, 1), minus infinity where there is none -> its offence.
+    """
+    rows = jnp.arange(block.distances.shape[0])[:, None]
+
+    def turn(number: jax.Array, mined: Mined) -> Mined:
+        ranks = number * _AT_ONCE + jnp.arange(_AT_ONCE, dtype=jnp.int32)
+        index, there = positives_at(block, ranks)
+        distances = jnp.take_along_axis(block.distances, index, axis=1)
+        distances = jnp.where(there, distances, -jnp.inf)
+        pulls = []
+        for one in range(_AT_ONCE):
+            offence = body(distances[:, one, None])
+            mined = Mined(
+                mined.total + jnp.sum(offence.cost),
+                mined.number + jnp.sum(offence.number),
+                offence.push(mined.gradient),
+            )
+            pulls.append(offence.pull)
+        return mined._replace(gradient=mined.gradient.at[rows, index].add(jnp.stack(pulls, axis=1)))
+
+    nothing = jnp.zeros((), jnp.float32)
+    mined = Mined(nothing, nothing, jnp.zeros_like(block.distances))
+    # What a loop carries is slow on a CPU; most batches need no second turn.
+    mined = turn(jnp.zeros((), jnp.int32), mined)
+    return jax.lax.fori_loop(1, -(-block.most_positives // _AT_ONCE), turn, mined)
+
+
+def first_lowest(x: jax.Array) -> jax.Array:
+    """`x` (A, B) -> (A,) int32, as argmin does.
+
+    An argmin of all entries does not vectorise on a CPU; their minima do, a span at a time, and
+    only the span with the lowest is looked at more closely.
+    """
+    spans = jnp.pad(x, ((0, 0), (0, -x.shape[1] % _SPAN)), constant_values=jnp.inf)
+    spans = spans.reshape(x.shape[0], -1, _SPAN)
+    span = jnp.argmin(jnp.min(spans, axis=2), axis=1).astype(jnp.int32)
+    within = jnp.take_along_axis(spans, span[:, None, None], axis=1)[:, 0]
+    return span * _SPAN + jnp.argmin(within, axis=1).astype(jnp.int32)
+
+
+def _num_blocks(rows: Rows) -> int:
+    entries = _ENTRIES.get(jax.default_backend(), _ENTRIES_ELSEWHERE)
+    num_anchors, num_references = rows.anchors.shape[0], rows.references.shape[0]
+    return min(num_anchors, -(-num_anchors * num_references // entries))
+
+
+def _anchor_part(rows: Rows) -> tuple[jax.Array, ...]:
+    return rows.anchors, rows.anchor_labels, rows.anchor_mask, rows.positions
+
+
+def _with_anchors(rows: Rows, anchors: tuple[jax.Array, ...]) -> Rows:
+    return Rows(*anchors, *rows[len(anchors) :])
+
+
+def _divide(rows: Rows, number: int) -> tuple[jax.Array, ...]:
+    """What belongs to the anchors, as (blocks, b, ...), the last of them padded.
+
+    A block takes every `number`-th anchor: where a mesh shares the batch, each device then has its
+    share of every block.
+    """
+
+    def divide(x: jax.Array) -> jax.Array:
+        short = -x.shape[0] % number
+        padded = jnp.pad(x, ((0, short), *((0, 0),) * (x.ndim - 1)))
+        return jnp.swapaxes(padded.reshape(-1, number, *x.shape[1:]), 0, 1)
+
+    return jax.tree.map(divide, _anchor_part(rows))
+
+
+def _join(x: jax.Array, num_anchors: int) -> jax.Array:
+    return jnp.swapaxes(x, 0, 1).reshape(-1, *x.shape[2:])[:num_anchors]

@@ -1,0 +1,1 @@
+"""What a step costs on devices: measured, counted in compiled programs, and foretold."""

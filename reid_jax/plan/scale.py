@@ -1,0 +1,217 @@
+"""One step on 1, 2, 4 and 8 devices: weak and strong scaling, and what is sent between devices.
+
+Each number of devices runs in a process of its own. Where there are no accelerators the devices are
+parts of this machine's CPU: they share its cores, so that times say what dividing a step costs, not
+what more hardware gives.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from reid_jax.errors import UserError
+from reid_jax.plan.collectives import Collective, bytes_by_kind, collectives
+from reid_jax.plan.measure import measure
+from reid_jax.plan.roofline import work_of
+from reid_jax.plan.scale_model import PLATFORMS, Prediction, assumptions, predict
+from reid_jax.training.parallel import make_layout
+from reid_jax.training.state import create_state
+from reid_jax.training.step import make_streamed_step, make_train_step
+from scripts.bench.beside import why_it_failed
+from scripts.bench.report import device_name
+from scripts.bench.step import MOMENTUM, RATE, Case, make_batch, make_task
+
+UTILISATION = 0.35  # of a device's peak, where its compute was not measured
+_CPU = Case("small_cnn", 28, 1, "triplet", 64)
+_ELSEWHERE = Case("resnet50", 224, 3, "arcface", 128)  # a device's; this is what is modelled
+_MODELLED_ON = 8  # devices that the modelled program is compiled for
+_PROBE = 2**24  # float32 numbers whose reduction shows what the links give
+_CHILD = """
+import json, sys
+from reid_jax.plan.scale import work_on
+print(json.dumps(work_on(**json.loads(sys.argv[1]))))
+"""
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """A step of `batch` photos on some devices.
+
+    `exchange`: seconds that the program's collectives take at the speed that a large all-reduce
+    among these devices had. `operations`: of one device.
+    """
+
+    mode: str
+    devices: int
+    batch: int
+    seconds: float
+    spread: float
+    exchange: float
+    sent: dict[str, float]
+    operations: float
+    found: list[Collective]
+
+
+def default_case() -> Case:
+    """A small network on a CPU, ResNet-50 elsewhere; its batch is that of one device."""
+    return _CPU if jax.default_backend() == "cpu" else _ELSEWHERE
+
+
+def run(case: Case, counts: Sequence[int], *, repeats: int = 5) -> list[Scaling]:
+    """Weak scaling (a whole batch a device), then strong (the batch of the most devices, divided).
+
+    Raises:
+      UserError: when a process fails.
+    """
+    cpu = jax.default_backend() == "cpu"
+    results = []
+    for mode in ("weak", "strong"):
+        for devices in counts:
+            batch = case.batch * (devices if mode == "weak" else max(counts))
+            said = _in_process(replace(case, batch=batch), devices, repeats, cpu=cpu)
+            found = [Collective(*each) for each in said.pop("found")]
+            results.append(Scaling(mode, devices, batch, found=found, **said))
+    return results
+
+
+def _in_process(case: Case, devices: int, repeats: int, *, cpu: bool) -> dict[str, Any]:
+    environment = {**os.environ, "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+    if cpu:
+        environment["JAX_PLATFORMS"] = "cpu"
+        environment["REID_JAX_ONEDNN"] = "0"  # several devices do without it, so one does as well
+        environment["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={devices}"
+    request = json.dumps({"case": asdict(case), "devices": devices, "repeats": repeats})
+    done = subprocess.run(
+        [sys.executable, "-c", _CHILD, request],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise UserError(f"{devices} devices: {why_it_failed(done)}")
+    said: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return said
+
+
+def work_on(case: dict[str, Any], devices: int, repeats: int) -> dict[str, Any]:
+    """In a process that has the devices: the step's time, and its collectives.
+
+    Without `repeats` the step is compiled, not made.
+    """
+    what = Case(**case)
+    dtype = jnp.float32 if jax.default_backend() == "cpu" else jnp.bfloat16
+    layout = make_layout("mesh" if devices > 1 else "single", jax.devices()[:devices])
+    task = make_task(what, dtype=dtype, augmented=True)
+    optimizer = optax.sgd(RATE, momentum=MOMENTUM, nesterov=True)
+    params, model_state = task.init(jax.random.key(0), make_batch(what, 0))
+    state = layout.everywhere(create_state(params, model_state, optimizer, ema=False))
+    step = make_streamed_step(make_train_step(task, optimizer, seed=0, ema_decay=0.0))
+    function = layout.compile(step, batch_axis=0, donate=True)
+    compiled = function.lower(state, {}, layout.divide(make_batch(what, 0), 0)).compile()
+    current = [state]
+
+    def call(batch: Any) -> Any:
+        current[0], metrics = compiled(current[0], {}, batch)
+        return current[0], metrics
+
+    found = collectives(compiled.as_text(), devices) if devices > 1 else []
+    program = {
+        "operations": work_of(compiled).operations,
+        "found": [(each.kind, each.payload, each.devices) for each in found],
+    }
+    if not repeats:
+        return program
+    measured = measure(
+        call,
+        lambda seed: layout.divide(make_batch(what, seed), 0),
+        repeats=repeats,
+        keep=lambda _: None,
+    )
+    sent = bytes_by_kind(found)
+    speed = _link_speed(devices) if devices > 1 else float("inf")
+    return program | {
+        "seconds": measured.seconds,
+        "spread": measured.spread,
+        "exchange": sum(sent.values()) / speed,
+        "sent": sent,
+    }
+
+
+def _link_speed(devices: int) -> float:
+    """Bytes a second that a device sends in a large all-reduce."""
+    layout = make_layout("pmap", jax.devices()[:devices])
+    reduce = layout.compile(
+        lambda state, shared, batch, *, axis_name: jax.lax.psum(batch, axis_name),
+        batch_axis=0,
+        donate=False,
+    )
+    rows = layout.divide(np.ones((devices, _PROBE // devices), np.float32), 0)
+    measured = measure(lambda x: reduce(0.0, {}, x), lambda _: rows, keep=lambda _: None)
+    return Collective("all-reduce", 4 * _PROBE // devices, devices).sent / measured.seconds
+
+
+def model(
+    results: Sequence[Scaling], case: Case = _ELSEWHERE
+) -> list[tuple[str, list[Prediction], str]]:
+    """For each platform its name, what it would do, and what that assumes.
+
+    The program of the case is compiled for eight parts of this machine's CPU, which shows what it
+    exchanges. Its compute is that of `results` where they are of this case on such a device.
+    """
+    whole = replace(case, batch=case.batch * _MODELLED_ON)
+    said = _in_process(whole, _MODELLED_ON, 0, cpu=True)
+    found = [Collective(*each) for each in said["found"]]
+    device = device_name()
+    measured = [each for each in results if each.devices == 1 and each.mode == "weak"]
+    outcomes = []
+    for platform in PLATFORMS:
+        if platform.name.split()[0] in device and measured:
+            compute, words = measured[0].seconds, f"measured on one {device}"
+        else:
+            compute = said["operations"] / (UTILISATION * platform.peak)
+            words = (
+                f"{said['operations']:.3g} counted operations at {UTILISATION:.0%} of the peak "
+                "(assumed, not measured there)"
+            )
+        words = f"{compute:.4g} s, {words}; {case} a device"
+        predictions = predict(compute, found, platform)
+        outcomes.append((platform.name, predictions, assumptions(platform, words)))
+    return outcomes
+
+
+def as_table(results: Sequence[Scaling]) -> str:
+    """The measurements in columns; efficiency is beside one device."""
+    ones = {each.mode: each for each in results if each.devices == 1}
+    lines = [f"{'':8}{'devices':>8}{'batch':>8}{'s/step':>10}{'photos/s':>10}{'efficiency':>12}"]
+    lines[0] += f"{'MB sent':>10}{'exchange':>10}"
+    for each in results:
+        rate = each.batch / each.seconds
+        one = ones[each.mode].batch / ones[each.mode].seconds
+        megabytes = sum(each.sent.values()) / 1e6
+        lines.append(
+            f"{each.mode:8}{each.devices:8}{each.batch:8}{each.seconds:10.4f}{rate:10.0f}"
+            f"{rate / one / each.devices:12.1%}{megabytes:10.2f}"
+            f"{each.exchange / each.seconds:10.1%}"
+        )
+    return "\n".join(lines)
+
+
+def model_table(predictions: Sequence[Prediction]) -> str:
+    """A line for each number of devices."""
+    lines = [f"{'devices':>8}{'compute s':>11}{'exchange s':>12}{'exposed':>9}{'overlapped':>12}"]
+    for each in predictions:
+        lines.append(
+            f"{each.devices:8}{each.compute:11.4g}{each.exchange:12.3g}"
+            f"{each.exposed:9.1%}{each.overlapped:12.1%}"
+        )
+    return "\n".join(lines)

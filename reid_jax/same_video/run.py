@@ -1,0 +1,287 @@
+"""Runs that train a similarity of videos: training, then pairs of held-out videos."""
+
+import importlib.util
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from reid_jax.compilations import keep_compilations
+from reid_jax.errors import UserError
+from reid_jax.files import atomic_write, check_destinations, make_folder, write_text
+from reid_jax.individuals.model import restore_run
+from reid_jax.keyframes.report import NO_PLOTS
+from reid_jax.models.temporal.frames import masked_mean
+from reid_jax.ops.distances import normalize
+from reid_jax.reporting.plain_json import plain_json
+from reid_jax.same_video.config import (
+    VideoSimilarityConfig,
+    validate_video_similarity,
+    with_absolute_clip_paths,
+)
+from reid_jax.same_video.experiment import (
+    PAIRS_SEED,
+    ClipSplit,
+    build_video_similarity,
+    load_clip_videos,
+    make_similarity_task,
+    whitening_of,
+)
+from reid_jax.same_video.figures import confusion_chart, kinds_chart, pairs_roc
+from reid_jax.same_video.measures import choose_threshold, ensemble, evaluate_pairs, pairs_table
+from reid_jax.same_video.pairs import PairSource, PairVideo, evaluation_pairs
+from reid_jax.same_video.similarity import paired_chamfer_similarity, paired_euclidean_similarity
+from reid_jax.training.config_file import (
+    check_workdir,
+    claim_workdir,
+    kept_streams,
+    read_run_config,
+)
+from reid_jax.training.lock import only_trainer
+from reid_jax.training.loop import fit
+from reid_jax.training.parallel import make_layout
+from reid_jax.training.predictor import make_predictor
+
+Pairs = Mapping[str, Any]
+Score = Callable[[Pairs], np.ndarray]
+Change = Callable[[np.ndarray], np.ndarray]
+
+# What must agree for runs to be tested on the same pairs.
+_SHARED = ("path", "splits", "fold", "folds", "validation_fraction", "frames", "clip", "pairs")
+ALONE = "this network"
+CHAMFER = "whitened, Chamfer"
+_NO_VALIDATION = (
+    "No videos were held out for validation, so thresholds come from pairs of training videos, "
+    "which the networks know: F1 and what is accepted of other videos are lower than they could "
+    "be, AUC is not touched. data.validation_fraction above 0 holds some out."
+)
+# What the pictures show beside the networks.
+_PICTURED = (
+    "whitened, cosine of means",
+    CHAMFER,
+    "features, Chamfer",
+    "features, cosine of means",
+)
+
+
+@dataclass(frozen=True)
+class ScoredPairs:
+    """Scores by name, of the pairs that are reported and of those that thresholds come from."""
+
+    test: Pairs
+    tuning: Pairs
+    scores: dict[str, np.ndarray]
+    references: dict[str, np.ndarray]
+
+    def results(self) -> dict[str, dict[str, Any]]:
+        """`evaluate_pairs` of each score."""
+        return {
+            name: evaluate_pairs(
+                scores,
+                self.test["same"],
+                self.test["kind"],
+                threshold=choose_threshold(
+                    self.references[name], self.tuning["same"], self.tuning["kind"]
+                ),
+                edits=self.test["edit"],
+            )
+            for name, scores in self.scores.items()
+        }
+
+
+def train_video_similarity(config: VideoSimilarityConfig, workdir: Path) -> None:
+    """Trains (or goes on training) and writes the report on pairs of held-out videos."""
+    validate_video_similarity(config)
+    keep_compilations()
+    config = kept_streams(workdir, with_absolute_clip_paths(config))
+    check_workdir(workdir, config)
+    if config.train.streams == 1:  # from before pairs were drawn apart
+        print("Until now this run trained on pairs of clips that shared frames; now none does.")
+    layout = make_layout(config.train.parallel)
+    check_destinations(folder=workdir)
+    make_folder(workdir)
+    split = load_clip_videos(config.data, workdir)
+    experiment = build_video_similarity(config, split)
+    layout.check(experiment.batch_size, experiment.shared_unit, "data.batch_size")
+    with only_trainer(workdir):
+        claim_workdir(workdir, config)
+        outcome = fit(
+            experiment, config.train, layout, workdir, ema_decay=config.optimizer.ema_decay
+        )
+    if outcome.end == "stopped":
+        print(f"Stopped at step {int(outcome.state.step)}; the same command goes on from there.")
+        return
+    report_video_pairs([workdir], workdir / "report", split=split)
+
+
+def report_video_pairs(
+    workdirs: Sequence[Path], folder: Path, *, split: ClipSplit | None = None
+) -> dict[str, dict[str, Any]]:
+    """Tests runs, their ensembles and what they have to beat on the same pairs; writes the report.
+
+    Raises:
+      UserError: a folder is not that of a run of this kind, or runs hold out different videos.
+    """
+    keep_compilations()
+    configs = [read_similarity_config(workdir) for workdir in workdirs]
+    data = configs[0].data
+    for workdir, config in zip(workdirs, configs, strict=True):
+        for name in _SHARED:
+            if getattr(config.data, name) != getattr(data, name):
+                raise UserError(
+                    f"{workdirs[0]} and {workdir} differ in data.{name}; runs can be compared and "
+                    "joined when they hold out the same videos."
+                )
+    split = split or load_clip_videos(data, workdirs[0])
+    source = PairSource(split.test, data.clip)
+    if not source.by_category:
+        print(
+            "The videos name no categories: pairs of the same category are of those with the "
+            "nearest mean features."
+        )
+    test = evaluation_pairs(source, data.pairs, PAIRS_SEED)
+    held = PairSource(split.validation or split.train, data.clip)
+    tuning = evaluation_pairs(held, data.pairs, PAIRS_SEED)
+    names = _names(workdirs)
+    scorers: dict[str, Score] = {}
+    for name, workdir, config in zip(names, workdirs, configs, strict=True):
+        scorers[name] = _network(config, workdir)
+    scorers |= _baselines(split.train, configs[0].model.embedding_dim)
+    scored = ScoredPairs(
+        test,
+        tuning,
+        scores={name: score(test) for name, score in scorers.items()},
+        references={name: score(tuning) for name, score in scorers.items()},
+    )
+    if len(names) > 1:
+        _add_ensemble(scored, "ensemble of the runs", names)
+    _add_ensemble(scored, "ensemble with Chamfer", [*names, CHAMFER])
+    results = scored.results()
+    print(f"{len(split.test)} held-out videos, {len(test['same'])} pairs; AUC of each kind")
+    print(pairs_table(results))
+    remarks = [] if split.validation else [_NO_VALIDATION]
+    for sentence in remarks:
+        print(sentence)
+    _write(folder, scored, results, names, remarks)
+    print(f"report: {folder / 'pairs.md'}")
+    return results
+
+
+def _add_ensemble(scored: ScoredPairs, name: str, members: Sequence[str]) -> None:
+    scored.scores[name], scored.references[name] = ensemble(
+        [scored.scores[member] for member in members],
+        [scored.references[member] for member in members],
+    )
+
+
+def _write(
+    folder: Path,
+    scored: ScoredPairs,
+    results: Mapping[str, Mapping[str, Any]],
+    names: list[str],
+    remarks: list[str],
+) -> None:
+    pictures: dict[str, bytes] = {}
+    if importlib.util.find_spec("matplotlib") is None:
+        print(NO_PLOTS)
+    else:
+        pictures = _pictures(scored, results, [*names, *_PICTURED])
+    for name, content in pictures.items():
+        with atomic_write(folder / name) as file:
+            file.write(content)
+    write_text(folder / "pairs.json", plain_json(results))
+    links = [f"![{name.removesuffix('.png')}]({name})" for name in pictures]
+    parts = ["# Pairs of held-out videos", pairs_table(results), *remarks, *(links or [NO_PLOTS])]
+    write_text(folder / "pairs.md", "\n\n".join(parts) + "\n")
+
+
+def _pictures(
+    scored: ScoredPairs, results: Mapping[str, Mapping[str, Any]], shown: Sequence[str]
+) -> dict[str, bytes]:
+    some = {name: results[name] for name in shown}
+    return {
+        "roc.png": pairs_roc({name: scored.scores[name] for name in shown}, scored.test["same"]),
+        "kinds.png": kinds_chart(some),
+        "confusion.png": confusion_chart(dict(list(some.items())[:4])),
+    }
+
+
+def read_similarity_config(workdir: Path) -> VideoSimilarityConfig:
+    """The configuration of a run that trained a similarity of videos.
+
+    Raises:
+      UserError: the folder holds no run, or one of another kind.
+    """
+    config = read_run_config(workdir)
+    if not isinstance(config, VideoSimilarityConfig):
+        raise UserError(f"{workdir} does not hold a run that trained a similarity of videos.")
+    return config
+
+
+def _names(workdirs: Sequence[Path]) -> list[str]:
+    """What the table calls the runs."""
+    if len(workdirs) == 1:
+        return [ALONE]
+    short = [path.name for path in workdirs]
+    return short if len(set(short)) == len(short) else [str(path) for path in workdirs]
+
+
+def _network(config: VideoSimilarityConfig, workdir: Path) -> Score:
+    """Scores by the best network of a run."""
+    task = make_similarity_task(config, num_classes=0)
+    predict = make_predictor(task, make_layout(config.train.parallel))
+    _, params, model_state, _ = restore_run(workdir)
+
+    def score(pairs: Pairs) -> np.ndarray:
+        inputs = {name: pairs[name] for name in ("features", "frames")}
+        return predict(params, model_state, [inputs])
+
+    return score
+
+
+def _baselines(train: Sequence[PairVideo], components: int) -> dict[str, Score]:
+    """Scores without a network: of the means over frames, and frame by frame (Chamfer).
+
+    On the features as they are, on those minus the mean of training frames, and on those whitened
+    as networks get them, which is where their training starts.
+    """
+    centre = np.concatenate([video.original.features for video in train]).mean(axis=0)
+    whitening = whitening_of(train, components)
+
+    def as_they_are(features: np.ndarray) -> np.ndarray:
+        return features
+
+    def centred(features: np.ndarray) -> np.ndarray:
+        return features - centre
+
+    def whitened(features: np.ndarray) -> np.ndarray:
+        return (features - whitening["mean"]) @ whitening["matrix"]
+
+    def clips(pairs: Pairs, change: Change) -> list[tuple[Any, Any]]:
+        features = change(pairs["features"])
+        return [(features[:, i], pairs["frames"][:, i]) for i in (0, 1)]
+
+    def cosine(pairs: Pairs, change: Change) -> np.ndarray:
+        first, second = (normalize(masked_mean(*clip)) for clip in clips(pairs, change))
+        return np.asarray((first * second).sum(axis=1))
+
+    def euclidean(pairs: Pairs) -> np.ndarray:
+        first, second = (masked_mean(*clip) for clip in clips(pairs, as_they_are))
+        return np.asarray(paired_euclidean_similarity(first, second))
+
+    def chamfer(pairs: Pairs, change: Change) -> np.ndarray:
+        first, second = clips(pairs, change)
+        return np.asarray(jax.jit(paired_chamfer_similarity)(*first, *second))
+
+    return {
+        "whitened, cosine of means": lambda pairs: cosine(pairs, whitened),
+        CHAMFER: lambda pairs: chamfer(pairs, whitened),
+        "centred, cosine of means": lambda pairs: cosine(pairs, centred),
+        "centred, Chamfer": lambda pairs: chamfer(pairs, centred),
+        "features, Chamfer": lambda pairs: chamfer(pairs, as_they_are),
+        "features, cosine of means": lambda pairs: cosine(pairs, as_they_are),
+        "features, Euclidean of means": euclidean,
+    }

@@ -1,0 +1,143 @@
+"""Training a network to say whether two clips are of the same video."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from reid_jax.ops.images.augment import example_keys
+from reid_jax.ops.losses.objectives import Objective
+from reid_jax.ops.mining.in_batch import in_batch
+from reid_jax.ops.verification import average_precision, roc_auc
+from reid_jax.same_video.net import VideoSimilarityNet
+from reid_jax.training.question import Batch, Term, Tree, positions_in_batch
+
+WHITENING = "whitening"
+
+
+@dataclass(frozen=True)
+class VideoSimilarityTask:
+    """A network of one encoder for both clips, the objective of its embeddings and of its head.
+
+    A batch has "features" float32 (B, T, D), "frames" bool (B, T), "label" int32 (B,), "mask" bool
+    (B,); for predictions (B, 2, T, D) and (B, 2, T), two clips an example.
+
+    Attributes:
+      net: see there; it is given `components` numbers a frame.
+      components: the width of the linear map of features that is no parameter: the model state has
+        its "mean" (D,) and "matrix" (D, components) under WHITENING.
+      objective: of the embeddings.
+      num_classes: training videos.
+      head_weight: of the head's cross-entropy beside the objective; without effect without a head.
+      frame_dropout: the share of frames that are hidden in training.
+    """
+
+    net: VideoSimilarityNet
+    objective: Objective
+    num_classes: int
+    components: int
+    head_weight: float = 1.0
+    frame_dropout: float = 0.0
+    monitor: str = "roc_auc"
+
+    def init(self, key: jax.Array, batch: Batch) -> tuple[Tree, Tree]:
+        net_key, objective_key = jax.random.split(key)
+        features, frames = jnp.asarray(batch["features"][:1]), jnp.asarray(batch["frames"][:1])
+        depth = features.shape[-1]
+        whitening = {"mean": jnp.zeros(depth), "matrix": jnp.eye(depth, self.components)}
+        given = whiten(whitening, features)
+        params = dict(jax.jit(self.net.init)(net_key, given, frames))["params"]
+        objective = self.objective.init(objective_key, self.num_classes, self.components)
+        return {"net": params, "objective": objective}, {WHITENING: whitening}
+
+    def loss(
+        self, params: Tree, model_state: Tree, batch: Batch, key: jax.Array, axis_name: str | None
+    ) -> tuple[dict[str, Term], Tree]:
+        hide_key, dropout_key = jax.random.split(key)
+        keys = example_keys(hide_key, positions_in_batch(batch["label"].shape[0], axis_name))
+        frames = hide_frames(keys, batch["frames"], self.frame_dropout)
+        variables = {"params": params["net"]}
+        rngs = {"dropout": dropout_key}
+        net = self.net.clone(encoder=self.net.encoder.clone(axis_name=axis_name))
+        features = whiten(model_state[WHITENING], batch["features"])
+        embeddings: Any = net.apply(variables, features, frames, train=True, rngs=rngs)
+        label, mask = batch["label"], batch["mask"]
+        outputs = {"embedding": embeddings, "neck": embeddings}
+        terms = self.objective.terms(params["objective"], outputs, label, mask, axis_name)
+        if self.net.head is not None and self.head_weight:
+            terms = terms | self._head_terms(variables, embeddings, label, mask, axis_name)
+        return terms, model_state
+
+    def _head_terms(
+        self,
+        variables: Tree,
+        embeddings: jax.Array,
+        label: jax.Array,
+        mask: jax.Array,
+        axis_name: str | None,
+    ) -> dict[str, Term]:
+        """Cross-entropy of the head over all pairs of the batch, same and different balanced."""
+        batch = in_batch(embeddings, label, mask, axis_name)
+        shape = (*batch.positives.shape, embeddings.shape[-1])
+        logits: Any = self.net.apply(
+            variables,
+            jnp.broadcast_to(batch.anchors[:, None], shape),
+            jnp.broadcast_to(batch.references[None], shape),
+            method="similarity",
+        )
+        weight = 0.5 * self.head_weight
+        return {
+            "head_same": _mean_over(jax.nn.softplus(-logits), batch.positives, weight),
+            "head_different": _mean_over(jax.nn.softplus(logits), batch.negatives, weight),
+        }
+
+    def embed(
+        self, params: Tree, model_state: Tree, features: jax.Array, frames: jax.Array
+    ) -> jax.Array:
+        """Features (B, T, D) and frames (B, T) -> embeddings (B, components) of length 1."""
+        given = whiten(model_state[WHITENING], features)
+        embeddings: Any = self.net.apply({"params": params["net"]}, given, frames)
+        return embeddings
+
+    def predict(self, params: Tree, model_state: Tree, batch: Batch) -> jax.Array:
+        """How alike the two clips of each example are: (B,), by the head or else the cosine."""
+        features, frames = batch["features"], batch["frames"]
+        first, second = (
+            self.embed(params, model_state, features[:, i], frames[:, i]) for i in (0, 1)
+        )
+        alike: Any = self.net.apply({"params": params["net"]}, first, second, method="similarity")
+        return alike
+
+    def evaluate(
+        self, predictions: np.ndarray, examples: Mapping[str, np.ndarray]
+    ) -> dict[str, float]:
+        """ROC-AUC and average precision of the predictions (N,); `examples` has "same" (N,)."""
+        same = examples["same"]
+        return {
+            "roc_auc": roc_auc(predictions, same),
+            "average_precision": average_precision(predictions, same),
+        }
+
+
+def whiten(whitening: Tree, features: jax.Array) -> jax.Array:
+    """(x - mean) @ matrix of features (..., D): (..., components) float32."""
+    mean = whitening["mean"].reshape((1,) * (features.ndim - 1) + (-1,))
+    highest = jax.lax.Precision.HIGHEST
+    return jnp.matmul(features - mean, whitening["matrix"], precision=highest)
+
+
+def hide_frames(keys: jax.Array, frames: jax.Array, share: float) -> jax.Array:
+    """`frames` (B, T) with a share of each row's frames False; never all of a row's."""
+    if not share:
+        return frames
+    kept = jax.vmap(lambda key: jax.random.bernoulli(key, 1 - share, frames.shape[1:]))(keys)
+    left = frames & kept
+    return jnp.where(left.any(axis=1, keepdims=True), left, frames)
+
+
+def _mean_over(costs: jax.Array, pairs: jax.Array, weight: float) -> Term:
+    number = jnp.sum(pairs).astype(jnp.float32)
+    return Term(jnp.sum(jnp.where(pairs, costs, 0.0)), number, weight)

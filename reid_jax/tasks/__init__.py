@@ -1,1 +1,0 @@
-"""What can be trained: a task is its initialisation, its loss and its evaluation."""

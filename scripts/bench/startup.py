@@ -1,0 +1,111 @@
+"""Suite ``startup``: from the start of Python to the end of the first training step.
+
+Cold, with an empty compilation cache, and again with what the first left there.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from typing import Any
+
+import jax
+import numpy as np
+
+from reid_jax.errors import UserError
+from reid_jax.plan.measure import Measurement
+from scripts.bench.beside import why_it_failed
+from scripts.bench.report import make_row
+from scripts.bench.step import Case
+
+_CPU = (Case("small_cnn", 28, 1, "triplet", 128), Case("resnet18", 96, 3, "arcface", 32))
+_ELSEWHERE = (
+    Case("small_cnn", 28, 1, "triplet", 1024),
+    Case("resnet50", 224, 3, "arcface", 256),
+)
+_CHILD = """
+import json, sys
+from scripts.bench.startup import first_step
+print(json.dumps(first_step(**json.loads(sys.argv[1]))))
+"""
+
+
+def first_step(**case: Any) -> dict[str, float]:
+    """In a fresh process: makes one step, says what compiling took."""
+    from reid_jax.compilations import keep_compilations
+    from reid_jax.training.observe import Compilations
+    from reid_jax.training.optimizer import make_optimizer, make_schedule
+    from reid_jax.training.parallel import make_layout
+    from reid_jax.training.state import create_state
+    from reid_jax.training.step import make_streamed_step, make_train_step
+    from scripts.bench.step import MOMENTUM, RATE, make_batch, make_task
+
+    keep_compilations()
+    what = Case(**case)
+    dtype = jax.numpy.float32 if jax.default_backend() == "cpu" else jax.numpy.bfloat16
+    with Compilations() as compilations:
+        task = make_task(what, dtype=dtype, augmented=True)
+        batch = make_batch(what, 0)
+        params, model_state = task.init(jax.random.key(0), batch)
+        schedule = make_schedule(RATE, 0.0, 10, 100)
+        optimizer = make_optimizer(
+            "sgd", schedule, momentum=MOMENTUM, weight_decay=0.0, clip_norm=0.0
+        )
+        layout = make_layout("single")
+        state = layout.everywhere(create_state(params, model_state, optimizer, ema=False))
+        step = make_streamed_step(make_train_step(task, optimizer, seed=0, ema_decay=0.0))
+        compiled = layout.compile(step, batch_axis=0, donate=True)
+        jax.block_until_ready(compiled(state, {}, layout.divide(batch, 0)))
+        return compilations.take()
+
+
+def run(
+    cases: tuple[Case, ...] | None = None, *, peer: bool = False, repeats: int = 5
+) -> list[dict[str, Any]]:
+    """Two rows a case; there is no peer."""
+    del peer
+    if cases is None:
+        cases = _CPU if jax.default_backend() == "cpu" else _ELSEWHERE
+    return [row for case in cases for row in _rows(case, repeats)]
+
+
+def _rows(case: Case, repeats: int) -> list[dict[str, Any]]:
+    times: dict[str, list[float]] = {"cold": [], "cached": []}
+    compiling: dict[str, list[float]] = {"cold": [], "cached": []}
+    for _ in range(repeats):
+        with tempfile.TemporaryDirectory() as cache:
+            for name in times:
+                seconds, said = _start(case, cache)
+                times[name].append(seconds)
+                compiling[name].append(said["compile_seconds"])
+    rows = []
+    for name, each in times.items():
+        median = float(np.median(each))
+        spread = (max(each) - min(each)) / median
+        spent = float(np.median(compiling[name]))
+        measured = Measurement(median, spread, None, spent, ())
+        rows.append(make_row("startup", f"{case}, {name}", measured))
+    return rows
+
+
+def _start(case: Case, cache: str) -> tuple[float, dict[str, float]]:
+    environment = {
+        **os.environ,
+        "JAX_COMPILATION_CACHE_DIR": cache,
+        # The process that waits holds most of a GPU's memory.
+        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+    }
+    start = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-c", _CHILD, json.dumps(case.__dict__)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    seconds = time.perf_counter() - start
+    if done.returncode:
+        raise UserError(f"The first step failed: {why_it_failed(done)}")
+    return seconds, json.loads(done.stdout.strip().splitlines()[-1])

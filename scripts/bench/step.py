@@ -1,0 +1,236 @@
+"""Suite ``step``: a whole training step beside PyTorch's.
+
+Augmentation (a random resized crop and a mirror image for each photo), network, batch-hard triplets
+or ArcFace, gradient, SGD with Nesterov momentum. The photos are on the device, as uint8. On a GPU
+the networks run in bfloat16. The loss of the first batch, in float32 and not augmented, is compared
+with the peer's for the same weights.
+"""
+
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from reid_jax.individuals.task import EmbeddingTask
+from reid_jax.models import EmbeddingNet, create_backbone
+from reid_jax.ops.convolution.compilation import compiler_options
+from reid_jax.ops.images.augment import Augmentation
+from reid_jax.ops.losses.objectives import MarginSoftmax, Objective, Triplet
+from reid_jax.plan.measure import Measurement, measure
+from reid_jax.plan.roofline import Work, attainable_seconds, ceilings, operations_of
+from reid_jax.training.parallel import make_layout
+from reid_jax.training.state import TrainState, create_state
+from reid_jax.training.step import make_streamed_step, make_train_step
+from reid_jax.weights.convert import tensors_from_variables
+from scripts.bench.beside import difference, run_peer
+from scripts.bench.report import make_row
+
+PHOTOS, CLASSES, CROP, RATE, MOMENTUM = 4, 1000, 0.4, 0.01, 0.9
+OBJECTIVES: dict[str, Objective] = {
+    "triplet": Triplet(margin=0.3, mining="hard"),
+    "arcface": MarginSoftmax(kind="arcface", scale=30.0, margin=0.5),
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """What trains, on batches of which size."""
+
+    backbone: str
+    size: int
+    channels: int
+    loss: str
+    batch: int
+
+    def __str__(self) -> str:
+        return f"{self.backbone} {self.size} px, {self.loss}, batch {self.batch}"
+
+
+_CPU = (
+    Case("small_cnn", 28, 1, "triplet", 128),
+    Case("resnet18", 96, 3, "arcface", 32),
+    Case("mobilenet_v2", 96, 3, "arcface", 32),
+    Case("resnet50", 224, 3, "arcface", 8),
+    Case("efficientnet_b0", 224, 3, "arcface", 8),
+)
+_ELSEWHERE = (
+    Case("small_cnn", 28, 1, "triplet", 1024),
+    Case("resnet18", 96, 3, "arcface", 512),
+    Case("mobilenet_v2", 96, 3, "arcface", 512),
+    Case("resnet50", 224, 3, "arcface", 256),
+    Case("efficientnet_b0", 224, 3, "arcface", 256),
+)
+
+
+def run(
+    cases: tuple[Case, ...] | None = None, *, peer: bool = False, repeats: int = 7
+) -> list[dict[str, Any]]:
+    """A row a case."""
+    if cases is None:
+        cases = _CPU if jax.default_backend() == "cpu" else _ELSEWHERE
+    return [_row(case, peer=peer, repeats=repeats) for case in cases]
+
+
+def make_batch(case: Case, seed: int) -> dict[str, np.ndarray]:
+    """`PHOTOS` random pictures of each of some individuals."""
+    random = np.random.default_rng(seed)
+    chosen = random.permutation(CLASSES)[: case.batch // PHOTOS]
+    shape = (case.batch, case.size, case.size, case.channels)
+    return {
+        "image": random.integers(0, 256, shape, np.uint8),
+        "label": np.repeat(chosen, PHOTOS).astype(np.int32),
+        "mask": np.ones(case.batch, bool),
+    }
+
+
+def make_task(case: Case, *, dtype: Any, augmented: bool) -> EmbeddingTask:
+    """Pooled features, normalised, under the case's loss."""
+    half = (0.5,) * case.channels
+    return EmbeddingTask(
+        EmbeddingNet(create_backbone(case.backbone, dtype=dtype)),
+        OBJECTIVES[case.loss],
+        Augmentation(crop=CROP, flip=True) if augmented else Augmentation(),
+        num_classes=CLASSES,
+        mean=half,
+        std=half,
+    )
+
+
+def first_loss(case: Case, params: Any, model_state: Any) -> float:
+    """The loss that the peer must find as well: float32, no augmentation."""
+    task = make_task(case, dtype=jnp.float32, augmented=False)
+
+    @jax.jit
+    def mean(params: Any, model_state: Any, batch: Mapping[str, Any]) -> jax.Array:
+        terms, _ = task.loss(params, model_state, batch, jax.random.key(0), None)
+        (term,) = terms.values()
+        return term.total / jnp.maximum(term.number, 1.0)
+
+    with jax.default_matmul_precision("highest"):
+        return float(mean(params, model_state, make_batch(case, 0)))
+
+
+def _row(case: Case, *, peer: bool, repeats: int) -> dict[str, Any]:
+    cpu = jax.default_backend() == "cpu"
+    dtype = jnp.float32 if cpu else jnp.bfloat16
+    task = make_task(case, dtype=dtype, augmented=True)
+    params, model_state = task.init(jax.random.key(0), make_batch(case, 0))
+    weights = tensors_of(case, params, model_state)
+    loss = first_loss(case, params, model_state) if peer else float("nan")
+    network = _time_network(case, task, params, model_state, repeats)
+    ours, attainable = _time_step(case, task, params, model_state, repeats)
+    theirs = None
+    if peer:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "weights.npz"
+            np.savez(path, **weights)  # type: ignore[arg-type]
+            arguments = {
+                "backbone": case.backbone,
+                "loss": case.loss,
+                "crop": CROP,
+                "rate": RATE,
+                "momentum": MOMENTUM,
+                "weights": str(path),
+            }
+            make = lambda seed: make_batch(case, seed)  # noqa: E731
+            theirs = run_peer("step", arguments, make, repeats=repeats, timeout=900.0)
+    share = 1.0 - network.seconds / ours.seconds
+    row = make_row(
+        "step",
+        str(case),
+        ours,
+        theirs,
+        attainable=attainable,
+        loss_difference=difference([loss], theirs) if theirs else None,
+        note=f"{share:.1%} of the step is not the network",
+    )
+    return row | {"share_not_network": share, "images_per_second": case.batch / ours.seconds}
+
+
+def _time_step(
+    case: Case, task: EmbeddingTask, params: Any, model_state: Any, repeats: int
+) -> tuple[Measurement, float]:
+    optimizer = optax.sgd(RATE, momentum=MOMENTUM, nesterov=True)
+    layout = make_layout("single")
+    params, model_state = jax.tree.map(jnp.copy, (params, model_state))  # donated below
+    state = layout.everywhere(create_state(params, model_state, optimizer, ema=False))
+    step = make_streamed_step(make_train_step(task, optimizer, seed=0, ema_decay=0.0))
+    function = layout.compile(step, batch_axis=0, donate=True)
+    batch = layout.divide(make_batch(case, 0), 0)
+    operations = operations_of(step, state, {}, batch)
+    started = time.perf_counter()
+    compiled = function.lower(state, {}, batch).compile()
+    compiling = time.perf_counter() - started
+    current: list[TrainState] = [state]
+
+    def call(batch: Any) -> Any:
+        current[0], metrics = compiled(current[0], {}, batch)
+        return current[0], metrics
+
+    measured = _measure(call, case, repeats, keep=lambda result: float(result[1]["loss"][0]))
+    memory = compiled.memory_analysis()
+    held = memory.temp_size_in_bytes + memory.output_size_in_bytes
+    # What must pass the memory at least; what XLA counts includes what stays in caches.
+    read_and_written = memory.argument_size_in_bytes + memory.output_size_in_bytes
+    limit = ceilings("float32" if jax.default_backend() == "cpu" else "bfloat16")
+    return (
+        Measurement(measured.seconds, measured.spread, held, compiling, measured.results),
+        attainable_seconds(Work(operations, read_and_written), limit),
+    )
+
+
+def _time_network(
+    case: Case, task: EmbeddingTask, params: Any, model_state: Any, repeats: int
+) -> Measurement:
+    """Forward and backward pass of the network alone, on photos that are ready for it."""
+
+    @partial(jax.jit, compiler_options=compiler_options())
+    def gradient(params: Any, images: jax.Array) -> Any:
+        def total(params: Any) -> tuple[jax.Array, Any]:
+            outputs, updated = task.net.apply(
+                {"params": params, **model_state}, images, train=True, mutable=list(model_state)
+            )
+            return jnp.sum(outputs["embedding"] * outputs["embedding"][:, ::-1]), updated
+
+        return jax.value_and_grad(total, has_aux=True)(params)
+
+    def call(batch: Any) -> Any:
+        return gradient(params["net"], batch)
+
+    def ready(batch: Mapping[str, Any]) -> jax.Array:
+        return jnp.asarray(batch["image"], jnp.float32) / 127.5 - 1.0
+
+    return _measure(call, case, repeats, keep=lambda _: None, prepare=ready)
+
+
+def _measure(
+    call: Any, case: Case, repeats: int, *, keep: Any, prepare: Any = jax.device_put
+) -> Measurement:
+    return measure(call, lambda seed: prepare(make_batch(case, seed)), repeats=repeats, keep=keep)
+
+
+def tensors_of(case: Case, params: Any, model_state: Any) -> dict[str, np.ndarray]:
+    """The weights by the names of the peer's network, and the class centres."""
+    statistics = model_state["batch_stats"]["backbone"]
+    backbone = params["net"]["backbone"]
+    if case.backbone == "small_cnn":
+        tensors = {}
+        for name, leaves in backbone.items():
+            for key, value in leaves.items():
+                kernel = key == "kernel"
+                torch_name = f"{name}.{'bias' if key == 'bias' else 'weight'}"
+                tensors[torch_name] = np.transpose(value, (3, 2, 0, 1)) if kernel else value
+    else:
+        variables = {"params": backbone, "batch_stats": statistics}
+        tensors = dict(tensors_from_variables(case.backbone, variables))
+    if "centers" in params["objective"]:
+        tensors["centers"] = params["objective"]["centers"][:, 0]
+    return {name: np.ascontiguousarray(value) for name, value in tensors.items()}

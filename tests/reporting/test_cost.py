@@ -1,0 +1,61 @@
+"""Parameters and multiply-adds of the networks against published and compiled counts."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from reid_jax.errors import UserError
+from reid_jax.reporting import cost as summary
+from reid_jax.reporting.cost import (
+    PUBLISHED,
+    compiled_multiply_adds,
+    count_multiply_adds,
+    layer_table,
+    layers,
+    markdown_table,
+    summarize,
+)
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_values(name: str) -> None:
+    row = summarize(name, compiled=False)
+    published = PUBLISHED[name]
+    assert row["parameters"] / 1e6 == pytest.approx(published.parameters, rel=0.02)
+    assert row["multiply_adds"] / 1e6 == pytest.approx(published.multiply_adds, rel=0.035)
+
+
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [("alexnet", 96), ("resnet18", 128), ("mobilenet_v2", 128), ("vit_small_patch16_224", 224)],
+)
+def test_the_compiled_program_agrees_with_the_formula(name: str, size: int) -> None:
+    formula = sum(layer.multiply_adds for layer in layers(name, input_size=size))
+    assert compiled_multiply_adds(name, input_size=size) == pytest.approx(formula, rel=0.02)
+
+
+def test_counting_in_a_program() -> None:
+    def f(x: jax.Array, y: jax.Array) -> jax.Array:
+        return jnp.einsum("bij,bjk->bik", x, y)
+
+    text = jax.jit(f).lower(jnp.ones((3, 4, 5)), jnp.ones((3, 5, 6))).compile().as_text()
+    assert count_multiply_adds(text) == 3 * 4 * 5 * 6
+
+
+def test_the_tables() -> None:
+    text = layer_table("mobilenet_v2")
+    assert "stage2_1/depthwise/conv" in text
+    assert "3,504,872" in text
+    row = summarize("two_conv", compiled=False)
+    assert "| two_conv | 28 |" in markdown_table([row])
+    with pytest.raises(UserError, match="mobilenet_v2"):
+        layer_table("mobilenetv2")
+
+
+def test_speed_is_measured_as_training_compiles(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert summary.images_per_second("two_conv", batch=2, repeats=1) > 0
+    monkeypatch.setattr(summary, "compiler_options", lambda: {"xla_no_such_option": "1"})
+    with pytest.raises(jax.errors.JaxRuntimeError, match="xla_no_such_option"):
+        summary.images_per_second("two_conv", batch=2, repeats=1)

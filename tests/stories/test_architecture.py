@@ -1,0 +1,116 @@
+"""The house is what the README draws: imports go down, questions do not know each other."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[2] / "reid_jax"
+
+# From the ground up. Rooms on one floor do not import each other.
+FLOORS = (
+    {"errors", "files", "locks", "compilations"},
+    {"ops"},
+    {"models"},
+    {"weights", "data"},
+    {"training"},
+    {"reporting", "plan"},
+    {"individuals", "keyframes", "same_video"},
+    {"questions", "architectures"},
+    {"configurations", "api"},
+    {"commands"},
+)
+HEIGHT = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
+# What is read knows nothing of arrays on devices: decoding runs where there is none.
+NOT_EVEN_BELOW = {"data": {"ops", "models"}}
+EVERYWHERE = FLOORS[0]
+KNOWN = {
+    "individuals/compare.py",
+    "individuals/run.py",
+    "keyframes/experiment.py",
+    "keyframes/model.py",
+    "keyframes/report.py",
+    "ops/losses/objectives.py",
+    "plan/scale.py",
+    "plan/scale_report.py",
+    "same_video/experiment.py",
+    "same_video/films.py",
+    "same_video/model.py",
+    "same_video/run.py",
+    "training/config_file.py",
+    "training/experiment.py",
+}
+
+
+def imports(path: Path) -> list[tuple[str, bool]]:
+    """Modules that a file imports, and whether at its top level."""
+    tree = ast.parse(path.read_text())
+    top = set(tree.body)
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found += [(alias.name, node in top) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} imports relatively"
+            found += [(f"{node.module}.{alias.name}", node in top) for alias in node.names]
+    return found
+
+
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def name(path: Path) -> str:
+    return path.relative_to(PACKAGE).as_posix()
+
+
+@pytest.mark.parametrize("path", FILES, ids=name)
+def test_imports_go_down(path):
+    room = path.relative_to(PACKAGE).with_suffix("").parts[0]
+    if room == "__init__" or name(path) in KNOWN:
+        return
+    for imported, _ in imports(path):
+        parts = imported.split(".")
+        assert parts[0] not in ("scripts", "tests"), f"{path} imports {imported}"
+        if parts[0] != "reid_jax" or parts[1] in (room, "UserError"):
+            continue
+        below = HEIGHT[parts[1]] < HEIGHT[room] or {parts[1], room} <= EVERYWHERE
+        assert below, f"{path} imports {imported}"
+        assert parts[1] not in NOT_EVEN_BELOW.get(room, ()), f"{path} imports {imported}"
+
+
+def test_every_room_has_its_floor():
+    rooms = {path.stem for path in PACKAGE.iterdir() if path.name[0] != "_"}
+    assert rooms <= set(HEIGHT), rooms - set(HEIGHT)
+
+
+@pytest.mark.parametrize(
+    ("module", "allowed"),
+    [
+        ("orbax", {"training/checkpoint.py"}),
+        ("tensorboardX", {"training/logging.py"}),
+    ],
+)
+def test_only_one_file_knows_a_library(module, allowed):
+    users = {
+        name(path)
+        for path in FILES
+        if any(imported.split(".")[0] == module for imported, _ in imports(path))
+    }
+    assert users == allowed
+
+
+@pytest.mark.parametrize(
+    "module", ["tensorflow", "tensorflow_datasets", "PIL", "matplotlib", "av", "h5py"]
+)
+def test_slow_libraries_are_imported_where_they_are_used(module):
+    for path in FILES:
+        for imported, top in imports(path):
+            assert not (top and imported.split(".")[0] == module), f"{path} imports {module}"
+
+
+def test_devices_are_chosen_in_one_file_of_the_trainer():
+    for path in (PACKAGE / "training").rglob("*.py"):
+        text = path.read_text()
+        if path.name != "parallel.py":
+            for word in ("jax.devices", "jax.pmap", "NamedSharding", "shard_map"):
+                assert word not in text, f"{path} uses {word}"

@@ -1,0 +1,74 @@
+"""Every command looks at the place of its results first, before a photo or a video is read."""
+
+import pytest
+
+from reid_jax import configurations
+from reid_jax.training.config_file import claim_workdir
+from tests.doors import call
+from tests.paths import REPOSITORY
+
+# Everything else that they are given is missing, and would be said if it were looked at first.
+COMMANDS = {
+    "bench.py": ("step", "--json", "FILE"),
+    "compare.py": ("no/run", "no/run", "--out", "FOLDER"),
+    "embed.py": ("--workdir", "no/run", "--data", "folder:no/photos", "--out", "FILE"),
+    "evaluate.py": ("--workdir", "RUN", "--data", "folder:no/photos", "--json", "FILE"),
+    "extract.py": ("no.mp4", "--weights", "no.safetensors", "--out", "FILE"),
+    "keyframes.py": ("no.mp4", "--workdir", "no/run", "--out", "FOLDER"),
+    "losses.py": ("--out", "FOLDER"),
+    "models.py": ("--json", "FILE"),
+    "open_set.py": ("--workdir", "no/run", "--json", "FILE"),
+    "same_video.py": ("no.mp4", "too.mp4", "--workdir", "no/run", "--json", "FILE"),
+    "scale.py": ("--devices", "3", "--plot", "FILE"),
+    "score.py": ("--workdir", "no/run", "--data", "no.h5", "--out", "FILE"),
+    "video_pairs.py": ("no/run", "--out", "FOLDER"),
+}
+GALLERY = {
+    "build": ("--workdir", "no/run", "--data", "folder:no/photos", "--out", "FOLDER"),
+    "json": ("no.jpg", "--gallery", "no/gallery", "--json", "FILE"),
+    "csv": ("no.jpg", "--gallery", "no/gallery", "--csv", "FILE"),
+    "html": ("no.jpg", "--gallery", "no/gallery", "--html", "FILE"),
+}
+
+
+@pytest.fixture
+def refused(tmp_path, monkeypatch, capsys):
+    """Gives what a command says to a place below a file, for FILE and FOLDER."""
+    monkeypatch.setenv("GLIBC_TUNABLES", "")  # or else the commands start themselves again
+    (tmp_path / "notes.txt").write_text("mine")
+    run = tmp_path / "run"
+    claim_workdir(run, configurations.get("demo"))
+    places = {"FILE": tmp_path / "notes.txt" / "out", "FOLDER": tmp_path / "notes.txt", "RUN": run}
+
+    def said(script, *arguments):
+        with pytest.raises(SystemExit) as raised:
+            call(script, *(places.get(argument, argument) for argument in arguments))
+        assert raised.value.code == 2
+        return capsys.readouterr().err
+
+    return said
+
+
+@pytest.mark.parametrize(("script", "arguments"), COMMANDS.items(), ids=COMMANDS)
+def test_a_command_looks_at_its_destination_first(refused, script, arguments):
+    said = refused(script, *arguments)
+    assert "notes.txt is a file, not a folder" in said
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(("kind", "arguments"), GALLERY.items(), ids=GALLERY)
+def test_a_gallery_looks_at_its_destination_first(refused, kind, arguments):
+    said = refused("gallery.py", "build" if kind == "build" else "identify", *arguments)
+    expected = "is not a gallery" if kind == "build" else "notes.txt is a file, not a folder"
+    assert expected in said
+
+
+def test_a_folder_of_something_else_takes_no_gallery(refused, tmp_path):
+    said = refused("gallery.py", *("build", *GALLERY["build"][:-1], str(tmp_path)))
+    assert f"{tmp_path} is there already and is not a gallery" in said
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["notes.txt", "run"]
+
+
+def test_every_command_that_writes_is_among_them():
+    scripts = {path.name for path in (REPOSITORY / "scripts").glob("*.py")}
+    assert scripts - set(COMMANDS) == {"gallery.py", "tables.py", "train.py"}

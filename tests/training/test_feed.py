@@ -1,0 +1,78 @@
+"""The streamed and the resident path train the same network."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+
+from reid_jax.ops.losses.objectives import MarginSoftmax
+from reid_jax.training.config import EmbeddingConfig
+from reid_jax.training.experiment import build, load_data
+from reid_jax.training.feed import set_bytes
+from reid_jax.training.logging import RunLog, read_metrics
+from reid_jax.training.loop import Progress, fit
+from reid_jax.training.parallel import make_layout
+
+
+@pytest.mark.parametrize("mode", ["single", "mesh"])
+def test_streamed_and_resident_training_agree(tmp_path, mode):
+    config = EmbeddingConfig(loss=MarginSoftmax())
+    results = {}
+    for source in ("stream", "resident"):
+        data = dataclasses.replace(
+            config.data, source="synthetic:12x4", image_size=16, batch_size=16, input=source
+        )
+        train = dataclasses.replace(config.train, steps=3, log_every=1)
+        optimizer = dataclasses.replace(config.optimizer, name="sgd", warmup_steps=0)
+        changed = dataclasses.replace(config, data=data, train=train, optimizer=optimizer)
+        experiment = build(changed, *load_data(data, 0))
+        workdir = tmp_path / source
+        fit(experiment, train, make_layout(mode), workdir, ema_decay=0.0)
+        results[source] = [row["loss"] for row in read_metrics(workdir) if "loss" in row]
+    assert len(results["stream"]) == 3
+    np.testing.assert_allclose(results["stream"], results["resident"], rtol=1e-5)
+
+
+def test_the_size_of_a_set_is_counted_in_bytes():
+    experiment_bytes = set_bytes(list(range(10)), 8, 3)
+    assert experiment_bytes == 10 * 8 * 8 * 3
+
+
+def test_a_log_forgets_what_will_be_done_again_and_survives_a_cut_row(tmp_path):
+    log = RunLog(tmp_path, 0)
+    for step in (1, 2, 3):
+        log.write(step, {"loss": float(step)})
+    log.write(4, {"loss": float("nan")})
+    log.close()
+    with (tmp_path / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 5, "lo')
+    assert [row["loss"] for row in read_metrics(tmp_path)] == [1.0, 2.0, 3.0, None]
+    RunLog(tmp_path, 2).close()
+    assert [row["step"] for row in read_metrics(tmp_path)] == [1, 2]
+
+
+def test_progress_knows_the_best_and_never_takes_nan_for_it():
+    progress = Progress()
+    assert not progress.improved(1, float("nan"))
+    assert progress.best_value is None
+    assert progress.improved(2, 0.5)
+    assert not progress.improved(3, 0.5)
+    assert not progress.improved(4, float("nan"))
+    assert progress.improved(5, 0.6)
+    assert (progress.best_step, progress.best_value, progress.without_improvement) == (5, 0.6, 0)
+
+
+def test_no_state_is_left_on_a_device_axis():
+    """What comes back from eight devices has the shapes of one."""
+    layout = make_layout("pmap")
+    compiled = layout.compile(
+        lambda state, shared, batch, *, axis_name=None: (
+            state + jax.lax.psum(batch.sum(), axis_name)
+        ),
+        batch_axis=0,
+        donate=False,
+    )
+    result = compiled(np.float32(1), {}, layout.divide(np.ones((16, 2), np.float32), 0))
+    assert result.shape == ()
+    assert float(result) == 33.0
