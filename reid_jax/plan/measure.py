@@ -1,8 +1,12 @@
 """Time, memory and compilation of a function, on fresh inputs each time."""
 
+import os
+import platform
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -34,6 +38,15 @@ class Measurement:
     compile_seconds: float
     results: tuple[Any, ...]
     work: Work | None = None
+
+
+def device_name() -> str:
+    """The first device's kind; of a CPU, its model and number of cores."""
+    if jax.default_backend() != "cpu":
+        return str(jax.devices()[0].device_kind)
+    info = Path("/proc/cpuinfo")
+    model = re.search("model name\t: (.+)", info.read_text() if info.is_file() else "")
+    return f"{model[1] if model else platform.machine()}, {os.cpu_count()} CPU cores"
 
 
 def measure(

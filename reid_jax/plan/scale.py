@@ -5,10 +5,6 @@ parts of this machine's CPU: they share its cores, so that times say what dividi
 what more hardware gives.
 """
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -16,30 +12,20 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
-from reid_jax.errors import UserError
+from reid_jax.plan.case import Case, make_batch, make_step, make_task
 from reid_jax.plan.collectives import Collective, bytes_by_kind, collectives
-from reid_jax.plan.measure import measure
+from reid_jax.plan.measure import device_name, measure
+from reid_jax.plan.process import in_process
 from reid_jax.plan.roofline import work_of
 from reid_jax.plan.scale_model import PLATFORMS, Prediction, assumptions, predict
 from reid_jax.training.parallel import make_layout
-from reid_jax.training.state import create_state
-from reid_jax.training.step import make_streamed_step, make_train_step
-from scripts.bench.beside import why_it_failed
-from scripts.bench.report import device_name
-from scripts.bench.step import MOMENTUM, RATE, Case, make_batch, make_task
 
 UTILISATION = 0.35  # of a device's peak, where its compute was not measured
 _CPU = Case("small_cnn", 28, 1, "triplet", 64)
 _ELSEWHERE = Case("resnet50", 224, 3, "arcface", 128)  # a device's; this is what is modelled
 _MODELLED_ON = 8  # devices that the modelled program is compiled for
 _PROBE = 2**24  # float32 numbers whose reduction shows what the links give
-_CHILD = """
-import json, sys
-from reid_jax.plan.scale import work_on
-print(json.dumps(work_on(**json.loads(sys.argv[1]))))
-"""
 
 
 @dataclass(frozen=True)
@@ -84,22 +70,15 @@ def run(case: Case, counts: Sequence[int], *, repeats: int = 5) -> list[Scaling]
 
 
 def _in_process(case: Case, devices: int, repeats: int, *, cpu: bool) -> dict[str, Any]:
-    environment = {**os.environ, "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+    environment = {}
     if cpu:
         environment["JAX_PLATFORMS"] = "cpu"
         environment["REID_JAX_ONEDNN"] = "0"  # several devices do without it, so one does as well
         environment["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={devices}"
-    request = json.dumps({"case": asdict(case), "devices": devices, "repeats": repeats})
-    done = subprocess.run(
-        [sys.executable, "-c", _CHILD, request],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
+    request = {"case": asdict(case), "devices": devices, "repeats": repeats}
+    said: dict[str, Any] = in_process(
+        __name__, work_on.__name__, request, environment, f"{devices} devices"
     )
-    if done.returncode:
-        raise UserError(f"{devices} devices: {why_it_failed(done)}")
-    said: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
     return said
 
 
@@ -112,11 +91,8 @@ def work_on(case: dict[str, Any], devices: int, repeats: int) -> dict[str, Any]:
     dtype = jnp.float32 if jax.default_backend() == "cpu" else jnp.bfloat16
     layout = make_layout("mesh" if devices > 1 else "single", jax.devices()[:devices])
     task = make_task(what, dtype=dtype, augmented=True)
-    optimizer = optax.sgd(RATE, momentum=MOMENTUM, nesterov=True)
     params, model_state = task.init(jax.random.key(0), make_batch(what, 0))
-    state = layout.everywhere(create_state(params, model_state, optimizer, ema=False))
-    step = make_streamed_step(make_train_step(task, optimizer, seed=0, ema_decay=0.0))
-    function = layout.compile(step, batch_axis=0, donate=True)
+    state, _, function = make_step(task, params, model_state, layout)
     compiled = function.lower(state, {}, layout.divide(make_batch(what, 0), 0)).compile()
     current = [state]
 

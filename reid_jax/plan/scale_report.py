@@ -11,10 +11,10 @@ import jax
 from reid_jax.errors import UserError
 from reid_jax.files import atomic_write, check_destinations, write_text
 from reid_jax.plan import scale
+from reid_jax.plan.case import Case
+from reid_jax.plan.measure import device_name
 from reid_jax.plan.scale import Scaling
 from reid_jax.plan.scale_model import Prediction
-from scripts.bench.report import device_name
-from scripts.bench.step import Case
 
 Model = list[tuple[str, list[Prediction], str]]
 

@@ -7,7 +7,6 @@ the first to warm up) and `device`. Its last line of output is JSON: `seconds` a
 
 import json
 import os
-import signal
 import subprocess
 import tempfile
 from collections.abc import Callable, Mapping
@@ -19,6 +18,7 @@ import jax
 import numpy as np
 
 from reid_jax.errors import UserError
+from reid_jax.plan.process import why_it_failed
 
 ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT = 300.0  # seconds; a peer that takes longer is said to
@@ -79,18 +79,6 @@ def run_peer(
     said = json.loads(done.stdout.strip().splitlines()[-1])
     loss = said.pop("loss", ())
     return PeerResult(**said, loss=tuple(np.atleast_1d(loss).tolist()))
-
-
-def why_it_failed(done: subprocess.CompletedProcess[str]) -> str:
-    """The last line that a process complained with; of a silent one, how it ended."""
-    lines = done.stderr.strip().splitlines()
-    if lines:
-        return lines[-1]
-    if done.returncode < 0:
-        name = signal.Signals(-done.returncode).name
-        memory = ", often for want of memory" if name == "SIGKILL" else ""
-        return f"it was ended by {name}{memory}, and said nothing"
-    return f"exit status {done.returncode}, and it said nothing"
 
 
 def difference(ours: Any, peer: PeerResult) -> float:

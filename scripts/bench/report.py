@@ -1,21 +1,17 @@
 """Rows of benchmark results: made, printed, kept."""
 
 import json
-import os
 import platform
-import re
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import jax
-
 from reid_jax.errors import UserError
 from reid_jax.files import write_text
 from reid_jax.ops.convolution.lax import uses_onednn
-from reid_jax.plan.measure import Measurement
+from reid_jax.plan.measure import Measurement, device_name
 from scripts.bench.beside import PeerResult
 
 AGREEMENT = 1e-4  # between losses that are the same but for rounding
@@ -95,15 +91,6 @@ def as_rate(row: Mapping[str, Any], number: float, unit: str) -> dict[str, Any]:
     """The row in things a second instead of seconds: ``number`` things were done in a call."""
     rates = {key: number / row[key] if row[key] else None for key in ("ours", "peer")}
     return {**row, **rates, "unit": unit}
-
-
-def device_name() -> str:
-    """The first device's kind; of a CPU, its model and number of cores."""
-    if jax.default_backend() != "cpu":
-        return str(jax.devices()[0].device_kind)
-    info = Path("/proc/cpuinfo")
-    model = re.search("model name\t: (.+)", info.read_text() if info.is_file() else "")
-    return f"{model[1] if model else platform.machine()}, {os.cpu_count()} CPU cores"
 
 
 def as_table(rows: Sequence[Mapping[str, Any]]) -> str:

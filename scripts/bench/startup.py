@@ -3,10 +3,6 @@
 Cold, with an empty compilation cache, and again with what the first left there.
 """
 
-import json
-import os
-import subprocess
-import sys
 import tempfile
 import time
 from typing import Any
@@ -14,22 +10,16 @@ from typing import Any
 import jax
 import numpy as np
 
-from reid_jax.errors import UserError
+from reid_jax.plan.case import MOMENTUM, RATE, Case, make_batch, make_task
 from reid_jax.plan.measure import Measurement
-from scripts.bench.beside import why_it_failed
+from reid_jax.plan.process import in_process
 from scripts.bench.report import make_row
-from scripts.bench.step import Case
 
 _CPU = (Case("small_cnn", 28, 1, "triplet", 128), Case("resnet18", 96, 3, "arcface", 32))
 _ELSEWHERE = (
     Case("small_cnn", 28, 1, "triplet", 1024),
     Case("resnet50", 224, 3, "arcface", 256),
 )
-_CHILD = """
-import json, sys
-from scripts.bench.startup import first_step
-print(json.dumps(first_step(**json.loads(sys.argv[1]))))
-"""
 
 
 def first_step(**case: Any) -> dict[str, float]:
@@ -40,7 +30,6 @@ def first_step(**case: Any) -> dict[str, float]:
     from reid_jax.training.parallel import make_layout
     from reid_jax.training.state import create_state
     from reid_jax.training.step import make_streamed_step, make_train_step
-    from scripts.bench.step import MOMENTUM, RATE, make_batch, make_task
 
     keep_compilations()
     what = Case(**case)
@@ -91,21 +80,9 @@ def _rows(case: Case, repeats: int) -> list[dict[str, Any]]:
 
 
 def _start(case: Case, cache: str) -> tuple[float, dict[str, float]]:
-    environment = {
-        **os.environ,
-        "JAX_COMPILATION_CACHE_DIR": cache,
-        # The process that waits holds most of a GPU's memory.
-        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
-    }
     start = time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, "-c", _CHILD, json.dumps(case.__dict__)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
+    environment = {"JAX_COMPILATION_CACHE_DIR": cache}
+    said = in_process(
+        __name__, first_step.__name__, case.__dict__, environment, "The first step failed"
     )
-    seconds = time.perf_counter() - start
-    if done.returncode:
-        raise UserError(f"The first step failed: {why_it_failed(done)}")
-    return seconds, json.loads(done.stdout.strip().splitlines()[-1])
+    return time.perf_counter() - start, said

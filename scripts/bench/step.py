@@ -9,7 +9,6 @@ with the peer's for the same weights.
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,42 +16,16 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
 from reid_jax.individuals.task import EmbeddingTask
-from reid_jax.models import EmbeddingNet, create_backbone
 from reid_jax.ops.convolution.compilation import compiler_options
-from reid_jax.ops.images.augment import Augmentation
-from reid_jax.ops.losses.objectives import MarginSoftmax, Objective, Triplet
+from reid_jax.plan.case import CROP, MOMENTUM, RATE, Case, make_batch, make_step, make_task
 from reid_jax.plan.measure import Measurement, measure
 from reid_jax.plan.roofline import Work, attainable_seconds, ceilings, operations_of
 from reid_jax.training.parallel import make_layout
-from reid_jax.training.state import TrainState, create_state
-from reid_jax.training.step import make_streamed_step, make_train_step
 from reid_jax.weights.convert import tensors_from_variables
 from scripts.bench.beside import difference, run_peer
 from scripts.bench.report import make_row
-
-PHOTOS, CLASSES, CROP, RATE, MOMENTUM = 4, 1000, 0.4, 0.01, 0.9
-OBJECTIVES: dict[str, Objective] = {
-    "triplet": Triplet(margin=0.3, mining="hard"),
-    "arcface": MarginSoftmax(kind="arcface", scale=30.0, margin=0.5),
-}
-
-
-@dataclass(frozen=True)
-class Case:
-    """What trains, on batches of which size."""
-
-    backbone: str
-    size: int
-    channels: int
-    loss: str
-    batch: int
-
-    def __str__(self) -> str:
-        return f"{self.backbone} {self.size} px, {self.loss}, batch {self.batch}"
-
 
 _CPU = (
     Case("small_cnn", 28, 1, "triplet", 128),
@@ -77,31 +50,6 @@ def run(
     if cases is None:
         cases = _CPU if jax.default_backend() == "cpu" else _ELSEWHERE
     return [_row(case, peer=peer, repeats=repeats) for case in cases]
-
-
-def make_batch(case: Case, seed: int) -> dict[str, np.ndarray]:
-    """`PHOTOS` random pictures of each of some individuals."""
-    random = np.random.default_rng(seed)
-    chosen = random.permutation(CLASSES)[: case.batch // PHOTOS]
-    shape = (case.batch, case.size, case.size, case.channels)
-    return {
-        "image": random.integers(0, 256, shape, np.uint8),
-        "label": np.repeat(chosen, PHOTOS).astype(np.int32),
-        "mask": np.ones(case.batch, bool),
-    }
-
-
-def make_task(case: Case, *, dtype: Any, augmented: bool) -> EmbeddingTask:
-    """Pooled features, normalised, under the case's loss."""
-    half = (0.5,) * case.channels
-    return EmbeddingTask(
-        EmbeddingNet(create_backbone(case.backbone, dtype=dtype)),
-        OBJECTIVES[case.loss],
-        Augmentation(crop=CROP, flip=True) if augmented else Augmentation(),
-        num_classes=CLASSES,
-        mean=half,
-        std=half,
-    )
 
 
 def first_loss(case: Case, params: Any, model_state: Any) -> float:
@@ -158,18 +106,15 @@ def _row(case: Case, *, peer: bool, repeats: int) -> dict[str, Any]:
 def _time_step(
     case: Case, task: EmbeddingTask, params: Any, model_state: Any, repeats: int
 ) -> tuple[Measurement, float]:
-    optimizer = optax.sgd(RATE, momentum=MOMENTUM, nesterov=True)
     layout = make_layout("single")
     params, model_state = jax.tree.map(jnp.copy, (params, model_state))  # donated below
-    state = layout.everywhere(create_state(params, model_state, optimizer, ema=False))
-    step = make_streamed_step(make_train_step(task, optimizer, seed=0, ema_decay=0.0))
-    function = layout.compile(step, batch_axis=0, donate=True)
+    state, step, function = make_step(task, params, model_state, layout)
     batch = layout.divide(make_batch(case, 0), 0)
     operations = operations_of(step, state, {}, batch)
     started = time.perf_counter()
     compiled = function.lower(state, {}, batch).compile()
     compiling = time.perf_counter() - started
-    current: list[TrainState] = [state]
+    current = [state]
 
     def call(batch: Any) -> Any:
         current[0], metrics = compiled(current[0], {}, batch)

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from reid_jax.errors import UserError
-from reid_jax.plan import scale, scale_report
+from reid_jax.plan import process, scale, scale_report
+from reid_jax.plan.case import Case, make_task
 from reid_jax.plan.collectives import Collective, bytes_by_kind, collectives
 from reid_jax.plan.scale_model import PLATFORMS, Prediction, exchange_seconds, predict
 from reid_jax.training.parallel import make_layout
 from scripts.bench import startup
-from scripts.bench.step import Case
 
 PROGRAM = """
   %ar = (f32[128,64]{1,0}, f32[64]{0}) all-reduce(%a, %b), replica_groups={{0,1,2,3}}, to_apply=%add
@@ -84,7 +84,7 @@ def test_two_devices_are_measured_and_reported(tmp_path, capsys):
     parameters = 4 * sum(
         leaf.size
         for leaf in jax.tree.leaves(
-            scale.make_task(case, dtype=np.float32, augmented=False).init(
+            make_task(case, dtype=np.float32, augmented=False).init(
                 jax.random.key(0), {"image": np.zeros((1, 16, 16, 1), np.uint8)}
             )[0]
         )
@@ -107,9 +107,7 @@ def test_two_devices_are_measured_and_reported(tmp_path, capsys):
     ],
 )
 def test_a_process_that_fails_says_why_or_how_it_ended(ending, reason, monkeypatch, tmp_path):
-    child = f"import os, signal, sys; {ending}"
-    monkeypatch.setattr(scale, "_CHILD", child)
-    monkeypatch.setattr(startup, "_CHILD", child)
+    monkeypatch.setattr(process, "_CHILD", f"import os, signal, sys; {ending}")
     case = Case("small_cnn", 16, 1, "triplet", 8)
     with pytest.raises(UserError, match=f"1 devices: .*{reason}"):
         scale.run(case, (1,))
