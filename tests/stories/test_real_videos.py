@@ -57,7 +57,7 @@ def test_as_many_frames_as_asked_for_are_described(name, tmp_path, monkeypatch):
     def mean_colours(backbone, weights):
         return FrameEncoder(8, lambda images: images.mean(axis=(1, 2)), backbone)
 
-    monkeypatch.setattr(scenes, "installed_transnet", lambda: None)
+    monkeypatch.setattr(scenes, "_variables", lambda: None)
     monkeypatch.setattr(extract, "frozen_encoder", mean_colours)
     call("extract.py", film(name), "--out", tmp_path / "film.h5", "--frames", "7")
     [video] = load_video_features(tmp_path / "film.h5")
@@ -70,7 +70,7 @@ def test_as_many_frames_as_asked_for_are_described(name, tmp_path, monkeypatch):
 
 def test_keyframes_of_films(tmp_path, monkeypatch):
     films = [film(name) for name in FILMS]
-    monkeypatch.setattr(scenes, "installed_transnet", lambda: None)
+    monkeypatch.setattr(scenes, "_variables", lambda: None)
     run = make_run(
         tmp_path / "run",
         write_videos(tmp_path / "videos.h5", frames=tmp_path / "frames"),

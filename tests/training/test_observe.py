@@ -100,16 +100,6 @@ def test_tensorboard_forgets_the_steps_that_are_done_again(tmp_path):
     assert starts == [8]  # TensorBoard drops what older files have from there on
 
 
-def test_a_missing_tensorboard_is_one_line(tmp_path, monkeypatch, capsys):
-    monkeypatch.setitem(sys.modules, "tensorboardX", None)
-    log = RunLog(tmp_path, 0)
-    log.write(1, {"loss": 1.0})
-    log.close()
-    assert json.loads((tmp_path / "metrics.jsonl").read_text()) == {"step": 1, "loss": 1.0}
-    [line] = capsys.readouterr().out.splitlines()
-    assert "needs tensorboardX" in line
-
-
 def test_the_state_is_donated():
     """Its memory is reused: after a call the old arrays are gone."""
     for mode in ("single", "pmap", "mesh"):

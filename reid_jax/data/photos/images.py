@@ -8,15 +8,11 @@ from collections.abc import Sequence
 from typing import IO
 
 import numpy as np
+from PIL import Image, UnidentifiedImageError
 
 from reid_jax.data.parallel import parallel_map
 from reid_jax.data.photos.content import DTYPE, file_digest
 from reid_jax.errors import UserError
-
-try:
-    from PIL import Image, UnidentifiedImageError
-except ImportError as error:  # pragma: no cover - the core installation has no image decoder
-    raise UserError("Reading photos needs Pillow: pip install 'reid-jax[data]'.") from error
 
 # PIL warns about odd but readable files; the ones that cannot be used are reported by name instead.
 warnings.filterwarnings("ignore", module=r"PIL\.")

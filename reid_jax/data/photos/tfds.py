@@ -18,7 +18,7 @@ import numpy as np
 from reid_jax.data.optional_tensorflow import import_tensorflow
 from reid_jax.data.photos.dataset import Dataset
 from reid_jax.data.photos.images import resize
-from reid_jax.errors import UserError
+from reid_jax.errors import UserError, missing
 from reid_jax.files import memory_bytes
 
 FASHION_MNIST_FOLDER = "/usr/share/datasets/fashion-mnist/"  # Debian's dataset-fashion-mnist
@@ -46,10 +46,7 @@ def tfds_dataset(name: str) -> Dataset:
     if import_tensorflow() is None:
         if packaged:
             return _read_fashion_mnist()
-        raise UserError(
-            f"tfds:{name} needs TensorFlow (pip install 'reid-jax[data]')"
-            + ("; or apt install dataset-fashion-mnist." if name == "fashion_mnist" else ".")
-        )
+        raise missing(f"tfds:{name}", "TensorFlow", "data")
     with _quiet():
         builder = _builder(name)
         if not os.path.exists(builder.data_path):
@@ -80,9 +77,7 @@ def _builder(name: str) -> Any:
     try:
         import tensorflow_datasets as tfds
     except ImportError as error:
-        raise UserError(
-            f"tfds:{name} needs tensorflow-datasets ({error}): pip install 'reid-jax[data]'."
-        ) from error
+        raise missing(f"tfds:{name}", f"tensorflow-datasets ({error})", "data") from error
     tfds.disable_progress_bar()
     try:
         builder = tfds.builder(name)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from reid_jax.errors import UserError
+from reid_jax.errors import UserError, missing
 
 _NAMED = 5  # problems that are spelled out
 
@@ -70,7 +70,7 @@ def load_video_features(path: Path) -> tuple[VideoFeatures, ...]:
     try:
         import h5py
     except ImportError as error:
-        raise UserError("Reading H5 needs h5py: pip install 'reid-jax[video]'.") from error
+        raise missing("Reading H5", "h5py", "video") from error
     if not path.is_file():
         raise UserError(f"There is no file {path}; give an H5 file with a group for each video.")
     problems: list[str] = []

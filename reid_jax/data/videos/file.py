@@ -9,7 +9,7 @@ import numpy as np
 
 from reid_jax.data.videos.frames import Frame, Size
 from reid_jax.data.videos.time_stamps import Stamps, in_order
-from reid_jax.errors import UserError
+from reid_jax.errors import UserError, missing
 
 _SHORTFALL = 0.5  # seconds that a file may lack at its end without being called cut off
 _BEHIND, _BEHIND_BYTES = 0.25, 1 << 16  # of a file, which an index may take behind the frames
@@ -90,7 +90,7 @@ class VideoFile:
         try:
             import av
         except ImportError:
-            raise UserError("Reading videos needs PyAV: pip install 'reid-jax[video]'.") from None
+            raise missing("Reading videos", "PyAV", "video") from None
         path = self.path
         if not path.is_file():
             raise UserError(f"{path} does not exist.")

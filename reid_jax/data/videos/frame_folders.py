@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from reid_jax.data.videos.picture_folder import pictures_of
-from reid_jax.errors import UserError
+from reid_jax.errors import UserError, missing
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def read_frame_folders(features: Path, frames: Path) -> dict[str, FrameFolder]:
     try:
         import h5py
     except ImportError as error:
-        raise UserError("Reading H5 needs h5py: pip install 'reid-jax[video]'.") from error
+        raise missing("Reading H5", "h5py", "video") from error
     found = {}
     with h5py.File(features, "r") as file:
         for key, group in file.items():

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from reid_jax.errors import UserError
+from reid_jax.errors import missing
 from reid_jax.files import atomic_write
 from reid_jax.ops.ranking.individuals import VOTES, Rule
 
@@ -39,10 +39,7 @@ class ApproximateSearch:
         try:
             import faiss
         except ImportError as error:
-            raise UserError(
-                "The index faiss needs FAISS: pip install faiss-cpu, or take the exact search, "
-                "which is the default."
-            ) from error
+            raise missing("The index faiss", "FAISS", "faiss") from error
         self._cosine = metric == "cosine"
         self._gallery = _unit(embeddings) if self._cosine else np.asarray(embeddings, np.float32)
         self._individuals = np.asarray(individuals)

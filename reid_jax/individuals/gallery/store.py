@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow
+from pyarrow import parquet
 
 from reid_jax.data.names import composed
 from reid_jax.errors import UserError
@@ -156,7 +158,6 @@ def _current(folder: Path) -> str:
 
 
 def _read(generation: Path, thumbnails: bool) -> Gallery:
-    pyarrow, parquet = _arrow()
     try:
         settings = json.loads((generation / "gallery.json").read_text())
         if settings["version"] > VERSION:
@@ -282,17 +283,7 @@ def _write(folder: Path, gallery: Gallery) -> None:
     _remove_others(folder, name)
 
 
-def _arrow() -> tuple[Any, Any]:
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError as error:
-        raise UserError("A gallery needs pyarrow: pip install 'reid-jax[gallery]'.") from error
-    return pyarrow, pyarrow.parquet
-
-
 def _write_files(generation: Path, gallery: Gallery) -> None:
-    pyarrow, parquet = _arrow()
     assert gallery.thumbnails is not None, "a gallery that was read in part is not written"
     generation.mkdir()
     share(generation)

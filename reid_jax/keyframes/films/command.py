@@ -14,7 +14,7 @@ from reid_jax.keyframes.films.choice import Choice, choose
 from reid_jax.keyframes.films.clip import frames_of, summary_shots
 from reid_jax.keyframes.films.destination import new_folder, publish
 from reid_jax.keyframes.films.features import Described, FrameEncoder, each_video, frozen_encoder
-from reid_jax.keyframes.films.keyframe_files import Keyframes, has_plots, write_keyframes
+from reid_jax.keyframes.films.keyframe_files import Keyframes, write_keyframes
 from reid_jax.keyframes.films.named import distinct, name_of, named_videos
 from reid_jax.keyframes.films.pictures import clock
 from reid_jax.keyframes.model import TrainedScorer, load_scorer
@@ -59,8 +59,6 @@ def keyframes(
     scorer = load_scorer(workdir)
     encoder = encoder_of(scorer, backbone, weights)
     paths = named_videos(videos)
-    if not has_plots():
-        print("Timelines are left out: they need matplotlib (pip install 'reid-jax[plots]').")
     done = 0
     digests: dict[Path, str] = {}
     rate = scorer.config.data.features_rate

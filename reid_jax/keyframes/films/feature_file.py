@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from reid_jax.errors import UserError
+from reid_jax.errors import UserError, missing
 from reid_jax.files import as_text, atomic_write, share
 from reid_jax.keyframes.films.features import Described
 from reid_jax.keyframes.films.named import name_of
@@ -177,5 +177,5 @@ def _h5py() -> Any:
     try:
         import h5py
     except ImportError:
-        raise UserError("Writing H5 needs h5py: pip install 'reid-jax[video]'.") from None
+        raise missing("Writing H5", "h5py", "video") from None
     return h5py

@@ -1,6 +1,5 @@
 """Files with the keyframes of a video: pictures, a sheet of them, the scores over time, JSON."""
 
-import importlib.util
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,14 +98,8 @@ def write_keyframes(
         "scored_frames": described.picks.tolist(),
         "scores": [round(float(score), 6) for score in found.scores],
     }
-    if has_plots():
-        _write_timeline(found, folder / TIMELINE, name, kept if clip else kept[:0])
+    _write_timeline(found, folder / TIMELINE, name, kept if clip else kept[:0])
     write_text(folder / MARK, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
-
-
-def has_plots() -> bool:
-    """Whether timelines can be drawn."""
-    return importlib.util.find_spec("matplotlib") is not None
 
 
 def _write_timeline(found: Keyframes, path: Path, title: str, clip: np.ndarray) -> None:

@@ -5,14 +5,14 @@ and a window of small frames, so that the length of a video does not matter.
 """
 
 from functools import cache, partial
-from pathlib import Path
 from typing import Any, Protocol
 
 import jax
 import numpy as np
 
+from reid_jax.errors import UserError
 from reid_jax.keyframes.films.transnet import HEIGHT, WIDTH, TransNetV2
-from reid_jax.keyframes.films.transnet_weights import installed_transnet, load_transnet
+from reid_jax.keyframes.films.transnet_weights import published_transnet
 from reid_jax.ops.convolution.compilation import compiler_options
 
 SIZE = WIDTH, HEIGHT
@@ -37,9 +37,9 @@ class SceneDetector(Protocol):
 
 
 def new_detector() -> SceneDetector:
-    """TransNet V2 where its published weights are installed, else colour histograms."""
-    weights = installed_transnet()
-    return HistogramDetector() if weights is None else TransNetDetector(weights)
+    """TransNet V2 where its published weights can be had, else colour histograms."""
+    variables = _variables()
+    return HistogramDetector() if variables is None else TransNetDetector(variables)
 
 
 def scenes_from_cuts(cuts: np.ndarray, n_frames: int) -> np.ndarray:
@@ -126,8 +126,8 @@ class TransNetDetector:
 
     name = "TransNet V2"
 
-    def __init__(self, weights: Path):
-        self._apply = partial(_network(), _variables(weights))
+    def __init__(self, variables: Any):
+        self._apply = partial(_network(), variables)
         self._waiting: list[np.ndarray] = []  # frames that some window still needs
         self._probabilities: list[np.ndarray] = []
         self._number = 0
@@ -177,5 +177,10 @@ def _network() -> Any:
 
 
 @cache
-def _variables(weights: Path) -> Any:
-    return jax.device_put(load_transnet(weights))
+def _variables() -> Any:
+    """The published weights on the device; None, and a line that says why, without them."""
+    try:
+        return jax.device_put(published_transnet())
+    except UserError as error:
+        print(f"Scenes are told by colour histograms: {error}")
+        return None

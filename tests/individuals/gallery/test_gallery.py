@@ -686,7 +686,7 @@ def test_faiss_finds_what_the_exact_search_finds(tmp_path):
 
 def test_without_faiss_its_index_says_so(monkeypatch):
     monkeypatch.setitem(sys.modules, "faiss", None)
-    with pytest.raises(UserError, match="pip install faiss-cpu"):
+    with pytest.raises(UserError, match=r"pip install .reid-jax\[faiss\]"):
         ApproximateSearch(np.eye(3, dtype=np.float32), np.arange(3), "cosine", None)
 
 

@@ -43,7 +43,7 @@ FRAMES = 90  # of a video, at 30 a second
 @pytest.fixture(scope="module", autouse=True)
 def by_histograms():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scenes, "installed_transnet", lambda: None)
+        patch.setattr(scenes, "_variables", lambda: None)
         yield
 
 
@@ -166,18 +166,6 @@ def test_keyframes_of_a_video(run, videos, folder, capsys):
     single = json.loads((out / "single" / "keyframes.json").read_text())
     assert [entry["frame"] for entry in single["keyframes"]] == [0]
     assert len(VideoFile(out / "single" / "summary.mp4").times) == 1
-
-
-def test_without_matplotlib_only_the_timeline_is_missing(run, videos, folder, capsys, monkeypatch):
-    out = folder / "plain"
-    keyframes((videos / "v1.mp4",), run, out)
-    assert (out / "v1" / "timeline.png").is_file()
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    keyframes((videos / "v1.mp4", videos / "v2.mp4"), run, out, clip=True)
-    assert capsys.readouterr().out.count("they need matplotlib") == 1
-    for name in ("v1", "v2"):
-        written = {path.name.partition("_0")[0] for path in (out / name).iterdir()}
-        assert written == {"keyframe", "contact_sheet.jpg", "keyframes.json", "summary.mp4"}
 
 
 def test_the_scores_are_those_of_the_features_that_were_extracted(run, videos, folder, features):

