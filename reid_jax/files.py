@@ -74,6 +74,30 @@ def memory_bytes(*, free: bool = False) -> int | None:
         return None
 
 
+def check_form(what: object, found: object, known: int) -> None:
+    """Refuses what a newer version of this program has written in a form that this one cannot read.
+
+    A number goes up when programs that know the earlier form would read the new one wrongly.
+
+    Args:
+      what: the run, gallery or export, as a person knows it.
+      found: the number that stands in it.
+      known: the highest that this program reads.
+
+    Raises:
+      UserError: it is newer, or no number.
+    """
+    if isinstance(found, bool) or not isinstance(found, int) or found < 1:
+        raise UserError(
+            f"{what} is damaged: its form is a number from 1 to {known}, not {found!r}."
+        )
+    if found > known:
+        raise UserError(
+            f"{what} was written by a newer reid_jax (form {found}, this one reads up to {known}); "
+            "update it: pip install --upgrade reid-jax."
+        )
+
+
 @contextlib.contextmanager
 def atomic_write(path: Path) -> Iterator[IO[bytes]]:
     """Opens a temporary file beside `path` that takes its place when the block ends well.

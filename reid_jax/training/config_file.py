@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from reid_jax.errors import UserError
-from reid_jax.files import write_text
+from reid_jax.files import check_form, write_text
 from reid_jax.keyframes.config import KeyframeConfig, validate_keyframes
 from reid_jax.same_video.config import (
     VideoSimilarityConfig,
@@ -24,6 +24,9 @@ Config = TypeVar("Config", EmbeddingConfig, KeyframeConfig, VideoSimilarityConfi
 _KINDS: dict[str, type] = {
     kind.__name__: kind for kind in (EmbeddingConfig, KeyframeConfig, VideoSimilarityConfig)
 }
+FORM = 1
+"""Of a run's folder, see :func:`reid_jax.files.check_form`. Runs of earlier versions do not say."""
+
 _LIMIT = "validation_photos"
 # What may change between two sessions of one run without making it another experiment. Where its
 # photos are is compared by their content, see split_file.
@@ -101,12 +104,13 @@ def read_run_config(workdir: Path) -> AnyConfig:
     """The configuration that a run folder was trained with.
 
     Raises:
-      UserError: when the folder is not that of a run.
+      UserError: when the folder is not that of a run, or that of a newer program.
     """
     path = workdir / "config.json"
     if not path.is_file():
         raise UserError(f"{workdir} is not the folder of a run: it has no config.json.")
     values = json.loads(path.read_text())
+    check_form(workdir, values.pop("form", FORM), FORM)
     kind = _KINDS.get(values.get("type"), EmbeddingConfig)
     if kind is EmbeddingConfig:
         values["data"].setdefault(_LIMIT, 0)
@@ -197,7 +201,9 @@ def check_workdir(workdir: Path, config: AnyConfig) -> None:
 def claim_workdir(workdir: Path, config: AnyConfig) -> None:
     """Makes the run folder and writes the configuration; see `check_workdir`."""
     check_workdir(workdir, config)
-    write_text(workdir / "config.json", json.dumps(to_json(config), indent=2) + "\n")
+    write_text(
+        workdir / "config.json", json.dumps({"form": FORM, **to_json(config)}, indent=2) + "\n"
+    )
 
 
 def with_absolute_paths(config: EmbeddingConfig) -> EmbeddingConfig:

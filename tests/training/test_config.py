@@ -257,3 +257,30 @@ def test_patience_without_a_validation_is_refused_once_the_split_is_known(name):
 def test_a_folder_that_is_no_run_is_named(tmp_path):
     with pytest.raises(UserError, match="is not the folder of a run"):
         read_run_config(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("form", "refused"),
+    [
+        (99, r"run was written by a newer reid_jax \(form 99, this one reads up to 1\); update it"),
+        ("2", r"run is damaged: its form is a number from 1 to 1, not '2'"),
+        (None, "damaged"),
+        (True, "damaged"),
+        (0, "damaged"),
+    ],
+)
+def test_a_run_says_its_form_and_one_of_a_newer_form_is_refused_in_a_sentence(
+    tmp_path, form, refused
+):
+    run, config = tmp_path / "run", EmbeddingConfig(data=DataConfig(source="synthetic:4x4"))
+    claim_workdir(run, config)
+    file = run / "config.json"
+    values = json.loads(file.read_text())
+    assert values["form"] == 1
+    assert read_run_config(run) == config
+    file.write_text(json.dumps({**values, "form": form}))
+    with pytest.raises(UserError, match=refused):
+        read_run_config(run)
+    del values["form"]  # of an earlier version
+    file.write_text(json.dumps(values))
+    assert read_run_config(run) == config

@@ -25,7 +25,7 @@ from pyarrow import parquet
 
 from reid_jax.data.names import composed
 from reid_jax.errors import UserError
-from reid_jax.files import check_destinations, make_folder, share, write_text
+from reid_jax.files import check_destinations, check_form, make_folder, share, write_text
 from reid_jax.locks import locked
 
 VERSION = 1
@@ -160,11 +160,7 @@ def _current(folder: Path) -> str:
 def _read(generation: Path, thumbnails: bool) -> Gallery:
     try:
         settings = json.loads((generation / "gallery.json").read_text())
-        if settings["version"] > VERSION:
-            raise UserError(
-                f"{generation.parent} was written by a newer reid_jax (version "
-                f"{settings['version']} of the format, this one knows {VERSION}); update reid_jax."
-            )
+        check_form(generation.parent, settings["version"], VERSION)
         file = parquet.ParquetFile(generation / "photos.parquet")
         wanted = [name for name in file.schema_arrow.names if thumbnails or name != "thumbnail"]
         table = file.read(columns=wanted)
