@@ -14,7 +14,8 @@ import numpy as np
 
 from reid_jax.files import atomic_write, check_destinations, write_text
 from reid_jax.ops.losses.contrastive import pair_contrastive_loss
-from reid_jax.ops.losses.margin_softmax import arcface_cosine, cosface_cosine, margin_softmax_loss
+from reid_jax.ops.losses.margin_softmax import margin_softmax_loss
+from reid_jax.ops.losses.margins import arcface_cosine, cosface_cosine
 from reid_jax.ops.losses.triplet import triplet_loss
 from reid_jax.reporting.figures import INK, LINE, MUTED, NETWORK, OTHER, as_png, new_figure
 from reid_jax.reporting.loss_landscapes import Landscape, families, surface

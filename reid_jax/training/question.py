@@ -1,26 +1,15 @@
 """What the trainer knows of a task: its parameters, its loss and its evaluation."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from reid_jax.ops.losses.term import Term, Tree
+
 Batch = Mapping[str, Any]  # arrays
-Tree = Any
-
-
-class Term(NamedTuple):
-    """One weighted term of a loss, as a sum over this device's share and what it is divided by.
-
-    The step adds `weight * psum(total) / psum(number)` over the terms, which is exact for padded
-    batches and for any number of devices.
-    """
-
-    total: jax.Array
-    number: jax.Array
-    weight: float = 1.0
 
 
 class Task(Protocol):

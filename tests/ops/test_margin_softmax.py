@@ -6,12 +6,8 @@ import numpy as np
 import pytest
 
 from reid_jax.errors import UserError
-from reid_jax.ops.losses.margin_softmax import (
-    arcface_cosine,
-    center_cosines,
-    cosface_cosine,
-    margin_softmax_loss,
-)
+from reid_jax.ops.losses.margin_softmax import margin_softmax_loss
+from reid_jax.ops.losses.margins import arcface_cosine, center_cosines, cosface_cosine
 from tests.loss_cases import numeric_gradient, unit
 
 

@@ -31,7 +31,6 @@ KNOWN = {
     "keyframes/experiment.py",
     "keyframes/model.py",
     "keyframes/report.py",
-    "ops/losses/objectives.py",
     "same_video/experiment.py",
     "same_video/films.py",
     "same_video/model.py",

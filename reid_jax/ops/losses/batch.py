@@ -5,6 +5,7 @@ contrastive), they are normalised here, which leaves unit vectors as they are.
 """
 
 import math
+from dataclasses import dataclass
 
 import chex
 import jax
@@ -12,6 +13,8 @@ import jax.numpy as jnp
 
 from reid_jax.errors import UserError
 from reid_jax.ops.distances import dot_products, normalize
+from reid_jax.ops.losses.ranges import above_0, not_below_0, require
+from reid_jax.ops.losses.term import InBatch
 from reid_jax.ops.mining.in_batch import in_batch
 
 
@@ -46,6 +49,11 @@ def n_pair_loss(
         cost += l2 * 0.5 * (anchor_norms + reference_norms)
     weight = _pairs_with_a_negative(batch.positives, batch.negatives)
     return jnp.sum(weight * cost), jnp.sum(weight)
+
+
+@dataclass(frozen=True)
+class NPair(InBatch, loss=n_pair_loss, term="n_pair"):
+    """Multi-class N-pair loss (Sohn 2016)."""
 
 
 def angular_loss(
@@ -91,6 +99,17 @@ def angular_loss(
     return jnp.sum(weight * cost), jnp.sum(weight)
 
 
+@dataclass(frozen=True)
+class Angular(InBatch, loss=angular_loss, term="angular"):
+    """Angular loss (Wang et al. 2017)."""
+
+    angle: float = 45.0
+    """Upper bound of the angle at the negative, in degrees; at most 60."""
+
+    def __post_init__(self) -> None:
+        require(self, angle=(0 < self.angle <= 60, "above 0 and at most 60"))
+
+
 def multi_similarity_loss(
     embeddings: jax.Array,
     labels: jax.Array,
@@ -131,6 +150,28 @@ def multi_similarity_loss(
     return jnp.sum(weight * cost), jnp.sum(weight)
 
 
+@dataclass(frozen=True)
+class MultiSimilarity(InBatch, loss=multi_similarity_loss, term="multi_similarity"):
+    """Multi-similarity loss with its pair mining (Wang et al. 2019)."""
+
+    alpha: float = 2.0
+    """Sharpness of the weighting of positives."""
+    beta: float = 50.0
+    """Sharpness of the weighting of negatives."""
+    base: float = 0.5
+    """Similarity at which a pair counts half."""
+    epsilon: float = 0.1
+    """Slack of the mining."""
+
+    def __post_init__(self) -> None:
+        require(
+            self,
+            alpha=above_0(self.alpha),
+            beta=above_0(self.beta),
+            epsilon=not_below_0(self.epsilon),
+        )
+
+
 def supervised_contrastive_loss(
     embeddings: jax.Array,
     labels: jax.Array,
@@ -166,6 +207,19 @@ def supervised_contrastive_loss(
     )
     weight = (num_positives > 0.0).astype(jnp.float32)
     return jnp.sum(weight * (log_denominator - mean_logit)), jnp.sum(weight)
+
+
+@dataclass(frozen=True)
+class SupervisedContrastive(
+    InBatch, loss=supervised_contrastive_loss, term="supervised_contrastive"
+):
+    """Supervised contrastive loss, L_out (Khosla et al. 2020)."""
+
+    temperature: float = 0.1
+    """Divides the cosine similarities."""
+
+    def __post_init__(self) -> None:
+        require(self, temperature=above_0(self.temperature))
 
 
 def logsumexp(x: jax.Array, where: jax.Array) -> jax.Array:

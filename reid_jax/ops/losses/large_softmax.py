@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from reid_jax.ops.distances import normalize
-from reid_jax.ops.losses.margin_softmax import Kind, center_cosines, margin_cosine
+from reid_jax.ops.losses.margins import Kind, center_cosines, margin_cosine
 
 
 class _Head(NamedTuple):

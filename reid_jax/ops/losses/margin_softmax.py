@@ -1,97 +1,18 @@
-"""Softmax over identities with a margin on the true one: ArcFace, CosFace, sub-centres."""
+"""Softmax over individuals with a margin on the own one: ArcFace, CosFace, sub-centres."""
 
-import math
-from typing import Literal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 
 import chex
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from reid_jax.errors import UserError
-from reid_jax.ops.distances import dot_products, normalize
-
-Kind = Literal["arcface", "cosface"]
-
-# 1 - cos^2 is kept above this: the slope of the sine at angle 0 is infinite.
-_SMALLEST_SQUARED_SINE = 1e-6
-
-
-def arcface_cosine(cosine: jax.Array, margin: float = 0.5) -> jax.Array:
-    """cos(theta + margin) of `cosine` = cos(theta), any shape, float32.
-
-    Deng et al. (CVPR 2019), eq. 3, by the addition theorem, so without arccos. Beyond
-    theta = pi - margin, where the angle would wrap round and the target grow again, the authors'
-    code goes on with cos(theta) - margin sin(pi - margin), which is monotone.
-    """
-    sine = jnp.sqrt(jnp.maximum(1.0 - jnp.square(cosine), _SMALLEST_SQUARED_SINE))
-    shifted = cosine * math.cos(margin) - sine * math.sin(margin)
-    beyond = cosine - margin * math.sin(math.pi - margin)
-    return jnp.where(cosine > math.cos(math.pi - margin), shifted, beyond)
-
-
-def cosface_cosine(cosine: jax.Array, margin: float = 0.35) -> jax.Array:
-    """cos(theta) - margin, any shape (Wang et al., CVPR 2018, "CosFace", eq. 4)."""
-    return cosine - margin
-
-
-def margin_cosine(cosine: jax.Array, kind: Kind, margin: float | None = None) -> jax.Array:
-    """The cosine to the own class with the margin, any shape.
-
-    `margin`: None means 0.5 for ArcFace (radians) and 0.35 for CosFace.
-
-    Raises UserError on an unknown kind.
-    """
-    if kind == "arcface":
-        return arcface_cosine(cosine, 0.5 if margin is None else margin)
-    if kind == "cosface":
-        return cosface_cosine(cosine, 0.35 if margin is None else margin)
-    raise UserError(f"margin softmax {kind!r} is unknown: use arcface or cosface.")
-
-
-def center_cosines(embeddings: jax.Array, centers: jax.Array) -> jax.Array:
-    """`embeddings` (B, D) and `centers` (C, D) or (C, K, D) -> cosines (B, C), float32.
-
-    With K sub-centres per class, the largest of the K cosines (Deng et al., ECCV 2020, "Sub-center
-    ArcFace", section 3.2).
-
-    Raises AssertionError on wrong ranks or widths that differ.
-    """
-    chex.assert_rank([embeddings, centers], [2, {2, 3}])
-    chex.assert_equal_shape_suffix([embeddings, centers], 1)
-    cosines = dot_products(normalize(embeddings), normalize(centers.reshape(-1, centers.shape[-1])))
-    if centers.ndim == 2:
-        return cosines
-    return jnp.max(cosines.reshape(embeddings.shape[0], *centers.shape[:2]), axis=2)
-
-
-def margin_logits(
-    cosines: jax.Array,
-    labels: jax.Array,
-    *,
-    kind: Kind = "arcface",
-    scale: float = 64.0,
-    margin: float | None = None,
-) -> jax.Array:
-    """`cosines` (B, C) and `labels` (B,) in [0, C) -> logits (B, C) with the margin at the label.
-
-    Args:
-      cosines: to each class.
-      labels: integer.
-      kind: "arcface" or "cosface".
-      scale: what the cosines are multiplied by (s of the papers).
-      margin: None means 0.5 for ArcFace (radians) and 0.35 for CosFace.
-
-    Raises:
-      AssertionError: on wrong ranks or lengths that differ.
-      UserError: on an unknown kind.
-    """
-    chex.assert_rank([cosines, labels], [2, 1])
-    chex.assert_type(labels, int)
-    chex.assert_equal_shape_prefix([cosines, labels], 1)
-    own = jnp.take_along_axis(cosines, labels[:, None], axis=1)
-    target = margin_cosine(own, kind, margin)
-    is_own = labels[:, None] == jnp.arange(cosines.shape[1], dtype=labels.dtype)[None, :]
-    return scale * jnp.where(is_own, target, cosines)
+from reid_jax.ops.losses.large_softmax import chunked_margin_softmax_loss, sample_classes
+from reid_jax.ops.losses.margins import Kind, center_cosines, margin_logits
+from reid_jax.ops.losses.ranges import above_0, not_below_0, require
+from reid_jax.ops.losses.term import Term, Tree
 
 
 def margin_softmax_loss(
@@ -129,3 +50,86 @@ def margin_softmax_loss(
         mask = jnp.ones(labels.shape, bool)
     chex.assert_equal_shape([mask, labels])
     return jnp.sum(jnp.where(mask, cost, 0.0)), jnp.sum(mask.astype(jnp.float32))
+
+
+@dataclass(frozen=True)
+class MarginSoftmax:
+    """Classification of the training individuals by angle, with a margin.
+
+    ArcFace (Deng et al. 2019), CosFace (Wang et al. 2018); several centres an individual make it
+    sub-center ArcFace (Deng et al. 2020).
+    """
+
+    kind: Kind = "arcface"
+    """Margin on the angle (arcface) or on its cosine (cosface)."""
+    scale: float = 64.0
+    """Multiplies the cosines before the softmax."""
+    margin: float = 0.5
+    """Radians for arcface (0.5), cosine for cosface (0.35)."""
+    centers: int = 1
+    """Centres an individual; the closest one counts."""
+    sampled: float = 1.0
+    """Share of the individuals that a batch is classified against (Partial FC, An et al. 2021)."""
+    chunk: int = 0
+    """Individuals whose logits are held at a time, to save memory; 0 for all."""
+
+    def __post_init__(self) -> None:
+        require(
+            self,
+            scale=above_0(self.scale),
+            margin=(0 <= self.margin < 1.58, "at least 0 and below 1.58"),
+            centers=(self.centers >= 1, "1 or more"),
+            sampled=(0 < self.sampled <= 1, "above 0 and at most 1"),
+            chunk=not_below_0(self.chunk),
+        )
+
+    def init(self, key: jax.Array, num_classes: int, dimension: int) -> Tree:
+        shape = (num_classes, self.centers, dimension)
+        return {"centers": jax.random.normal(key, shape, jnp.float32) * dimension**-0.5}
+
+    def terms(
+        self,
+        params: Tree,
+        outputs: Mapping[str, jax.Array],
+        labels: jax.Array,
+        mask: jax.Array | None,
+        axis_name: str | None,
+    ) -> dict[str, Term]:
+        centers = params["centers"]
+        if self.sampled < 1:
+            classes, labels = self._sample(len(centers), labels, mask, axis_name)
+            centers = centers[classes]
+        function: Callable[..., tuple[jax.Array, jax.Array]] = margin_softmax_loss
+        if 0 < self.chunk < len(centers):
+            function = partial(chunked_margin_softmax_loss, chunk=self.chunk)
+        loss = function(
+            outputs["neck"],
+            centers,
+            labels,
+            kind=self.kind,
+            scale=self.scale,
+            margin=self.margin,
+            mask=mask,
+        )
+        return {self.kind: Term(*loss)}
+
+    def _sample(
+        self, num_classes: int, labels: jax.Array, mask: jax.Array | None, axis_name: str | None
+    ) -> tuple[jax.Array, jax.Array]:
+        """The draw follows from the labels of the global batch, which differ from step to step."""
+        rows = labels.shape[0]
+        places = jnp.arange(rows, dtype=jnp.uint32)
+        if axis_name is not None:
+            places += jax.lax.axis_index(axis_name).astype(jnp.uint32) * np.uint32(rows)
+            rows *= jax.lax.axis_size(axis_name)
+        mixed = jnp.sum((2 * places + 1) * (labels.astype(jnp.uint32) + 1), dtype=jnp.uint32)
+        if axis_name is not None:
+            mixed = jax.lax.psum(mixed, axis_name)
+        return sample_classes(
+            jax.random.fold_in(jax.random.key(0), mixed),
+            labels,
+            num_classes,
+            min(num_classes, max(rows, round(self.sampled * num_classes))),
+            mask=mask,
+            axis_name=axis_name,
+        )

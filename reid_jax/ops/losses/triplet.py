@@ -4,14 +4,17 @@ Each function below the public one sees a block of anchors against all reference
 `blockwise_mining` cuts a batch into blocks, so that memory grows with the batch, not its square.
 """
 
+from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 
 from reid_jax.errors import UserError
 from reid_jax.ops.distances import paired_euclidean
+from reid_jax.ops.losses.ranges import not_below_0, require
+from reid_jax.ops.losses.term import InBatch
 from reid_jax.ops.mining.blockwise import (
     Block,
     Mined,
@@ -87,6 +90,26 @@ def triplet_loss(
         return sum_over_blocks(_all_soft, rows)[0], num_triplets(rows)
     total, active = sum_over_blocks(partial(_all_hinge, margin=margin), rows)
     return total, active if mean_over == "nonzero" else num_triplets(rows)
+
+
+@dataclass(frozen=True)
+class Triplet(InBatch, loss=triplet_loss, term="triplet"):
+    """Triplet loss, mined in the global batch (Schroff et al. 2015, Hermans et al. 2017)."""
+
+    margin: float = 0.3
+    """By how much another individual must be farther than the same one (unused if soft)."""
+    mining: Mining = "hard"
+    """Which triplets: all of them, the hardest of each anchor, or FaceNet's semi-hard ones."""
+    soft: bool = False
+    """Soft margin log(1 + exp(x)) instead of the hinge."""
+
+    def __post_init__(self) -> None:
+        require(self, margin=not_below_0(self.margin))
+        if self.soft and self.mining == "semi_hard":
+            raise UserError("loss.soft has no margin for loss.mining semi_hard; use all or hard.")
+
+    def arguments(self) -> dict[str, Any]:
+        return {"margin": None if self.soft else self.margin, "mining": self.mining}
 
 
 def semi_hard_negatives(

@@ -1,0 +1,94 @@
+"""Cosines to the centres of classes, with a margin on the own: ArcFace, CosFace, sub-centres."""
+
+import math
+from typing import Literal
+
+import chex
+import jax
+import jax.numpy as jnp
+
+from reid_jax.errors import UserError
+from reid_jax.ops.distances import dot_products, normalize
+
+Kind = Literal["arcface", "cosface"]
+
+# 1 - cos^2 is kept above this: the slope of the sine at angle 0 is infinite.
+_SMALLEST_SQUARED_SINE = 1e-6
+
+
+def arcface_cosine(cosine: jax.Array, margin: float = 0.5) -> jax.Array:
+    """cos(theta + margin) of `cosine` = cos(theta), any shape, float32.
+
+    Deng et al. (CVPR 2019), eq. 3, by the addition theorem, so without arccos. Beyond
+    theta = pi - margin, where the angle would wrap round and the target grow again, the authors'
+    code goes on with cos(theta) - margin sin(pi - margin), which is monotone.
+    """
+    sine = jnp.sqrt(jnp.maximum(1.0 - jnp.square(cosine), _SMALLEST_SQUARED_SINE))
+    shifted = cosine * math.cos(margin) - sine * math.sin(margin)
+    beyond = cosine - margin * math.sin(math.pi - margin)
+    return jnp.where(cosine > math.cos(math.pi - margin), shifted, beyond)
+
+
+def cosface_cosine(cosine: jax.Array, margin: float = 0.35) -> jax.Array:
+    """cos(theta) - margin, any shape (Wang et al., CVPR 2018, "CosFace", eq. 4)."""
+    return cosine - margin
+
+
+def margin_cosine(cosine: jax.Array, kind: Kind, margin: float | None = None) -> jax.Array:
+    """The cosine to the own class with the margin, any shape.
+
+    `margin`: None means 0.5 for ArcFace (radians) and 0.35 for CosFace.
+
+    Raises UserError on an unknown kind.
+    """
+    if kind == "arcface":
+        return arcface_cosine(cosine, 0.5 if margin is None else margin)
+    if kind == "cosface":
+        return cosface_cosine(cosine, 0.35 if margin is None else margin)
+    raise UserError(f"margin softmax {kind!r} is unknown: use arcface or cosface.")
+
+
+def center_cosines(embeddings: jax.Array, centers: jax.Array) -> jax.Array:
+    """`embeddings` (B, D) and `centers` (C, D) or (C, K, D) -> cosines (B, C), float32.
+
+    With K sub-centres per class, the largest of the K cosines (Deng et al., ECCV 2020, "Sub-center
+    ArcFace", section 3.2).
+
+    Raises AssertionError on wrong ranks or widths that differ.
+    """
+    chex.assert_rank([embeddings, centers], [2, {2, 3}])
+    chex.assert_equal_shape_suffix([embeddings, centers], 1)
+    cosines = dot_products(normalize(embeddings), normalize(centers.reshape(-1, centers.shape[-1])))
+    if centers.ndim == 2:
+        return cosines
+    return jnp.max(cosines.reshape(embeddings.shape[0], *centers.shape[:2]), axis=2)
+
+
+def margin_logits(
+    cosines: jax.Array,
+    labels: jax.Array,
+    *,
+    kind: Kind = "arcface",
+    scale: float = 64.0,
+    margin: float | None = None,
+) -> jax.Array:
+    """`cosines` (B, C) and `labels` (B,) in [0, C) -> logits (B, C) with the margin at the label.
+
+    Args:
+      cosines: to each class.
+      labels: integer.
+      kind: "arcface" or "cosface".
+      scale: what the cosines are multiplied by (s of the papers).
+      margin: None means 0.5 for ArcFace (radians) and 0.35 for CosFace.
+
+    Raises:
+      AssertionError: on wrong ranks or lengths that differ.
+      UserError: on an unknown kind.
+    """
+    chex.assert_rank([cosines, labels], [2, 1])
+    chex.assert_type(labels, int)
+    chex.assert_equal_shape_prefix([cosines, labels], 1)
+    own = jnp.take_along_axis(cosines, labels[:, None], axis=1)
+    target = margin_cosine(own, kind, margin)
+    is_own = labels[:, None] == jnp.arange(cosines.shape[1], dtype=labels.dtype)[None, :]
+    return scale * jnp.where(is_own, target, cosines)
