@@ -22,7 +22,7 @@ from reid_jax.ops.ranking.retrieval import evaluate_retrieval
 from reid_jax.reporting.compare import Difference, find_differences, how_told
 from reid_jax.reporting.plain_json import plain_json
 from reid_jax.reporting.run_facts import bytes_on_disk, number_of_parameters, run_names
-from reid_jax.reporting.table import aligned
+from reid_jax.reporting.table import Table
 from reid_jax.training.config_file import read_run_config
 
 _COMPARED = {"rank1": "cmc@1", "mAP": "ap"}
@@ -188,7 +188,7 @@ def as_text(contenders: Sequence[Contender], differences: Sequence[Difference]) 
     ]
     metrics = contenders[0].metrics
     lines = [
-        aligned(head, rows),
+        Table(head, rows).as_text(),
         "",
         f"{metrics['num_queries'] - metrics['num_excluded']:,} photos looked up among "
         f"{metrics['num_gallery']:,}, {metrics['num_individuals']:,} individuals; "

@@ -1,4 +1,4 @@
-"""ROC and precision-recall curves of several runs in one figure. Needs matplotlib."""
+"""ROC and precision-recall curves of several runs in one figure."""
 
 from collections.abc import Mapping
 from itertools import cycle
@@ -6,12 +6,11 @@ from itertools import cycle
 import numpy as np
 
 from reid_jax.ops.verification import average_precision, roc_auc, roc_curve
-from reid_jax.reporting.figures import MUTED, NETWORK, OTHER, as_png, new_figure, percent_axis
+from reid_jax.reporting.figures import COLOURS, MUTED, as_png, new_figure, percent_axis
 
 Curves = Mapping[str, tuple[np.ndarray, np.ndarray]]
 """Scores of pairs and whether they are the same individual, by the name of the run."""
 
-_COLOURS = (NETWORK, OTHER, "#5b5fc7", "#b83280", "#2b6cb0", "#8c5e3c")
 _SIZE = (6.4, 4.4)
 
 
@@ -19,7 +18,7 @@ def roc_curves(curves: Curves) -> bytes:
     """A PNG: true against false accept rate, the latter on a logarithmic scale."""
     with new_figure(*_SIZE) as (figure, axes):
         least = 1.0
-        for (name, (scores, same)), colour in zip(curves.items(), cycle(_COLOURS), strict=False):
+        for (name, (scores, same)), colour in zip(curves.items(), cycle(COLOURS), strict=False):
             far, tar, _ = roc_curve(scores, same)
             least = min(least, max(1 / max(int(np.sum(~same)), 1), 1e-6))
             shown = far > 0
@@ -40,7 +39,7 @@ def precision_recall_curves(curves: Curves) -> bytes:
     """A PNG: of the pairs taken for the same, how many are, against how many are found."""
     with new_figure(*_SIZE) as (figure, axes):
         share = 0.0
-        for (name, (scores, same)), colour in zip(curves.items(), cycle(_COLOURS), strict=False):
+        for (name, (scores, same)), colour in zip(curves.items(), cycle(COLOURS), strict=False):
             falling = np.argsort(-scores, kind="stable")
             ends = np.append(np.flatnonzero(np.diff(scores[falling])), len(scores) - 1)
             right = np.cumsum(same[falling])[ends]

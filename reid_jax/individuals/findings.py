@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from reid_jax.individuals.measures import Details, evaluate_in_detail, rows_of
+from reid_jax.individuals.measures import Details, rows_of
 from reid_jax.ops.ranking.matching import is_known, retrieval_rules
 from reid_jax.ops.ranking.retrieval import nearest
 
@@ -78,7 +78,7 @@ def find(
     *,
     metric: str,
     seed: int,
-    details: Details | None = None,
+    details: Details,
 ) -> Findings:
     """Looks at every query, and once more at those that were answered wrongly.
 
@@ -88,12 +88,9 @@ def find(
       query, gallery: rows of the dataset.
       metric: "cosine" or "euclidean".
       seed: of the drawn queries.
-      details: of these embeddings, where they have been evaluated.
+      details: of these embeddings, see ``evaluate_in_detail``.
     """
     labels, query, gallery = dataset.labels, np.asarray(query), np.asarray(gallery)
-    if details is None:
-        options: Any = {"columns": dataset.columns, "metric": metric}
-        details = evaluate_in_detail(embeddings, labels, query, gallery, **options)[1]
     per_query = details.per_query
     search = _Search(
         embeddings, query, gallery, metric, retrieval_rules(labels, query, gallery, dataset.columns)

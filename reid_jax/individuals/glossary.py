@@ -1,83 +1,212 @@
-"""What the measures are called, and what they mean in plain words."""
+"""What the measures of individuals are called, and what they mean in plain words."""
 
-MEASURES: dict[str, tuple[str, str]] = {
-    "rank1": (
+from reid_jax.reporting.measure import Measure, Measures, by_key
+from reid_jax.reporting.page import WORDS as COMMON
+
+PAGE, CONSOLE, COMPARED, README = "page", "console", "compared", "readme"
+VALIDATION = "validation"
+"""Tables that measures have columns in; the last is what a training logs."""
+_EVERYWHERE = (PAGE, CONSOLE, COMPARED, README, VALIDATION)
+
+MEASURES: Measures = by_key(
+    Measure(
+        "rank1",
         "Rank-1",
         "The share of photos whose single best match is the right individual. If you look at one "
         "suggestion only, this is how often it is right.",
+        tables=_EVERYWHERE,
     ),
-    "rank1_other_day": (
-        "Rank-1, another day",
-        "Rank-1 when the individual's photos of the same day do not count: photos of one encounter "
-        "look alike whoever it is, so this is the honest number where days are mixed.",
+    Measure(
+        "rank5",
+        "Rank-5",
+        "The right individual is among the first five suggestions.",
+        tables=_EVERYWHERE,
     ),
-    "mAP_other_day": ("mAP, another day", "mAP when photos of the same day do not count."),
-    "rank1_without_copies": (
-        "Rank-1, without copies",
-        "Rank-1 when an exact copy of the photo, under another name, does not count.",
+    Measure(
+        "rank10",
+        "Rank-10",
+        "The right individual is among the first ten suggestions.",
+        tables=(PAGE, CONSOLE),
     ),
-    "mAP_without_copies": (
-        "mAP, without copies",
-        "mAP when an exact copy of the photo, under another name, does not count.",
-    ),
-    "rank1_without_trained": (
-        "Rank-1, not trained on",
-        "Rank-1 of the photos that the network was not trained on: the honest number where some "
-        "were.",
-    ),
-    "mAP_without_trained": (
-        "mAP, not trained on",
-        "mAP of the photos that the network was not trained on.",
-    ),
-    "rank1_reranked": (
-        "Rank-1, re-ranked",
-        "Rank-1 after ranking anew by neighbours that name each other (k-reciprocal re-ranking).",
-    ),
-    "mAP_reranked": ("mAP, re-ranked", "mAP after ranking anew by mutual neighbours."),
-    "rank5": ("Rank-5", "The right individual is among the first five suggestions."),
-    "rank10": ("Rank-10", "The right individual is among the first ten suggestions."),
-    "mAP": (
+    Measure(
+        "mAP",
         "mAP",
         "Mean average precision: 1 when all photos of the individual come before all others, less "
         "for every stranger in between.",
+        tables=_EVERYWHERE,
     ),
-    "mINP": (
-        "mINP",
-        "How clean the list is up to the individual's hardest photo: low when finding all of its "
-        "photos means looking through many strangers.",
-    ),
-    "map_at_r": (
+    Measure(
+        "map_at_r",
         "MAP@R",
         "As mAP, but looking only as far down the list as the individual has photos: stricter.",
+        tables=_EVERYWHERE,
     ),
-    "r_precision": (
-        "R-precision",
-        "Of as many suggestions as the individual has photos, the share that is right.",
-    ),
-    "roc_auc": (
+    Measure(
+        "roc_auc",
         "Pair AUC",
         "Take a photo that was looked up with one of its individual (of another day, where there "
         "are dates), and with one of another individual: how often the first two look more alike. "
         "0.5 is guessing.",
+        tables=(PAGE, CONSOLE, COMPARED, README),
     ),
-    "eer": (
-        "Equal error rate",
-        "At the threshold where missing a same pair and accepting a different one are equally "
-        "frequent, how frequent they are. Lower is better.",
-    ),
-    "tar@far=0.01": (
-        "Found at 1% false",
-        "The share of same pairs recognised when one in a hundred different pairs may pass.",
-    ),
-    "tar@far=0.001": (
-        "Found at 0.1% false",
-        "The share of same pairs recognised when one in a thousand different pairs may pass.",
-    ),
-    "one_shot_20way": (
+    Measure(
+        "one_shot_20way",
         "20-way one-shot",
         "Shown one drawing each of twenty characters, the share of new drawings matched to the "
         "right one. Guessing gives 0.05.",
+        tables=(PAGE, CONSOLE, README),
     ),
+    Measure(
+        "rank1_other_day",
+        "Rank-1, another day",
+        "Rank-1 when the individual's photos of the same day do not count: photos of one encounter "
+        "look alike whoever it is, so this is the honest number where days are mixed.",
+        tables=(CONSOLE,),
+    ),
+    Measure(
+        "mAP_other_day",
+        "mAP, another day",
+        "mAP when photos of the same day do not count.",
+        tables=(CONSOLE,),
+    ),
+    Measure(
+        "rank1_without_copies",
+        "Rank-1, without copies",
+        "Rank-1 when an exact copy of the photo, under another name, does not count.",
+        tables=(CONSOLE,),
+    ),
+    Measure(
+        "mAP_without_copies",
+        "mAP, without copies",
+        "mAP when an exact copy of the photo, under another name, does not count.",
+        tables=(CONSOLE,),
+    ),
+    Measure(
+        "rank1_without_trained",
+        "Rank-1, not trained on",
+        "Rank-1 of the photos that the network was not trained on: the honest number where some "
+        "were.",
+        tables=(CONSOLE,),
+    ),
+    Measure(
+        "mAP_without_trained",
+        "mAP, not trained on",
+        "mAP of the photos that the network was not trained on.",
+        tables=(CONSOLE,),
+    ),
+    Measure(
+        "rank1_reranked",
+        "Rank-1, re-ranked",
+        "Rank-1 after ranking anew by neighbours that name each other (k-reciprocal re-ranking).",
+        tables=(CONSOLE,),
+    ),
+    Measure(
+        "mAP_reranked",
+        "mAP, re-ranked",
+        "mAP after ranking anew by mutual neighbours.",
+        tables=(CONSOLE,),
+    ),
+    Measure(
+        "mINP",
+        "mINP",
+        "How clean the list is up to the individual's hardest photo: low when finding all of its "
+        "photos means looking through many strangers.",
+    ),
+    Measure(
+        "r_precision",
+        "R-precision",
+        "Of as many suggestions as the individual has photos, the share that is right.",
+    ),
+    Measure(
+        "average_precision",
+        "Pair AP",
+        "Pairs of photos sorted by how alike they look, same ones before different ones: 1 is "
+        "perfect, guessing gives the share of same pairs.",
+        tables=(COMPARED,),
+    ),
+    Measure(
+        "eer",
+        "Equal error rate",
+        "At the threshold where missing a same pair and accepting a different one are equally "
+        "frequent, how frequent they are.",
+        short="EER",
+        better="lower",
+        tables=(COMPARED,),
+    ),
+    Measure(
+        "tar@far=0.01",
+        "Found at 1% false",
+        "The share of same pairs recognised when one in a hundred different pairs may pass.",
+    ),
+    Measure(
+        "tar@far=0.001",
+        "Found at 0.1% false",
+        "The share of same pairs recognised when one in a thousand different pairs may pass.",
+    ),
+)
+OPEN_SET: Measures = by_key(
+    Measure(
+        "auroc",
+        "AUROC",
+        "Of a photo of an individual that the gallery has and one of a stranger, how often the "
+        "first finds the more similar match. 0.5 is guessing.",
+        tables=(CONSOLE, README),
+    ),
+    Measure(
+        "oscr",
+        "OSCR",
+        "The share of known photos given their own name, averaged over all thresholds by the share "
+        "of strangers that are given any (open-set classification rate).",
+        tables=(CONSOLE, README),
+    ),
+    Measure(
+        "dir@far=0.01",
+        "Found at 1% false alarms",
+        "The share of known photos given their own name where 1% of the strangers are given one.",
+        short="DIR@1%",
+        tables=(CONSOLE,),
+    ),
+    Measure(
+        "dir@far=0.1",
+        "Found at 10% false alarms",
+        "The share of known photos given their own name where 10% of the strangers are given one.",
+        short="DIR@10%",
+        tables=(CONSOLE, README),
+    ),
+    Measure(
+        "baks",
+        "BAKS",
+        "Balanced accuracy on known samples: of each known individual's photos the share given its "
+        "own name, averaged over individuals.",
+        tables=(CONSOLE, README),
+    ),
+    Measure(
+        "baus",
+        "BAUS",
+        "Balanced accuracy on unknown samples: of each stranger's photos the share called unknown, "
+        "averaged over strangers.",
+        tables=(CONSOLE, README),
+    ),
+    Measure(
+        "geometric_mean",
+        "Geometric mean",
+        "Of BAKS and BAUS: low as soon as one of them is.",
+        short="mean",
+        tables=(CONSOLE, README),
+    ),
+    Measure(
+        "closed_rank1",
+        "Rank-1, known alone",
+        "Rank-1 of the known photos, when nobody may be called unknown.",
+        short="Rank-1",
+        tables=(CONSOLE,),
+    ),
+)
+"""How well known individuals are named and strangers turned away."""
+WORDS = {
+    **COMMON,
+    "balanced accuracy": "The share of right answers for each individual, averaged over "
+    "individuals: those with many photos do not outweigh the others.",
+    "known, unknown, stranger": "An individual is known when the gallery has photos of it; a "
+    "stranger, or an unknown one, is in no photo of the gallery.",
 }
-TABLE = ("rank1", "rank5", "rank10", "mAP", "map_at_r", "roc_auc")
-"""The columns of the table that everyone reads."""

@@ -278,7 +278,7 @@ def left_out(metrics: Mapping[str, Any]) -> list[str]:
     elif trained:
         sentences.append(
             f"{trained:,} of {number:,} photos that are searched for were trained on, which "
-            "flatters; what is named without_trained, or not trained on, is of the others alone."
+            "flatters; what is named not trained on is of the others alone."
         )
     return sentences
 

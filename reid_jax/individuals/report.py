@@ -1,25 +1,26 @@
-"""The report of a run: ``metrics.json``, ``tables.md``, figures, and one page to read."""
+"""The report of a run on photos: what it answers, its mistakes, and how good it is."""
 
-import importlib.util
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from reid_jax.files import as_text, atomic_write, write_text
-from reid_jax.individuals import page
-from reid_jax.individuals.findings import Findings, Strip, find
+from reid_jax.files import as_text
+from reid_jax.individuals import page as parts
+from reid_jax.individuals.findings import Findings, Row, Strip, find
 from reid_jax.individuals.flatten import flatten
-from reid_jax.individuals.glossary import MEASURES
+from reid_jax.individuals.glossary import MEASURES, OPEN_SET, PAGE, WORDS
 from reid_jax.individuals.measures import Details, held_out, in_part
 from reid_jax.reporting import figures as plots
-from reid_jax.reporting.plain_json import plain_json
-from reid_jax.reporting.table import markdown
+from reid_jax.reporting import page
+from reid_jax.reporting.measure import OURS, columns
+from reid_jax.reporting.report import Results
+from reid_jax.reporting.report import write_report as write_files
+from reid_jax.reporting.table import Table, results_table
 
 _MAP_POINTS = 1000
 _TABLE_ROWS = 12
-_NO_PLOTS = "Figures are left out: they need matplotlib (pip install 'reid-jax[plots]')."
 
 
 def write_report(
@@ -31,11 +32,11 @@ def write_report(
     query: np.ndarray,
     gallery: np.ndarray,
     metrics: Mapping[str, Any],
+    details: Details,
     baselines: Mapping[str, Mapping[str, Any]],
     history: Sequence[Mapping[str, Any]] = (),
     metric: str = "cosine",
     seed: int = 0,
-    details: Details | None = None,
 ) -> None:
     """Writes everything into a folder; each file appears whole or not at all.
 
@@ -45,36 +46,34 @@ def write_report(
       embeddings: ``(N, D)`` of the photos of ``dataset``.
       dataset: as :class:`reid_jax.data.Dataset`: ``load, labels, identities, paths, columns``.
       query, gallery: rows of the dataset.
-      metrics: of these embeddings, see ``evaluate_embeddings``.
-      baselines: the same of others, by name.
+      metrics, details: of these embeddings, see ``evaluate_in_detail``.
+      baselines: metrics of others, by name.
       history: rows of the run's ``metrics.jsonl``.
       metric: how embeddings are compared.
       seed: of what is drawn at random.
-      details: of these embeddings, see ``evaluate_in_detail``; made where they are not given.
     """
     folder = Path(folder)
     embeddings = np.asarray(embeddings, np.float32)
     found = find(embeddings, dataset, query, gallery, metric=metric, seed=seed, details=details)
     names = _names(dataset)
-    write_text(folder / "metrics.json", _json(metrics, baselines, found, names))
-    write_text(folder / "tables.md", _tables(title, metrics, baselines, found, names))
-
+    results = {OURS: metrics, **baselines}
     pictured = [row for one in found.sample + found.mistakes for row in (one.query, *one.matches)]
     pictured += [row for pair in found.confusions[:_TABLE_ROWS] for row in (pair.query, pair.match)]
     thumbnails = page.Thumbnails(dataset, pictured)
-    figures: dict[str, bytes] = {}
-    if importlib.util.find_spec("matplotlib") is None:
-        print(_NO_PLOTS)
-    else:
-        rows = held_out(query, gallery)
-        figures = _figures(
-            embeddings, dataset, rows, found, thumbnails, baselines, history, metric, seed
-        )
-    for name, png in figures.items():
-        with atomic_write(folder / f"{name}.png") as file:
-            file.write(png)
-    sections = _sections(title, dataset, metrics, baselines, found, thumbnails, figures)
-    write_text(folder / "index.html", page.page(title, sections))
+    rows = held_out(query, gallery)
+    figures = _figures(
+        embeddings, dataset, rows, found, thumbnails, baselines, history, metric, seed
+    )
+    write_files(
+        folder,
+        title=title,
+        content=_content(metrics, baselines, found, names),
+        tables=_tables(results, found, names),
+        figures=figures,
+        sections=_sections(title, dataset, results, found, thumbnails, figures, history),
+        last=parts.TIES,
+        style=parts.STYLE,
+    )
 
 
 def _figures(
@@ -93,7 +92,7 @@ def _figures(
     labels, names = dataset.labels[shown], _names(dataset)
     best = list(flat)[-1]
     figures = {
-        "loss_curve": plots.loss_curve(history),
+        "loss_curve": plots.loss_curve(history, "photos", MEASURES),
         "cmc": plots.cmc(found.first_rank, baselines),
         "embedding": plots.embedding_map(flat, labels, names),
         "embedding_photos": plots.thumbnail_map(
@@ -142,38 +141,48 @@ def _strip_cells(
 def _sections(
     title: str,
     dataset: Any,
-    metrics: Mapping[str, Any],
-    baselines: Mapping[str, Mapping[str, Any]],
+    results: Results,
     found: Findings,
     thumbnails: page.Thumbnails,
     figures: Mapping[str, bytes],
+    history: Sequence[Mapping[str, Any]],
 ) -> list[str]:
     arguments = thumbnails, dataset.labels, _names(dataset)
+    metrics = results[OURS]
+    baselines = {name: values for name, values in results.items() if name != OURS}
     hardest = [row for row in found.individuals if row.rank1 < 1][:_TABLE_ROWS]
 
     def figure(name: str, caption: str, *, photographic: bool = False) -> str:
         return page.figure(figures.get(name), caption, photographic=photographic)
 
+    def breakdown(name: str, rows: Sequence[Row], note: str = "") -> str:
+        return page.heading(f"By {name}{note}") + parts.breakdown(name, rows).as_html()
+
     return [
-        page.opening(title, metrics, baselines),
+        parts.opening(title, metrics, baselines),
         page.section(
             "How good is it?",
-            page.metrics_table(metrics, baselines),
+            page.metrics_table(
+                results,
+                MEASURES,
+                table=PAGE,
+                otherwise="other individuals had been photographed",
+            ),
             page.notes(in_part(metrics, baselines)),
         ),
         page.section(
             "What it answers",
             "<p>A photo that was looked up (left, dark frame), and what the network found most "
-            "similar, best first. Green is the same individual, red is another one; the number is "
-            "the similarity. These photos were drawn at random, not chosen.</p>",
-            page.strips(found.sample, *arguments),
+            "similar, best first. Green is the same individual, red is another one; under each are "
+            "its name and the similarity. These photos were drawn at random, not chosen.</p>",
+            parts.strips(found.sample, *arguments),
         ),
         page.section(
             "Its surest mistakes",
             "<p>Wrong answers with the highest similarity. Look here first: some may be "
             "mistakes in the names, or photos of the same encounter filed under two individuals."
             "</p>",
-            page.strips(found.mistakes, *arguments),
+            parts.strips(found.mistakes, *arguments),
         )
         if found.mistakes
         else "",
@@ -181,40 +190,59 @@ def _sections(
             "How long a list, and where to draw the line?",
             "<p>Two photos count as the same individual when their similarity reaches a threshold. "
             "A low threshold misses little but confuses individuals; a high one the other way "
-            "round. Every point of the lower two curves is one threshold.</p>"
+            "round. Every point of the last two curves is one threshold.</p>"
             if "roc" in figures
             else "",
             page.side_by_side(
-                figure("cmc", "How often the right individual is among the first suggestions."),
-                figure("scores", "The less the two hills overlap, the easier it is to say no."),
-                figure("roc", "Higher is better. Left: strict thresholds."),
-                figure("det", "Lower is better. On the dotted line both mistakes are alike."),
+                figure(
+                    "cmc",
+                    "By the length of the list, the share of photos whose individual is on it: "
+                    "this network (solid) and the baselines (dotted).",
+                ),
+                figure(
+                    "scores",
+                    "How similar two photos are: of different individuals, and of the same one. "
+                    "The less the two hills overlap, the easier it is to say no.",
+                ),
+                figure(
+                    "roc",
+                    "By the share of different pairs taken for the same, the share of same pairs "
+                    "recognised. Higher is better; strict thresholds are on the left.",
+                ),
+                figure(
+                    "det",
+                    "By the share of different pairs taken for the same, the share of same pairs "
+                    "missed. Lower is better; on the dotted line both mistakes are alike.",
+                ),
             ),
         ),
         page.section(
             "Who is taken for whom?",
-            page.confusions(found.confusions[:_TABLE_ROWS], *arguments),
+            parts.confusions(found.confusions[:_TABLE_ROWS], *arguments),
         ),
         page.section(
             "Where does it work, and where not?",
-            *(page.breakdown(name, rows) for name, rows in found.groups.items()),
-            page.breakdown("individual", hardest, ", the hardest first") if hardest else "",
+            *(breakdown(name, rows) for name, rows in found.groups.items()),
+            breakdown("individual", hardest, ", the hardest first") if hardest else "",
         ),
         page.section(
             "A map of the photos",
             "<p>Every point is a photo that was held out; a colour is an individual. Photos that "
             "the network finds similar lie close together, so a good network makes islands of one "
-            "colour.</p>"
-            if "embedding" in figures
-            else f"<p>{_NO_PLOTS}</p>",
-            figure("embedding", "Distances between far islands mean little; who is on one does."),
+            "colour.</p>",
             figure(
-                "embedding_photos", "The same map with photos, as many as fit.", photographic=True
+                "embedding",
+                "Points of one colour are photos of one individual. Distances between far islands "
+                "mean little; who is on one does.",
+            ),
+            figure(
+                "embedding_photos",
+                "The same map with photos, as many as fit; the frame is the individual's colour.",
+                photographic=True,
             ),
         ),
-        page.section(
-            "Training", figure("loss_curve", "The thin line is every value, the thick its mean.")
-        ),
+        page.loss_figure(figures.get("loss_curve"), history, "photos"),
+        page.glossary([*columns(MEASURES, [metrics]), *OPEN_SET.values()], WORDS),
     ]
 
 
@@ -223,14 +251,14 @@ def _names(dataset: Any) -> list[str]:
     return [as_text(name) for name in dataset.identities]
 
 
-def _json(
+def _content(
     metrics: Mapping[str, Any],
     baselines: Mapping[str, Mapping[str, Any]],
     found: Findings,
     names: Sequence[str],
-) -> str:
+) -> dict[str, Any]:
     groups = {**found.groups, "individual": found.individuals}
-    content = {
+    return {
         "metrics": metrics,
         "baselines": baselines,
         "groups": {
@@ -245,35 +273,18 @@ def _json(
             for pair in found.confusions
         ],
     }
-    return plain_json(content)
 
 
-def _tables(
-    title: str,
-    metrics: Mapping[str, Any],
-    baselines: Mapping[str, Mapping[str, Any]],
-    found: Findings,
-    names: Sequence[str],
-) -> str:
-    columns = [name for name in MEASURES if name in metrics]
-    parts = [f"# {title}\n"]
-    parts.append(
-        markdown(
-            ["", *(MEASURES[name][0] for name in columns)],
-            [
-                [row, *(page.number(values.get(name)) for name in columns)]
-                for row, values in {"this network": metrics, **baselines}.items()
-            ],
-        )
-    )
-    counts = {name: value for name, value in metrics.items() if name.startswith("num_")}
-    parts.append(markdown(["", "count"], [[k[4:], f"{v:,}"] for k, v in counts.items()]))
+def _tables(results: Results, found: Findings, names: Sequence[str]) -> dict[str, Table]:
+    metrics = results[OURS]
+    counts = [[k[4:], f"{v:,}"] for k, v in metrics.items() if k.startswith("num_")]
+    tables = {
+        "": results_table(results, columns(MEASURES, [metrics])),
+        "How many": Table(["", "count"], counts),
+    }
     for group, rows in {**found.groups, "individual": found.individuals}.items():
-        lines = [[r.name, str(r.queries), f"{r.rank1:.3f}", f"{r.mean_ap:.3f}"] for r in rows]
-        parts.append(f"## By {group}\n")
-        parts.append(markdown([group, "photos", "Rank-1", "mAP"], lines))
+        tables[f"By {group}"] = parts.breakdown(group, rows)
     if found.confusions:
-        lines = [[names[p.first], names[p.second], str(p.count)] for p in found.confusions]
-        parts.append("## Taken for each other\n")
-        parts.append(markdown(["individual", "individual", "times"], lines))
-    return "\n".join(parts)
+        lines = [[names[p.first], names[p.second], p.count] for p in found.confusions]
+        tables["Taken for each other"] = Table(["individual", "individual", "times"], lines, "llr")
+    return tables

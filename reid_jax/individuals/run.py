@@ -13,6 +13,7 @@ from reid_jax.data.photos.content import COLUMN, content_digests
 from reid_jax.data.photos.splits import check_several
 from reid_jax.errors import UserError
 from reid_jax.files import atomic_write, check_destinations, expanded, write_text
+from reid_jax.individuals.glossary import CONSOLE, MEASURES
 from reid_jax.individuals.measures import (
     Details,
     evaluate_embeddings,
@@ -27,8 +28,10 @@ from reid_jax.individuals.split_file import keep_moved, keep_split, kept_digests
 from reid_jax.keyframes.config import KeyframeConfig
 from reid_jax.keyframes.run import evaluate_keyframe_run, train_keyframes
 from reid_jax.ops.ranking.matching import check_matches
+from reid_jax.reporting.measure import OURS, columns
 from reid_jax.reporting.plain_json import plain_json
 from reid_jax.reporting.run_facts import mark_report, report_folder, said_unless_written
+from reid_jax.reporting.table import results_table
 from reid_jax.same_video.config import VideoSimilarityConfig
 from reid_jax.same_video.run import report_video_pairs, train_video_similarity
 from reid_jax.training.batch_size import choose_batch_size, kept_batch_size
@@ -52,12 +55,6 @@ from reid_jax.training.parallel import make_layout
 from reid_jax.training.paths import absolute_photos, check_length
 
 SKIPPED = "skipped.txt"  # of a run's source in its folder; of another one beside what was made
-_SHOWN = (
-    *("rank1", "rank5", "rank10", "mAP", "map_at_r", "roc_auc", "one_shot_20way"),
-    *("rank1_other_day", "mAP_other_day", "rank1_without_copies", "mAP_without_copies"),
-    *("rank1_without_trained", "mAP_without_trained"),
-    *("rank1_reranked", "mAP_reranked"),
-)
 
 
 def train_and_report(config: AnyConfig, workdir: Path) -> None:
@@ -255,7 +252,7 @@ def report(
     metrics, details, baselines = evaluate_candidates(
         candidates, photos.labels, query, gallery, seed=model.config.train.seed, **options
     )
-    _print_table({"this network": metrics, **baselines})
+    _print_table({OURS: metrics, **baselines})
     for sentence in (*left_out(metrics), *in_part(metrics, baselines)):
         print(sentence)
     with said_unless_written(folder):
@@ -304,17 +301,12 @@ def evaluate_candidates(
 
 
 def _print_table(results: dict[str, dict[str, Any]]) -> None:
-    width = max(map(len, results)) + 2
-    names = [name for name in _SHOWN if name in next(iter(results.values()))]
-    cells = {name: max(10, len(name) + 2) for name in names}
-    print(" " * width + "".join(f"{name:>{cell}}" for name, cell in cells.items()))
-    for row, values in results.items():
-        print(f"{row:<{width}}" + "".join(f"{values[n]:>{cell}.3f}" for n, cell in cells.items()))
-    first = next(iter(results.values()))
+    first = results[OURS]
+    print(results_table(results, columns(MEASURES, [first], CONSOLE)).as_text())
     if copied := first.get("num_queries_with_copy"):
         print(
             f"{copied:,} of {first['num_queries']:,} photos that are searched for have an exact "
-            "copy among those that are searched in; *_without_copies counts no copy as a match"
+            "copy among those that are searched in; without copies, none counts as a match"
         )
 
 

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from reid_jax.individuals.glossary import MEASURES, VALIDATION
 from reid_jax.models import EmbeddingNet
 from reid_jax.models.layers import frozen_batch_norm
 from reid_jax.ops.distances import normalize
@@ -16,6 +17,7 @@ from reid_jax.ops.losses.objectives import Objective
 from reid_jax.ops.ranking.matching import retrieval_rules
 from reid_jax.ops.ranking.retrieval import evaluate_retrieval
 from reid_jax.ops.whitening import whitened, within_class_whitening
+from reid_jax.reporting.measure import columns
 from reid_jax.training.question import Batch, Term, Tree, positions_in_batch
 
 
@@ -147,7 +149,9 @@ class EmbeddingTask:
             metric=self.metric,
             **retrieval_rules(labels, query, gallery, examples),
         )
-        return {name: float(result[name]) for name in ("rank1", "rank5", "mAP", "map_at_r")}
+        return {
+            each.key: float(result[each.key]) for each in columns(MEASURES, [result], VALIDATION)
+        }
 
     def _normalise(self, images: jax.Array) -> jax.Array:
         mean = jnp.asarray(self.mean, jnp.float32).reshape(1, 1, 1, -1)

@@ -1,6 +1,5 @@
 """Keyframe runs side by side on the same held-out videos, and what they reach together."""
 
-import importlib.util
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,18 +17,18 @@ from reid_jax.keyframes import figures as keyframe_plots
 from reid_jax.keyframes.baselines import keyframe_baselines
 from reid_jax.keyframes.cost import ForwardCost, scoring_cost
 from reid_jax.keyframes.experiment import VideoSplit
-from reid_jax.keyframes.glossary import LEGEND
+from reid_jax.keyframes.glossary import COMPARED, LEGEND, MEASURES
 from reid_jax.keyframes.measures import evaluate_keyframes
 from reid_jax.keyframes.model import load_scorer
-from reid_jax.keyframes.report import NO_PLOTS, remarks, results_table
+from reid_jax.keyframes.report import remarks, results_table
 from reid_jax.keyframes.run import run_videos
 from reid_jax.reporting.compare import Difference, find_differences, how_told
 from reid_jax.reporting.plain_json import plain_json
 from reid_jax.reporting.run_facts import bytes_on_disk, number_of_parameters, run_names
-from reid_jax.reporting.table import aligned
+from reid_jax.reporting.table import Table
 
 ENSEMBLE = "ensemble"
-_COMPARED = ("kendall_users", "spearman_users")
+_COMPARED = [key for key, each in MEASURES.items() if COMPARED in each.tables]
 _BATCHES = (1, 4, 8)
 _FRAMES, _IMAGES = 256, 16  # a sequence, of features and of images
 _VIDEOS_DRAWN = 10
@@ -75,10 +74,7 @@ def compare_keyframe_runs(workdirs: Sequence[Path], out: Path | None) -> None:
         return
     write_text(out / "comparison.txt", text + "\n")
     write_text(out / "comparison.json", as_json(contenders, baselines, differences))
-    if importlib.util.find_spec("matplotlib") is None:
-        print(NO_PLOTS)
-    else:
-        _write_figures(out, contenders, split.test)
+    _write_figures(out, contenders, split.test)
     print(f"\nwritten: {out}")
 
 
@@ -215,11 +211,11 @@ def as_text(
     notes = [f"{one.name}: {text}" for one in contenders for text in remarks(one.metrics)]
     return "\n".join(
         [
-            results_table({**metrics, **baselines}),
+            results_table({**metrics, **baselines}).as_text(),
             LEGEND,
             *notes,
             "",
-            aligned(head, rows),
+            Table(head, rows).as_text(),
             f"Of scoring 1, 4 and 8 sequences of {contenders[0].frames} frames at once on "
             f"{jax.devices()[0].device_kind}; memory with the parameters.",
             f"{ENSEMBLE}: the mean of the runs' ranks; they run one after the other.",

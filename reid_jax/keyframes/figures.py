@@ -1,4 +1,4 @@
-"""Figures of frame scores, each as the bytes of a PNG. Needs matplotlib."""
+"""Figures of frame scores, each as the bytes of a PNG."""
 
 from collections.abc import Mapping, Sequence
 from itertools import cycle
@@ -10,17 +10,15 @@ from reid_jax.data.videos.features import VideoFeatures
 from reid_jax.keyframes.measures import truth
 from reid_jax.keyframes.selection import select_shots, to_frames
 from reid_jax.reporting.figures import (
+    COLOURS,
     INK,
     LINE,
     MUTED,
     NETWORK,
-    OTHER,
     as_png,
     new_figure,
 )
 
-COLOURS = (NETWORK, OTHER, "#5b5fc7", "#b83280", "#2b6cb0", "#8c5e3c")
-"""Of the runs, in order."""
 Scores = Mapping[str, np.ndarray]
 _POINTS = 6000
 

@@ -1,68 +1,116 @@
 """What the measures of keyframe scores are called, and what they mean in plain words."""
 
-MEASURES: dict[str, tuple[str, str]] = {
-    "kendall_users": (
+from reid_jax.reporting.measure import OURS, Measure, Measures, by_key
+from reid_jax.reporting.page import WORDS as COMMON
+
+PAGE, README, CORRELATION, COMPARED = "page", "readme", "correlation", "compared"
+"""Tables that measures have columns in; the last two are of which videos are left out, and which
+differences between runs are looked at."""
+_SHOWN = (PAGE, README)
+
+MEASURES: Measures = by_key(
+    Measure(
+        "kendall_users",
         "Kendall, annotators",
         "Of two frames that an annotator rated differently, how much more often the scores put "
         "them in the annotator's order than in the other (tau-b): 1 is always, 0 is guessing. "
         "Averaged over annotators, then videos.",
+        short="Kendall",
+        share=False,
+        tables=(*_SHOWN, CORRELATION, COMPARED),
     ),
-    "spearman_users": (
+    Measure(
+        "spearman_users",
         "Spearman, annotators",
         "The correlation of the ranks of the scores and of an annotator's ratings (rho): 1 is the "
         "same order, 0 is guessing. Averaged over annotators, then videos.",
+        short="Spearman",
+        share=False,
+        tables=(*_SHOWN, CORRELATION, COMPARED),
     ),
-    "kendall_mean": (
-        "Kendall, mean",
-        "The same against the mean rating of all annotators. Not to be compared with the first: "
-        "people differ, and their mean is easier to agree with.",
+    Measure(
+        "kendall_mean",
+        "Kendall, mean rating",
+        "Kendall's tau-b against the mean rating of all annotators. Not to be compared with the "
+        "first: people differ, and their mean is easier to agree with.",
+        short="K. mean",
+        share=False,
+        tables=(*_SHOWN, CORRELATION),
     ),
-    "spearman_mean": (
-        "Spearman, mean",
-        "The same against the mean rating of all annotators. Another, easier number.",
+    Measure(
+        "spearman_mean",
+        "Spearman, mean rating",
+        "Spearman's rho against the mean rating of all annotators. Another, easier number.",
+        short="S. mean",
+        share=False,
+        tables=(*_SHOWN, CORRELATION),
     ),
-    "precision_at_15": (
+    Measure(
+        "precision_at_15",
         "P@15%",
         "Of the 15% of frames with the best scores, the share that is among the best 15% by mean "
         "rating. Videos without a best 15%, as too many frames are rated alike, are left out.",
+        tables=_SHOWN,
     ),
-    "f1_2s_mean": (
-        "F1, 2 s",
+    Measure(
+        "f1_2s_mean",
+        "F1, two-second shots",
         "How far the best summary of 15% of the length, made of two-second shots, covers the one "
         "that an annotator's ratings give. Averaged over annotators.",
+        short="F1 2s",
+        tables=_SHOWN,
     ),
-    "f1_kts_mean": (
+    Measure(
+        "f1_kts_mean",
         "F1, KTS",
-        "The same with the segments of kernel temporal segmentation. It barely tells random scores "
-        "from people: the lengths of the segments decide.",
+        "F1 with the segments of kernel temporal segmentation in place of two-second shots. It "
+        "barely tells random scores from people: the lengths of the segments decide.",
+        short="F1 KTS",
+        tables=_SHOWN,
     ),
-    "mse": (
+    Measure(
+        "mse",
         "Squared error",
-        "Mean squared difference of score and mean rating, both from 0 to 1. Lower is better; it "
-        "says little about the order.",
+        "Mean squared difference of score and mean rating, both from 0 to 1; it says little about "
+        "the order.",
+        short="MSE",
+        better="lower",
+        share=False,
+        tables=(PAGE,),
     ),
-    "f1_2s_max": ("F1, 2 s, best annotator", "Against the annotator who agrees most."),
-    "f1_kts_max": ("F1, KTS, best annotator", "Against the annotator who agrees most."),
-    "mae": ("Absolute error", "Mean absolute difference of score and mean rating."),
-}
-TABLE = tuple(MEASURES)[:8]
-"""The columns of the table that everyone reads."""
-SHORT = {
-    "kendall_users": "Kendall",
-    "spearman_users": "Spearman",
-    "kendall_mean": "K. mean",
-    "spearman_mean": "S. mean",
-    "precision_at_15": "P@15%",
-    "f1_2s_mean": "F1 2s",
-    "f1_2s_max": "2s max",
-    "f1_kts_mean": "F1 KTS",
-    "f1_kts_max": "KTS max",
-    "mse": "MSE",
-    "mae": "MAE",
-}
-"""Heads of the columns of a table of text."""
+    Measure(
+        "f1_2s_max",
+        "F1, two-second shots, best annotator",
+        "F1 of two-second shots against the annotator who agrees most.",
+        short="2s max",
+    ),
+    Measure(
+        "f1_kts_max",
+        "F1, KTS, best annotator",
+        "F1 of KTS segments against the annotator who agrees most.",
+        short="KTS max",
+    ),
+    Measure(
+        "mae",
+        "Absolute error",
+        "Mean absolute difference of score and mean rating.",
+        short="MAE",
+        better="lower",
+        share=False,
+    ),
+)
 LEGEND = (
     "Kendall, Spearman: tau-b and rho against each annotator, averaged. K. mean, S. mean: against "
     "their mean,\nanother and easier number. F1 of 15% summaries of two-second shots or of KTS "
     "segments."
 )
+WORDS = {
+    **{name: COMMON[name] for name in (OURS, "95% interval")},
+    "random": "Scores drawn at random.",
+    "centre of the video": "Scores that fall from 1 in the middle of the video to 0 at its ends.",
+    "ridge regression": "A linear regression of the mean rating on the frames' features, fitted to "
+    "the videos that the network could learn from.",
+    "one annotator": "Each annotator in turn in place of the network, judged by the others.",
+    "all annotators (ceiling)": "The mean rating of all annotators as scores: what nobody can "
+    "exceed by much.",
+}

@@ -1,28 +1,30 @@
 """The report of a keyframe run: ``metrics.json``, ``tables.md``, figures, and one page to read."""
 
-import importlib.util
 from collections.abc import Collection, Mapping, Sequence
+from html import escape
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from reid_jax.data.videos.features import VideoFeatures
-from reid_jax.files import atomic_write, write_arrays, write_text
-from reid_jax.individuals import page
+from reid_jax.files import write_arrays
 from reid_jax.keyframes import figures as keyframe_plots
 from reid_jax.keyframes.baselines import keyframe_baselines
-from reid_jax.keyframes.glossary import LEGEND, MEASURES, SHORT, TABLE
+from reid_jax.keyframes.glossary import CORRELATION, LEGEND, MEASURES, PAGE, WORDS
 from reid_jax.keyframes.measures import evaluate_keyframes, mean_over_videos
+from reid_jax.reporting import page
 from reid_jax.reporting.figures import loss_curve
-from reid_jax.reporting.plain_json import plain_json
+from reid_jax.reporting.measure import OURS, columns, number
+from reid_jax.reporting.report import Results, write_report
 from reid_jax.reporting.run_facts import said_unless_written
-from reid_jax.reporting.table import aligned, markdown
+from reid_jax.reporting.table import Table
+from reid_jax.reporting.table import results_table as table_of
 
-NETWORK = "this network"
 _VIDEOS_DRAWN = 10
-_CORRELATIONS = ("kendall_users", "spearman_users", "kendall_mean", "spearman_mean")
-NO_PLOTS = "Figures are left out: they need matplotlib (pip install 'reid-jax[plots]')."
+_SHOWN = [each for each in MEASURES.values() if PAGE in each.tables]
+_CORRELATIONS = [each for each in MEASURES.values() if CORRELATION in each.tables]
+_TIES = "Equal scores share a rank; of equal frames the earlier is kept."
 
 
 def write_keyframe_report(
@@ -59,34 +61,33 @@ def write_keyframe_report(
     """
     metrics = evaluate_keyframes(scores, test_videos)
     metrics |= _without(metrics, trained)
-    results = {NETWORK: metrics, **keyframe_baselines(train_videos, test_videos, seed)}
-    print(results_table(results))
+    results = {OURS: metrics, **keyframe_baselines(train_videos, test_videos, seed)}
+    print(results_table(results).as_text())
     print(LEGEND)
     for sentence in remarks(metrics):
         print(sentence)
     with said_unless_written(folder):
-        write_text(folder / "metrics.json", _json(results))
-        write_text(folder / "tables.md", _tables(title, results, test_videos))
+        figures = _figures(scores, test_videos, results, history)
+        write_report(
+            folder,
+            title=title,
+            content=_content(results),
+            tables={
+                "": table_of(results, _SHOWN),
+                "Video by video": _video_table(metrics, test_videos),
+            },
+            figures=figures,
+            sections=_sections(title, results, test_videos, figures, history),
+            last=_TIES,
+        )
         write_arrays(folder / "scores.npz", scores)
-        figures: dict[str, bytes] = {}
-        if importlib.util.find_spec("matplotlib") is None:
-            print(NO_PLOTS)
-        else:
-            figures = _figures(scores, test_videos, results, history)
-        for name, png in figures.items():
-            with atomic_write(folder / f"{name}.png") as file:
-                file.write(png)
-        sections = _sections(title, results, test_videos, figures)
-        last = "Equal scores share a rank; of equal frames the earlier is kept."
-        write_text(folder / "index.html", page.page(title, sections, last))
         print(f"report: {folder / 'index.html'}")
     return metrics
 
 
-def results_table(results: Mapping[str, Mapping[str, Any]]) -> str:
-    """A row for each name; a dash for what does not apply."""
-    rows = [[name, *(page.number(row.get(key)) for key in TABLE)] for name, row in results.items()]
-    return aligned(["", *(SHORT[key] for key in TABLE)], rows)
+def results_table(results: Results) -> Table:
+    """A row for each name, narrow; a dash for what does not apply."""
+    return table_of(results, _SHOWN, short=True)
 
 
 def remarks(metrics: Mapping[str, Any]) -> list[str]:
@@ -105,13 +106,13 @@ def remarks(metrics: Mapping[str, Any]) -> list[str]:
         for key, text in sentences.items()
         if metrics.get(key)
     ]
-    if number := metrics.get("num_trained"):
+    if trained := metrics.get("num_trained"):
         numbers = ", ".join(
-            f"{SHORT[name]} {page.number(metrics[f'{name}_without_trained'])}"
-            for name in _CORRELATIONS
+            f"{each.head} {number(metrics[f'{each.key}_without_trained'])}"
+            for each in _CORRELATIONS
         )
         found.append(
-            f"{number} of {metrics['num_videos']} videos were trained on or chosen by, which "
+            f"{trained} of {metrics['num_videos']} videos were trained on or chosen by, which "
             f"flatters; without them: {numbers}."
         )
     return found
@@ -125,7 +126,7 @@ def _without(metrics: Mapping[str, Any], trained: Collection[str]) -> dict[str, 
     means = mean_over_videos(others)
     return {
         "num_trained": len(metrics["per_video"]) - len(others),
-        **{f"{name}_without_trained": means[name] for name in _CORRELATIONS},
+        **{f"{each.key}_without_trained": means[each.key] for each in _CORRELATIONS},
     }
 
 
@@ -135,58 +136,54 @@ def _figures(
     results: Mapping[str, Mapping[str, Any]],
     history: Sequence[Mapping[str, Any]],
 ) -> dict[str, bytes]:
-    runs = {NETWORK: scores}
+    runs = {OURS: scores}
     figures = {
         "agreement": keyframe_plots.agreement(results),
         "curves": keyframe_plots.score_curves(runs, videos[:_VIDEOS_DRAWN]),
         "scatter": keyframe_plots.scatter(runs, videos),
-        "loss_curve": loss_curve(history, "videos", share=False),
+        "loss_curve": loss_curve(history, "videos", MEASURES),
     }
     return {name: png for name, png in figures.items() if png is not None}
 
 
 def _sections(
     title: str,
-    results: Mapping[str, Mapping[str, Any]],
+    results: Results,
     videos: Sequence[VideoFeatures],
     figures: Mapping[str, bytes],
+    history: Sequence[Mapping[str, Any]],
 ) -> list[str]:
-    metrics = results[NETWORK]
-    baselines = {name: row for name, row in results.items() if name != NETWORK}
+    metrics = results[OURS]
+    first = MEASURES["spearman_users"]
     unseen = "" if metrics.get("num_trained") else " that the network had never seen"
     lead = (
         f"<b>{metrics['num_picks']:,} frames</b> of <b>{len(videos):,} videos</b>{unseen} were "
         "scored. How well does their order agree with how people rated them? "
-        "(Spearman's rho against each annotator, averaged.)"
+        f"({escape(first.name)}: 1 is the same order, 0 is guessing.)"
     )
-    cards = {name: page.number(row.get("spearman_users")) for name, row in results.items()}
-    notes = "".join(f'<p class="note">{sentence}</p>' for sentence in remarks(metrics))
     rest = len(videos) - _VIDEOS_DRAWN
     return [
-        page.headline(title, lead, cards) + notes,
+        page.headline(title, lead, page.cards(results, first)) + page.notes(remarks(metrics)),
         page.section(
             "How good is it?",
             page.metrics_table(
-                metrics,
-                baselines,
-                measures=MEASURES,
-                table=TABLE,
-                otherwise="other videos had been scored",
+                results, MEASURES, table=PAGE, otherwise="other videos had been scored"
             ),
             page.figure(
-                figures.get("agreement"), "Bars: the mean over videos. Lines: 95% intervals."
+                figures.get("agreement"),
+                "Left Kendall's tau-b, right Spearman's rho. Bars: the mean over videos. Lines: "
+                "95% intervals.",
             ),
         ),
         page.section(
             "Its scores over time",
             "<p>Grey is the mean rating of people, the line is the network's score, each scaled to "
             "its own range. Light vertical lines are where segments begin; the bars below are the "
-            "15% of the video that the best summary takes.</p>"
-            if "curves" in figures
-            else f"<p>{NO_PLOTS}</p>",
+            "15% of the video that the best summary takes.</p>",
             page.figure(
                 figures.get("curves"),
-                f"The first {_VIDEOS_DRAWN} videos; {rest:,} more are in the tables."
+                f"The first {_VIDEOS_DRAWN} videos; {rest:,} more are in the tables. "
+                "The axis counts frames."
                 if rest > 0
                 else "Every video that was held out; the axis counts frames.",
             ),
@@ -195,61 +192,35 @@ def _sections(
             "Score and rating of each frame",
             page.figure(
                 figures.get("scatter"),
-                "A point is a frame. A steep line means that frames people rate higher get higher "
-                "scores.",
+                "A point is a frame: its mean rating and its score; the line is the median score. "
+                "Where it is steep, frames that people rate higher get higher scores.",
             ),
         ),
-        page.section("Video by video", _videos_html(metrics, videos)),
-        page.section(
-            "Training",
-            page.figure(
-                figures.get("loss_curve"), "The thin line is every value, the thick its mean."
-            ),
-        ),
+        page.section("Video by video", _video_table(metrics, videos).as_html()),
+        page.loss_figure(figures.get("loss_curve"), history, "videos"),
+        page.glossary(columns(MEASURES, [metrics]), WORDS),
     ]
 
 
-def _video_rows(metrics: Mapping[str, Any], videos: Sequence[VideoFeatures]) -> list[list[str]]:
+def _video_table(metrics: Mapping[str, Any], videos: Sequence[VideoFeatures]) -> Table:
     def cells(video: VideoFeatures) -> list[str]:
         row = metrics["per_video"][video.key]
         about = f"{video.key}, {video.category}" if video.category else video.key
-        return [about, f"{len(video.picks):,}", *(page.number(row[key]) for key in TABLE)]
+        return [about, f"{len(video.picks):,}", *(number(row[each.key]) for each in _SHOWN)]
 
-    return [cells(video) for video in videos]
-
-
-def _videos_html(metrics: Mapping[str, Any], videos: Sequence[VideoFeatures]) -> str:
-    return page.table(
-        ["video", "frames", *(MEASURES[key][0] for key in TABLE)], _video_rows(metrics, videos)
-    )
+    head = ["video", "frames", *(each.name for each in _SHOWN)]
+    return Table(head, [cells(video) for video in videos])
 
 
-def _tables(
-    title: str, results: Mapping[str, Mapping[str, Any]], videos: Sequence[VideoFeatures]
-) -> str:
-    rows = [[name, *(page.number(row.get(key)) for key in TABLE)] for name, row in results.items()]
-    head = [MEASURES[key][0] for key in TABLE]
-    return "\n".join(
-        [
-            f"# {title}\n",
-            markdown(["", *head], rows),
-            "## Video by video\n",
-            markdown(["video", "frames", *head], _video_rows(results[NETWORK], videos)),
-        ]
-    )
-
-
-def _json(results: Mapping[str, Mapping[str, Any]]) -> str:
+def _content(results: Results) -> dict[str, Any]:
     def flat(metrics: Mapping[str, Any]) -> dict[str, Any]:
         return {name: value for name, value in metrics.items() if name != "per_video"}
 
-    return plain_json(
-        {
-            "metrics": flat(results[NETWORK]),
-            "baselines": {name: flat(row) for name, row in results.items() if name != NETWORK},
-            "per_video": {
-                key: {name: row["per_video"][key] for name, row in results.items()}
-                for key in results[NETWORK]["per_video"]
-            },
-        }
-    )
+    return {
+        "metrics": flat(results[OURS]),
+        "baselines": {name: flat(row) for name, row in results.items() if name != OURS},
+        "per_video": {
+            key: {name: row["per_video"][key] for name, row in results.items()}
+            for key in results[OURS]["per_video"]
+        },
+    }

@@ -1,17 +1,21 @@
-"""The figures of a report, each as the bytes of a PNG. Needs matplotlib."""
+"""The figures of a report, each as the bytes of a PNG."""
 
 import io
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
+from itertools import cycle
 from typing import Any
 
 import numpy as np
 
 from reid_jax.ops.verification import roc_curve
+from reid_jax.reporting.measure import Measures
 
 INK, MUTED, LINE = "#1f2a2c", "#6c7a7d", "#d9dfdd"
 NETWORK, OTHER = "#0f766e", "#d9822b"
 BASELINES = ("#8b979a", "#b9a27a", "#a48fb0", "#7f9dbd")
+COLOURS = (NETWORK, OTHER, "#5b5fc7", "#b83280", "#2b6cb0", "#8c5e3c")
+"""Of several things alike, such as runs, in order."""
 _STYLE: Any = {
     "font.family": "sans-serif",
     "font.size": 10,
@@ -60,19 +64,21 @@ def percent_axis(axis: Any) -> None:
 
 
 def loss_curve(
-    history: Sequence[Mapping[str, Any]], validated: str = "photos", *, share: bool = True
+    history: Sequence[Mapping[str, Any]], validated: str, measures: Measures
 ) -> bytes | None:
     """Training loss, and beside it what validation said; None when nothing was logged.
 
     Args:
       history: rows of metrics.jsonl.
       validated: what validation was on.
-      share: its measures are shares, shown in percent.
+      measures: that it may have; in percent where all that it has are shares.
     """
     loss = [(row["step"], row["loss"]) for row in history if row.get("loss") is not None]
     names = sorted({name for row in history for name in row if name.startswith("validation/")})
     if len(loss) < 2:
         return None
+    said = {name: measures.get(name.removeprefix("validation/")) for name in names}
+    share = all(measure is not None and measure.share for measure in said.values())
     with new_figure(9.0 if names else 5.6, 3.3, 2 if names else 1) as (figure, axes):
         left, right = axes if names else (axes, None)
         step, value = np.array(loss, np.float64).T
@@ -82,13 +88,11 @@ def loss_curve(
         low, high = np.quantile(value, [0.0, 0.995])
         left.set_ylim(min(0.0, low), max(high, low + 1e-9) * 1.05)
         left.set(title="Training loss", xlabel="step")
-        for name, colour in zip(names, (NETWORK, OTHER, *BASELINES), strict=False):
+        for (name, measure), colour in zip(said.items(), cycle(COLOURS), strict=False):
             points = [(row["step"], row[name]) for row in history if row.get(name) is not None]
             if points and right is not None:
                 step, value = np.array(points, np.float64).T
-                label = _SHORT.get(
-                    name.removeprefix("validation/"), name.removeprefix("validation/")
-                )
+                label = measure.head if measure else name.removeprefix("validation/")
                 right.plot(step, value, color=colour, marker="o", markersize=3.5, label=label)
         if right is not None:
             right.set(
@@ -98,9 +102,6 @@ def loss_curve(
                 percent_axis(right.yaxis)
             right.legend(ncols=2, fontsize=9)
         return as_png(figure)
-
-
-_SHORT = {"rank1": "Rank-1", "rank5": "Rank-5", "rank10": "Rank-10", "map_at_r": "MAP@R"}
 
 
 def _smooth(values: np.ndarray) -> np.ndarray:

@@ -1,29 +1,27 @@
-"""Figures of scores of pairs, each as the bytes of a PNG. Needs matplotlib."""
+"""Figures of scores of pairs, each as the bytes of a PNG."""
 
 from collections.abc import Mapping
+from itertools import cycle
 from typing import Any
 
 import numpy as np
 
 from reid_jax.ops.verification import roc_curve
 from reid_jax.reporting.figures import (
-    BASELINES,
+    COLOURS,
     INK,
     MUTED,
     NETWORK,
-    OTHER,
     as_png,
     new_figure,
     percent_axis,
 )
 
-_COLOURS = (NETWORK, OTHER, *BASELINES, "#5b6ee1", "#c2557a")
-
 
 def pairs_roc(scores: Mapping[str, np.ndarray], same: np.ndarray) -> bytes:
     """ROC curves of several scores of the same pairs."""
     with new_figure(5.8, 4.2) as (figure, axes):
-        for (name, values), colour in zip(scores.items(), _COLOURS, strict=False):
+        for (name, values), colour in zip(scores.items(), cycle(COLOURS), strict=False):
             far, tar, _ = roc_curve(values, same)
             axes.plot(far, tar, color=colour, label=name, linewidth=1.6)
         axes.plot([0, 1], [0, 1], color=MUTED, ls=":", linewidth=1.2)
@@ -44,7 +42,7 @@ def kinds_chart(results: Mapping[str, Mapping[str, Any]]) -> bytes:
             values = [result["kinds"][kind]["roc_auc"] for kind in kinds]
             lowest = min(lowest, *values)
             shift = (row - (len(results) - 1) / 2) * 0.62 / max(len(results) - 1, 1)
-            colour = _COLOURS[row % len(_COLOURS)]
+            colour = COLOURS[row % len(COLOURS)]
             axes.scatter(values, np.arange(len(kinds)) + shift, color=colour, s=34, label=name)
         axes.set_yticks(range(len(kinds)), kinds, color=INK)
         axes.set_ylim(len(kinds) - 0.5, -0.5)

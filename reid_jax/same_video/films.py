@@ -18,7 +18,7 @@ from reid_jax.files import as_text, check_destinations, write_text
 from reid_jax.keyframes.films.features import FrameEncoder, features_at, frozen_encoder
 from reid_jax.keyframes.films.named import named_videos
 from reid_jax.reporting.plain_json import plain_json
-from reid_jax.reporting.table import aligned
+from reid_jax.reporting.table import Table
 from reid_jax.same_video.experiment import make_similarity_task
 from reid_jax.same_video.model import SimilarityRun, load_similarity_run
 from reid_jax.same_video.similarity import chamfer_similarity
@@ -183,5 +183,5 @@ def _table(found: Sequence[Mapping[str, Any]], paths: Sequence[Path], threshold:
         ]
         for pair in found
     ]
-    table = aligned(["", "network", "Chamfer", "verdict"], rows)
+    table = Table(["", "network", "Chamfer", "verdict"], rows).as_text()
     return f"{table}\nthe same from {threshold:.3f} of Chamfer on"

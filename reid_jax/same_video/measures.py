@@ -1,6 +1,6 @@
 """How well scores of pairs of clips tell pairs of one video from pairs of two."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -106,22 +106,6 @@ def ensemble(
         return np.mean(normalised, axis=0)
 
     return mean(scores), mean(references)
-
-
-def pairs_table(results: Mapping[str, Mapping[str, Any]]) -> str:
-    """A Markdown table, a row a score: AUC, AP and F1 over all pairs, and AUC by kind."""
-    first = next(iter(results.values()))
-    kinds = list(first["kinds"])
-    columns = ["ROC-AUC", "AP", "F1", *kinds]
-    lines = [
-        f"| score | {' | '.join(columns)} |",
-        f"|---|{'--:|' * len(columns)}",
-    ]
-    for name, result in results.items():
-        values = [result[key] for key in ("roc_auc", "average_precision", "f1")]
-        values += [result["kinds"][kind]["roc_auc"] for kind in kinds]
-        lines.append(f"| {name} | {' | '.join(f'{value:.3f}' for value in values)} |")
-    return "\n".join(lines)
 
 
 def _share(part: int, whole: int) -> float:

@@ -1,6 +1,5 @@
 """Runs that train a similarity of videos: training, then pairs of held-out videos."""
 
-import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +10,11 @@ import numpy as np
 
 from reid_jax.compilations import keep_compilations
 from reid_jax.errors import UserError
-from reid_jax.files import atomic_write, check_destinations, make_folder, write_text
+from reid_jax.files import check_destinations, make_folder
 from reid_jax.individuals.model import restore_run
-from reid_jax.keyframes.report import NO_PLOTS
 from reid_jax.models.temporal.frames import masked_mean
 from reid_jax.ops.distances import normalize
-from reid_jax.reporting.plain_json import plain_json
+from reid_jax.reporting.measure import OURS as ALONE
 from reid_jax.same_video.config import (
     VideoSimilarityConfig,
     validate_video_similarity,
@@ -30,9 +28,9 @@ from reid_jax.same_video.experiment import (
     make_similarity_task,
     whitening_of,
 )
-from reid_jax.same_video.figures import confusion_chart, kinds_chart, pairs_roc
-from reid_jax.same_video.measures import choose_threshold, ensemble, evaluate_pairs, pairs_table
+from reid_jax.same_video.measures import choose_threshold, ensemble, evaluate_pairs
 from reid_jax.same_video.pairs import PairSource, PairVideo, evaluation_pairs
+from reid_jax.same_video.report import pairs_table, write_pairs_report
 from reid_jax.same_video.similarity import paired_chamfer_similarity, paired_euclidean_similarity
 from reid_jax.training.config_file import (
     check_workdir,
@@ -41,6 +39,7 @@ from reid_jax.training.config_file import (
     read_run_config,
 )
 from reid_jax.training.lock import only_trainer
+from reid_jax.training.logging import read_metrics
 from reid_jax.training.loop import fit
 from reid_jax.training.parallel import make_layout
 from reid_jax.training.predictor import make_predictor
@@ -51,7 +50,6 @@ Change = Callable[[np.ndarray], np.ndarray]
 
 # What must agree for runs to be tested on the same pairs.
 _SHARED = ("path", "splits", "fold", "folds", "validation_fraction", "frames", "clip", "pairs")
-ALONE = "this network"
 CHAMFER = "whitened, Chamfer"
 _NO_VALIDATION = (
     "No videos were held out for validation, so thresholds come from pairs of training videos, "
@@ -161,12 +159,21 @@ def report_video_pairs(
     _add_ensemble(scored, "ensemble with Chamfer", [*names, CHAMFER])
     results = scored.results()
     print(f"{len(split.test)} held-out videos, {len(test['same'])} pairs; AUC of each kind")
-    print(pairs_table(results))
+    print(pairs_table(results).as_markdown())
     remarks = [] if split.validation else [_NO_VALIDATION]
     for sentence in remarks:
         print(sentence)
-    _write(folder, scored, results, names, remarks)
-    print(f"report: {folder / 'pairs.md'}")
+    write_pairs_report(
+        folder,
+        workdirs[0].name if len(workdirs) == 1 else "Pairs of held-out videos",
+        results,
+        scored.scores,
+        test["same"],
+        [*names, *_PICTURED],
+        remarks=remarks,
+        history=read_metrics(workdirs[0]) if len(workdirs) == 1 else (),
+    )
+    print(f"report: {folder / 'index.html'}")
     return results
 
 
@@ -175,38 +182,6 @@ def _add_ensemble(scored: ScoredPairs, name: str, members: Sequence[str]) -> Non
         [scored.scores[member] for member in members],
         [scored.references[member] for member in members],
     )
-
-
-def _write(
-    folder: Path,
-    scored: ScoredPairs,
-    results: Mapping[str, Mapping[str, Any]],
-    names: list[str],
-    remarks: list[str],
-) -> None:
-    pictures: dict[str, bytes] = {}
-    if importlib.util.find_spec("matplotlib") is None:
-        print(NO_PLOTS)
-    else:
-        pictures = _pictures(scored, results, [*names, *_PICTURED])
-    for name, content in pictures.items():
-        with atomic_write(folder / name) as file:
-            file.write(content)
-    write_text(folder / "pairs.json", plain_json(results))
-    links = [f"![{name.removesuffix('.png')}]({name})" for name in pictures]
-    parts = ["# Pairs of held-out videos", pairs_table(results), *remarks, *(links or [NO_PLOTS])]
-    write_text(folder / "pairs.md", "\n\n".join(parts) + "\n")
-
-
-def _pictures(
-    scored: ScoredPairs, results: Mapping[str, Mapping[str, Any]], shown: Sequence[str]
-) -> dict[str, bytes]:
-    some = {name: results[name] for name in shown}
-    return {
-        "roc.png": pairs_roc({name: scored.scores[name] for name in shown}, scored.test["same"]),
-        "kinds.png": kinds_chart(some),
-        "confusion.png": confusion_chart(dict(list(some.items())[:4])),
-    }
 
 
 def read_similarity_config(workdir: Path) -> VideoSimilarityConfig:

@@ -30,7 +30,6 @@ KNOWN = {
     "individuals/run.py",
     "keyframes/experiment.py",
     "keyframes/model.py",
-    "keyframes/report.py",
     "same_video/experiment.py",
     "same_video/films.py",
     "same_video/model.py",
