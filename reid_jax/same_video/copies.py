@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from reid_jax.data.photos.content import file_digest
+from reid_jax.data.digests import file_digest
 from reid_jax.data.videos.frame_folders import read_frame_folders
 from reid_jax.files import write_arrays
 from reid_jax.same_video.edits import edit_frames, edit_names

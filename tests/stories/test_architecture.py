@@ -1,6 +1,7 @@
 """The house is what the README draws: imports go down, questions do not know each other."""
 
 import ast
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -111,3 +112,19 @@ def test_devices_are_chosen_in_one_file_of_the_trainer():
         if path.name != "parallel.py":
             for word in ("jax.devices", "jax.pmap", "NamedSharding", "shard_map"):
                 assert word not in text, f"{path} uses {word}"
+
+
+def test_no_files_import_each_other_in_a_circle():
+    """Not even inside functions: what two need lies below both."""
+    dotted = {
+        ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(
+            ".__init__"
+        ): path
+        for path in FILES
+    }
+    below: dict[str, set[str]] = {}
+    for module, path in dotted.items():
+        names = [imported for imported, _ in imports(path)]
+        found = {name if name in dotted else name.rpartition(".")[0] for name in names}
+        below[module] = (found & dotted.keys()) - {module}
+    TopologicalSorter(below).prepare()  # raises CycleError, which names the circle

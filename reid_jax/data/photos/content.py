@@ -1,26 +1,12 @@
 """Which photos are the same file, whatever they are called: digests of their content."""
 
-import hashlib
-
 import numpy as np
 
+from reid_jax.data.digests import DTYPE, array_digest, file_digest
 from reid_jax.data.parallel import parallel_map
 from reid_jax.data.photos.dataset import Dataset
 
 COLUMN = "digest"
-DTYPE = "S32"  # hexadecimal digits, as NumPy would cut zero bytes off the end
-_BYTES = 16
-
-
-def file_digest(path: str) -> bytes:
-    """32 hexadecimal digits that name the bytes of a file, which is read in pieces.
-
-    Raises:
-      OSError: it cannot be read.
-    """
-    with open(path, "rb") as file:
-        digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=_BYTES))
-    return digest.hexdigest().encode()
 
 
 def content_digests(dataset: Dataset) -> np.ndarray:
@@ -38,13 +24,7 @@ def content_digests(dataset: Dataset) -> np.ndarray:
     if dataset.pixels is None:
         found = parallel_map(file_digest, [str(path) for path in dataset.paths], "Reading photos")
     else:
-        pixels = dataset.pixels
-
-        def of_pixels(row: int) -> bytes:
-            data = np.ascontiguousarray(pixels[row]).data
-            return hashlib.blake2b(data, digest_size=_BYTES).hexdigest().encode()
-
-        found = parallel_map(of_pixels, range(len(dataset)), "Reading photos")
+        found = parallel_map(array_digest, list(dataset.pixels), "Reading photos")
     return np.array(found, DTYPE)
 
 

@@ -10,8 +10,8 @@ from typing import IO
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from reid_jax.data.digests import DTYPE, file_digest
 from reid_jax.data.parallel import parallel_map
-from reid_jax.data.photos.content import DTYPE, file_digest
 from reid_jax.errors import UserError
 
 # PIL warns about odd but readable files; the ones that cannot be used are reported by name instead.
@@ -256,7 +256,7 @@ def check_images(paths: Sequence[str]) -> tuple[list[str | None], np.ndarray]:
 
     Returns:
       For each file the reason why it cannot be used, or None; and its digest, (N,) S32, see
-      `content.file_digest`, empty where it cannot be used.
+      `digests.file_digest`, empty where it cannot be used.
     """
 
     def check(path: str) -> tuple[str | None, bytes]:

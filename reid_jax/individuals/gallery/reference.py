@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from reid_jax.data.digests import DTYPE, file_digest
 from reid_jax.data.parallel import parallel_map
 from reid_jax.data.photos import Dataset, Splits
-from reid_jax.data.photos.content import DTYPE, content_digests, file_digest
+from reid_jax.data.photos.content import content_digests
 from reid_jax.errors import UserError
 from reid_jax.files import as_text
 from reid_jax.individuals.gallery.store import DIGEST, TRAINED, Gallery

@@ -8,13 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from reid_jax.data.digests import file_digest
 from reid_jax.data.photos import load_dataset
-from reid_jax.data.photos.content import (
-    content_digests,
-    file_digest,
-    has_copy,
-    shared_by_individuals,
-)
+from reid_jax.data.photos.content import content_digests, has_copy, shared_by_individuals
 
 
 def test_copies_of_files_have_one_digest_and_a_subset_keeps_it(tmp_path):
