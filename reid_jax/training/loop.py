@@ -202,8 +202,9 @@ class _Loop:
             self.display.advance(step)
             done = step >= config.steps
             due = {name: done or step % every == 0 for name, every in self._periods().items()}
-            stopping = poll.any(step, stop.requested, metrics)
-            if not (any(due.values()) or stopping):
+            interrupts = any(due.values())
+            stopping = poll.any(step, stop.requested, metrics, due=interrupts)
+            if not (interrupts or stopping):
                 continue
             speed = self._report(step, state, window, compilations)
             if due["evaluate"]:

@@ -247,15 +247,17 @@ class Poll:
         self._asked = self._next = 0
         self._since = time.perf_counter()
 
-    def any(self, step: int, flag: bool, results: Any) -> bool:
+    def any(self, step: int, flag: bool, results: Any, *, due: bool) -> bool:
         """To be called at the same steps in all processes; of one process, its own flag.
 
         Args:
           results: of this step; steps are handed to devices long before they are done.
+          due: whether a row of the log, a validation or a checkpoint follows, which takes longer
+            than the steps by which the next question was planned.
         """
         if _company is None:
             return flag
-        if step < self._next:
+        if step < self._next and not due:
             return False
         jax.block_until_ready(results)
         now = time.perf_counter()
