@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from reid_jax.console import say
 from reid_jax.files import share
 
 _PATIENCE = 2.0  # seconds to wait for another process without a word
@@ -39,7 +40,7 @@ def locked(path: Path, waiting: str) -> Iterator[None]:
                 yield
                 return
         if not said and time.monotonic() - start > _PATIENCE:
-            print(waiting)
+            say(waiting)
             said = True
         time.sleep(0.05)
 

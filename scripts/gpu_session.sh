@@ -59,7 +59,7 @@ train() {
     set -- "$@" --train.steps 4 --train.steps-per-call 1 --train.log-every 2 \
       --train.evaluate-every 4 --train.checkpoint-every 4 --optimizer.warmup-steps 1
   fi
-  part "$name" "$limit" "$PYTHON" scripts/train.py "configs/$config.py" --workdir "$run" "$@"
+  part "$name" "$limit" "$PYTHON" -m reid_jax train "$config" --workdir "$run" "$@"
   for file in metrics.jsonl config.json report/metrics.json; do
     if [ -f "$run/$file" ]; then cp "$run/$file" "$LOGS/$name.$(basename "$file")"; fi
   done
@@ -78,7 +78,7 @@ turtles() { # turtles NAME SECONDS OPTIONS...: in bfloat16, the photos in device
   "$PYTHON" -c 'import sys, jax; print(sys.version.split()[0], "jax", jax.__version__, jax.devices())'
   "$PYTHON" -c 'import torch; print("torch", torch.__version__)' || true
 } 2>&1 | tee "$LOGS/summary.txt"
-if ! "$PYTHON" -c 'import flax, optax, orbax.checkpoint, chex, tyro, rich' 2>"$LOGS/imports.log"; then
+if ! "$PYTHON" -c 'import flax, optax, orbax.checkpoint, chex, tyro, rich, PIL, pyarrow, matplotlib' 2>"$LOGS/imports.log"; then
   echo "cannot start: $(tail -n 1 "$LOGS/imports.log")" | tee -a "$LOGS/summary.txt"
   cp "$LOGS/summary.txt" "$OUT"
   exit 1
@@ -97,11 +97,11 @@ if [ -z "${SMOKE:-}" ]; then
   bench input 90
   bench keyframes 120
   bench evaluation 300
-  part keyframe_models 100 "$PYTHON" scripts/models.py --keyframes True --speed True \
+  part keyframe_models 100 "$PYTHON" -m reid_jax models --keyframes --speed \
     --json "$OUT/keyframe_models.json"
 fi
 bench startup 240
-part scale 150 "$PYTHON" scripts/scale.py --json "$OUT/scale.json" --plot "$OUT/scale.png"
+part scale 150 "$PYTHON" -m reid_jax scale --json "$OUT/scale.json" --plot "$OUT/scale.png"
 
 # The other cores run the whole of the tests while the GPU trains.
 part tests_host 420 env JAX_PLATFORMS=cpu "$PYTHON" -m pytest -n 8 -q &

@@ -1,7 +1,6 @@
 """Commands that train runs, judge them, and say what can be trained."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,7 +20,7 @@ def train(words: list[str]) -> None:
     """`train CONFIG --workdir DIR [fields]`; alone, lists the configurations."""
     if not words or words[0] in ("-h", "--help"):
         print(listing())
-        sys.exit(0 if words else 2)
+        return
     path = configurations.find(words[0])
     use_huge_pages()
     default = configurations.get(words[0])

@@ -5,9 +5,12 @@ import sys
 from collections.abc import Sequence
 
 from reid_jax.commands.catalogue import GROUPS, Command, all_commands
+from reid_jax.console import be_quiet
 
 _ABOUT = "Who is this individual? Which frames matter? Are these clips of one video?"
 _OPTIONS = {
+    "-q, --quiet": "results and errors alone",
+    "-v, --verbose": "also what libraries say, and where an error arose",
     "--version": "of this program, of JAX, and the device",
     "completion SHELL": "a script that completes commands in bash, zsh or fish",
 }
@@ -16,14 +19,16 @@ _OPTIONS = {
 def main(*before: str) -> None:
     """Runs the command that the arguments name, after the words of a door such as `embed`.
 
-    Exit codes: 0, 2 for what cannot be done, 130 when interrupted.
+    Exit codes: 0, 1 for what cannot be done, 2 for words that mean nothing, 130 when interrupted.
     """
     from reid_jax.commands.terminal import plain_errors, run_command
 
     words = [*before, *sys.argv[1:]]
+    verbose = _taken(words, "-v", "--verbose")
+    be_quiet(_taken(words, "-q", "--quiet"))
     if words[:1] in (["help"], ["--help"], ["-h"]) and len(words) > 1:
         words = [*words[1:], "--help"]
-    with plain_errors():
+    with plain_errors(verbose=verbose):
         if not words or words[0] in ("help", "-h", "--help"):
             print(help_text())
             sys.exit(0 if words else 2)
@@ -36,6 +41,13 @@ def main(*before: str) -> None:
             print(usage() if asked else completion(words[1] if len(words) > 1 else ""))
         else:
             run_command(*find(words))
+
+
+def _taken(words: list[str], *flags: str) -> bool:
+    """Takes flags out of words, and says whether one was there."""
+    there = [word for word in words if word in flags]
+    words[:] = [word for word in words if word not in flags]
+    return bool(there)
 
 
 def find(words: Sequence[str]) -> tuple[Command, list[str]]:

@@ -2,8 +2,10 @@
 
 import contextlib
 import io
+import logging
 import os
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -34,17 +36,22 @@ def run(function: Callable[..., None]) -> None:
 
 
 @contextlib.contextmanager
-def plain_errors() -> Iterator[None]:
-    """What a person did or a disk refused is one line and exit code 2, not a traceback."""
-    _prepare_terminal()
+def plain_errors(verbose: bool = False) -> Iterator[None]:
+    """What a person did or a disk refused is one line and exit code 1.
+
+    `verbose` adds the traceback, and what libraries have to say.
+    """
+    _prepare_terminal(verbose)
     try:
         yield
     except BrokenPipeError:  # `| head` has seen enough
         _nothing_more()
         sys.exit(1)
     except (UserError, OSError) as error:
+        if verbose:
+            traceback.print_exc()
         print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(1)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
@@ -64,18 +71,20 @@ def _print_what_waits() -> None:
     except OSError as error:
         _nothing_more()
         print(f"error: the output cannot be written: {error}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(1)
 
 
 def _nothing_more() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _prepare_terminal() -> None:
+def _prepare_terminal(verbose: bool) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # file names need not be Unicode
             stream.reconfigure(errors="backslashreplace")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if verbose else "3")
+    if verbose:
+        logging.basicConfig(level=logging.INFO, stream=sys.stderr)
 
 
 def use_huge_pages() -> None:

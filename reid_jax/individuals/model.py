@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from reid_jax.console import say
 from reid_jax.data.photos import Dataset, Splits
 from reid_jax.data.photos.stream import in_blocks
 from reid_jax.errors import UserError
@@ -138,7 +139,7 @@ class TrainedModel:
         try:
             backbone = load_backbone(self.config.model)
         except (UserError, OSError) as error:
-            print(f"no row for frozen features: {error}")
+            say(f"no row for frozen features: {error}")
             return None
         if backbone is None:
             return None
@@ -163,7 +164,7 @@ class TrainedModel:
                 f"{self.workdir} has model.whiten set, but {file.name} for these parameters is "
                 "missing, and so are two training photos of an individual to make it from."
             )
-        print(f"whitening by {len(rows):,} training photos")
+        say(f"whitening by {len(rows):,} training photos")
         embeddings = self._by_network(train, rows)
         mean, matrix = within_class_whitening(
             embeddings, train.labels[rows], self.config.model.whiten

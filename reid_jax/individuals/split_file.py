@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from reid_jax.console import say
 from reid_jax.data.names import composed
 from reid_jax.data.photos import Dataset, QueryGallery, Splits, load_dataset
 from reid_jax.data.photos.content import content_digests
@@ -241,7 +242,7 @@ def _divided(
     elsewhere = len(places.keys() - set(dataset.paths.tolist()))
     if elsewhere:
         by = "content" if any(name.startswith(_DIGESTS) for name in stored) else "names alone"
-        print(f"{elsewhere:,} photos of the run were found elsewhere, by their {by}")
+        say(f"{elsewhere:,} photos of the run were found elsewhere, by their {by}")
     validation = None
     if "validation_query" in rows:
         validation = QueryGallery(rows["validation_query"], rows["validation_gallery"])

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from reid_jax.data.parallel import LateBar
+from reid_jax.console import Bar, say
 from reid_jax.data.videos.features import VideoFeatures
 from reid_jax.errors import UserError
 from reid_jax.keyframes.config import AUTO, KeyframeConfig
@@ -56,7 +56,7 @@ def chosen(
         choice = Choice(data["components"], data["context"], model["ridge"], model["smoothing"])
     else:
         choice, spearman = choose(videos, config.train.seed)
-        print(
+        say(
             f"linear start: {choice.components} components, context {choice.context:g}, "
             f"ridge {choice.ridge:g}, smoothing {choice.smoothing:g} "
             f"(Spearman {spearman:.3f} within the training videos)"
@@ -89,7 +89,7 @@ def choose(videos: Sequence[VideoFeatures], seed: int) -> tuple[Choice, float]:
         )
     part = np.random.default_rng([seed, 11]).permutation(len(videos)) % min(_FOLDS, len(videos))
     totals: dict[Choice, float] = {}
-    bar = LateBar("Choosing a linear start", part.max() + 1)
+    bar = Bar("Choosing a linear start", part.max() + 1)
     for held in range(part.max() + 1):
         inside = [video for video, its in zip(videos, part, strict=True) if its != held]
         outside = [video for video, its in zip(videos, part, strict=True) if its == held]

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from reid_jax.console import Bar
 from reid_jax.data.digests import file_digest
 from reid_jax.data.videos.frame_folders import read_frame_folders
 from reid_jax.files import write_arrays
@@ -97,8 +98,8 @@ def _make(features: Path, frames: Path, backbone: str, pretrained: str, seed: in
     folders = read_frame_folders(features, frames)
     inputs, describe = frozen_features(backbone, pretrained)
     copies: Copies = {}
-    for number, (key, folder) in enumerate(folders.items()):
-        print(f"\rfeatures of edited copies: video {number + 1} of {len(folders)}", end="")
+    bar = Bar("Features of edited copies", len(folders), "videos")
+    for number, (key, folder) in enumerate(folders.items(), 1):
         images = folder.load(inputs.input_size, every=_EVERY)
         own = {}
         for place, name in enumerate(edit_names()):
@@ -108,7 +109,8 @@ def _make(features: Path, frames: Path, backbone: str, pretrained: str, seed: in
             rounded = rows.astype(np.float16).astype(np.float32)
             own[name] = Track(rounded, folder.frames[::_EVERY])
         copies[key] = own
-    print()
+        bar.update(number)
+    bar.close()
     return copies
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from tyro.conf import Positional, arg
 
 from reid_jax.compilations import keep_compilations
+from reid_jax.console import say
 from reid_jax.data.videos.frames import indices_at_rate
 from reid_jax.data.videos.open import open_video
 from reid_jax.errors import UserError
@@ -144,7 +145,7 @@ def _each_clip(
             print(f"skipped: {error}")
             continue
         if video.problem:
-            print(f"{path}: {video.problem}")
+            say(f"{path}: {video.problem}")
         yield place, features
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from reid_jax.console import say
 from reid_jax.data.photos import Dataset, Splits
 from reid_jax.errors import UserError
 from reid_jax.training.config import AUTO, EmbeddingConfig
@@ -72,7 +73,7 @@ def choose_batch_size(
     most = most_of(config, len(np.unique(labels)), len(labels))
     needed = bytes_of_step(experiment, config, layout)
     size = find_batch_size(needed, unit, most, layout.memory)
-    print(
+    say(
         f"data.batch_size: {size}, which needs {needed(size) / 1e9:.2f} of a device's "
         f"{layout.memory / 1e9:.2f} GB"
     )

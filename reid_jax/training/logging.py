@@ -1,20 +1,13 @@
 """What a run says while it goes: metrics.jsonl, TensorBoard, and a line or a bar on the console."""
 
+import contextlib
 import json
 import math
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TextColumn,
-    TimeRemainingColumn,
-)
-
+from reid_jax.console import Bar, say
 from reid_jax.files import write_text
 
 
@@ -74,38 +67,66 @@ def _tensorboard(workdir: Path, step: int):
 
 
 class Display:
-    """A progress bar on a terminal; a line a validation elsewhere."""
+    """What a training says: lines, and how far it is.
 
-    def __init__(self, steps: int, done: int, *, quiet: bool = False):
-        self._console = Console(highlight=False, quiet=quiet)
-        self._bar = Progress(
-            SpinnerColumn(),
-            TextColumn("step"),
-            MofNCompleteColumn(),
-            BarColumn(),
-            TextColumn("{task.fields[numbers]}"),
-            TimeRemainingColumn(),
-            console=self._console,
-            disable=not self._console.is_terminal,
-            transient=True,
-        )
-        self._task = self._bar.add_task("", total=steps, completed=done, numbers="compiling")
+    Args:
+      steps: how many there are.
+      done: how many were done before.
+      work_left: of a step, the steps that are missing, in the cost of the next one.
+      pauses_left: of a step, how many validations are still to come.
+      quiet: say nothing; of several processes one speaks.
+    """
+
+    def __init__(
+        self,
+        steps: int,
+        done: int,
+        *,
+        work_left: Callable[[int], float],
+        pauses_left: Callable[[int], int],
+        quiet: bool = False,
+    ):
+        self._quiet, self._step, self._paused = quiet, done, 0.0
+        self._work_left, self._pauses_left = work_left, pauses_left
+        description = None if quiet else "step"
+        self._bar = Bar(description, steps, "steps", done=done, left=self._left, patience=0)
 
     def __enter__(self) -> "Display":
-        self._bar.start()
+        self._bar.update(self._step, "compiling", measured=False)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._bar.stop()
+        self._bar.close()
+
+    def _left(self, rate: float) -> float:
+        return self._work_left(self._step) / rate + self._paused * self._pauses_left(self._step)
 
     def advance(self, step: int) -> None:
-        """Moves the bar."""
-        self._bar.update(self._task, completed=step)
+        """Moves the bar: a step was begun."""
+        self._bar.update(step, measured=False)
+
+    def done(self, step: int, words: str) -> None:
+        """A step is done; words stand beside the bar."""
+        self._step = step
+        self._bar.update(step, words)
+
+    def begin_stage(self) -> None:
+        """From now on steps have another pace."""
+        self._bar.rate.forget()
+
+    @contextlib.contextmanager
+    def pause(self) -> Iterator[None]:
+        """A validation; the seconds are those of no step."""
+        start = time.monotonic()
+        yield
+        self._paused = time.monotonic() - start
+        self._bar.rate.skip(self._paused)
 
     def numbers(self, words: str) -> None:
         """Changes what stands beside the bar."""
-        self._bar.update(self._task, numbers=words)
+        self._bar.update(self._step, words, measured=False)
 
     def say(self, text: str) -> None:
         """Prints a line above the bar."""
-        self._console.print(text, markup=False, soft_wrap=True)
+        if not self._quiet:
+            say(text)

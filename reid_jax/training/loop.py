@@ -25,7 +25,7 @@ from reid_jax.training.parallel import Layout
 from reid_jax.training.predictor import make_predictor
 from reid_jax.training.question import Batch
 from reid_jax.training.signals import Stop, stoppable
-from reid_jax.training.stages import Stage, stage_at, with_fresh_moments
+from reid_jax.training.stages import Stage, stage_at, with_fresh_moments, work_left
 from reid_jax.training.state import TrainState, create_state
 
 
@@ -128,7 +128,7 @@ def fit(
     log = RunLog(workdir, int(state.step), quiet=quiet)
     try:
         with (
-            Display(config.steps, int(state.step), quiet=quiet) as display,
+            _display(experiment, config, int(state.step), quiet) as display,
             stoppable() as stop,
         ):
             loop = _Loop(experiment, config, layout, checkpoints, log, display, progress)
@@ -140,6 +140,17 @@ def fit(
     finally:
         log.close()
         checkpoints.close()
+
+
+def _display(experiment: Experiment, config: TrainConfig, step: int, quiet: bool) -> Display:
+    steps, every = config.steps, config.evaluate_every
+    return Display(
+        steps,
+        step,
+        work_left=lambda at: work_left(experiment.stages, experiment.blocks, at, steps),
+        pauses_left=lambda at: -(-steps // every) - at // every,
+        quiet=quiet,
+    )
 
 
 class _Loop:
@@ -189,6 +200,7 @@ class _Loop:
             window.waited += time.perf_counter() - waiting
             stage = stage_at(experiment.stages, step)
             if stage not in compiled:
+                self.display.begin_stage()
                 compiled = {stage: self._compile(stage, state, ema_decay)}
             if 0 < step == stage.start:
                 state = self._begin_stage(state)
@@ -197,6 +209,7 @@ class _Loop:
             if step == first:
                 jax.block_until_ready(metrics)
                 self.display.say(f"first step after {time.perf_counter() - started:.1f} s")
+                self.display.done(first + count, "")
             window.metrics.append(metrics)
             step += count
             self.display.advance(step)
@@ -275,7 +288,7 @@ class _Loop:
         self.log.write(step, row | compilations.take())
         counted = window.counted
         words = f"loss {row['loss']:.4f}  {row[f'{counted}_per_second']:,.0f} {counted}/s"
-        self.display.numbers(words)
+        self.display.done(step, words)
         return words
 
     def _validate(self, step: int, state: TrainState, speed: str) -> None:
@@ -284,9 +297,10 @@ class _Loop:
         if validation is None:
             self.display.say(f"step {step:>6}  {speed}")
             return
-        blocks = self._counted(validation.inputs(), speed)
-        predictions = self.predict(state.evaluated_params, state.model_state, blocks)
-        metrics = task.evaluate(predictions, validation.examples)
+        with self.display.pause():
+            blocks = self._counted(validation.inputs(), speed)
+            predictions = self.predict(state.evaluated_params, state.model_state, blocks)
+            metrics = task.evaluate(predictions, validation.examples)
         self.log.write(step, {f"validation/{name}": value for name, value in metrics.items()})
         best = self.progress.improved(step, metrics[task.monitor])
         numbers = "  ".join(f"{name} {value:.3f}" for name, value in metrics.items())

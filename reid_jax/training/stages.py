@@ -1,5 +1,6 @@
 """A schedule of what trains: the head first, then the last blocks of the backbone, more slowly."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -55,6 +56,22 @@ def stage_at(stages: Sequence[Stage], step: int) -> Stage:
         if stage.start <= step:
             current = stage
     return current
+
+
+def work_left(stages: Sequence[Stage], blocks: Sequence[str], step: int, steps: int) -> float:
+    """The steps from `step` to `steps`, in the cost of the next one.
+
+    Backward costs twice what forward does, and goes as far as something trains; the blocks are
+    taken to cost the same.
+    """
+
+    def cost(at: int) -> float:
+        frozen = frozen_blocks(stage_at(stages, at), blocks)
+        return 3 - 2 * len(frozen) / max(len(blocks), 1)
+
+    edges = [step, *(each.start for each in stages if step < each.start < steps), steps]
+    total = sum((end - begin) * cost(begin) for begin, end in itertools.pairwise(edges))
+    return total / cost(step)
 
 
 def frozen_blocks(stage: Stage, blocks: Sequence[str]) -> tuple[str, ...]:

@@ -73,7 +73,7 @@ def test_make_installs_jax_for_an_accelerator():
 
 def test_photos_among_which_nothing_can_be_searched_for_are_one_sentence(run, tmp_path):
     arguments = ("--workdir", run, "--data", "synthetic:6x1", "--json", tmp_path / "m.json")
-    output = command("scripts/evaluate.py", *arguments, code=2)
+    output = command("scripts/evaluate.py", *arguments, code=1)
     assert "error: Nothing can be searched for: no photo has another one of its" in output
     assert not (tmp_path / "m.json").exists()
 
@@ -117,30 +117,30 @@ def test_embed_writes_what_the_contract_says(run, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("code", "options", "message"),
     [
-        (["--data.batch-size", "4096"], "1024 individuals, the training photos show"),
-        (["--train.stepps", "3"], "--train.steps"),
-        (["--model.backbone", "resnet19"], "resnet18"),
-        (["--data.source", "folder:nowhere"], "nowhere"),
-        (["--data.source", "flder:x"], "folder"),
-        (["--optimizer.learning-rate", "fast"], "fast"),
-        (["--loss.mining", "semi_hard", "--loss.soft", "True"], "semi_hard"),
-        (["--loss.margin", "-1"], "loss.margin"),
-        (["--train.seed", "-1"], "train.seed"),
-        (["--model.pretrained", "weights.pth"], "small_cnn is a network of this library"),
+        (1, ["--data.batch-size", "4096"], "1024 individuals, the training photos show"),
+        (2, ["--train.stepps", "3"], "--train.steps"),
+        (1, ["--model.backbone", "resnet19"], "resnet18"),
+        (1, ["--data.source", "folder:nowhere"], "nowhere"),
+        (1, ["--data.source", "flder:x"], "folder"),
+        (2, ["--optimizer.learning-rate", "fast"], "fast"),
+        (1, ["--loss.mining", "semi_hard", "--loss.soft", "True"], "semi_hard"),
+        (1, ["--loss.margin", "-1"], "loss.margin"),
+        (1, ["--train.seed", "-1"], "train.seed"),
+        (1, ["--model.pretrained", "weights.pth"], "small_cnn is a network of this library"),
     ],
 )
-def test_what_is_misspelt_or_impossible_is_refused(options, message, tmp_path):
+def test_what_is_misspelt_or_impossible_is_refused(code, options, message, tmp_path):
     output = command(
-        "scripts/train.py", "configs/demo.py", "--workdir", tmp_path / "run", *options, code=2
+        "scripts/train.py", "configs/demo.py", "--workdir", tmp_path / "run", *options, code=code
     )
     assert message in output
     assert not (tmp_path / "run").exists()
 
 
 def test_a_misspelt_configuration_names_those_that_are_there(tmp_path):
-    output = command("scripts/train.py", "configs/dmeo.py", "--workdir", tmp_path, code=2)
+    output = command("scripts/train.py", "configs/dmeo.py", "--workdir", tmp_path, code=1)
     assert "did you mean demo?" in output
 
 
@@ -227,14 +227,14 @@ def test_a_loss_that_is_not_finite_names_the_step_and_the_last_good_checkpoint(t
         *("--data.image-size", "16", "--data.batch-size", "16", "--train.checkpoint-every", "2"),
         *("--optimizer.name", "sgd", "--optimizer.learning-rate", "1e30"),
         *("--optimizer.warmup-steps", "6", "--train.steps", "20", "--model.normalize", "False"),
-        code=2,
+        code=1,
     )
     assert "not finite at step" in output
     assert "checkpoint" in output
 
 
 def test_a_folder_that_is_no_run_is_one_sentence(tmp_path):
-    output = command("scripts/evaluate.py", "--workdir", tmp_path, code=2)
+    output = command("scripts/evaluate.py", "--workdir", tmp_path, code=1)
     assert output.strip().splitlines()[-1].startswith("error: ")
 
 
@@ -299,7 +299,9 @@ def test_huge_pages_are_asked_for_once(monkeypatch):
 
 
 def test_models_prints_the_keyframe_networks_and_writes_json(tmp_path):
-    output = command("scripts/models.py", "--keyframes", "True", "--json", tmp_path / "k.json")
+    output = command(
+        "-m", "reid_jax", "models", "--keyframes", "True", "--json", tmp_path / "k.json"
+    )
     assert "| keyframe network | Model 1: resnet50 | Model 2: efficientnet_b0 |" in output
     first, second = json.loads((tmp_path / "k.json").read_text())
     assert (first["total"], second["trained_in_stage_two"]) == (26_447_489, 4_263_585)

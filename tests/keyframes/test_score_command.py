@@ -1,4 +1,4 @@
-"""What scripts/score.py writes: the contract of others that read it."""
+"""What reid-jax score writes: the contract of others that read it."""
 
 import sys
 from pathlib import Path
@@ -43,7 +43,7 @@ def check_scores(data: Path, out: Path) -> None:
 
 def test_one_float_array_a_video_with_a_score_for_each_pick(run, tmp_path, capsys):
     other = write_videos(tmp_path / "other.h5", count=3, seed=1)
-    call("score.py", "--workdir", run, "--data", other, "--out", tmp_path / "scores.npz")
+    call("score", "--workdir", run, "--data", other, "--out", tmp_path / "scores.npz")
     check_scores(other, tmp_path / "scores.npz")
     assert "3 videos" in capsys.readouterr().out
 
@@ -53,7 +53,7 @@ def test_a_video_may_have_any_name(run, tmp_path, monkeypatch):
     with h5py.File(other, "a") as file:
         for old, new in [("video_1", "file"), ("video_2", "allow_pickle"), ("video_3", "ä b.npy")]:
             file.move(old, new)
-    call("score.py", "--workdir", run, "--data", other, "--out", tmp_path / "scores.npz")
+    call("score", "--workdir", run, "--data", other, "--out", tmp_path / "scores.npz")
     check_scores(other, tmp_path / "scores.npz")
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     evaluate_keyframe_run(run, other)
@@ -76,7 +76,7 @@ def test_frames_of_other_videos_are_scored_from_where_they_are(run, tmp_path, ca
         model={"backbone": "small_cnn"},
     )
     other = write_videos(tmp_path / "other.h5", count=8, frames=tmp_path / "elsewhere", seed=1)
-    command = ["score.py", "--data", other, "--out", tmp_path / "scores.npz"]
+    command = ["score", "--data", other, "--out", tmp_path / "scores.npz"]
     with pytest.raises(SystemExit):  # the run's own folder knows six videos, of other lengths
         call(*command, "--workdir", images)
     call(*command, "--workdir", images, "--frames", tmp_path / "elsewhere")

@@ -15,7 +15,7 @@ def test_a_session_on_a_gpu_measures_every_suite_and_the_keyframe_networks():
     session = (REPOSITORY / "scripts" / "gpu_session.sh").read_text()
     for suite in SUITES:
         assert re.search(rf"\bbench {suite} \d+\b", session, re.MULTILINE), suite
-    assert "scripts/models.py --keyframes True --speed True" in session
+    assert "reid_jax models --keyframes --speed" in session
 
 
 def test_searches_keep_to_the_memory_there_is(monkeypatch, capsys):

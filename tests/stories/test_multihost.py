@@ -124,7 +124,7 @@ def test_they_train_as_one_process_and_end_together(tmp_path):
     processes = start(both, endless, endless)
     wait_for(processes, lambda: bool(saved_steps(both)))
     processes[0].kill()
-    _, second = finish(processes, -signal.SIGKILL, 2)
+    _, second = finish(processes, -signal.SIGKILL, 1)
     step = saved_steps(both)[-1]
     assert second == (
         f"error: process 0 on {socket.gethostname()} ended without a word (killed, out of memory, "
@@ -167,11 +167,11 @@ def test_they_train_as_one_process_and_end_together(tmp_path):
 def test_the_first_ones_verdict_and_a_difference_reach_all(tmp_path):
     """Nothing is written but by the first process, once it holds the folder and all agree."""
     with only_trainer(tmp_path / "held"):
-        outputs = finish(start(tmp_path / "held"), 2, 2)
+        outputs = finish(start(tmp_path / "held"), 1, 1)
         held = f"process 0 on {socket.gethostname()}: {tmp_path / 'held'} is being trained into by"
         assert all(output.startswith(f"error: {held}") for output in outputs)
         assert [path.name for path in (tmp_path / "held").iterdir()] == ["lock"]
-    outputs = finish(start(tmp_path / "other", {}, {"train.seed": "1"}), 2, 2)
+    outputs = finish(start(tmp_path / "other", {}, {"train.seed": "1"}), 1, 1)
     for output in outputs:
         assert "configuration is not the same in all processes: train.seed is 1 in pro" in output
         assert len(output.splitlines()) == 1

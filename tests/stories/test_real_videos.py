@@ -59,7 +59,7 @@ def test_as_many_frames_as_asked_for_are_described(name, tmp_path, monkeypatch):
 
     monkeypatch.setattr(scenes, "_variables", lambda: None)
     monkeypatch.setattr(extract, "frozen_encoder", mean_colours)
-    call("extract.py", film(name), "--out", tmp_path / "film.h5", "--frames", "7")
+    call("extract", film(name), "--out", tmp_path / "film.h5", "--frames", "7")
     [video] = load_video_features(tmp_path / "film.h5")
     frames = FILMS[name][0]
     assert video.features.shape == (7, 3)
@@ -79,7 +79,7 @@ def test_keyframes_of_films(tmp_path, monkeypatch):
         model={"backbone": "small_cnn"},
     )
     out = tmp_path / "found"
-    call("keyframes.py", *films, "--workdir", run, "--out", out, "--count", "3", "--clip")
+    call("keyframes", *films, "--workdir", run, "--out", out, "--count", "3", "--clip")
     for name, (frames, rate, scored) in FILMS.items():
         folder = out / name
         content = json.loads((folder / "keyframes.json").read_text())

@@ -22,7 +22,7 @@ from reid_jax.training.experiment import build, initial_variables, load_data, st
 from reid_jax.training.loop import fit
 from reid_jax.training.optimizer import make_schedule
 from reid_jax.training.parallel import make_layout
-from reid_jax.training.stages import Stage, check_stages, frozen_blocks, stage_at
+from reid_jax.training.stages import Stage, check_stages, frozen_blocks, stage_at, work_left
 from reid_jax.training.state import create_state
 from tests.quick_compilations import quick_compilations  # noqa: F401
 from tests.tiny_run import breaking_off
@@ -260,3 +260,14 @@ def test_which_stage_a_step_belongs_to():
 def test_impossible_schedules_are_refused(stages, message):
     with pytest.raises(UserError, match=message):
         check_stages(stages, 100, 10)
+
+
+def test_the_work_that_is_left_counts_each_stage_at_its_cost():
+    """A stage of which nothing but the head trains goes forward alone: a third of the rest."""
+    stages = (Stage(0, blocks=0), Stage(100, blocks=1), Stage(200))
+    blocks = ("a", "b")
+    for step in (0, 40, 100, 150, 199, 200, 299):
+        costs = [1 if at < 100 else 2 if at < 200 else 3 for at in range(step, 300)]
+        assert work_left(stages, blocks, step, 300) == pytest.approx(sum(costs) / costs[0])
+    assert work_left((), blocks, 10, 25) == 15
+    assert work_left((), (), 25, 25) == 0

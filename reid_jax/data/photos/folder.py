@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from reid_jax.console import Bar
 from reid_jax.data.leftovers import ending_of, leftover, made_here
 from reid_jax.data.names import UNKNOWN, composed, file_key, is_nobody, look_alikes, merged
-from reid_jax.data.parallel import LateBar
 from reid_jax.data.photos.content import COLUMN, shared_by_individuals
 from reid_jax.data.photos.dataset import Dataset
 from reid_jax.data.photos.images import check_images, is_photo_name, is_picture
@@ -110,7 +110,7 @@ def find_photos(folder: str, found: Found) -> Iterator[str]:
     for file in found.keep:
         while (file := os.path.dirname(file)) and file not in kept_folders and file != folder:
             kept_folders.add(file)
-    bar = LateBar("Looking for photos", None)
+    bar = Bar("Looking for photos", None)
     files = _walk(folder, found, kept_folders, (os.path.realpath(folder),))
     try:
         for number, photo in enumerate(files):

@@ -5,8 +5,8 @@ from collections.abc import Collection
 
 import numpy as np
 
+from reid_jax.console import Bar
 from reid_jax.data.names import MISSING, UNKNOWN, FileFinder, is_nobody
-from reid_jax.data.parallel import LateBar
 from reid_jax.data.photos.csv_file import Table, lines_text, read_table
 from reid_jax.data.photos.dataset import Dataset
 from reid_jax.data.photos.dates import read_dates
@@ -46,7 +46,7 @@ def csv_dataset(path: str, *, unnamed: bool = False, keep: Collection[str] = ())
     finder, found = FileFinder(os.path.dirname(file)), Found(keep=keep)
     found.notes += table.notes
     used: list[int] = []
-    bar = LateBar("Looking for photos", len(table.lines))
+    bar = Bar("Looking for photos", len(table.lines))
     for row, line in enumerate(table.lines):
         bar.update(row)
         photo, name = table["path"][row], table["identity"][row]

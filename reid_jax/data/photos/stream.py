@@ -12,8 +12,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
+from reid_jax.console import Bar
 from reid_jax.data.optional_tensorflow import import_tensorflow
-from reid_jax.data.parallel import LateBar
 from reid_jax.data.photos.dataset import Dataset
 
 Sampler = Callable[[int], np.ndarray]
@@ -70,7 +70,7 @@ def in_blocks(
       UserError: a photo that was readable when the source was loaded no longer is.
     """
     parts = [rows[start : start + block] for start in range(0, len(rows), block)]
-    bar, seen = LateBar(progress, len(rows)), 0
+    bar, seen = Bar(progress, len(rows), "photos"), 0
     blocks = stream(
         dataset,
         parts.__getitem__,

@@ -11,8 +11,8 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from reid_jax.console import Bar
 from reid_jax.data.leftovers import ending_of, leftover, made_here
-from reid_jax.data.parallel import LateBar
 from reid_jax.data.photos.dataset import counts_text
 from reid_jax.data.videos.features import natural_order
 from reid_jax.data.videos.file import VideoFile
@@ -86,7 +86,7 @@ def find_videos(paths: Sequence[Path]) -> tuple[list[Path], collections.Counter[
 def _search(folder: Path) -> tuple[list[Path], collections.Counter[str]]:
     """The videos in a folder and below it, and what was passed over."""
     passed_over: collections.Counter[str] = collections.Counter()
-    bar = LateBar("Looking for videos", None)
+    bar = Bar("Looking for videos", None)
     looked = itertools.count()
     try:
         found, _ = _walk(

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from reid_jax.console import say
 from reid_jax.errors import UserError
 from reid_jax.individuals.calibration import (
     STRANGERS,
@@ -56,7 +57,7 @@ def recalibrated(gallery: Gallery, strangers: float | None = None) -> Gallery:
     share = strangers_of(gallery) if strangers is None else strangers
     check_strangers(share)
     if len(gallery) > _MANY:
-        print(f"calibrating on {len(gallery):,} photos")
+        say(f"calibrating on {len(gallery):,} photos")
     found, how = _calibrations(gallery, share)
     settings = {
         **gallery.settings,

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from reid_jax.data.parallel import LateBar
+from reid_jax.console import Bar
 from reid_jax.data.videos.frames import Video, indices_at_rate, uniform_indices
 from reid_jax.data.videos.open import open_video
 from reid_jax.errors import UserError
@@ -95,7 +95,7 @@ def describe(path: Path, encoder: FrameEncoder, rate: float, count: int | None =
     blocks: list[np.ndarray] = []
     images: list[np.ndarray] = []
     taken = 0  # of the wanted ones
-    bar = LateBar(path.name, len(video.times))
+    bar = Bar(path.name, len(video.times), "frames")
     try:
         for frame in video.frames():
             detector.add(frame.draw(SIZE))

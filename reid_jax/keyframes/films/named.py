@@ -5,8 +5,8 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from reid_jax.console import Bar, say
 from reid_jax.data.names import composed
-from reid_jax.data.parallel import LateBar
 from reid_jax.data.photos.dataset import counts_text
 from reid_jax.data.videos.open import find_videos
 from reid_jax.data.videos.picture_folder import pictures_of
@@ -18,7 +18,7 @@ def named_videos(paths: Sequence[Path]) -> list[Path]:
     """The videos that `find_videos` finds; says how much of the folders was passed over."""
     found, passed_over = find_videos(paths)
     if passed_over:
-        print(f"passed over: {counts_text(passed_over)}")
+        say(f"passed over: {counts_text(passed_over)}")
     return found
 
 
@@ -51,7 +51,7 @@ def distinct(paths: Sequence[Path], digests: dict[Path, str]) -> Iterator[Path]:
         if earlier == path:
             yield path
         else:
-            print(f"passed over: {path} has the name and the content of {earlier}")
+            say(f"passed over: {path} has the name and the content of {earlier}")
 
 
 def video_digest(path: Path) -> str:
@@ -62,7 +62,7 @@ def video_digest(path: Path) -> str:
     """
     files = pictures_of(path) if path.is_dir() else [path]
     digest = hashlib.blake2b(digest_size=16)
-    bar = LateBar(f"Reading {path.name}", sum(file.stat().st_size for file in files))
+    bar = Bar(f"Reading {path.name}", sum(file.stat().st_size for file in files))
     read = 0
     try:
         for file in files:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import jax
 import numpy as np
 
+from reid_jax.console import say
 from reid_jax.errors import UserError
 from reid_jax.keyframes.films.transnet import HEIGHT, WIDTH, TransNetV2
 from reid_jax.keyframes.films.transnet_weights import published_transnet
@@ -182,5 +183,5 @@ def _variables() -> Any:
     try:
         return jax.device_put(published_transnet())
     except UserError as error:
-        print(f"Scenes are told by colour histograms: {error}")
+        say(f"Scenes are told by colour histograms: {error}")
         return None

@@ -36,7 +36,7 @@ def _end(sentence: str) -> NoReturn:
     if sys.stderr.isatty():
         sys.stderr.write("\x1b[?25h")  # a progress bar hides the cursor
     _say(f"error: {sentence}")
-    os._exit(2)
+    os._exit(1)
 
 
 class Company:

@@ -36,7 +36,7 @@ _company: Company | None = None
 def together(coordinator: str, workdir: Path) -> Iterator[None]:
     """Makes this process one of several; must come before anything else asks JAX for devices.
 
-    An error in one of them, or its death, ends all with one sentence and exit code 2, whatever they
+    An error in one of them, or its death, ends all with one sentence and exit code 1, whatever they
     are doing.
 
     Args:
@@ -68,7 +68,7 @@ def together(coordinator: str, workdir: Path) -> Iterator[None]:
             details="" if known else traceback.format_exc(),
         )
         time.sleep(10)  # another thread ends this process
-        os._exit(2)
+        os._exit(1)
 
 
 def join(coordinator: str, workdir: Path) -> Company:

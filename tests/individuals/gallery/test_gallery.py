@@ -289,7 +289,7 @@ def test_a_corrected_identity_and_a_renamed_folder_are_found(run, tmp_path, caps
     assert set(now.identities) == {"one", "two", "three"}
     assert all(os.path.exists(path) for path in now.paths)
 
-    call("gallery.py", "add", "--gallery", folder, "--data", source, "--correct")
+    call("gallery", "add", "--gallery", folder, "--data", source, "--correct")
     said = capsys.readouterr().out
     assert "3 photos corrected: individual" in said
     assert "two -> Tom" in said
@@ -633,7 +633,7 @@ def test_damaged_photos_are_named_and_nothing_breaks(gallery, tmp_path):
 
 def cli(*arguments: object) -> subprocess.CompletedProcess:
     return subprocess.run(
-        [sys.executable, "scripts/gallery.py", *map(str, arguments)],
+        [sys.executable, "-m", "reid_jax", "gallery", *map(str, arguments)],
         cwd=REPOSITORY,
         capture_output=True,
         text=True,
@@ -653,7 +653,7 @@ def test_the_commands_speak_in_sentences(gallery, photos, tmp_path):
     assert all(path.stat().st_size for path in files.values())
 
     result = cli("info", "--gallery", tmp_path)
-    assert result.returncode == 2
+    assert result.returncode == 1
     assert "is not a gallery" in result.stderr
     assert result.stderr.count("\n") == 1
 

@@ -1,0 +1,112 @@
+"""What is said while work goes on: rates, the time left, and silence where it is asked for."""
+
+import os
+import pty
+import subprocess
+import sys
+import types
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reid_jax import console
+from reid_jax.console import Bar, Rate, duration
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that the test sets; nobody waits for it."""
+    clock = types.SimpleNamespace(now=100.0)
+    monkeypatch.setattr(console, "time", types.SimpleNamespace(monotonic=lambda: clock.now))
+    return clock
+
+
+@given(st.floats(0.01, 100), st.integers(2, 200), st.floats(0.1, 50))
+def test_an_even_pace_is_found_however_often_one_looks(pace, looks, period):
+    rate = Rate()
+    for number in range(looks):
+        rate.add(number * period, pace * number * period)
+    assert rate.value == pytest.approx(pace)
+
+
+def test_the_rate_is_that_of_the_last_minute_and_without_what_is_skipped():
+    rate = Rate()
+    assert rate.value == 0
+    done = 0.0
+    for second in range(300):
+        rate.add(second, done)
+        done += 10 if second < 150 else 2
+    assert rate.value == pytest.approx(2)
+    rate.skip(1000)
+    rate.add(1300, done)
+    assert rate.value == pytest.approx(2)
+    rate.forget()
+    assert rate.value == 0
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "0:00:00"), (61.4, "0:01:01"), (7322, "2:02:02")]
+)
+def test_a_duration_in_hours_minutes_and_seconds(seconds, text):
+    assert duration(seconds) == text
+
+
+def test_without_a_terminal_there_is_a_line_every_ten_seconds(clock, capsys):
+    with Bar("Reading photos", 1000, "photos") as bar:
+        for number in range(1, 251):
+            clock.now += 0.125
+            bar.update(number)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 3
+    assert lines[0].endswith(" of 1,000  8.00 photos/s  0:01:55 left")
+
+
+def test_the_time_left_counts_what_was_measured_and_not_what_was_begun(clock, capsys):
+    """A device is handed work long before it has done it."""
+    bar = Bar("step", 1000, "steps", left=lambda rate: 989 / rate, patience=0)
+    bar.update(1)
+    clock.now += 20
+    bar.update(11)
+    bar.update(200, "loss 1", measured=False)
+    clock.now += 10
+    bar.update(400, "loss 1", measured=False)
+    assert capsys.readouterr().err.splitlines() == [
+        "step: 11 of 1,000  0.50 steps/s  0:32:58 left",
+        "step: 400 of 1,000  loss 1  0.50 steps/s  0:32:48 left",
+    ]
+
+
+def test_quiet_and_what_runs_inside_of_another_say_nothing(clock, capsys):
+    console.be_quiet(True)
+    try:
+        console.say("a remark")
+        with Bar("Reading", None) as bar:
+            clock.now += 60
+            bar.update(3)
+    finally:
+        console.be_quiet(False)
+    assert capsys.readouterr() == ("", "")
+    console.say("a remark")
+    assert capsys.readouterr().out == "a remark\n"
+
+
+def test_on_a_terminal_a_bar_shows_the_rate_and_what_is_printed_keeps_to_stdout():
+    program = (
+        "import time\nfrom reid_jax.console import Bar\n"
+        "with Bar('Reading', 40, 'photos', patience=0.1) as bar:\n"
+        "    for n in range(1, 41):\n"
+        "        time.sleep(0.02); bar.update(n)\n"
+        "    print('a result')\n"
+    )
+    outer, inner = pty.openpty()
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        stdout=subprocess.PIPE,
+        stderr=inner,
+        env={**os.environ, "COLUMNS": "100", "TERM": "xterm"},
+    )
+    shown = os.read(outer, 100_000).decode()
+    assert done.stdout == b"a result\n"
+    assert "photos/s" in shown
+    assert "left" in shown
