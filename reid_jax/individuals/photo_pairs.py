@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from reid_jax.errors import UserError
+from reid_jax.ops.batching import in_blocks
 from reid_jax.ops.ranking.matching import exclusions, shared_codes
 
 _BLOCK = 65_536  # pairs scored at a time
@@ -117,13 +118,13 @@ def score_pairs(
     sides = [
         jnp.asarray(np.asarray(side, np.float32)) for side in (query_embeddings, gallery_embeddings)
     ]
-    scores = np.empty(len(pairs), np.float32)
-    for start in range(0, len(pairs), _BLOCK):
-        block = pairs[start : start + _BLOCK]
-        padded = np.pad(block, ((0, _BLOCK - len(block)), (0, 0))) if len(pairs) > _BLOCK else block
-        result = _score_pairs(*sides, jnp.asarray(padded, jnp.int32), metric == "cosine")
-        scores[start : start + _BLOCK] = np.asarray(result)[: len(block)]
-    return scores
+    if not len(pairs):
+        return np.zeros(0, np.float32)
+    return in_blocks(
+        lambda block: _score_pairs(*sides, jnp.asarray(block, jnp.int32), metric == "cosine"),
+        pairs,
+        min(_BLOCK, len(pairs)),
+    )
 
 
 @jax.jit

@@ -20,8 +20,9 @@ from reid_jax.keyframes.net import KeyframeNet, KeyframeScorer
 from reid_jax.keyframes.ridge import LinearStart, linear_start
 from reid_jax.keyframes.targets import annotations, importance
 from reid_jax.keyframes.task import PREPARATION, KeyframeTask, normalised_ranks
-from reid_jax.keyframes.video_set import end_to_end, padded
+from reid_jax.keyframes.video_set import end_to_end
 from reid_jax.models import block_names, create_backbone
+from reid_jax.ops.batching import padded
 from reid_jax.training.experiment import Experiment, start_from
 from reid_jax.training.optimizer import make_optimizer, make_schedule
 from reid_jax.weights import input_info, load_pretrained

@@ -9,6 +9,7 @@ import numpy as np
 
 from reid_jax.keyframes.context import COLUMNS
 from reid_jax.keyframes.task import prepare
+from reid_jax.ops.batching import filled
 
 Preparation = dict[str, np.ndarray]
 _ROUND = 256  # videos are padded to multiples of this, so that few lengths are compiled
@@ -57,16 +58,14 @@ def fit_preparation(
 
 def prepare_video(preparation: Any, features: np.ndarray) -> np.ndarray:
     """The scorer's inputs (T, K + 11) float32 for a whole video (T, D)."""
-    filled, mask = as_batch(features)
-    return np.asarray(_compiled()(preparation, filled, mask))[0, : len(features)]
+    return np.asarray(_compiled()(preparation, *as_batch(features)))[0, : len(features)]
 
 
 def as_batch(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """A video (T, D) as a batch (1, T', D) float32 of one of few lengths, and its mask (1, T')."""
     length = len(frames)
-    filled = np.zeros((1, -(-length // _ROUND) * _ROUND, frames.shape[1]), np.float32)
-    filled[0, :length] = frames
-    return filled, (np.arange(filled.shape[1]) < length)[None]
+    whole = filled(np.asarray(frames, np.float32), -(-length // _ROUND) * _ROUND)
+    return whole[None], (np.arange(len(whole)) < length)[None]
 
 
 @functools.cache

@@ -1,8 +1,8 @@
 """The keyframe scorer of a run folder, ready to score videos."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from reid_jax.keyframes.config import KeyframeConfig
 from reid_jax.keyframes.experiment import make_keyframe_task
 from reid_jax.keyframes.inputs import as_batch, prepare_video
 from reid_jax.keyframes.task import PREPARATION, KeyframeTask
+from reid_jax.ops.batching import in_blocks
 from reid_jax.ops.convolution.compilation import compiler_options
 
 _IMAGES = 64  # images whose features are made at a time
@@ -39,7 +40,7 @@ class TrainedScorer:
     model_state: Any
     step: int
 
-    @cached_property
+    @functools.cached_property
     def task(self) -> KeyframeTask:
         return make_keyframe_task(self.config)
 
@@ -70,14 +71,8 @@ class TrainedScorer:
         """
         if self.width is not None:
             raise UserError(f"{self.workdir} was trained on features, not on images.")
-        blocks = []
-        for start in range(0, len(images), _IMAGES):
-            block = images[start : start + _IMAGES]
-            filled = np.zeros((_IMAGES, *block.shape[1:]), np.uint8)
-            filled[: len(block)] = block
-            features = self._image_features(self.params, self.model_state, filled)
-            blocks.append(np.asarray(features)[: len(block)])
-        return np.concatenate(blocks)
+        features = functools.partial(self._image_features, self.params, self.model_state)
+        return in_blocks(features, images, _IMAGES)
 
     def score_image_features(self, features: np.ndarray) -> np.ndarray:
         """Scores (T,) float32 in (0, 1) of one video's `image_features` (T, F)."""
@@ -117,11 +112,11 @@ class TrainedScorer:
             found[video.key] = np.interp(video.picks, at_images.picks, scores).astype(np.float32)
         return found
 
-    @cached_property
+    @functools.cached_property
     def _image_features(self) -> Any:
         return jax.jit(self.task.image_features, compiler_options=compiler_options())
 
-    @cached_property
+    @functools.cached_property
     def _predict(self) -> Any:
         return jax.jit(self.task.predict_features, compiler_options=compiler_options())
 

@@ -19,7 +19,7 @@ from reid_jax.keyframes.inputs import fit_preparation, prepare_video
 from reid_jax.keyframes.ridge import normal_equations
 from reid_jax.keyframes.targets import annotations
 from reid_jax.keyframes.task import normalised_ranks
-from reid_jax.keyframes.video_set import padded
+from reid_jax.ops.batching import padded
 from reid_jax.ops.smoothing import smooth_over_time
 from reid_jax.training.config_file import has_begun
 

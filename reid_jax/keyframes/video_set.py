@@ -1,4 +1,4 @@
-"""Many videos as arrays: end to end for clips, or padded to the longest."""
+"""Many videos as arrays: end to end, for clips."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,18 +30,6 @@ def end_to_end(frames: Sequence[np.ndarray], targets: Sequence[np.ndarray]) -> V
     offset = (np.cumsum(length) - length).astype(np.int32)
     flat = np.concatenate([np.asarray(target, np.float32) for target in targets])
     return VideoSet(np.concatenate(list(frames)), flat, offset, length)
-
-
-def padded(arrays: Sequence[np.ndarray], axis: int = 0) -> np.ndarray:
-    """Arrays of different lengths along one axis, stacked (V, ...), with zeros behind the end."""
-    longest = max(array.shape[axis] for array in arrays)
-
-    def filled(array: np.ndarray) -> np.ndarray:
-        pads = [(0, 0)] * array.ndim
-        pads[axis] = (0, longest - array.shape[axis])
-        return np.pad(array, pads)
-
-    return np.stack([filled(array) for array in arrays])
 
 
 class ClipSampler:

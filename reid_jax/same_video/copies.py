@@ -4,7 +4,7 @@ import hashlib
 import json
 import zipfile
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from reid_jax.data.videos.frame_folders import read_frame_folders
 from reid_jax.files import write_arrays
 from reid_jax.same_video.edits import edit_frames, edit_names
 from reid_jax.same_video.pairs import Track
-from reid_jax.weights.frozen import frozen_features
+from reid_jax.weights.frozen import frozen_encoder
 from reid_jax.weights.inputs import TIMM
 
 _EVERY = 2  # each second frame of a folder: half the time, and still some thirty a video
@@ -96,15 +96,15 @@ def _read(file: Path, made_from: str, content: Sequence[str]) -> Copies | None:
 
 def _make(features: Path, frames: Path, backbone: str, pretrained: str, seed: int) -> Copies:
     folders = read_frame_folders(features, frames)
-    inputs, describe = frozen_features(backbone, pretrained)
+    encoder = frozen_encoder(backbone, pretrained, _BATCH)
     copies: Copies = {}
     bar = Bar("Features of edited copies", len(folders), "videos")
     for number, (key, folder) in enumerate(folders.items(), 1):
-        images = folder.load(inputs.input_size, every=_EVERY)
+        images = folder.load(encoder.side, every=_EVERY)
         own = {}
         for place, name in enumerate(edit_names()):
             rng = np.random.default_rng([seed, zlib.crc32(key.encode()), place])
-            rows = _in_blocks(describe, edit_frames(images, name, rng))
+            rows = encoder(edit_frames(images, name, rng))
             # As the file will give them back.
             rounded = rows.astype(np.float16).astype(np.float32)
             own[name] = Track(rounded, folder.frames[::_EVERY])
@@ -112,14 +112,3 @@ def _make(features: Path, frames: Path, backbone: str, pretrained: str, seed: in
         bar.update(number)
     bar.close()
     return copies
-
-
-def _in_blocks(features: Callable[[np.ndarray], Any], images: np.ndarray) -> np.ndarray:
-    """float32 (N, D) of uint8 images (N, S, S, 3), in blocks of one shape."""
-    results = []
-    for start in range(0, len(images), _BATCH):
-        block = images[start : start + _BATCH]
-        padded = np.zeros((_BATCH, *block.shape[1:]), np.uint8)
-        padded[: len(block)] = block
-        results.append(np.asarray(features(padded))[: len(block)])
-    return np.concatenate(results)

@@ -13,11 +13,12 @@ from tyro.conf import Positional, arg
 from reid_jax.compilations import keep_compilations
 from reid_jax.console import say
 from reid_jax.data.videos.frames import indices_at_rate
+from reid_jax.data.videos.named import named_videos
 from reid_jax.data.videos.open import open_video
+from reid_jax.data.videos.walk import features_at
 from reid_jax.errors import UserError
 from reid_jax.files import as_text, check_destinations, write_text
-from reid_jax.keyframes.films.features import FrameEncoder, features_at, frozen_encoder
-from reid_jax.keyframes.films.named import named_videos
+from reid_jax.ops.batching import padded
 from reid_jax.reporting.plain_json import plain_json
 from reid_jax.reporting.table import Table
 from reid_jax.same_video.experiment import make_similarity_task
@@ -26,6 +27,7 @@ from reid_jax.same_video.similarity import chamfer_similarity
 from reid_jax.same_video.task import WHITENING
 from reid_jax.training.parallel import make_layout
 from reid_jax.training.predictor import make_predictor
+from reid_jax.weights.frozen import FrameEncoder, frozen_encoder
 
 _BLOCK = 64  # pairs that go through the network at a time
 
@@ -112,7 +114,7 @@ def compare_clips(run: SimilarityRun, clips: Sequence[np.ndarray]) -> list[dict[
         make_layout("single"),
         batch_size=min(_BLOCK, len(pairs)),
     )
-    features, frames = _padded([_thinned(clip, run.config.data.clip) for clip in clips])
+    features, frames = _as_batch([_thinned(clip, run.config.data.clip) for clip in clips])
 
     def blocks() -> Iterator[dict[str, np.ndarray]]:
         for start in range(0, len(pairs), _BLOCK):
@@ -152,7 +154,7 @@ def _each_clip(
 def _chamfer(whitening: Mapping[str, Any], clips: Sequence[np.ndarray]) -> np.ndarray:
     """Chamfer similarities (N, N) of clips."""
     mean, matrix = (np.asarray(whitening[name], np.float32) for name in ("mean", "matrix"))
-    features, frames = map(jnp.asarray, _padded([(clip - mean) @ matrix for clip in clips]))
+    features, frames = map(jnp.asarray, _as_batch([(clip - mean) @ matrix for clip in clips]))
     return np.asarray(jax.jit(chamfer_similarity)(features, frames, features, frames))
 
 
@@ -162,14 +164,11 @@ def _thinned(clip: np.ndarray, most: int) -> np.ndarray:
     return clip[np.linspace(0, len(clip) - 1, most).round().astype(int)]
 
 
-def _padded(clips: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+def _as_batch(clips: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Float32 (N, T, D), zeros behind a clip's end, and bool (N, T), whether a frame exists."""
-    longest = max(len(clip) for clip in clips)
-    features = np.zeros((len(clips), longest, clips[0].shape[1]), np.float32)
-    for place, clip in enumerate(clips):
-        features[place, : len(clip)] = clip
+    features = padded(clips).astype(np.float32, copy=False)
     lengths = np.array([len(clip) for clip in clips])
-    return features, np.arange(longest)[None] < lengths[:, None]
+    return features, np.arange(features.shape[1])[None] < lengths[:, None]
 
 
 def _table(found: Sequence[Mapping[str, Any]], paths: Sequence[Path], threshold: float) -> str:

@@ -1,13 +1,14 @@
 """Predictions for many examples: blocks of one size, the last one padded, over all devices."""
 
 import collections
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 from flax.errors import ScopeCollectionNotFound, ScopeParamNotFoundError, ScopeParamShapeError
 
 from reid_jax.errors import UserError
+from reid_jax.ops.batching import blocks, filled
 from reid_jax.training.parallel import Layout
 from reid_jax.training.question import Batch, Task
 
@@ -18,10 +19,10 @@ _AHEAD = 2  # batches that the device has before the result of one is waited for
 
 
 def make_predictor(task: Task, layout: Layout, *, batch_size: int = 64) -> Predict:
-    """Returns `predict(params, model_state, blocks) -> (N, ...)` float32.
+    """Returns `predict(params, model_state, examples) -> (N, ...)` float32.
 
-    `blocks` are dicts of arrays (b, ...), of any number of examples b each; they are cut and padded
-    to one static shape, so that there is one compilation.
+    `examples` are dicts of arrays (b, ...), of any number b each; they are cut and padded to one
+    static shape, so that there is one compilation.
     """
     batch_size = max(batch_size, layout.size) // layout.size * layout.size
 
@@ -38,13 +39,14 @@ def make_predictor(task: Task, layout: Layout, *, batch_size: int = 64) -> Predi
 
     compiled = layout.compile_map(predict_block)
 
-    def predict(params: Tree, model_state: Tree, blocks: Iterable[Batch]) -> np.ndarray:
+    def predict(params: Tree, model_state: Tree, examples: Iterable[Batch]) -> np.ndarray:
         variables = layout.everywhere((params, model_state))
         results: list[np.ndarray] = []
         under_way: collections.deque[tuple[Any, int]] = collections.deque()
-        for block in blocks:
-            for rows, count in _batches(block, batch_size):
-                under_way.append((compiled(variables, rows), count))
+        for block in examples:
+            for rows in blocks(len(next(iter(block.values()))), batch_size):
+                batch = {name: filled(array[rows], batch_size) for name, array in block.items()}
+                under_way.append((compiled(variables, batch), rows.stop - rows.start))
                 if len(under_way) > _AHEAD:
                     results.append(_on_host(*under_way.popleft()))
         return np.concatenate([*results, *(_on_host(*each) for each in under_way)])
@@ -54,17 +56,3 @@ def make_predictor(task: Task, layout: Layout, *, batch_size: int = 64) -> Predi
 
 def _on_host(result: Any, count: int) -> np.ndarray:
     return np.array(result)[:count]  # on a CPU `asarray` would hold on to the padded one
-
-
-def _batches(block: Batch, size: int) -> Iterator[tuple[Batch, int]]:
-    """Batches of `size` examples, the last one filled up with zeros, and how many are real."""
-
-    def filled(rows: np.ndarray) -> np.ndarray:
-        padded = np.zeros((size, *rows.shape[1:]), rows.dtype)
-        padded[: len(rows)] = rows
-        return padded
-
-    length = len(next(iter(block.values())))
-    for start in range(0, length, size):
-        stop = min(start + size, length)
-        yield {name: filled(rows[start:stop]) for name, rows in block.items()}, stop - start

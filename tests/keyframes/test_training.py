@@ -26,7 +26,8 @@ from reid_jax.keyframes.ridge import linear_start
 from reid_jax.keyframes.run import score_to_file
 from reid_jax.keyframes.targets import annotations, importance, mean_ranks
 from reid_jax.keyframes.task import KeyframeLoss, normalised_ranks
-from reid_jax.keyframes.video_set import ClipSampler, end_to_end, padded
+from reid_jax.keyframes.video_set import ClipSampler, end_to_end
+from reid_jax.ops.batching import padded
 from reid_jax.training.checkpoint import Checkpoints
 from reid_jax.training.config import OptimizerConfig, TrainConfig
 from reid_jax.training.loop import fit, initial_state

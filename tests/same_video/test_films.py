@@ -12,7 +12,6 @@ import pytest
 
 from reid_jax.errors import UserError
 from reid_jax.individuals.run import train_and_report
-from reid_jax.keyframes.films.features import FrameEncoder
 from reid_jax.ops.convolution.compilation import compiler_options
 from reid_jax.same_video import films as command
 from reid_jax.same_video.films import (
@@ -21,6 +20,7 @@ from reid_jax.same_video.films import (
     same_video,
 )
 from reid_jax.same_video.model import chosen_threshold, load_similarity_run
+from reid_jax.weights.frozen import FrameEncoder
 from tests.data.videos.test_files import encode
 from tests.tiny_run import tiny_similarity_config
 

@@ -24,6 +24,7 @@ from reid_jax.same_video.measures import (
 from reid_jax.same_video.report import pairs_table
 from reid_jax.same_video.whitening import fit_whitening
 from reid_jax.weights import input_info
+from reid_jax.weights.frozen import FrameEncoder
 from tests.tiny_run import tiny_similarity_config
 
 
@@ -110,11 +111,12 @@ def test_copies_are_made_once_from_the_frames(tmp_path, monkeypatch):
 
     calls = []
 
-    def mean_colours(backbone, pretrained):
+    def mean_colours(backbone, pretrained, batch):
         calls.append(backbone)
-        return input_info(backbone, pretrained), lambda images: images.mean(axis=(1, 2))
+        side = input_info(backbone, pretrained).input_size
+        return FrameEncoder(side, lambda images: images.mean(axis=(1, 2)), backbone, batch)
 
-    monkeypatch.setattr(video_copies, "frozen_features", mean_colours)
+    monkeypatch.setattr(video_copies, "frozen_encoder", mean_colours)
     rng = np.random.default_rng(0)
     with h5py.File(tmp_path / "videos.h5", "w") as file:
         group = file.create_group("video_1")

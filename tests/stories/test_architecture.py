@@ -32,7 +32,6 @@ KNOWN = {
     "keyframes/experiment.py",
     "keyframes/model.py",
     "same_video/experiment.py",
-    "same_video/films.py",
     "same_video/model.py",
     "same_video/run.py",
     "training/config_file.py",

@@ -12,7 +12,7 @@ from reid_jax.data.videos.file import VideoFile
 from reid_jax.data.videos.frames import indices_at_rate
 from reid_jax.errors import UserError
 from reid_jax.keyframes.films import extract, scenes
-from reid_jax.keyframes.films.features import FrameEncoder
+from reid_jax.weights.frozen import FrameEncoder
 from tests.doors import call
 from tests.keyframe_videos import write_videos
 from tests.keyframes.test_score_command import make_run

@@ -8,18 +8,19 @@ from tyro.conf import Positional, arg
 
 from reid_jax.compilations import keep_compilations
 from reid_jax.data.names import composed
+from reid_jax.data.videos.named import distinct, name_of, named_videos
 from reid_jax.errors import UserError
 from reid_jax.files import check_destinations
 from reid_jax.keyframes.films.choice import Choice, choose
 from reid_jax.keyframes.films.clip import frames_of, summary_shots
 from reid_jax.keyframes.films.destination import new_folder, publish
-from reid_jax.keyframes.films.features import Described, FrameEncoder, each_video, frozen_encoder
+from reid_jax.keyframes.films.features import Described, each_video
 from reid_jax.keyframes.films.keyframe_files import Keyframes, write_keyframes
-from reid_jax.keyframes.films.named import distinct, name_of, named_videos
 from reid_jax.keyframes.films.pictures import clock
 from reid_jax.keyframes.model import TrainedScorer, load_scorer
 from reid_jax.keyframes.selection import SHARE
 from reid_jax.ops.convolution.compilation import compiler_options
+from reid_jax.weights.frozen import FrameEncoder, frozen_encoder
 
 
 def keyframes(

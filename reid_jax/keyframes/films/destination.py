@@ -11,9 +11,9 @@ from pathlib import Path
 
 from reid_jax.data.names import composed
 from reid_jax.data.videos.keyframe_folders import MARK, read_mark
+from reid_jax.data.videos.named import name_of
 from reid_jax.errors import UserError
 from reid_jax.files import as_text, share
-from reid_jax.keyframes.films.named import name_of
 from reid_jax.locks import locked
 
 SUMMARY, TIMELINE, SHEET = "summary.mp4", "timeline.png", "contact_sheet.jpg"

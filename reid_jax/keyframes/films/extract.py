@@ -7,11 +7,12 @@ from typing import Annotated
 from tyro.conf import Positional, arg
 
 from reid_jax.compilations import keep_compilations
+from reid_jax.data.videos.named import distinct, named_videos
 from reid_jax.errors import UserError
 from reid_jax.files import check_destinations
 from reid_jax.keyframes.films.feature_file import FeatureFile
-from reid_jax.keyframes.films.features import FrameEncoder, each_video, frozen_encoder
-from reid_jax.keyframes.films.named import distinct, named_videos
+from reid_jax.keyframes.films.features import each_video
+from reid_jax.weights.frozen import FrameEncoder, frozen_encoder
 
 
 def extract(

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from reid_jax.data.videos.named import name_of
 from reid_jax.errors import UserError, missing
 from reid_jax.files import as_text, atomic_write, share
 from reid_jax.keyframes.films.features import Described
-from reid_jax.keyframes.films.named import name_of
 from reid_jax.locks import try_lock
 
 

@@ -22,13 +22,14 @@ from reid_jax.keyframes.films import keyframe_files, scenes
 from reid_jax.keyframes.films.command import encoder_of, keyframes
 from reid_jax.keyframes.films.destination import new_folder, publish
 from reid_jax.keyframes.films.extract import extract
-from reid_jax.keyframes.films.features import describe, frozen_encoder
+from reid_jax.keyframes.films.features import describe
 from reid_jax.keyframes.films.pictures import clock, contact_sheet, timeline
 from reid_jax.keyframes.model import load_scorer
 from reid_jax.keyframes.run import train_keyframes
 from reid_jax.models import create_backbone
 from reid_jax.training.config import OptimizerConfig, TrainConfig
 from reid_jax.weights import save_pretrained
+from reid_jax.weights.frozen import frozen_encoder
 from tests.data.videos.test_files import SIDE, encode
 from tests.paths import shared
 

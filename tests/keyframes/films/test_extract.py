@@ -12,7 +12,7 @@ from reid_jax.errors import UserError
 from reid_jax.keyframes.films import extract as command
 from reid_jax.keyframes.films import scenes
 from reid_jax.keyframes.films.extract import extract
-from reid_jax.keyframes.films.features import FrameEncoder
+from reid_jax.weights.frozen import FrameEncoder
 from tests.data.videos.test_files import encode
 
 pytest.importorskip("av")
