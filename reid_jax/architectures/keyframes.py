@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from reid_jax.keyframes.net import KeyframeNet, KeyframeScorer
 from reid_jax.models.registry import backbone_info, block_names, create_backbone
 from reid_jax.reporting.cost import least_seconds
+from reid_jax.reporting.table import Table
 
 KEYFRAME_MODELS = {"Model 1": ("resnet50", 2), "Model 2": ("efficientnet_b0", 3)}
 """The backbone, and how many of its last blocks train in the second stage."""
@@ -128,18 +129,16 @@ def _milliseconds(net: KeyframeNet, shape: tuple[int, ...]) -> float:
     return 1e3 * least_seconds(net.apply, variables, *inputs)
 
 
-def keyframes_table(rows: list[dict[str, Any]]) -> str:
-    """A Markdown table of `summarize_keyframes`' results side by side, the first over the last."""
-    first, last = rows[0], rows[-1]
+def keyframes_table(rows: list[dict[str, Any]]) -> Table:
+    """`summarize_keyframes`' results side by side, and the first over the last."""
     heads = [f"{row['name']}: {row['backbone']}" for row in rows]
-    lines = [
-        f"| keyframe network | {' | '.join(heads)} | {first['name']} / {last['name']} |",
-        "|---|" + "--:|" * (len(rows) + 1),
-    ]
-    for name, values, form in _lines(rows):
-        ratio = f"{values[0] / values[-1]:.2f}"
-        lines.append(f"| {name} | {' | '.join(format(v, form) for v in values)} | {ratio} |")
-    return "\n".join(lines)
+    return Table(
+        ["keyframe network", *heads, f"{rows[0]['name']} / {rows[-1]['name']}"],
+        [
+            [name, *(format(value, form) for value in values), f"{values[0] / values[-1]:.2f}"]
+            for name, values, form in _lines(rows)
+        ],
+    )
 
 
 def _lines(rows: list[dict[str, Any]]) -> list[tuple[str, list[float], str]]:

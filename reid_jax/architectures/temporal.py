@@ -10,6 +10,7 @@ import numpy as np
 from reid_jax.keyframes.net import KeyframeScorer
 from reid_jax.models.temporal.registry import temporal_encoder, temporal_encoder_names
 from reid_jax.reporting.cost import count_multiply_adds, least_seconds
+from reid_jax.reporting.table import Table
 
 KEYFRAME_SCORER = "keyframe scorer"
 
@@ -62,19 +63,21 @@ def summarize_temporal(
     }
 
 
-def temporal_table(rows: list[dict[str, Any]]) -> str:
-    """A Markdown table of `summarize_temporal`'s rows."""
-    lines = [
-        "| module over time | frames | parameters | multiply-adds | ms |",
-        "|---|--:|--:|--:|--:|",
-    ]
-    for row in rows:
-        measured = "" if row["milliseconds"] is None else f"{row['milliseconds']:.1f}"
-        lines.append(
-            f"| {row['name']} | {row['frames']} | {row['parameters'] / 1e6:.2f} M "
-            f"| {row['multiply_adds'] / 1e9:.3f} G | {measured} |"
-        )
-    return "\n".join(lines)
+def temporal_table(rows: list[dict[str, Any]]) -> Table:
+    """A row for each of `summarize_temporal`'s."""
+    return Table(
+        ["module over time", "frames", "parameters", "multiply-adds", "ms"],
+        [
+            [
+                row["name"],
+                row["frames"],
+                f"{row['parameters'] / 1e6:.2f} M",
+                f"{row['multiply_adds'] / 1e9:.3f} G",
+                "" if row["milliseconds"] is None else f"{row['milliseconds']:.1f}",
+            ]
+            for row in rows
+        ],
+    )
 
 
 def _module(name: str) -> nn.Module:

@@ -154,7 +154,7 @@ def _keyframe_rows(size: int | None, speed: bool) -> list[dict[str, Any]]:
     )
 
     rows = [summarize_keyframes(each, input_size=size, speed=speed) for each in KEYFRAME_MODELS]
-    print(keyframes_table(rows))
+    print(keyframes_table(rows).as_markdown())
     return rows
 
 
@@ -166,7 +166,7 @@ def _rows(size: int | None, compiled: bool, speed: bool, temporal: bool) -> list
         temporal_table,
     )
     from reid_jax.models import backbone_names
-    from reid_jax.reporting.cost import markdown_table, summarize
+    from reid_jax.reporting.cost import costs_table, summarize
 
     rows: list[dict[str, Any]] = []
     for each in temporal_module_names() if temporal else backbone_names():
@@ -174,7 +174,8 @@ def _rows(size: int | None, compiled: bool, speed: bool, temporal: bool) -> list
             rows.append(summarize_temporal(each, speed=speed))
         else:
             rows.append(summarize(each, input_size=size, compiled=compiled, speed=speed))
-        lines = (temporal_table if temporal else markdown_table)(rows).splitlines()
+        table = (temporal_table if temporal else costs_table)(rows)
+        lines = table.as_markdown().splitlines()
         print("\n".join(lines if len(rows) == 1 else lines[-1:]), flush=True)
     return rows
 

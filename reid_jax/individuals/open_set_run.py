@@ -11,22 +11,15 @@ from reid_jax.data.photos import Dataset, QueryGallery, Splits
 from reid_jax.errors import UserError
 from reid_jax.files import check_destinations, write_text
 from reid_jax.individuals.calibration import best_threshold
+from reid_jax.individuals.glossary import CONSOLE, OPEN_SET
 from reid_jax.individuals.model import embed_beside_baselines, load_run
 from reid_jax.individuals.open_set import evaluate_open_set
 from reid_jax.ops.ranking.matching import encounters, has_match
 from reid_jax.ops.significance import FEWEST_FOR_VERDICT
+from reid_jax.reporting.measure import columns
 from reid_jax.reporting.plain_json import plain_json
+from reid_jax.reporting.table import results_table
 
-_COLUMNS = {
-    "auroc": "AUROC",
-    "oscr": "OSCR",
-    "dir@far=0.01": "DIR@1%",
-    "dir@far=0.1": "DIR@10%",
-    "baks": "BAKS",
-    "baus": "BAUS",
-    "geometric_mean": "mean",
-    "closed_rank1": "Rank-1",
-}
 _CALIBRATING = 1 / 3  # of the known individuals, where the run kept no photos for validation
 
 
@@ -167,14 +160,9 @@ def measure(
 def as_text(result: dict[str, Any]) -> str:
     """The table, and what it was measured on."""
     rows = result["rows"]
-    width = max(map(len, rows)) + 2
-    lines = [" " * width + "".join(f"{title:>9}" for title in _COLUMNS.values())]
-    lines += [
-        f"{name:<{width}}" + "".join(f"{values[key]:>9.3f}" for key in _COLUMNS)
-        for name, values in rows.items()
-    ]
     one = next(iter(rows.values()))
-    lines += [
+    lines = [
+        results_table(rows, columns(OPEN_SET, [one], CONSOLE), short=True).as_text(),
         "",
         f"{one['num_known']:,} photos of {one['num_known_individuals']:,} known individuals, "
         f"{one['num_unknown']:,} of {one['num_unknown_individuals']:,} unknown ones; photos of the "

@@ -19,6 +19,7 @@ from reid_jax.plan.measure import device_name, measure
 from reid_jax.plan.process import in_process
 from reid_jax.plan.roofline import work_of
 from reid_jax.plan.scale_model import PLATFORMS, Prediction, assumptions, predict
+from reid_jax.reporting.table import Table
 from reid_jax.training.parallel import make_layout
 
 UTILISATION = 0.35  # of a device's peak, where its compute was not measured
@@ -165,29 +166,42 @@ def model(
     return outcomes
 
 
-def as_table(results: Sequence[Scaling]) -> str:
-    """The measurements in columns; efficiency is beside one device."""
+def as_table(results: Sequence[Scaling]) -> Table:
+    """The measurements; efficiency is beside one device."""
     ones = {each.mode: each for each in results if each.devices == 1}
-    lines = [f"{'':8}{'devices':>8}{'batch':>8}{'s/step':>10}{'photos/s':>10}{'efficiency':>12}"]
-    lines[0] += f"{'MB sent':>10}{'exchange':>10}"
+    lines = []
     for each in results:
         rate = each.batch / each.seconds
         one = ones[each.mode].batch / ones[each.mode].seconds
-        megabytes = sum(each.sent.values()) / 1e6
         lines.append(
-            f"{each.mode:8}{each.devices:8}{each.batch:8}{each.seconds:10.4f}{rate:10.0f}"
-            f"{rate / one / each.devices:12.1%}{megabytes:10.2f}"
-            f"{each.exchange / each.seconds:10.1%}"
+            [
+                each.mode,
+                each.devices,
+                each.batch,
+                f"{each.seconds:.4f}",
+                f"{rate:.0f}",
+                f"{rate / one / each.devices:.1%}",
+                f"{sum(each.sent.values()) / 1e6:.2f}",
+                f"{each.exchange / each.seconds:.1%}",
+            ]
         )
-    return "\n".join(lines)
+    head = ["", "devices", "batch", "s/step", "photos/s", "efficiency", "MB sent", "exchange"]
+    return Table(head, lines)
 
 
-def model_table(predictions: Sequence[Prediction]) -> str:
-    """A line for each number of devices."""
-    lines = [f"{'devices':>8}{'compute s':>11}{'exchange s':>12}{'exposed':>9}{'overlapped':>12}"]
-    for each in predictions:
-        lines.append(
-            f"{each.devices:8}{each.compute:11.4g}{each.exchange:12.3g}"
-            f"{each.exposed:9.1%}{each.overlapped:12.1%}"
-        )
-    return "\n".join(lines)
+def model_table(predictions: Sequence[Prediction]) -> Table:
+    """A row for each number of devices."""
+    return Table(
+        ["devices", "compute s", "exchange s", "exposed", "overlapped"],
+        [
+            [
+                each.devices,
+                f"{each.compute:.4g}",
+                f"{each.exchange:.3g}",
+                f"{each.exposed:.1%}",
+                f"{each.overlapped:.1%}",
+            ]
+            for each in predictions
+        ],
+        "rrrrr",
+    )

@@ -43,10 +43,10 @@ def measure_and_report(
         raise UserError(f"devices are {tuple(counts)}; they must begin with 1.")
     print(f"{device_name()}: {case} a device")
     results = scale.run(case, counts)
-    print(scale.as_table(results))
+    print(scale.as_table(results).as_text())
     model = scale.model(results, modelled) if modelled else scale.model(results)
     for _, predictions, assumed in model:
-        print(f"\n{assumed}\n{scale.model_table(predictions)}")
+        print(f"\n{assumed}\n{scale.model_table(predictions).as_text()}")
     if json_file is not None:
         write_text(json_file, json.dumps(_as_json(case, results, model), indent=1) + "\n")
     if plot is not None:

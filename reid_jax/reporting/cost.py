@@ -20,6 +20,7 @@ from reid_jax.models.layers import BatchNorm
 from reid_jax.models.registry import backbone_info, create_backbone
 from reid_jax.ops.convolution.compilation import compiler_options
 from reid_jax.ops.convolution.lax import plain_lowering
+from reid_jax.reporting.table import Table
 
 
 @dataclasses.dataclass(frozen=True)
@@ -201,28 +202,28 @@ def summarize(
     }
 
 
-def markdown_table(rows: list[dict[str, Any]]) -> str:
+_HEAD = "network px parameters multiply-adds compiled activations images/s published"
+
+
+def costs_table(rows: list[dict[str, Any]]) -> Table:
     """The table of the README from `summarize`'s rows."""
-    lines = [
-        "| network | px | parameters | multiply-adds | compiled | activations | images/s "
-        "| published |",
-        "|---|--:|--:|--:|--:|--:|--:|---|",
-    ]
+    lines = []
     for row in rows:
         compiled, speed = row["compiled_multiply_adds"], row["images_per_second"]
         published = PUBLISHED.get(row["name"])
-        cells = [
-            row["name"],
-            str(row["input_size"]),
-            f"{row['parameters'] / 1e6:.2f} M",
-            f"{row['multiply_adds'] / 1e9:.3f} G",
-            "" if compiled is None else f"{compiled / 1e9:.3f} G",
-            f"{row['activation_bytes'] / 2**20:.0f} MiB",
-            "" if speed is None else f"{speed:.1f}",
-            _published_cell(published) if published else "",
-        ]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        lines.append(
+            [
+                row["name"],
+                row["input_size"],
+                f"{row['parameters'] / 1e6:.2f} M",
+                f"{row['multiply_adds'] / 1e9:.3f} G",
+                "" if compiled is None else f"{compiled / 1e9:.3f} G",
+                f"{row['activation_bytes'] / 2**20:.0f} MiB",
+                "" if speed is None else f"{speed:.1f}",
+                _published_cell(published) if published else "",
+            ]
+        )
+    return Table(_HEAD.split(), lines, "lrrrrrrl")
 
 
 def _published_cell(published: Published) -> str:
@@ -236,21 +237,21 @@ def layer_table(name: str, *, input_size: int | None = None) -> str:
         name, num_classes=1000 if backbone_info(name).reference else 0, input_size=input_size
     )
     total = sum(row.multiply_adds for row in rows)
-    width = max(len(row.name) for row in rows)
     lines = [
-        f"{'layer':{width}}  {'kind':22}  {'output':>16}  {'parameters':>11}"
-        f"  {'multiply-adds':>14}  share"
+        [
+            row.name,
+            row.kind,
+            " x ".join(map(str, row.output)),
+            f"{row.parameters:,}",
+            f"{row.multiply_adds:,}",
+            f"{row.multiply_adds / total:.1%}" if row.multiply_adds else "",
+        ]
+        for row in rows
     ]
-    for row in rows:
-        shape = " x ".join(map(str, row.output))
-        share = f"{row.multiply_adds / total:6.1%}" if row.multiply_adds else ""
-        lines.append(
-            f"{row.name:{width}}  {row.kind:22}  {shape:>16}  {row.parameters:>11,}"
-            f"  {row.multiply_adds:>14,}  {share}"
-        )
     parameters = sum(row.parameters for row in rows)
-    lines.append(f"{'total':{width}}  {'':22}  {'':>16}  {parameters:>11,}  {total:>14,}")
-    return "\n".join(lines)
+    lines.append(["total", "", "", f"{parameters:,}", f"{total:,}", ""])
+    head = ["layer", "kind", "output", "parameters", "multiply-adds", "share"]
+    return Table(head, lines, "llrrrr").as_text()
 
 
 def _module_and_images(

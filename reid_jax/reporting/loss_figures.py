@@ -19,6 +19,7 @@ from reid_jax.ops.losses.margins import arcface_cosine, cosface_cosine
 from reid_jax.ops.losses.triplet import triplet_loss
 from reid_jax.reporting.figures import INK, LINE, MUTED, NETWORK, OTHER, as_png, new_figure
 from reid_jax.reporting.loss_landscapes import Landscape, families, surface
+from reid_jax.reporting.table import Table
 
 _BOXED: Any = {"frameon": True, "facecolor": "white", "edgecolor": "none", "framealpha": 0.9}
 _MARGINS = ("#b7c4c2", "#69b3a7", NETWORK, "#0b3b37")
@@ -299,14 +300,13 @@ def draw_losses(folder: Path) -> list[tuple[str, str]]:
         with atomic_write(folder / f"{name}.png") as file:
             file.write(draw())
         shown.append((f"{name}.png", words))
+    links = [[f"[{file}]({file})", words] for file, words in shown]
     lines = [
         "# Objectives\n",
         "Distances are between embeddings of length 1 (N-pair: times their length). In a triple "
         "two photos of one individual are equally far from one of another. Dashed: the positive is "
         "as far as the negative. Grey: no three points have these distances.\n",
-        "| picture | shows |",
-        "|---|---|",
-        *(f"| [{file}]({file}) | {words} |" for file, words in shown),
+        Table(["picture", "shows"], links, "ll").as_markdown(),
         *(f"\n![{words}]({file})" for file, words in shown),
     ]
     write_text(folder / "index.md", "\n".join(lines) + "\n")

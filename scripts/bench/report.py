@@ -12,6 +12,7 @@ from reid_jax.errors import UserError
 from reid_jax.files import write_text
 from reid_jax.ops.convolution.lax import uses_onednn
 from reid_jax.plan.measure import Measurement, device_name
+from reid_jax.reporting.table import Table
 from scripts.bench.beside import PeerResult
 
 AGREEMENT = 1e-4  # between losses that are the same but for rounding
@@ -95,16 +96,12 @@ def as_rate(row: Mapping[str, Any], number: float, unit: str) -> dict[str, Any]:
 
 def as_table(rows: Sequence[Mapping[str, Any]]) -> str:
     """The rows in aligned columns, under the device that they were measured on."""
-    lines = [tuple(_COLUMNS)] + [
-        tuple("-" if row[key] is None else form.format(row[key]) for key, form in _COLUMNS.items())
+    lines = [
+        ["-" if row[key] is None else form.format(row[key]) for key, form in _COLUMNS.items()]
         for row in rows
     ]
-    columns = []
-    for column in zip(*lines, strict=True):
-        width = max(map(len, column))
-        left = column[0] in ("case", "unit", "note")
-        columns.append([cell.ljust(width) if left else cell.rjust(width) for cell in column])
-    return "\n".join([rows[0]["device"], *map("  ".join, zip(*columns, strict=True))])
+    sides = "".join("l" if key in ("case", "unit", "note") else "r" for key in _COLUMNS)
+    return f"{rows[0]['device']}\n{Table(list(_COLUMNS), lines, sides).as_text()}"
 
 
 def keep(rows: Sequence[Mapping[str, Any]], file: Path) -> None:

@@ -9,27 +9,11 @@ import jax
 
 from reid_jax.errors import UserError
 from reid_jax.files import write_text
+from reid_jax.individuals.glossary import MEASURES, README
+from reid_jax.keyframes.glossary import MEASURES as KEYFRAMES
+from reid_jax.keyframes.glossary import README as KEYFRAME_README
+from reid_jax.reporting.measure import OURS
 from reid_jax.training.logging import read_metrics
-
-MEASURES = {
-    "rank1": "Rank-1",
-    "rank5": "Rank-5",
-    "mAP": "mAP",
-    "map_at_r": "MAP@R",
-    "roc_auc": "pair AUC",
-    "one_shot_20way": "20-way one-shot",
-}
-
-
-KEYFRAME_MEASURES = {
-    "kendall_users": "Kendall, annotators",
-    "spearman_users": "Spearman, annotators",
-    "kendall_mean": "Kendall, mean score",
-    "spearman_mean": "Spearman, mean score",
-    "precision_at_15": "P@15%",
-    "f1_2s_mean": "F1, two-second shots",
-    "f1_kts_mean": "F1, KTS",
-}
 
 
 def record_run(results: Path, workdir: Path, configuration: str, note: str) -> None:
@@ -48,7 +32,7 @@ def record_run(results: Path, workdir: Path, configuration: str, note: str) -> N
     if not path.is_file():
         raise UserError(f"{workdir} has no report/metrics.json; evaluate the run first.")
     report = json.loads(path.read_text())
-    rows = {"this network": report["metrics"], **report["baselines"]}
+    rows = {OURS: report["metrics"], **report["baselines"]}
     seconds = sum(row.get("seconds", 0.0) for row in read_metrics(workdir))
     entry = {
         "configuration": configuration,
@@ -57,7 +41,11 @@ def record_run(results: Path, workdir: Path, configuration: str, note: str) -> N
         "jax": jax.__version__,
         "training_minutes": seconds / 60,
         "rows": {
-            name: {key: values[key] for key in MEASURES if key in values}
+            name: {
+                key: values[key]
+                for key, measure in MEASURES.items()
+                if README in measure.tables and key in values
+            }
             for name, values in rows.items()
         },
     }
@@ -80,12 +68,12 @@ def record_folds(results: Path, workdirs: Sequence[Path]) -> None:
         report = json.loads(path.read_text()) if path.is_file() else {"metrics": {}}
         if "kendall_users" not in report["metrics"]:
             raise UserError(f"{workdir} has no report on keyframe scores; evaluate the run first.")
-        folds.append({"this network": report["metrics"], **report["baselines"]})
+        folds.append({OURS: report["metrics"], **report["baselines"]})
     rows = {
         name: {
             key: sum(fold[name][key] for fold in folds) / len(folds)
-            for key in KEYFRAME_MEASURES
-            if key in folds[0][name]
+            for key, measure in KEYFRAMES.items()
+            if KEYFRAME_README in measure.tables and key in folds[0][name]
         }
         for name in folds[0]
     }

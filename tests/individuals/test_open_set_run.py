@@ -9,8 +9,8 @@ import pytest
 from reid_jax import UserError
 from reid_jax.data.photos import Dataset, make_splits
 from reid_jax.individuals.calibration import best_threshold
+from reid_jax.individuals.glossary import OPEN_SET
 from reid_jax.individuals.open_set_run import (
-    _COLUMNS,
     arrange,
     as_text,
     evaluate_open_set_run,
@@ -103,7 +103,7 @@ def test_the_table_of_a_run(tmp_path, capsys):
 
 
 def test_few_strangers_and_photos_left_out_are_said():
-    one = dict.fromkeys(_COLUMNS, 0.5)
+    one = dict.fromkeys(OPEN_SET, 0.5)
     counts = {"num_known": 9, "num_known_individuals": 3, "num_unknown": 12}
     result = {
         "rows": {"this network": {**one, **counts, "num_unknown_individuals": 1}},

@@ -139,7 +139,7 @@ def test_the_two_keyframe_networks_side_by_side():
     for row in rows:
         assert sum(row["parameters"].values()) == row["total"]
         assert row["milliseconds"] is None
-    lines = keyframes_table(rows).splitlines()
+    lines = keyframes_table(rows).as_markdown().splitlines()
     assert "| network | 26,447,489 | 6,553,789 | 4.04 |" in lines
     assert "| trained in stage one | 2,939,457 | 2,546,241 | 1.15 |" in lines
     assert any(line.startswith("| trained in stage two | 11,") for line in lines)
@@ -152,7 +152,7 @@ def test_keyframe_networks_are_timed_at_one_and_eight_sequences(monkeypatch):
     row = summarize_keyframes("tiny", scorer=small, frames=2, input_size=8, speed=True)
     assert set(row["milliseconds"]) == {"1", "8"}
     assert min(row["milliseconds"].values()) > 0
-    assert "| ms, 8 x 2 images |" in keyframes_table([row, row])
+    assert "| ms, 8 x 2 images |" in keyframes_table([row, row]).as_markdown()
 
 
 def context_by_loops(features):

@@ -150,7 +150,7 @@ def test_the_cost_of_an_encoder_is_counted():
     # LayerNorm, Dense (10 -> 256) a frame, Dense (256 -> 128) a video.
     assert row["parameters"] == 2 * 10 + (10 + 1) * 256 + (256 + 1) * 128
     assert row["multiply_adds"] == 8 * 10 * 256 + 256 * 128
-    assert "| mean | 8 | 0.04 M |" in temporal_table([row])
+    assert "| mean | 8 | 0.04 M |" in temporal_table([row]).as_markdown()
 
 
 def test_an_encoder_is_timed():

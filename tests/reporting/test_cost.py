@@ -9,10 +9,10 @@ from reid_jax.reporting import cost as summary
 from reid_jax.reporting.cost import (
     PUBLISHED,
     compiled_multiply_adds,
+    costs_table,
     count_multiply_adds,
     layer_table,
     layers,
-    markdown_table,
     summarize,
 )
 
@@ -47,7 +47,7 @@ def test_the_tables() -> None:
     assert "stage2_1/depthwise/conv" in text
     assert "3,504,872" in text
     row = summarize("two_conv", compiled=False)
-    assert "| two_conv | 28 |" in markdown_table([row])
+    assert "| two_conv | 28 |" in costs_table([row]).as_markdown()
     with pytest.raises(UserError, match="mobilenet_v2"):
         layer_table("mobilenetv2")
 

@@ -13,6 +13,7 @@ from reid_jax.individuals.gallery.calibrating import calibration_of
 from reid_jax.individuals.gallery.identify import Answer, Candidate, Identification, told_apart
 from reid_jax.individuals.gallery.store import Gallery
 from reid_jax.ops.ranking.individuals import Rule
+from reid_jax.reporting.table import Table
 
 CSV_COLUMNS = (
     *("photo", "answer", "verdict", "known", "rank", "identity", "score", "probability"),
@@ -42,17 +43,19 @@ def percent(probability: float | None) -> str:
 
 def as_table(found: Identification) -> str:
     """A block for each photo: the answer, then the candidates, aligned over all photos."""
-    listed = [c for answer in found.answers for c in answer.candidates]
-    name_width = max([len(shown(c.identity)) for c in listed], default=0)
+    rows = [
+        [
+            *(rank, shown(candidate.identity), percent(candidate.probability)),
+            *(f"{candidate.score:.3f}", shortened(str(found.gallery.paths[candidate.photo]))),
+        ]
+        for answer in found.answers
+        for rank, candidate in enumerate(answer.candidates, 1)
+    ]
+    aligned = iter(Table([""] * 5, rows, "rlrrl").as_text().split("\n")[1:])
     lines = []
     for answer in found.answers:
         lines.append(f"{shown(answer.path)}: {_verdict(answer)}")
-        for rank, candidate in enumerate(answer.candidates, 1):
-            photo = shortened(str(found.gallery.paths[candidate.photo]))
-            lines.append(
-                f"  {rank}  {shown(candidate.identity):<{name_width}}  "
-                f"{percent(candidate.probability):>4}  {candidate.score:7.3f}  {photo}"
-            )
+        lines += [f"  {next(aligned)}" for _ in answer.candidates]
     return "\n".join(lines)
 
 
