@@ -1,5 +1,4 @@
-"""Files of which a reader sees the old one or the new one, never half of it; their places, and
-what a system says about itself."""
+"""Files of which a reader sees the old one or the new one, never half of it; and their places."""
 
 import atexit
 import contextlib
@@ -19,6 +18,7 @@ from typing import IO
 import numpy as np
 
 from reid_jax.errors import UserError
+from reid_jax.platforms import replace, sync
 
 _PREFIX = 200  # bytes at most of a name that stands in that of its temporary file
 
@@ -65,15 +65,6 @@ def expanded(path: str) -> Path:
     return Path(whole)
 
 
-def memory_bytes(*, free: bool = False) -> int | None:
-    """Memory of this machine, all or what is free; None where the system does not say."""
-    try:
-        pages = os.sysconf("SC_AVPHYS_PAGES" if free else "SC_PHYS_PAGES")
-        return pages * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError):  # Windows has no sysconf, macOS does not say what is free
-        return None
-
-
 def check_form(what: object, found: object, known: int) -> None:
     """Refuses what a newer version of this program has written in a form that this one cannot read.
 
@@ -114,10 +105,9 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
     try:
         with open(beside, "xb") as file:  # with the mode that the umask leaves
             yield file
-            file.flush()
-            os.fsync(file.fileno())
+            sync(file)
         share(beside)
-        os.replace(beside, path)
+        replace(beside, path)
     except BaseException:
         beside.unlink(missing_ok=True)
         raise

@@ -7,7 +7,6 @@ by the clock of the folder, is nobody's.
 """
 
 import contextlib
-import errno
 import json
 import os
 import secrets
@@ -20,11 +19,11 @@ from typing import IO
 
 from reid_jax.console import say
 from reid_jax.files import share
+from reid_jax.platforms import has_ended, in_use, lock_file, patiently
 
 _PATIENCE = 2.0  # seconds to wait for another process without a word
 _BEAT = 10.0  # seconds between two signs of life
 _DEAD = 60.0  # seconds without one
-_NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}
 
 
 @contextlib.contextmanager
@@ -51,9 +50,9 @@ def try_lock(path: Path) -> Iterator[IO[str] | None]:
 
     None while another process, or another call in this one, has it.
     """
-    with open(path, "a+") as file, contextlib.ExitStack() as held:
+    with open(path, "a+", encoding="utf-8") as file, contextlib.ExitStack() as held:
         share(path)
-        free = _flock(file.fileno())
+        free = lock_file(file.fileno())
         if free is None:
             free = held.enter_context(_owned(path.with_name(f"{path.name}.held")))
         yield file if free and _is_at(file, path) else None
@@ -65,23 +64,6 @@ def _is_at(file: IO[str], path: Path) -> bool:
         return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
     except FileNotFoundError:
         return False
-
-
-def _flock(descriptor: int) -> bool | None:
-    """Whether it could be taken; None where there are no such locks."""
-    try:
-        import fcntl
-    except ImportError:
-        return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError as error:
-        if error.errno in _NO_LOCKS:
-            return None
-        raise
-    return True
 
 
 @contextlib.contextmanager
@@ -106,22 +88,26 @@ def _owned(path: Path) -> Iterator[bool]:
         ended.set()
         beating.join()
         if _read(path) == text:  # not if it was taken for dead, as after a long sleep
-            path.unlink(missing_ok=True)
+            patiently(lambda: path.unlink(missing_ok=True))
 
 
 def _make(path: Path, text: str) -> bool:
     try:
-        with open(path, "x") as file:
+        with open(path, "x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError:
         return False
+    except OSError as error:
+        if in_use(error):  # being removed
+            return False
+        raise
     share(path)
     return True
 
 
 def _read(path: Path) -> str | None:
     try:
-        return path.read_text()
+        return path.read_text("utf-8")
     except OSError:
         return None
 
@@ -134,8 +120,15 @@ def _abandon(path: Path) -> bool:
     if not _is_dead(path, text):
         return False
     aside = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-    with contextlib.suppress(FileNotFoundError):  # another process was quicker
+    try:
         path.rename(aside)
+    except FileNotFoundError:  # another process was quicker
+        return True
+    except OSError as error:
+        if in_use(error):  # or is being so
+            return False
+        raise
+    else:
         if _read(aside) != text:  # and has made its own already
             with contextlib.suppress(OSError):
                 os.link(aside, path)
@@ -146,13 +139,8 @@ def _abandon(path: Path) -> bool:
 def _is_dead(path: Path, text: str) -> bool:
     with contextlib.suppress(ValueError, KeyError, TypeError):  # being written
         owner = json.loads(text)
-        if owner["host"] == socket.gethostname() and os.name == "posix":
-            try:
-                os.kill(owner["process"], 0)
-            except ProcessLookupError:
-                return True
-            except PermissionError:
-                pass
+        if owner["host"] == socket.gethostname() and has_ended(owner["process"]):
+            return True
     probe = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
     try:
         probe.touch()

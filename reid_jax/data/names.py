@@ -4,6 +4,8 @@ import os
 import unicodedata
 from collections.abc import Sequence
 
+from reid_jax.platforms import with_slashes
+
 MISSING = ("", "nan", "nat", "none", "null", "na", "n/a", "<na>")
 """What tables have where a value is missing, in lower case."""
 
@@ -69,7 +71,7 @@ class FileFinder:
         for spelled in dict.fromkeys((name, name.replace("\\", "/"))):  # written on Windows
             if "\0" in spelled:
                 continue
-            file = os.path.join(self._folder, spelled)
+            file = with_slashes(os.path.join(self._folder, spelled))
             if os.path.isfile(file):
                 return file
             if not spelled.isascii() and (found := self._in_another_form(file)):
@@ -80,8 +82,9 @@ class FileFinder:
         """`file`, each part of its path in the form that its folder lists."""
         if os.path.lexists(file) or not file:
             return file if os.path.isfile(file) else None
-        place = os.path.sep if os.path.isabs(file) else ""
-        for part in file.split(os.path.sep):
+        drive, rest = os.path.splitdrive(file)
+        place = drive + (os.sep if os.path.isabs(file) else "")
+        for part in rest.split("/"):
             if not part or part == ".":
                 continue
             there = os.path.join(place, part)
@@ -91,7 +94,7 @@ class FileFinder:
                     return None
                 there = os.path.join(place, known)
             place = there
-        return place if os.path.isfile(place) else None
+        return with_slashes(place) if os.path.isfile(place) else None
 
     def _listing(self, folder: str) -> dict[str, str]:
         if folder not in self._listed:

@@ -1,12 +1,12 @@
 """One thread pool for decoding."""
 
 import functools
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from reid_jax.console import Bar
+from reid_jax.platforms import processors
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -16,7 +16,7 @@ _CHUNK = 32
 
 def num_cores() -> int:
     """Cores this process may use (containers often allow fewer than the machine has)."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return processors()
 
 
 @functools.cache

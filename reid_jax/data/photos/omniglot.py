@@ -9,6 +9,7 @@ import numpy as np
 from reid_jax.data.photos.dataset import Dataset
 from reid_jax.data.photos.images import BadImageError, read_image
 from reid_jax.errors import UserError
+from reid_jax.platforms import with_slashes
 
 SIDE = 105
 
@@ -73,7 +74,7 @@ def _drawings(path: str) -> list[tuple[str, bytes]]:
         for folder, _, files in os.walk(path):
             for file in files:
                 # An alphabet's own folder, given as the path, still names the alphabet.
-                full = os.path.join(os.path.abspath(folder), file).replace(os.sep, "/")
+                full = with_slashes(os.path.join(os.path.abspath(folder), file))
                 if name := _drawing_name(full):
                     with open(full, "rb") as stream:
                         found[name] = stream.read()

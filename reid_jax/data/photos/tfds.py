@@ -19,7 +19,7 @@ from reid_jax.data.optional_tensorflow import import_tensorflow
 from reid_jax.data.photos.dataset import Dataset
 from reid_jax.data.photos.images import resize
 from reid_jax.errors import UserError, missing
-from reid_jax.files import memory_bytes
+from reid_jax.platforms import memory_bytes
 
 FASHION_MNIST_FOLDER = "/usr/share/datasets/fashion-mnist/"  # Debian's dataset-fashion-mnist
 _FASHION_MNIST_CLASSES = (

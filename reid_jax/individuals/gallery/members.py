@@ -4,7 +4,6 @@ import collections
 import dataclasses
 import datetime
 import difflib
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -32,6 +31,7 @@ from reid_jax.individuals.gallery.store import (
     write_gallery,
 )
 from reid_jax.individuals.model import TrainedModel, load_run
+from reid_jax.platforms import relative
 
 
 def build(
@@ -60,8 +60,8 @@ def build(
     _check_usable(len(gallery), empty)
     settings = {
         "fingerprint": model.fingerprint,
-        "run": str(workdir.resolve()),
-        "run_relative": os.path.relpath(workdir.resolve(), out.resolve()),
+        "run": workdir.resolve().as_posix(),
+        "run_relative": relative(workdir.resolve(), out.resolve()),
         "metric": model.task.metric,
         "sources": [source],
         "built": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),

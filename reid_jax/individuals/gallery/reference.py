@@ -15,6 +15,7 @@ from reid_jax.errors import UserError
 from reid_jax.files import as_text
 from reid_jax.individuals.gallery.store import DIGEST, TRAINED, Gallery
 from reid_jax.individuals.model import TrainedModel
+from reid_jax.platforms import with_slashes
 
 _MOST_HELD_OUT = 1000
 _MOST_TRAINING = 4000
@@ -127,8 +128,8 @@ def stored_paths(dataset: Dataset) -> np.ndarray:
 
 
 def stored_path(path: str) -> str:
-    """An absolute path as text."""
-    return as_text(os.path.abspath(path))
+    """An absolute path as text, with `/`."""
+    return as_text(with_slashes(os.path.abspath(path)))
 
 
 def held_out(reference: Mapping[str, np.ndarray], dimension: int) -> dict[str, np.ndarray]:

@@ -10,9 +10,7 @@ afterwards, or by the next change.
 
 import contextlib
 import json
-import os
 import shutil
-import sys
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -27,6 +25,7 @@ from reid_jax.data.names import composed
 from reid_jax.errors import UserError
 from reid_jax.files import check_destinations, check_form, make_folder, share, write_text
 from reid_jax.locks import locked
+from reid_jax.platforms import patiently, sync, sync_folder
 
 VERSION = 1
 COLUMNS = ("date", "camera", "orientation")
@@ -137,6 +136,9 @@ def read_gallery(folder: Path, *, thumbnails: bool = True) -> Gallery:
                     f"The gallery {folder} is damaged ({Path(error.filename or name).name} is "
                     "missing); build it again."
                 ) from error
+        except PermissionError as error:  # on Windows also while a writer removes what it replaced
+            if _current(folder) == name:
+                raise UserError(f"{error.filename} cannot be read ({error.strerror}).") from error
     raise UserError(f"The gallery {folder} is changed all the time; try again later.")
 
 
@@ -144,7 +146,7 @@ def _current(folder: Path) -> str:
     if not folder.is_dir():
         raise UserError(f"There is no gallery {folder}; make one with reid-jax gallery build.")
     try:
-        name = (folder / _CURRENT).read_text().strip()
+        name = patiently((folder / _CURRENT).read_text).strip()
     except FileNotFoundError as error:
         raise UserError(
             f"{folder} is not a gallery: it has no file {_CURRENT}; make one with "
@@ -181,7 +183,7 @@ def _read(generation: Path, thumbnails: bool) -> Gallery:
             folder=generation,
             reference=_read_reference(generation / _REFERENCE),
         )
-    except (FileNotFoundError, UserError):
+    except (FileNotFoundError, PermissionError, UserError):
         raise
     except (
         *(OSError, EOFError, ValueError, LookupError, TypeError),
@@ -266,7 +268,7 @@ def _write(folder: Path, gallery: Gallery) -> None:
     name = f"generation-{number:06d}"
     try:
         _write_files(folder / name, gallery)
-        _sync(folder)
+        sync_folder(folder)
         write_text(folder / _CURRENT, name + "\n")
     except OSError as error:
         shutil.rmtree(folder / name, ignore_errors=True)
@@ -275,7 +277,7 @@ def _write(folder: Path, gallery: Gallery) -> None:
             "there before is intact."
         ) from error
     with contextlib.suppress(OSError):  # it is written; only a power cut could still undo it
-        _sync(folder)
+        sync_folder(folder)
     _remove_others(folder, name)
 
 
@@ -310,27 +312,15 @@ def _write_files(generation: Path, gallery: Gallery) -> None:
     }
     with _synced(generation / "gallery.json") as file:
         file.write((json.dumps(settings, indent=2) + "\n").encode())
-    _sync(generation)
+    sync_folder(generation)
 
 
 @contextlib.contextmanager
 def _synced(path: Path) -> Iterator[Any]:
     with open(path, "wb") as file:
         yield file
-        file.flush()
-        os.fsync(file.fileno())
+        sync(file)
     share(path)
-
-
-def _sync(folder: Path) -> None:
-    """So that the names in a folder survive a power cut, too."""
-    if sys.platform == "win32":  # it opens no folders
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _remove_others(folder: Path, current: str | None) -> None:

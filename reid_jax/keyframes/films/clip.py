@@ -9,6 +9,7 @@ import numpy as np
 from reid_jax.data.videos.frames import Size, Video, frame_edges, usual_gap
 from reid_jax.keyframes.films.scenes import divide
 from reid_jax.keyframes.selection import SHARE, knapsack, to_frames
+from reid_jax.platforms import replace
 
 _SHOT = 2.0  # seconds, the shots that TVSum's annotators rated
 _CLOCK = 90_000  # ticks a second
@@ -109,7 +110,7 @@ def write_clip(path: Path, video: Video, kept: np.ndarray) -> None:
                     container.mux(packet)
             for packet in stream.encode(None):
                 container.mux(packet)
-        unfinished.replace(path)
+        replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)
 

@@ -95,7 +95,8 @@ def _is_for(place: Path, video: Path, digest: str) -> bool:
         return not any(place.iterdir())
     if "digest" in mark:
         return bool(mark["digest"] == digest)
-    return mark.get("video") == as_text(video.resolve())  # written before there were digests
+    whole = as_text(video.resolve().as_posix())
+    return mark.get("video") == whole  # written before there were digests
 
 
 def _replace(place: Path, folder: Path) -> None:

@@ -14,6 +14,7 @@ from reid_jax.errors import UserError, missing
 from reid_jax.files import as_text, atomic_write, share
 from reid_jax.keyframes.films.features import Described
 from reid_jax.locks import try_lock
+from reid_jax.platforms import replace, sync
 
 
 class FeatureFile:
@@ -125,9 +126,9 @@ class FeatureFile:
         if self.path.exists():
             shutil.copymode(self.path, joined)
         share(joined)
-        with joined.open("rb") as written:
-            os.fsync(written.fileno())
-        joined.replace(self.path)
+        with joined.open("r+b") as written:
+            sync(written)
+        replace(joined, self.path)
         for part in parts:
             part.unlink()
         return renamed

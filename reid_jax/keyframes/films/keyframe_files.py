@@ -83,12 +83,12 @@ def write_keyframes(
     if clip:
         write_clip(folder / SUMMARY, video, found.summary)
     content = {
-        "video": as_text(video.path.resolve()),
+        "video": as_text(video.path.resolve().as_posix()),
         "digest": digest,
         "problem": video.problem or None,
         "frames": described.n_frames,
         "seconds": round(float(video.times[-1]), 3),
-        "run": str(scorer.workdir.resolve()),
+        "run": scorer.workdir.resolve().as_posix(),
         "step": scorer.step,
         "features_by": encoder.name,
         "scenes_by": described.scenes_by,

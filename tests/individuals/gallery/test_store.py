@@ -16,9 +16,7 @@ import pytest
 
 from reid_jax import UserError, locks
 from reid_jax.files import as_text
-from reid_jax.individuals.gallery import store
 from reid_jax.individuals.gallery.store import join, read_gallery, update_gallery, write_gallery
-from reid_jax.training.lock import only_trainer
 from tests.gallery_writer import numbered
 from tests.paths import REPOSITORY
 
@@ -136,16 +134,6 @@ def test_a_gallery_in_a_folder_that_a_group_shares_can_be_changed_by_the_group(t
         assert path.stat().st_mode & 0o060 == 0o060, path
     for path in (tmp_path / "alone", *(tmp_path / "alone").rglob("*")):
         assert path.stat().st_mode & 0o020 == 0, path
-
-
-def test_a_system_without_locks_and_open_folders_writes_all_the_same(tmp_path, monkeypatch):
-    """Windows."""
-    monkeypatch.setitem(sys.modules, "fcntl", None)
-    monkeypatch.setattr(store.sys, "platform", "win32")
-    write_gallery(tmp_path / "gallery", numbered(1))
-    assert assert_whole(read_gallery(tmp_path / "gallery")) == 1
-    with only_trainer(tmp_path / "run"):
-        pass
 
 
 def test_changes_of_several_writers_all_count(tmp_path):
