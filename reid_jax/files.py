@@ -96,20 +96,37 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
     What is no file, as /dev/stdout or a pipe, is written to as it is.
     """
     if _takes_bytes(path):
-        with open(path, "wb") as stream:
+        with naming(path), open(path, "wb") as stream:
             yield stream
         return
     make_folder(path.parent)
     name = path.name if len(os.fsencode(path.name)) <= _PREFIX else "new"
     beside = path.with_name(f".{name}.{secrets.token_hex(4)}")
     try:
-        with open(beside, "xb") as file:  # with the mode that the umask leaves
-            yield file
-            sync(file)
-        share(beside)
-        replace(beside, path)
+        with naming(path, beside):
+            with open(beside, "xb") as file:  # with the mode that the umask leaves
+                yield file
+                sync(file)
+            share(beside)
+            replace(beside, path)
     except BaseException:
         beside.unlink(missing_ok=True)
+        raise
+
+
+@contextlib.contextmanager
+def naming(path: Path, instead_of: Path | None = None) -> Iterator[None]:
+    """Errors of writing a file name it; the system does so when it is opened, and no more.
+
+    Args:
+      instead_of: another name that the file has while it is written.
+    """
+    try:
+        yield
+    except OSError as error:
+        nameless = error.errno is not None and error.filename in (None, str(instead_of))
+        if nameless:
+            raise OSError(error.errno, error.strerror, str(path)) from error
         raise
 
 

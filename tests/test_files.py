@@ -1,16 +1,18 @@
 """Files are written whole, for whom the system says may change them, and one process at a time."""
 
 import contextlib
+import errno
 import os
 import stat
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from reid_jax.errors import UserError
-from reid_jax.files import atomic_write, check_destinations, write_text
+from reid_jax.errors import UserError, all_written, said_unless_written
+from reid_jax.files import atomic_write, check_destinations, write_arrays, write_text
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -130,3 +132,50 @@ def test_what_is_no_file_is_written_to_as_it_is(tmp_path):
     write_text(Path("/dev/null"), "text")
     assert Path("/dev/null").is_char_device()
     assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+def test_a_disk_that_is_full_is_named_with_the_file(tmp_path):
+    """The system names a file when it is opened, but not when it is written."""
+    with pytest.raises(OSError, match="No space left") as raised, atomic_write(tmp_path / "new"):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert raised.value.filename == str(tmp_path / "new")
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(IsADirectoryError) as raised:
+        write_text(tmp_path / "folder", "text")
+    assert raised.value.filename == str(tmp_path / "folder")  # not that of a file beside it
+    with pytest.raises(FileNotFoundError) as raised, atomic_write(tmp_path / "new"):
+        (tmp_path / "absent").read_bytes()
+    assert raised.value.filename == str(tmp_path / "absent")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has one")
+def test_a_full_device_is_named():
+    with pytest.raises(OSError, match="No space left on device: '/dev/full'"):
+        write_text(Path("/dev/full"), "text")
+    with pytest.raises(OSError, match="No space left on device: '/dev/full'"):
+        write_arrays(Path("/dev/full"), {"a": np.zeros(10**5)})
+
+
+def refused(*names):
+    for name in names:
+        with said_unless_written(name):
+            raise OSError("full")
+
+
+def test_what_cannot_be_written_is_an_error_at_the_end(capsys):
+    with pytest.raises(UserError, match=r"^a cannot be .*full\)\. b cannot be"), all_written():
+        refused("a", "b")
+    assert capsys.readouterr().out == ""
+
+
+def test_what_cannot_be_written_is_said_where_another_error_ends_all(capsys):
+    def ends_in_error():
+        refused("a")
+        raise KeyError
+
+    with pytest.raises(KeyError), all_written():
+        ends_in_error()
+    assert capsys.readouterr().out == "a cannot be written (full).\n"
+    refused("b")
+    assert capsys.readouterr().out == "b cannot be written (full).\n"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from reid_jax.commands.catalogue import Command
-from reid_jax.errors import UserError
+from reid_jax.errors import UserError, all_written
 
 
 def run_command(command: Command, words: Sequence[str]) -> None:
@@ -43,7 +43,8 @@ def plain_errors(verbose: bool = False) -> Iterator[None]:
     """
     _prepare_terminal(verbose)
     try:
-        yield
+        with all_written():
+            yield
     except BrokenPipeError:  # `| head` has seen enough
         _nothing_more()
         sys.exit(1)

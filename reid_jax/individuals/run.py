@@ -11,7 +11,7 @@ from reid_jax.compilations import keep_compilations
 from reid_jax.data.photos import Dataset, QueryGallery, describe, load_dataset
 from reid_jax.data.photos.content import COLUMN, content_digests
 from reid_jax.data.photos.splits import check_several
-from reid_jax.errors import UserError
+from reid_jax.errors import UserError, said_unless_written
 from reid_jax.files import atomic_write, check_destinations, expanded, write_text
 from reid_jax.individuals.glossary import CONSOLE, MEASURES
 from reid_jax.individuals.measures import (
@@ -30,7 +30,7 @@ from reid_jax.keyframes.run import evaluate_keyframe_run, train_keyframes
 from reid_jax.ops.ranking.matching import check_matches
 from reid_jax.reporting.measure import OURS, columns
 from reid_jax.reporting.plain_json import plain_json
-from reid_jax.reporting.run_facts import mark_report, report_folder, said_unless_written
+from reid_jax.reporting.run_facts import mark_report, report_folder
 from reid_jax.reporting.table import results_table
 from reid_jax.same_video.config import VideoSimilarityConfig
 from reid_jax.same_video.run import report_video_pairs, train_video_similarity

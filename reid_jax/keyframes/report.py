@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from reid_jax.data.videos.features import VideoFeatures
+from reid_jax.errors import said_unless_written
 from reid_jax.files import write_arrays
 from reid_jax.keyframes import figures as keyframe_plots
 from reid_jax.keyframes.baselines import keyframe_baselines
@@ -17,7 +18,6 @@ from reid_jax.reporting import page
 from reid_jax.reporting.figures import loss_curve
 from reid_jax.reporting.measure import OURS, columns, number
 from reid_jax.reporting.report import Results, write_report
-from reid_jax.reporting.run_facts import said_unless_written
 from reid_jax.reporting.table import Table
 from reid_jax.reporting.table import results_table as table_of
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from reid_jax.compilations import keep_compilations
 from reid_jax.data.videos.features import VideoFeatures, load_video_features, video_digest
-from reid_jax.errors import UserError
+from reid_jax.errors import UserError, said_unless_written
 from reid_jax.files import check_destinations, write_arrays, write_text
 from reid_jax.keyframes.config import (
     KeyframeConfig,
@@ -19,7 +19,7 @@ from reid_jax.keyframes.model import TrainedScorer, load_scorer
 from reid_jax.keyframes.report import write_keyframe_report
 from reid_jax.keyframes.ridge_choice import chosen
 from reid_jax.reporting.plain_json import plain_json
-from reid_jax.reporting.run_facts import mark_report, report_folder, said_unless_written
+from reid_jax.reporting.run_facts import mark_report, report_folder
 from reid_jax.training.config_file import check_workdir, claim_workdir, has_begun, kept_streams
 from reid_jax.training.lock import only_trainer
 from reid_jax.training.logging import read_metrics

@@ -1,9 +1,8 @@
 """What is true of any run folder: its name among others, and its size."""
 
-import contextlib
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +14,6 @@ from reid_jax.files import atomic_write
 
 _SOURCE = "source.txt"  # in a report's folder, the source that it is on
 _LONGEST = 100  # letters of a source in a folder's name
-
-
-@contextlib.contextmanager
-def said_unless_written(what: Path) -> Iterator[None]:
-    """A disk that refuses a report costs the report, not the numbers that are still to come."""
-    try:
-        yield
-    except OSError as error:
-        print(f"{what} cannot be written: {error}")
 
 
 def report_folder(workdir: Path, name: str, source: str) -> Path:

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from reid_jax.compilations import keep_compilations
-from reid_jax.errors import UserError
+from reid_jax.errors import UserError, said_unless_written
 from reid_jax.files import check_destinations, make_folder
 from reid_jax.individuals.model import restore_run
 from reid_jax.models.temporal.frames import masked_mean
@@ -163,17 +163,18 @@ def report_video_pairs(
     remarks = [] if split.validation else [_NO_VALIDATION]
     for sentence in remarks:
         print(sentence)
-    write_pairs_report(
-        folder,
-        workdirs[0].name if len(workdirs) == 1 else "Pairs of held-out videos",
-        results,
-        scored.scores,
-        test["same"],
-        [*names, *_PICTURED],
-        remarks=remarks,
-        history=read_metrics(workdirs[0]) if len(workdirs) == 1 else (),
-    )
-    print(f"report: {folder / 'index.html'}")
+    with said_unless_written(folder):
+        write_pairs_report(
+            folder,
+            workdirs[0].name if len(workdirs) == 1 else "Pairs of held-out videos",
+            results,
+            scored.scores,
+            test["same"],
+            [*names, *_PICTURED],
+            remarks=remarks,
+            history=read_metrics(workdirs[0]) if len(workdirs) == 1 else (),
+        )
+        print(f"report: {folder / 'index.html'}")
     return results
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from reid_jax.errors import UserError
-from reid_jax.files import check_destinations, make_folder
+from reid_jax.files import check_destinations, make_folder, naming
 from reid_jax.locks import try_lock
 from reid_jax.platforms import sync
 from reid_jax.training.hosts.join import gathered, is_first, undone_on_failure
@@ -49,9 +49,10 @@ def only_trainer(workdir: Path) -> Iterator[None]:
             )
         with undone_on_failure(lambda: _remove_new(new)):
             mark = f"process {os.getpid()} on {socket.gethostname()}\n{secrets.token_hex(8)}\n"
-            file.truncate(0)
-            file.write(mark)
-            sync(file)
+            with naming(workdir / "lock"):
+                file.truncate(0)
+                file.write(mark)
+                sync(file)
             gathered(_TOPIC, mark)
             yield
 

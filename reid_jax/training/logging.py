@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from reid_jax.console import Bar, say
-from reid_jax.files import write_text
+from reid_jax.files import naming, write_text
 
 
 class RunLog:
@@ -35,7 +35,7 @@ class RunLog:
         if self._quiet:
             return
         row = {name: value if math.isfinite(value) else None for name, value in values.items()}
-        with self._path.open("a") as file:
+        with naming(self._path), self._path.open("a") as file:
             file.write(json.dumps({"step": step, **row}) + "\n")
         for name, value in values.items():
             if self._board is not None:

@@ -330,9 +330,13 @@ def test_numbers_are_written_where_the_report_cannot_be(run, tmp_path, capsys):
     shutil.copytree(run, copy)
     shutil.rmtree(copy / "report", ignore_errors=True)
     (copy / "report").touch()  # a file where its folder would be: refused to root too
-    evaluate_run(copy, json_path=tmp_path / "m.json")
+    with pytest.raises(SystemExit) as ended, terminal.plain_errors():
+        evaluate_run(copy, json_path=tmp_path / "m.json")
+    assert ended.value.code
     assert json.loads((tmp_path / "m.json").read_text())["num_queries"] > 0
-    assert f"{copy / 'report'} cannot be written: " in capsys.readouterr().out
+    printed = capsys.readouterr()
+    assert "raw pixels" in printed.out
+    assert f"error: {copy / 'report'} cannot be written (" in printed.err
 
 
 def test_each_source_has_a_report_of_its_own(tmp_path):
