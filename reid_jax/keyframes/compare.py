@@ -12,20 +12,17 @@ from scipy.stats import rankdata
 from reid_jax.compilations import keep_compilations
 from reid_jax.data.videos.features import VideoFeatures
 from reid_jax.errors import UserError
-from reid_jax.files import atomic_write, write_text
 from reid_jax.keyframes import figures as keyframe_plots
 from reid_jax.keyframes.baselines import keyframe_baselines
 from reid_jax.keyframes.cost import ForwardCost, scoring_cost
 from reid_jax.keyframes.experiment import VideoSplit
-from reid_jax.keyframes.glossary import COMPARED, LEGEND, MEASURES
+from reid_jax.keyframes.glossary import COMPARED, LEGEND, MEASURES, PAGE
 from reid_jax.keyframes.measures import evaluate_keyframes
 from reid_jax.keyframes.model import load_scorer
-from reid_jax.keyframes.report import remarks, results_table
+from reid_jax.keyframes.report import remarks
 from reid_jax.keyframes.run import run_videos
-from reid_jax.reporting.compare import Difference, find_differences, how_told
-from reid_jax.reporting.plain_json import plain_json
+from reid_jax.reporting.compare import Comparison, Contender, find_differences, mebibytes
 from reid_jax.reporting.run_facts import bytes_on_disk, number_of_parameters, run_names
-from reid_jax.reporting.table import Table
 
 ENSEMBLE = "ensemble"
 _COMPARED = [key for key, each in MEASURES.items() if COMPARED in each.tables]
@@ -35,25 +32,37 @@ _VIDEOS_DRAWN = 10
 
 
 @dataclass(frozen=True)
-class KeyframeContender:
+class KeyframeContender(Contender):
     """A run, what it makes of the held-out videos, and what it costs.
 
     Attributes:
-      name: of the run.
       scores: (P,) at the picks, by the video's key.
-      metrics: see ``evaluate_keyframes``.
-      parameters, bytes_on_disk: of the network and of its best checkpoint.
-      costs: of scoring sequences of `frames` frames, by how many at once.
+      forward: costs of scoring sequences of `frames` frames, by how many at once.
       frames: of a sequence.
     """
 
-    name: str
     scores: Mapping[str, np.ndarray]
-    metrics: Mapping[str, Any]
-    parameters: int
-    bytes_on_disk: int
-    costs: Mapping[int, ForwardCost]
+    forward: Mapping[int, ForwardCost]
     frames: int
+
+    @property
+    def examples(self) -> dict[str, np.ndarray]:
+        videos = self.metrics["per_video"].values()
+        return {key: np.array([row[key] for row in videos]) for key in _COMPARED}
+
+    @property
+    def costs(self) -> dict[str, str]:
+        seconds = {f"ms @{n}": f"{1000 * cost.seconds:,.1f}" for n, cost in self.forward.items()}
+        memory = {f"MiB @{n}": mebibytes(cost.memory, "") for n, cost in self.forward.items()}
+        return seconds | memory
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        return {
+            "frames": self.frames,
+            "seconds": {str(batch): cost.seconds for batch, cost in self.forward.items()},
+            "memory_bytes": {str(batch): cost.memory for batch, cost in self.forward.items()},
+        }
 
 
 def compare_keyframe_runs(workdirs: Sequence[Path], out: Path | None) -> None:
@@ -67,29 +76,7 @@ def compare_keyframe_runs(workdirs: Sequence[Path], out: Path | None) -> None:
     contenders = [*contenders, ensemble(contenders, split.test)]
     seed = load_scorer(workdirs[0]).config.train.seed
     baselines = keyframe_baselines(split.train + split.validation, split.test, seed)
-    differences = compare(contenders)
-    text = as_text(contenders, baselines, differences)
-    print(text)
-    if out is None:
-        return
-    write_text(out / "comparison.txt", text + "\n")
-    write_text(out / "comparison.json", as_json(contenders, baselines, differences))
-    _write_figures(out, contenders, split.test)
-    print(f"\nwritten: {out}")
-
-
-def _write_figures(
-    out: Path, contenders: Sequence[KeyframeContender], videos: Sequence[VideoFeatures]
-) -> None:
-    scores = {one.name: one.scores for one in contenders}
-    figures = {
-        "curves": keyframe_plots.score_curves(scores, videos[:_VIDEOS_DRAWN]),
-        "scatter": keyframe_plots.scatter(scores, videos),
-    }
-    for name, png in figures.items():
-        if png is not None:
-            with atomic_write(out / f"{name}.png") as file:
-                file.write(png)
+    compare(contenders, split.test, baselines).tell(out)
 
 
 def contend(workdirs: Sequence[Path]) -> tuple[list[KeyframeContender], VideoSplit]:
@@ -123,7 +110,7 @@ def contend(workdirs: Sequence[Path]) -> tuple[list[KeyframeContender], VideoSpl
                 metrics=evaluate_keyframes(scores, splits[0].test),
                 parameters=number_of_parameters(scorer.params),
                 bytes_on_disk=bytes_on_disk(scorer.workdir),
-                costs={batch: scoring_cost(scorer, batch, frames) for batch in _BATCHES},
+                forward={batch: scoring_cost(scorer, batch, frames) for batch in _BATCHES},
                 frames=frames,
             )
         )
@@ -156,9 +143,9 @@ def ensemble(
         metrics={**metrics, **unscaled, "per_video": per_video},
         parameters=sum(one.parameters for one in contenders),
         bytes_on_disk=sum(one.bytes_on_disk for one in contenders),
-        costs={
-            batch: ForwardCost.one_after_the_other([one.costs[batch] for one in contenders])
-            for batch in contenders[0].costs
+        forward={
+            batch: ForwardCost.one_after_the_other([one.forward[batch] for one in contenders])
+            for batch in contenders[0].forward
         },
         frames=contenders[0].frames,
     )
@@ -172,88 +159,44 @@ def ensemble_scores(runs: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.nd
     }
 
 
-def compare(contenders: Sequence[KeyframeContender], *, seed: int = 0) -> list[Difference]:
+def compare(
+    contenders: Sequence[KeyframeContender],
+    videos: Sequence[VideoFeatures],
+    baselines: Mapping[str, Mapping[str, Any]],
+    *,
+    seed: int = 0,
+) -> Comparison:
     """Every pair in the correlations with annotators; each video is a group."""
-    values = [
-        (
-            one.name,
-            {
-                measure: np.array([row[measure] for row in one.metrics["per_video"].values()])
-                for measure in _COMPARED
-            },
-        )
-        for one in contenders
-    ]
-    return find_differences(values, of="videos", bounds=(-1, 1), seed=seed)
-
-
-def as_text(
-    contenders: Sequence[KeyframeContender],
-    baselines: Mapping[str, Mapping[str, Any]],
-    differences: Sequence[Difference],
-) -> str:
-    """Aligned tables of metrics and costs, and a sentence for each pair of runs and measure."""
-    metrics = {one.name: one.metrics for one in contenders}
-    batches = list(contenders[0].costs)
-    head = ["", "parameters", "on disk"]
-    head += [f"ms @{batch}" for batch in batches] + [f"MiB @{batch}" for batch in batches]
-    rows = [
-        [
-            one.name,
-            f"{one.parameters:,}",
-            _mebibytes(one.bytes_on_disk),
-            *(f"{1000 * one.costs[batch].seconds:,.1f}" for batch in batches),
-            *(_mebibytes(one.costs[batch].memory, unit="") for batch in batches),
-        ]
-        for one in contenders
-    ]
-    count = contenders[0].metrics
-    notes = [f"{one.name}: {text}" for one in contenders for text in remarks(one.metrics)]
-    return "\n".join(
-        [
-            results_table({**metrics, **baselines}).as_text(),
+    metrics = contenders[0].metrics
+    device = jax.devices()[0].device_kind
+    scores = {one.name: one.scores for one in contenders}
+    return Comparison(
+        contenders,
+        [each for each in MEASURES.values() if PAGE in each.tables],
+        find_differences(
+            [(one.name, one.examples) for one in contenders],
+            MEASURES,
+            of="videos",
+            bounds=(-1, 1),
+            seed=seed,
+        ),
+        baselines=baselines,
+        legend=[
             LEGEND,
-            *notes,
-            "",
-            Table(head, rows).as_text(),
+            *(f"{one.name}: {text}" for one in contenders for text in remarks(one.metrics)),
+        ],
+        costs=[
             f"Of scoring 1, 4 and 8 sequences of {contenders[0].frames} frames at once on "
-            f"{jax.devices()[0].device_kind}; memory with the parameters.",
+            f"{device}; memory with the parameters.",
             f"{ENSEMBLE}: the mean of the runs' ranks; they run one after the other.",
-            "",
-            f"{count['num_videos']} videos, {count['num_picks']:,} frames; intervals over videos.",
-            how_told(differences),
-            *(one.sentence for one in differences),
-        ]
-    )
-
-
-def _mebibytes(number: int | None, unit: str = " MiB") -> str:
-    return "–" if number is None else f"{number / 2**20:,.1f}{unit}"
-
-
-def as_json(
-    contenders: Sequence[KeyframeContender],
-    baselines: Mapping[str, Mapping[str, Any]],
-    differences: Sequence[Difference],
-) -> str:
-    """Everything but the scores."""
-    runs = [
-        {
-            "name": one.name,
-            "metrics": one.metrics,
-            "parameters": one.parameters,
-            "bytes_on_disk": one.bytes_on_disk,
-            "frames": one.frames,
-            "seconds": {str(batch): cost.seconds for batch, cost in one.costs.items()},
-            "memory_bytes": {str(batch): cost.memory for batch, cost in one.costs.items()},
-        }
-        for one in contenders
-    ]
-    return plain_json(
-        {
-            "device": jax.devices()[0].device_kind,
-            "runs": runs,
-            "baselines": baselines,
-            "differences": [one.as_json() for one in differences],
-        }
+        ],
+        about=[
+            f"{metrics['num_videos']} videos, {metrics['num_picks']:,} frames; intervals over "
+            "videos."
+        ],
+        figures={
+            "curves": lambda: keyframe_plots.score_curves(scores, videos[:_VIDEOS_DRAWN]),
+            "scatter": lambda: keyframe_plots.scatter(scores, videos),
+        },
+        facts={"device": device, "baselines": baselines},
     )

@@ -1,13 +1,15 @@
-"""Is one of several better in a measure, or was it luck?"""
+"""Runs side by side on what all of them held out: is one better in a measure, or was it luck?"""
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from reid_jax.files import atomic_write, write_text
 from reid_jax.ops.significance import (
     FEWEST_FOR_INTERVAL,
     FEWEST_FOR_VERDICT,
@@ -16,6 +18,9 @@ from reid_jax.ops.significance import (
     mean_interval,
     sign_flip_p_values,
 )
+from reid_jax.reporting.measure import Measure, Measures
+from reid_jax.reporting.plain_json import plain_json
+from reid_jax.reporting.table import Table, results_table
 
 CONFIDENCE = 0.95
 
@@ -25,15 +30,16 @@ class Difference:
     """Run ``first`` minus run ``second`` in one measure.
 
     Attributes:
-      low, high: the interval, nan of too few groups.
+      low, high: the interval, nan of too few groups and of runs that are equal.
       confidence: of the interval, higher the more differences are looked at.
       p_value: that equally good runs would differ so much, corrected for all that is looked at.
       groups: how many there are, and ``of`` what.
+      equal: whether the runs have the same value for every example.
     """
 
     first: str
     second: str
-    measure: str
+    measure: Measure
     value: float
     low: float
     high: float
@@ -41,6 +47,7 @@ class Difference:
     p_value: float
     groups: int
     of: str
+    equal: bool = False
 
     @property
     def is_one(self) -> bool:
@@ -48,19 +55,24 @@ class Difference:
 
     @property
     def sentence(self) -> str:
+        name = self.measure.name
+        if self.equal:
+            return f"{name}: {self.first} and {self.second} are equal for all {self.of}"
         points = f"{self.first} minus {self.second} = {100 * self.value:+.1f} points"
         about = f"no interval of {self.groups} {self.of}, that needs {FEWEST_FOR_INTERVAL}"
         if math.isfinite(self.low):
             interval = f"{100 * self.low:+.1f} to {100 * self.high:+.1f}"
             about = f"{100 * self.confidence:.3g}% interval {interval}"
-        return f"{self.measure}: {points} ({about}): {self._verdict}"
+        return f"{name}: {points} ({about}): {self._verdict}"
 
     @property
     def _verdict(self) -> str:
         if self.groups < FEWEST_FOR_VERDICT:
             return f"no verdict from {self.groups} {self.of}, that needs {FEWEST_FOR_VERDICT}"
         ends = (self.first, self.second)
-        better, worse = ends if self.value >= 0 else ends[::-1]
+        higher, lower = ends if self.value >= 0 else ends[::-1]
+        is_higher = self.measure.better == "higher"
+        better, worse = (higher, lower) if is_higher else (lower, higher)
         verdict = f"{better} is better than {worse}" if self.is_one else "no difference can be told"
         return f"{verdict}, p = {self.p_value:.2g}"
 
@@ -73,7 +85,7 @@ class Difference:
         return {
             "first": self.first,
             "second": self.second,
-            "measure": self.measure,
+            "measure": self.measure.key,
             "difference": number(self.value),
             "low": number(self.low),
             "high": number(self.high),
@@ -82,11 +94,13 @@ class Difference:
             "groups": self.groups,
             "groups_of": self.of,
             "is_a_difference": self.is_one,
+            "equal": self.equal,
         }
 
 
 def find_differences(
     runs: Sequence[tuple[str, Mapping[str, np.ndarray]]],
+    measures: Measures,
     groups: np.ndarray | None = None,
     *,
     of: str,
@@ -100,7 +114,9 @@ def find_differences(
     are as much wider (Bonferroni).
 
     Args:
-      runs: the name of each, and (N,) values of the same examples by measure; nan is left out.
+      runs: the name of each, and (N,) values of the same examples by the measure's key; nan is left
+        out.
+      measures: by their keys.
       groups: (N,) of the examples; by default each is its own.
       of: what the groups are, in words, as "individuals".
       bounds: between which all values lie.
@@ -120,10 +136,21 @@ def find_differences(
     for (((first, _), (second, _)), measure), row, p in zip(asked, values, corrected, strict=True):
         low, high = mean_interval(row, codes, confidence=confidence, bounds=(-width, width))
         there = row[~np.isnan(row)]
-        value = float(there.mean()) if len(there) else float("nan")
-        number = len(group_sums(row, codes)[0])
+        equal = bool(len(there)) and not there.any()
         found.append(
-            Difference(first, second, measure, value, low, high, confidence, float(p), number, of)
+            Difference(
+                first,
+                second,
+                measures[measure],
+                value=float(there.mean()) if len(there) else float("nan"),
+                low=float("nan") if equal else low,
+                high=float("nan") if equal else high,
+                confidence=confidence,
+                p_value=float(p),
+                groups=len(group_sums(row, codes)[0]),
+                of=of,
+                equal=equal,
+            )
         )
     return found
 
@@ -138,3 +165,123 @@ def how_told(differences: Sequence[Difference]) -> str:
         f"p: by flipping signs of whole {differences[0].of}, with Holm's correction{which}; "
         "a difference is one from p = 0.05 down."
     )
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A run and what it makes of what all runs held out; each question has its own.
+
+    Attributes:
+      name: of the run.
+      metrics: by the measure's key.
+      parameters, bytes_on_disk: of the network and of its best checkpoint.
+    """
+
+    name: str
+    metrics: Mapping[str, Any]
+    parameters: int
+    bytes_on_disk: int
+
+    @property
+    def examples(self) -> Mapping[str, np.ndarray]:
+        """``(N,)`` values of the same examples by the key of the measures that are compared."""
+        raise NotImplementedError
+
+    @property
+    def costs(self) -> Mapping[str, str]:
+        """What else it costs, by the head of the column."""
+        return {}
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """What else its JSON holds."""
+        return {}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Runs side by side.
+
+    Attributes:
+      contenders: in the order of the rows.
+      measures: of the columns.
+      differences: see :func:`find_differences`.
+      baselines: further rows of the first table.
+      legend, costs, about: sentences under the first table, under that of costs, and before the
+        differences.
+      figures: draws a PNG, or None where there is nothing to draw, by name.
+      facts: what else the JSON holds.
+    """
+
+    contenders: Sequence[Contender]
+    measures: Sequence[Measure]
+    differences: Sequence[Difference]
+    baselines: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    legend: Sequence[str] = ()
+    costs: Sequence[str] = ()
+    about: Sequence[str] = ()
+    figures: Mapping[str, Callable[[], bytes | None]] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def table(self) -> Table:
+        """A row for each run and baseline, a column for each measure."""
+        results = {one.name: one.metrics for one in self.contenders}
+        return results_table({**results, **self.baselines}, self.measures, short=True)
+
+    def costs_table(self) -> Table:
+        """What each run costs."""
+        return Table(
+            ["", "parameters", "on disk", *self.contenders[0].costs],
+            [
+                [
+                    *(one.name, f"{one.parameters:,}", mebibytes(one.bytes_on_disk)),
+                    *one.costs.values(),
+                ]
+                for one in self.contenders
+            ],
+        )
+
+    def as_text(self) -> str:
+        """Both tables, and a sentence for each pair of runs and measure."""
+        told = how_told(self.differences)
+        return "\n".join(
+            [
+                *(self.table().as_text(), *self.legend, ""),
+                *(self.costs_table().as_text(), *self.costs, ""),
+                *(*self.about, *([told] if told else []), ""),
+                *(one.sentence for one in self.differences),
+            ]
+        )
+
+    def as_json(self) -> str:
+        """Everything but the values of the examples."""
+        runs = [
+            {
+                "name": one.name,
+                "metrics": one.metrics,
+                "parameters": one.parameters,
+                "bytes_on_disk": one.bytes_on_disk,
+                **one.facts,
+            }
+            for one in self.contenders
+        ]
+        differences = [one.as_json() for one in self.differences]
+        return plain_json({**self.facts, "runs": runs, "differences": differences})
+
+    def tell(self, out: Path | None) -> None:
+        """Prints the comparison, and writes it with its figures into a folder if there is one."""
+        print(self.as_text())
+        if out is None:
+            return
+        write_text(out / "comparison.txt", self.as_text() + "\n")
+        write_text(out / "comparison.json", self.as_json())
+        for name, draw in self.figures.items():
+            if (png := draw()) is not None:
+                with atomic_write(out / f"{name}.png") as file:
+                    file.write(png)
+        print(f"\nwritten: {out}")
+
+
+def mebibytes(number: int | None, unit: str = " MiB") -> str:
+    """``1572864 -> 1.5 MiB``, and a dash for what is not known."""
+    return "–" if number is None else f"{number / 2**20:,.1f}{unit}"

@@ -10,15 +10,17 @@ import pytest
 
 from reid_jax import UserError
 from reid_jax.individuals import measures as embedding
-from reid_jax.individuals.compare import Contender, as_json, as_text, compare, compare_runs, contend
+from reid_jax.individuals.compare import PhotoContender, compare, compare_runs, contend
+from reid_jax.individuals.measures import Details
 from reid_jax.individuals.photo_pairs import choose_pairs
 from reid_jax.ops.verification import roc_auc
+from reid_jax.reporting.compare import Difference
 from tests.tiny_run import make_tiny_run
 
 
-def contender(name: str, right: np.ndarray, individuals: np.ndarray) -> Contender:
+def contender(name: str, right: np.ndarray, individuals: np.ndarray) -> PhotoContender:
     values = right.astype(float)
-    return Contender(
+    return PhotoContender(
         name=name,
         metrics={
             "rank1": float(np.nan_to_num(values).mean()),
@@ -28,14 +30,18 @@ def contender(name: str, right: np.ndarray, individuals: np.ndarray) -> Contende
             "num_gallery": 10,
             "num_individuals": 5,
         },
-        per_query={"cmc@1": values, "ap": values},
-        individuals=individuals,
-        pair_scores=np.array([1.0, 0.0]),
-        pair_same=np.array([True, False]),
         parameters=1,
         bytes_on_disk=1,
+        details=Details(
+            {"cmc@1": values, "ap": values}, np.array([1.0, 0.0]), np.array([True, False])
+        ),
+        individuals=individuals,
         photos_per_second=1.0,
     )
+
+
+def differences(*runs: PhotoContender) -> list[Difference]:
+    return list(compare(runs).differences)
 
 
 def test_a_difference_is_one_only_when_it_is():
@@ -45,14 +51,15 @@ def test_a_difference_is_one_only_when_it_is():
     luck = base ^ (rng.random(300) < 0.02)
     better = base | (rng.random(300) < 0.5)
     runs = [contender(n, r, individuals) for n, r in (("a", base), ("b", luck), ("c", better))]
-    found = {(one.first, one.second, one.measure): one for one in compare(runs)}
+    compared = compare(runs)
+    found = {(one.first, one.second, one.measure.key): one for one in compared.differences}
     assert len(found) == 6
     assert not found["a", "b", "rank1"].is_one
     assert found["a", "c", "rank1"].is_one
     assert found["a", "c", "rank1"].high < 0
     assert found["a", "c", "rank1"].confidence == pytest.approx(1 - 0.05 / 6)
     assert found["a", "c", "rank1"].p_value < 0.01 < found["a", "b", "rank1"].p_value
-    text = as_text(runs, list(found.values()))
+    text = compared.as_text()
     assert "c is better than a" in text
     assert "no difference can be told" in text
     assert "Holm's correction over 6 comparisons" in text
@@ -65,14 +72,14 @@ def test_few_individuals_give_no_verdict(number):
         contender("good", np.ones(20 * number), individuals),
         contender("bad", np.tile([0.0, 1.0], 10 * number), individuals),
     ]
-    rank1 = compare(runs)[0]
+    rank1 = differences(*runs)[0]
     assert rank1.value == 0.5
     assert not rank1.is_one
     assert np.isfinite(rank1.low) == (number >= 3)
     assert ("no verdict from" in rank1.sentence) == (number < 6)
     assert ("no interval of" in rank1.sentence) == (number < 3)
     assert np.isnan(rank1.low) or rank1.high - rank1.low > 0.1
-    json.loads(as_json(runs, [rank1]), parse_constant=pytest.fail)
+    json.loads(compare(runs).as_json(), parse_constant=pytest.fail)
 
 
 def test_a_verdict_keeps_its_promise():
@@ -83,7 +90,7 @@ def test_a_verdict_keeps_its_promise():
     for _ in range(60):
         skill = rng.random(40)[individuals]
         runs = [contender(n, rng.random(160) < skill, individuals) for n in "ab"]
-        wrong += any(one.is_one for one in compare(runs))
+        wrong += any(one.is_one for one in differences(*runs))
     assert wrong <= 9  # of 60; 3 are expected, more than 9 have a chance of 1 in 1000
 
 
@@ -91,19 +98,20 @@ def test_photos_of_one_individual_are_a_group():
     individuals = np.repeat(np.arange(8), 50)
     one = contender("a", individuals % 2 == 0, individuals)
     other = contender("b", np.zeros(400, bool), individuals)
-    found = compare([one, other])[0]
+    found = differences(one, other)[0]
     assert found.high - found.low > 0.5
 
 
 def test_queries_without_a_match_do_not_count():
     values = np.array([1.0, np.nan, 1.0, 1.0])
-    found = compare([contender("a", values, np.arange(4)), contender("b", values, np.arange(4))])
+    found = differences(*(contender(name, values, np.arange(4)) for name in "ab"))
     assert found[0].value == 0
     assert not found[0].is_one
     nothing = contender("a", np.full(4, np.nan), np.arange(4))
     empty = compare([nothing, nothing])
-    assert not empty[0].is_one
-    json.loads(as_json([nothing], empty), parse_constant=pytest.fail)
+    assert not empty.differences[0].is_one
+    assert not empty.differences[0].equal
+    json.loads(empty.as_json(), parse_constant=pytest.fail)
 
 
 def edit_data(run: Path, **values: object) -> None:
@@ -119,7 +127,7 @@ def test_two_runs_from_end_to_end(tmp_path, capsys, monkeypatch):
     edit_data(runs[1], image_size=16)
     compare_runs(runs, tmp_path / "out")
     said = capsys.readouterr().out
-    assert "rank1" in said
+    assert "Rank-1" in said
     assert "\nmAP: sharp minus blurred = " in said
     content = json.loads((tmp_path / "out" / "comparison.json").read_text())
     assert [one["name"] for one in content["runs"]] == ["sharp", "blurred"]
@@ -133,8 +141,9 @@ def test_two_runs_from_end_to_end(tmp_path, capsys, monkeypatch):
     some = functools.partial(choose_pairs, max_pairs=60)
     monkeypatch.setattr(embedding, "choose_pairs", some)
     for one in contend(runs):
-        assert len(one.pair_same) == 60
-        assert one.metrics["roc_auc"] == roc_auc(one.pair_scores, one.pair_same)
+        pairs = one.details.pair_scores, one.details.pair_same
+        assert len(pairs[1]) == 60
+        assert one.metrics["roc_auc"] == roc_auc(*pairs)
 
     edit_data(runs[1], test_fraction=0.5)
     (runs[1] / "split.npz").unlink()

@@ -18,8 +18,6 @@ from reid_jax.keyframes import figures as keyframe_plots
 from reid_jax.keyframes import model as trained_scorer
 from reid_jax.keyframes.compare import (
     KeyframeContender,
-    as_json,
-    as_text,
     compare,
     ensemble,
     ensemble_scores,
@@ -27,7 +25,6 @@ from reid_jax.keyframes.compare import (
 from reid_jax.keyframes.cost import ForwardCost
 from reid_jax.keyframes.measures import evaluate_keyframes
 from reid_jax.keyframes.report import write_keyframe_report
-from reid_jax.reporting.compare import find_differences
 from tests.keyframes.test_measures import make_video
 
 RNG = np.random.default_rng(0)
@@ -41,7 +38,7 @@ def contender(name, scores, videos=VIDEOS):
         metrics=evaluate_keyframes(scores, videos),
         parameters=1_000,
         bytes_on_disk=2**20,
-        costs={batch: ForwardCost(0.001 * batch, 2**20 * batch) for batch in (1, 4, 8)},
+        forward={batch: ForwardCost(0.001 * batch, 2**20 * batch) for batch in (1, 4, 8)},
         frames=16,
     )
 
@@ -64,18 +61,22 @@ def test_runs_that_err_apart_are_better_together():
     assert both.metrics["spearman_mean"] > max(one.metrics["spearman_mean"] for one in runs)
     assert np.isnan(both.metrics["mse"])
     assert both.parameters == 2_000
-    assert both.costs[4] == ForwardCost(0.008, 4 * 2**20)
+    assert both.forward[4] == ForwardCost(0.008, 4 * 2**20)
     assert ForwardCost.one_after_the_other([ForwardCost(1, None)] * 2) == ForwardCost(2, None)
-    differences = compare([*runs, both])
-    assert len(differences) == 3 * 2
-    text = as_text([*runs, both], {"random": runs[0].metrics}, differences)
+    compared = compare([*runs, both], VIDEOS, {"random": runs[0].metrics})
+    assert len(compared.differences) == 3 * 2
+    text = compared.as_text()
     for word in ("ensemble", "random", "Kendall", "ms @8", "MiB @1", "points"):
         assert word in text
-    content = json.loads(as_json([*runs, both], {}, differences), parse_constant=pytest.fail)
+    content = json.loads(compared.as_json(), parse_constant=pytest.fail)
     assert [one["name"] for one in content["runs"]] == ["a", "b", "ensemble"]
     assert content["runs"][2]["metrics"]["mse"] is None
     assert content["runs"][0]["seconds"]["8"] == 0.008
     assert set(content["runs"][0]["metrics"]["per_video"]) == {v.key for v in VIDEOS}
+
+
+def differences(*runs):
+    return compare(runs, VIDEOS, {}).differences
 
 
 def test_a_difference_is_seen_when_every_video_shows_it():
@@ -84,12 +85,13 @@ def test_a_difference_is_seen_when_every_video_shows_it():
         contender(name, near(noise, videos), videos)
         for name, noise in (("good", 0.05), ("bad", 2.0))
     )
-    assert all(one.is_one and one.value > 0 for one in compare([good, bad]))
-    few = compare([contender("good", near(0.05)), contender("bad", near(2.0))])
+    assert all(one.is_one and one.value > 0 for one in differences(good, bad))
+    few = differences(contender("good", near(0.05)), contender("bad", near(2.0)))
     assert not any(one.is_one for one in few), "six videos cannot show it in two measures"
-    assert not any(one.is_one for one in compare([good, replace(good, name="again")]))
-    nothing = [(name, {"x": np.full(3, np.nan)}) for name in "ab"]
-    assert find_differences(nothing, of="videos")[0].as_json()["difference"] is None
+    for one in differences(good, replace(good, name="again")):
+        assert one.equal
+        assert not one.is_one
+        assert one.sentence.endswith("good and again are equal for all videos")
 
 
 def test_curves_and_scatter_are_drawn_for_odd_videos():
