@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from reid_jax.data.videos.behind import frames_behind
 from reid_jax.data.videos.frames import Frame, Size
 from reid_jax.data.videos.time_stamps import Stamps, in_order
 from reid_jax.errors import UserError, missing
@@ -124,7 +125,8 @@ class VideoFile:
             self._remarks.append(f"only the first of {self._streams} tracks of pictures is used")
         try:
             for packet in container.demux():
-                read = max(read, (packet.pos or 0) + packet.size)
+                if packet.pos is not None:
+                    read = max(read, packet.pos + packet.size)
                 if packet.pts is not None:
                     length = packet.duration or 0
                     ends = max(ends, float((packet.pts + length) * packet.time_base))
@@ -153,7 +155,11 @@ class VideoFile:
                 "one after the other"
             )
         size = self.path.stat().st_size
-        if size - read > max(_BEHIND * size, _BEHIND_BYTES):
+        if read and (behind := frames_behind(self.path, read)):
+            self._remarks.append(
+                f"{behind:,} more frames lie behind its end, as of another film, and are left out"
+            )
+        elif size - read > max(_BEHIND * size, _BEHIND_BYTES):
             megabytes = f"{(size - read) / 1e6:.1f} of {size / 1e6:.1f} MB"
             self._remarks.append(f"{megabytes} lie behind its end, perhaps another film")
         promised = ((container.duration or 0) + (container.start_time or 0)) / av.time_base

@@ -202,14 +202,37 @@ def test_joined_streams_are_read_to_the_end(ending, codec, folder):
         assert all(abs(brightness(f) - expected[f.index]) < 4 for f in some)
 
 
-@pytest.mark.parametrize("ending", ["mp4", "flv"])
-def test_a_film_behind_the_end_of_a_film_is_named(ending, folder):
-    """A player shows the first one alone, too."""
+@pytest.mark.parametrize(
+    ("ending", "codec", "read"),
+    [
+        ("mkv", "libx264", 55),
+        ("webm", "libvpx", 55),
+        ("mp4", "libx264", 20),
+        ("flv", "libx264", 20),
+        ("avi", "mpeg4", 125),
+    ],
+)
+def test_frames_behind_the_end_of_a_film_are_counted(ending, codec, read, folder):
+    """FFmpeg, and a player, show the first film alone, of Matroska two; here of four."""
+    lengths = {"a": 20, "b": 35, "c": 50}
+    films = {name: encode(folder / f"b{name}.{ending}", n, codec=codec).read_bytes()
+             for name, n in lengths.items()}  # fmt: skip
+    for order in ("a", "abca"):
+        joined = folder / f"behind_{order}.{ending}"
+        joined.write_bytes(b"".join(films[name] for name in order))
+        video = VideoFile(joined)
+        there = sum(lengths[name] for name in order)
+        assert len(list(video.frames())) == len(video.times) == min(read, there)
+        left = there - len(video.times)
+        assert (f"{left} more frames lie behind its end" in video.problem) == (left > 0)
+
+
+def test_what_lies_behind_a_film_and_is_none_is_measured(folder):
     noise = np.random.default_rng(0).integers(0, 255, (SIDE, 2 * SIDE, 3), np.uint8)
-    one = encode(folder / f"noise.{ending}", 70, pixels=noise)
+    one = encode(folder / "noise.mp4", 70, pixels=noise)
     assert VideoFile(one).problem == ""
-    joined = folder / f"behind.{ending}"
-    joined.write_bytes(2 * one.read_bytes())
+    joined = folder / "behind.mp4"
+    joined.write_bytes(one.read_bytes() + b"....ftyp" + bytes(10**5))
     assert "0.1 of 0.2 MB lie behind its end" in VideoFile(joined).problem
 
 
