@@ -91,7 +91,7 @@ def _train_embedding(config: EmbeddingConfig, workdir: Path) -> None:
         dataset, splits = load_run_data(workdir, config.data, config.train.seed, training=True)
         agree_on_photos(dataset, splits)
         if is_first():
-            _describe(dataset, workdir / SKIPPED)
+            print(describe(dataset, str(workdir / SKIPPED)))
         check_matches(dataset.labels, *splits.test, dataset.columns)
         layout = make_layout(config.train.parallel)
         config = choose_batch_size(config, dataset, splits, layout)
@@ -100,6 +100,7 @@ def _train_embedding(config: EmbeddingConfig, workdir: Path) -> None:
         if is_first():
             keep_moved(workdir, dataset, config.data.source)
             claim_workdir(workdir, config)
+            _list_skipped(dataset, workdir / SKIPPED)
             keep_split(workdir, dataset, splits)
         outcome = fit(
             experiment,
@@ -124,13 +125,20 @@ def _train_embedding(config: EmbeddingConfig, workdir: Path) -> None:
     )
 
 
-def _describe(dataset: Dataset, listed: Path) -> None:
-    """Prints what a source holds; `listed` gets a path, a tab and a reason a skipped photo."""
+def _list_skipped(dataset: Dataset, listed: Path) -> None:
+    """Writes a path, a tab and a reason a skipped photo; without any, no older list stays."""
     lines = "".join(f"{path}\t{reason}\n" for path, reason in dataset.skipped)
+    if not lines:
+        listed.unlink(missing_ok=True)
+        return
+    with atomic_write(listed) as file:
+        file.write(lines.encode("utf-8", "surrogateescape"))
+
+
+def _describe(dataset: Dataset, listed: Path) -> None:
+    """Prints what a source holds; `listed` names the photos that were skipped."""
     try:
-        if lines:
-            with atomic_write(listed) as file:
-                file.write(lines.encode("utf-8", "surrogateescape"))
+        _list_skipped(dataset, listed)
     except OSError:  # a run that may only be read can embed all the same
         print(describe(dataset))
     else:
@@ -193,11 +201,11 @@ def evaluate_run(
         folder = report_folder(workdir, re.sub(r"[^A-Za-z0-9]+", "-", named).strip("-"), source)
         test = QueryGallery(np.arange(len(dataset)), np.arange(len(dataset)))
         learnt = _learnt(model)
+    check_matches(dataset.labels, *test, dataset.columns)
     _describe(dataset, (workdir if source is None else folder) / SKIPPED)
     if source is not None:
         with said_unless_written(folder):
             mark_report(folder, source)
-    check_matches(dataset.labels, *test, dataset.columns)
     metrics = report(
         model,
         folder,

@@ -14,12 +14,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from reid_jax import configurations
 from reid_jax.commands import terminal
 from reid_jax.data.photos import Dataset, load_dataset, make_splits
 from reid_jax.errors import UserError
 from reid_jax.individuals.gallery import members
 from reid_jax.individuals.model import embed_beside_baselines, load_run
-from reid_jax.individuals.run import evaluate_run
+from reid_jax.individuals.run import evaluate_run, train_embedding
 from reid_jax.individuals.split_file import keep_split, load_run_data
 from reid_jax.reporting.run_facts import mark_report, report_folder
 from reid_jax.training.config import DataConfig
@@ -196,6 +197,18 @@ def test_what_a_run_used_is_read_as_it_was_then(tmp_path):
 def write_photo(folder, number, pixels):
     folder.mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels).save(folder / f"{number}.png")
+
+
+def test_a_training_that_is_refused_leaves_no_list_of_what_was_skipped(tmp_path):
+    for name in ("a/0", "a/1", "b/0", "b/1"):
+        write_photo(tmp_path / "photos" / name[0], name[2], np.zeros((8, 8, 3), np.uint8) + 9)
+    (tmp_path / "photos" / "a" / "broken.jpg").touch()
+    config = configurations.get("demo")
+    source = f"folder:{tmp_path / 'photos'}"
+    data = dataclasses.replace(config.data, source=source, split="photo", validation_fraction=0.0)
+    with pytest.raises(UserError, match="A batch asks for"):
+        train_embedding(dataclasses.replace(config, data=data), tmp_path / "new")
+    assert not (tmp_path / "new").exists()
 
 
 def test_all_that_was_skipped_is_listed_beside_what_was_made(run, tmp_path):
