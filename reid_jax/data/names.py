@@ -60,7 +60,7 @@ def look_alikes(names: Sequence[str]) -> list[tuple[str, str]]:
 
 
 class FileFinder:
-    """Finds files below a folder by names whose Unicode form, or slashes, are another system's."""
+    """Finds files and folders by names whose Unicode form, or slashes, are another system's."""
 
     def __init__(self, folder: str):
         self._folder = folder
@@ -74,14 +74,20 @@ class FileFinder:
             file = with_slashes(os.path.join(self._folder, spelled))
             if os.path.isfile(file):
                 return file
-            if not spelled.isascii() and (found := self._in_another_form(file)):
+            found = None if spelled.isascii() else self._in_another_form(file)
+            if found and os.path.isfile(found):
                 return found
         return None
+
+    def find_folder(self, name: str) -> str | None:
+        """The path of the folder, as it is on this disk, or None."""
+        found = self._in_another_form(with_slashes(os.path.join(self._folder, name)))
+        return found if found and os.path.isdir(found) else None
 
     def _in_another_form(self, file: str) -> str | None:
         """`file`, each part of its path in the form that its folder lists."""
         if os.path.lexists(file) or not file:
-            return file if os.path.isfile(file) else None
+            return file
         drive, rest = os.path.splitdrive(file)
         place = drive + (os.sep if os.path.isabs(file) else "")
         for part in rest.split("/"):
@@ -94,7 +100,7 @@ class FileFinder:
                     return None
                 there = os.path.join(place, known)
             place = there
-        return with_slashes(place) if os.path.isfile(place) else None
+        return with_slashes(place)
 
     def _listing(self, folder: str) -> dict[str, str]:
         if folder not in self._listed:

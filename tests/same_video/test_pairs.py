@@ -1,5 +1,6 @@
 """Pairs of clips are of the kind that they say, and the same for the same seed and step."""
 
+import unicodedata
 from dataclasses import replace
 
 import numpy as np
@@ -232,6 +233,20 @@ def test_frames_come_in_the_order_of_the_numbers_in_their_names(tmp_path):
         file["a/sampled_frames"] = np.array([0, 14, 29])
     folder = read_frame_folders(tmp_path / "videos.h5", tmp_path)["a"]
     assert [path.name for path in folder.paths] == names
+
+
+@pytest.mark.parametrize(("written", "there"), [("NFC", "NFD"), ("NFD", "NFC"), ("NFC", "NFC")])
+def test_a_folder_of_frames_is_found_in_either_unicode_form(tmp_path, written, there):
+    """A disk that came from a Mac has accents as characters of their own."""
+    h5py = pytest.importorskip("h5py")
+    folder = tmp_path / unicodedata.normalize(there, "Tübingen/Zoë")
+    folder.mkdir(parents=True)
+    (folder / "1.jpg").touch()
+    with h5py.File(tmp_path / "videos.h5", "w") as file:
+        file["a/sampled_frames"] = np.array([0])
+        file["a/video_id"] = unicodedata.normalize(written, "Tübingen/Zoë")
+    found = read_frame_folders(tmp_path / "videos.h5", tmp_path)["a"]
+    assert found.paths == (folder / "1.jpg",)
 
 
 def test_frames_under_any_ending_and_beside_what_systems_leave(tmp_path):

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from reid_jax.data.names import composed
 from reid_jax.errors import UserError, missing
 
 _NAMED = 5  # problems that are spelled out
@@ -246,9 +247,14 @@ def load_folds(
             "train_keys and test_keys."
         ) from error
     unknown: set[str] = set()
+    spelled = {composed(key): key for key in keys} | {key: key for key in keys}
     found = []
     for number, fold in enumerate(content if isinstance(content, list) else [content]):
-        train, test = (_side(fold, side, path, number) for side in ("train_keys", "test_keys"))
+        sides = (_side(fold, side, path, number) for side in ("train_keys", "test_keys"))
+        train, test = (
+            list(dict.fromkeys(spelled.get(key, spelled.get(composed(key), key)) for key in side))
+            for side in sides
+        )
         if both := sorted(set(train) & set(test), key=natural_order):
             raise UserError(f"{path} trains fold {number} on its test video {both[0]}.")
         unknown |= set(train + test) - set(keys)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from reid_jax.data.names import FileFinder
 from reid_jax.data.videos.picture_folder import pictures_of
 from reid_jax.errors import UserError, missing
 
@@ -31,9 +32,9 @@ class FrameFolder:
 def read_frame_folders(features: Path, frames: Path) -> dict[str, FrameFolder]:
     """The frames of each video of the H5 file `features` that has some, by the video's key.
 
-    A group names its folder below `frames` in `video_id` (else the folder has the group's name) and
-    says in `sampled_frames` which frames of the video the files are, in the order of their names,
-    `img2.jpg` before `img10.jpg`.
+    A group names its folder below `frames` in `video_id` (else the folder has the group's name), in
+    either Unicode form, and says in `sampled_frames` which frames of the video the files are, in
+    the order of their names, `img2.jpg` before `img10.jpg`.
 
     Raises:
       UserError: no video has frames there, or a folder has another number of files than its group
@@ -43,13 +44,14 @@ def read_frame_folders(features: Path, frames: Path) -> dict[str, FrameFolder]:
         import h5py
     except ImportError as error:
         raise missing("Reading H5", "h5py", "video") from error
-    found = {}
+    found, finder = {}, FileFinder(str(frames))
     with h5py.File(features, "r") as file:
         for key, group in file.items():
             if not hasattr(group, "keys") or "sampled_frames" not in group:
                 continue
-            folder = frames / (group["video_id"].asstr()[()] if "video_id" in group else key)
-            paths = pictures_of(folder) if folder.is_dir() else []
+            name = group["video_id"].asstr()[()] if "video_id" in group else key
+            folder = finder.find_folder(name)
+            paths = pictures_of(Path(folder)) if folder else []
             if not paths:
                 continue
             indices = np.asarray(group["sampled_frames"][()], np.int64)

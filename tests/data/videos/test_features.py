@@ -140,6 +140,14 @@ def test_folds_without_a_file_cover_every_video_once():
         load_folds(None, keys[:2], 5)
 
 
+def test_keys_of_folds_may_have_another_unicode_form(tmp_path):
+    composed, split = "Zo\u00eb", "Zoe\u0308"
+    path = tmp_path / "splits.json"
+    path.write_text(json.dumps([{"train_keys": ["a"], "test_keys": [composed]}]))
+    assert load_folds(path, ["a", split]) == [(["a"], [split])]
+    assert load_folds(path, ["a", split, composed]) == [(["a"], [composed])]
+
+
 def test_folds_of_a_file(tmp_path, capsys):
     path = tmp_path / "splits.json"
 
