@@ -5,13 +5,14 @@ import contextlib
 import functools
 import logging
 import os
+import posixpath
 import secrets
 import shutil
 import stat
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -197,6 +198,19 @@ def share(path: Path) -> None:
 def as_text(name: object) -> str:
     """A file name as Unicode that every file format takes: stray bytes become ``\\udc..``."""
     return str(name).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def common_folder(folders: Sequence[str]) -> str:
+    """The innermost folder that holds all of these; empty where there is none, as on two drives."""
+    try:
+        return posixpath.commonpath(folders)
+    except ValueError:
+        return ""
+
+
+def below(folder: str, path: str) -> str:
+    """The path as it is seen from a folder around it; elsewhere as it is."""
+    return path.removeprefix(folder.rstrip("/") + "/") if folder else path
 
 
 def write_text(path: Path, text: str) -> None:

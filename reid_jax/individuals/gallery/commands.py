@@ -31,6 +31,7 @@ from reid_jax.individuals.gallery.output import (
     summary,
 )
 from reid_jax.individuals.gallery.sheet import as_html
+from reid_jax.individuals.gallery.spreadsheet import as_spreadsheet
 from reid_jax.individuals.gallery.store import Gallery, is_gallery, read_gallery
 from reid_jax.ops.ranking.individuals import RULES, Rule
 
@@ -132,6 +133,7 @@ def identify_photos(
     json: Path | None = None,
     csv: Path | None = None,
     html: Path | None = None,
+    table: Path | None = None,
     workdir: Path | None = None,
     score: Rule = "max",
     index: Index = "exact",
@@ -145,6 +147,7 @@ def identify_photos(
         json: File for all answers.
         csv: File for all answers, a row for each candidate.
         html: File for a page with the pictures side by side.
+        table: CSV file for people, a row for each photo, which Excel and others open.
         workdir: Where the run is now, should it have moved.
         score: An individual is as similar as its most similar photo (max), as its photos on average
             (mean), or the most similar photos vote (vote).
@@ -154,12 +157,13 @@ def identify_photos(
             default what the gallery was built with.
     """
     keep_compilations()
-    check_destinations(json, csv, html)
+    check_destinations(json, csv, html, table)
     found = identify(gallery, photos, workdir=workdir, rule=score, index=index, strangers=strangers)
     writers: tuple[tuple[Path | None, Callable[..., str]], ...] = (
         (json, as_json),
         (csv, as_csv),
         (html, as_html),
+        (table, as_spreadsheet),
     )
     if found.answers:
         print(as_table(found))

@@ -15,15 +15,17 @@ from reid_jax.data.photos.blank import without_content
 from reid_jax.data.photos.folder import Found, find_photos
 from reid_jax.data.photos.images import BadImageError, read_image
 from reid_jax.errors import UserError
-from reid_jax.files import as_text
+from reid_jax.files import as_text, common_folder
 from reid_jax.individuals.calibration import CANDIDATES, Calibration, Verdict
 from reid_jax.individuals.gallery.approximate import ApproximateSearch
 from reid_jax.individuals.gallery.calibrating import calibrated, calibration_of
 from reid_jax.individuals.gallery.familiar import Familiar
 from reid_jax.individuals.gallery.members import model_of
+from reid_jax.individuals.gallery.reference import stored_path
 from reid_jax.individuals.gallery.store import Gallery, read_gallery
 from reid_jax.individuals.model import TrainedModel
 from reid_jax.ops.ranking.individuals import GallerySearch, Rule
+from reid_jax.platforms import with_slashes
 
 Index = Literal["exact", "faiss"]
 
@@ -126,6 +128,7 @@ class Identification:
       answers: in the order of the photos.
       skipped: (path, reason) of each photo that could not be used.
       passed_over: how many files in folders are no photos, see :class:`reid_jax.data.Dataset`.
+      root: the path of the folder that holds all that was asked for; empty where there is none.
     """
 
     gallery: Gallery
@@ -135,6 +138,7 @@ class Identification:
     answers: tuple[Answer, ...]
     skipped: tuple[tuple[str, str], ...]
     passed_over: Mapping[str, int] = field(default_factory=dict)
+    root: str = ""
 
 
 def identify(
@@ -176,7 +180,11 @@ def identify(
         answers = look_up(gallery, readable, np.concatenate(embedded), rule, index)
     calibration = calibration_of(gallery, rule)
     over = dict(listed.passed_over)
-    return Identification(gallery, folder, rule, calibration, answers, tuple(skipped), over)
+    places = [os.path.abspath(os.path.expanduser(path)) for path in photos]
+    root = common_folder(
+        [stored_path(path if os.path.isdir(path) else os.path.dirname(path)) for path in places]
+    )
+    return Identification(gallery, folder, rule, calibration, answers, tuple(skipped), over, root)
 
 
 def look_up(
@@ -239,7 +247,7 @@ def list_photos(photos: Sequence[str]) -> Found:
     """Files, those in folders included, each once; and what is neither, with a reason."""
     found = Found()
     files, skipped = found.files, found.skipped
-    for path in map(os.path.expanduser, photos):
+    for path in map(with_slashes, map(os.path.expanduser, photos)):
         if os.path.isdir(path):
             before = len(files)
             files += find_photos(path, found)

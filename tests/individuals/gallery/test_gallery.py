@@ -644,13 +644,16 @@ def cli(*arguments: object) -> subprocess.CompletedProcess:
 def test_the_commands_speak_in_sentences(gallery, photos, tmp_path):
     asked = tmp_path / "a b.png"
     shutil.copy(photos / "turtle 6" / "0.png", asked)
-    files = {name: tmp_path / "out" / f"o.{name}" for name in ("json", "csv", "html")}
+    files = {name: tmp_path / "out" / f"o.{name}" for name in ("json", "csv", "html", "table")}
     options = [part for name, path in files.items() for part in (f"--{name}", path)]
     result = cli("identify", "--gallery", gallery, asked, tmp_path / "missing.jpg", *options)
     assert result.returncode == 0, result.stderr
     assert "turtle 6" in result.stdout
     assert "missing.jpg: the file is missing" in result.stdout
     assert all(path.stat().st_size for path in files.values())
+    asked_for = files["table"].read_text("utf-8-sig").splitlines()
+    assert asked_for[1].startswith("a b.png,")
+    assert asked_for[2].startswith("missing.jpg,")
 
     result = cli("info", "--gallery", tmp_path)
     assert result.returncode == 1
