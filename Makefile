@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/installed$(ACCELERATOR:%=-%)
 # What is installed names its folder: after that was moved it is installed anew.
 moved = $(shell [ ! -e $(1) ] || grep -qsF '$(CURDIR)/$(1)' $(1)/bin/activate || echo FORCE)
 
-.PHONY: setup test lint demo peers clean FORCE
+.PHONY: setup test lint demo docs release peers clean FORCE
 
 setup: $(INSTALLED)
 
@@ -30,6 +30,20 @@ test: lint
 demo: setup
 	$(BIN)/python scripts/train.py configs/demo.py --workdir runs/demo
 	@echo "Open runs/demo/report/index.html"
+
+# A page for each module from its docstrings, in build/docs.
+docs: setup
+	rm -rf build/docs
+	JAX_PLATFORMS=cpu $(BIN)/pdoc --docformat google --output-directory build/docs \
+	  $$(find reid_jax -name '*.py' ! -name __main__.py | sed 's|/__init__.py$$||; s|.py$$||; y|/|.|')
+
+# The sdist and the wheel of what is committed, in build/dist; both are checked, the wheel is used.
+release: lint docs
+	rm -rf build/release build/dist
+	mkdir -p build/release
+	git archive HEAD reid_jax configs pyproject.toml README.md LICENSE | tar -x -C build/release
+	$(BIN)/python -m build --outdir build/dist build/release
+	REID_JAX_DIST=build/dist $(BIN)/pytest -n 0 -m '' tests/stories/test_wheel.py
 
 # What the benchmarks run beside, in an environment of its own. timm and torchvision name a build of
 # torch each, hence --no-deps. On a GPU machine set PEER_PYTHON to the Python that has PyTorch there.
