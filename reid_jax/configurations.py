@@ -47,7 +47,7 @@ def names() -> list[str]:
 def describe(path: Path) -> Configuration:
     """What a file says of itself, without running it."""
     try:
-        lines = (ast.get_docstring(ast.parse(path.read_text())) or "").splitlines()
+        lines = (ast.get_docstring(ast.parse(path.read_bytes())) or "").splitlines()
     except SyntaxError as error:
         raise UserError(_what_failed(path, error)) from error
 

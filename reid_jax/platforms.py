@@ -137,3 +137,15 @@ def processors() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def reader_left(error: Exception) -> bool:
+    """Whether nobody reads what is printed any more, as after `| head`.
+
+    Windows calls that an invalid argument, as it calls a name that no file can have.
+    """
+    if isinstance(error, BrokenPipeError):
+        return True
+    if os.name != "nt" or not isinstance(error, OSError):
+        return False
+    return error.errno == errno.EINVAL and error.filename is None

@@ -262,3 +262,14 @@ def test_replace_puts_one_in_the_others_place(tmp_path):
     replace(tmp_path / "a", tmp_path / "b")
     assert (tmp_path / "b").read_text() == "a"
     assert os.listdir(tmp_path) == ["b"]
+
+
+@pytest.mark.parametrize("system", ["here", "windows"])
+def test_who_stops_reading_is_no_error_and_a_bad_name_is(system, request):
+    if system == "windows":
+        request.getfixturevalue("windows")
+    assert platforms.reader_left(BrokenPipeError())
+    assert platforms.reader_left(OSError(errno.EINVAL, "argument")) == (system == "windows")
+    assert not platforms.reader_left(OSError(errno.EINVAL, "argument", "a?b"))
+    assert not platforms.reader_left(OSError(errno.ENOSPC, "full"))
+    assert not platforms.reader_left(UserError("no"))

@@ -11,6 +11,7 @@ from typing import Any
 
 from reid_jax.commands.catalogue import Command
 from reid_jax.errors import UserError, all_written
+from reid_jax.platforms import reader_left
 
 
 def run_command(command: Command, words: Sequence[str]) -> None:
@@ -45,10 +46,10 @@ def plain_errors(verbose: bool = False) -> Iterator[None]:
     try:
         with all_written():
             yield
-    except BrokenPipeError:  # `| head` has seen enough
-        _nothing_more()
-        sys.exit(1)
     except (UserError, OSError) as error:
+        if reader_left(error):  # `| head` has seen enough
+            _nothing_more()
+            sys.exit(1)
         if verbose:
             traceback.print_exc()
         print(f"error: {error}", file=sys.stderr)
@@ -66,12 +67,10 @@ def _print_what_waits() -> None:
         return
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
-        _nothing_more()
-        sys.exit(1)
     except OSError as error:
         _nothing_more()
-        print(f"error: the output cannot be written: {error}", file=sys.stderr)
+        if not reader_left(error):
+            print(f"error: the output cannot be written: {error}", file=sys.stderr)
         sys.exit(1)
 
 

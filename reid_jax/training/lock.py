@@ -42,7 +42,7 @@ def only_trainer(workdir: Path) -> Iterator[None]:
         if file is None:
             holder: list[str] = []
             with contextlib.suppress(FileNotFoundError):  # it has just ended
-                holder = (workdir / "lock").read_text(errors="replace").splitlines()[:1]
+                holder = (workdir / "lock").read_text("utf-8", errors="replace").splitlines()[:1]
             raise UserError(
                 f"{workdir} is being trained into by {''.join(holder) or 'another process'}; wait "
                 "for its end, or give another --workdir."
@@ -73,7 +73,7 @@ def _look_for(workdir: Path, mark: str) -> None:
     end = time.monotonic() + _PATIENCE
     while True:
         with contextlib.suppress(OSError, UnicodeDecodeError):
-            if (workdir / "lock").read_text() == mark:
+            if (workdir / "lock").read_text("utf-8") == mark:
                 return
         if time.monotonic() > end:
             raise UserError(

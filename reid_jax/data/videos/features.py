@@ -240,7 +240,7 @@ def load_folds(
         tests = [ordered[fold::folds] for fold in range(folds)]
         return [([key for key in ordered if key not in test], test) for test in tests]
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
         raise UserError(
             f"{path} is not a JSON file that can be read; give a list of folds, each with "
