@@ -14,7 +14,7 @@ from reid_jax.reporting.table import results_table
 
 _CSS = """
 :root{--ink:#1f2a2c;--soft:#5d6b6e;--line:#dfe4e2;--paper:#fbfbf8;--card:#fff;--green:#1a7f4b;
---red:#c2412d;--teal:#0f766e}
+--red:#c2412d;--teal:#0f766e;--amber:#a3541a}
 *{box-sizing:border-box}
 html{color-scheme:light}
 body{margin:0;background:var(--paper);color:var(--ink);
@@ -43,7 +43,7 @@ thead th{font-weight:600;font-size:.85rem;color:var(--soft)}
 tbody tr.ours td{font-weight:650}
 td small{display:block;font-weight:400;color:var(--soft);font-size:.78rem}
 i.bar{display:block;height:.35rem;border-radius:2px;background:var(--teal);min-width:2px;
-margin:.2rem 0 .25rem}
+margin:.15rem 0 0 auto}
 .two{display:grid;grid-template-columns:repeat(auto-fit,minmax(20rem,1fr));gap:1.2rem}
 figure{margin:0;background:var(--card);border:1px solid
 var(--line);border-radius:10px;padding:.8rem} section>figure+figure{margin-top:1.2rem}

@@ -200,6 +200,7 @@ def test_names_of_all_kinds_come_through_every_format(gallery, photos, tmp_path)
     assert page.count("<article") == len(found.answers)
     assert page.count("data:image/jpeg;base64,") == 6 * len(found.answers)
     assert "http" not in page
+    assert page.count('href="#words"') == page.count('id="words"') == 1
 
 
 def test_embeddings_of_two_networks_never_mix(gallery, photos, run):
