@@ -9,15 +9,10 @@ Two and a half minutes on two CPU cores: Rank-1 0.865 (0.931 with --train.seed 1
 waits for hundreds of steps, how many is chance, before it begins to learn.
 """
 
+from reid_jax.individuals.config import DataConfig, EmbeddingConfig, ModelConfig
 from reid_jax.ops.images.augment import Augmentation
 from reid_jax.ops.losses.objectives import Triplet
-from reid_jax.training.config import (
-    DataConfig,
-    EmbeddingConfig,
-    ModelConfig,
-    OptimizerConfig,
-    TrainConfig,
-)
+from reid_jax.training.config import OptimizerConfig, TrainConfig
 
 
 def get_config() -> EmbeddingConfig:

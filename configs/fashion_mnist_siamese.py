@@ -9,14 +9,9 @@ The picture to look at is report/embedding.png: ten clusters on a plane. Three a
 two CPU cores: Rank-1 0.829 with two numbers an image.
 """
 
+from reid_jax.individuals.config import DataConfig, EmbeddingConfig, ModelConfig
 from reid_jax.ops.losses.objectives import Contrastive
-from reid_jax.training.config import (
-    DataConfig,
-    EmbeddingConfig,
-    ModelConfig,
-    OptimizerConfig,
-    TrainConfig,
-)
+from reid_jax.training.config import OptimizerConfig, TrainConfig
 
 
 def get_config() -> EmbeddingConfig:

@@ -14,15 +14,10 @@ chosen on these alphabets; from 4 to 32 views and from 0.25 to 4 it is the same 
 cent. Batches from within an alphabet, and more characters, each composed of two, made it no better.
 """
 
+from reid_jax.individuals.config import DataConfig, EmbeddingConfig, ModelConfig
 from reid_jax.ops.images.augment import Augmentation
 from reid_jax.ops.losses.objectives import SupervisedContrastive
-from reid_jax.training.config import (
-    DataConfig,
-    EmbeddingConfig,
-    ModelConfig,
-    OptimizerConfig,
-    TrainConfig,
-)
+from reid_jax.training.config import OptimizerConfig, TrainConfig
 
 
 def get_config() -> EmbeddingConfig:

@@ -15,15 +15,10 @@ and 0.044), the same at 96 pixels:
         --train.steps 1000 --stages.1.start 100 --stages.2.start 400
 """
 
+from reid_jax.individuals.config import DataConfig, EmbeddingConfig, ModelConfig
 from reid_jax.ops.images.augment import Augmentation
 from reid_jax.ops.losses.objectives import MarginSoftmax
-from reid_jax.training.config import (
-    DataConfig,
-    EmbeddingConfig,
-    ModelConfig,
-    OptimizerConfig,
-    TrainConfig,
-)
+from reid_jax.training.config import OptimizerConfig, TrainConfig
 from reid_jax.training.stages import Stage
 
 

@@ -10,15 +10,10 @@ Split by date: an individual's later days are the queries, its earlier days the 
 GPU, and not yet run there, so that no score is claimed.
 """
 
+from reid_jax.individuals.config import DataConfig, EmbeddingConfig, ModelConfig
 from reid_jax.ops.images.augment import Augmentation
 from reid_jax.ops.losses.objectives import Contrastive
-from reid_jax.training.config import (
-    DataConfig,
-    EmbeddingConfig,
-    ModelConfig,
-    OptimizerConfig,
-    TrainConfig,
-)
+from reid_jax.training.config import OptimizerConfig, TrainConfig
 
 
 def get_config() -> EmbeddingConfig:

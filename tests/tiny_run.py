@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from reid_jax import configurations
+from reid_jax.individuals.experiment import build, load_data
 from reid_jax.individuals.split_file import keep_split
 from reid_jax.ops.losses.objectives import Triplet
 from reid_jax.same_video.config import (
@@ -15,7 +16,7 @@ from reid_jax.same_video.config import (
 )
 from reid_jax.training.config import OptimizerConfig, TrainConfig
 from reid_jax.training.config_file import claim_workdir
-from reid_jax.training.experiment import Experiment, build, load_data
+from reid_jax.training.experiment import Experiment
 from reid_jax.training.loop import fit
 from reid_jax.training.parallel import make_layout
 

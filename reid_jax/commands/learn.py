@@ -35,9 +35,9 @@ def train(words: list[str]) -> None:
             workdir: Folder of the run; made when it is not there.
             config: The experiment.
         """
-        from reid_jax.individuals.run import train_and_report
+        from reid_jax.questions import train
 
-        train_and_report(config, workdir)
+        train(config, workdir)
 
     tyro.cli(
         train_run,
@@ -82,9 +82,14 @@ def evaluate(
         rerank: Also rank anew by k-reciprocal neighbours, and report both.
         json: File for the numbers.
     """
-    from reid_jax.individuals.run import evaluate_run
+    from reid_jax.files import check_destinations, write_text
+    from reid_jax.questions import report
+    from reid_jax.reporting.plain_json import plain_json
 
-    evaluate_run(workdir, source=data, json_path=json, rerank=rerank, photos=photos)
+    check_destinations(json)
+    facts = report(workdir, source=data, rerank=rerank, photos=photos)
+    if json is not None:
+        write_text(json, plain_json(facts))
 
 
 def compare(runs: Positional[tuple[Path, ...]], out: Path | None = None) -> None:
@@ -95,7 +100,7 @@ def compare(runs: Positional[tuple[Path, ...]], out: Path | None = None) -> None
         out: Folder for comparison.txt, comparison.json and figures: of embeddings roc.png and
             precision_recall.png, of keyframe scores curves.png and scatter.png.
     """
-    from reid_jax.individuals.compare import compare_runs
+    from reid_jax.questions import compare_runs
 
     compare_runs(runs, out)
 

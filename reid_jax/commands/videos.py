@@ -29,9 +29,9 @@ def pairs(runs: Positional[tuple[Path, ...]], out: Path | None = None) -> None:
     """
     from reid_jax.errors import UserError
     from reid_jax.files import check_destinations
-    from reid_jax.same_video.run import report_video_pairs
+    from reid_jax.same_video.run import report_pairs
 
     if not runs:
         raise UserError("Name the folder of a run that trained a similarity of videos, or several.")
     check_destinations(folder=out)
-    report_video_pairs(runs, out or runs[0] / "report")
+    report_pairs(runs, out or runs[0] / "report")

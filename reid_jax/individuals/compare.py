@@ -15,12 +15,9 @@ from reid_jax.individuals.compare_figures import precision_recall_curves, roc_cu
 from reid_jax.individuals.glossary import COMPARED, MEASURES
 from reid_jax.individuals.measures import Details, evaluate_in_detail, left_out
 from reid_jax.individuals.model import TrainedModel, load_run
-from reid_jax.keyframes.compare import compare_keyframe_runs
-from reid_jax.keyframes.config import KeyframeConfig
 from reid_jax.reporting.compare import Comparison, Contender, find_differences
 from reid_jax.reporting.measure import columns
 from reid_jax.reporting.run_facts import bytes_on_disk, number_of_parameters, run_names
-from reid_jax.training.config_file import read_run_config
 
 _EXAMPLES = {"rank1": "cmc@1", "mAP": "ap"}
 """Where the values of each query stand."""
@@ -61,9 +58,6 @@ def compare_runs(workdirs: Sequence[Path], out: Path | None) -> None:
       UserError: fewer than two runs, of different kinds, or they hold out different examples.
     """
     check_destinations(folder=out)
-    if all(isinstance(read_run_config(workdir), KeyframeConfig) for workdir in workdirs):
-        compare_keyframe_runs(workdirs, out)
-        return
     keep_compilations()
     compare(contend(workdirs)).tell(out)
 

@@ -8,8 +8,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from reid_jax.individuals.config import ModelConfig
 from reid_jax.ops.images.augment import Augmentation
-from reid_jax.training.config import ModelConfig
 
 # What every fingerprint has named from the first one on. Fields that came later are named when they
 # are set, so that galleries and whitenings which exist stay those of their network.

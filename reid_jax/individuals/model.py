@@ -15,6 +15,8 @@ from reid_jax.data.photos import Dataset, Splits
 from reid_jax.data.photos.stream import in_blocks
 from reid_jax.errors import UserError
 from reid_jax.files import write_arrays
+from reid_jax.individuals.config import EmbeddingConfig
+from reid_jax.individuals.experiment import load_backbone, make_task, training_set
 from reid_jax.individuals.fingerprint import fingerprint
 from reid_jax.individuals.measures import raw_pixel_embeddings
 from reid_jax.individuals.split_file import load_run_data
@@ -23,14 +25,12 @@ from reid_jax.individuals.validation import WHITENED_BY
 from reid_jax.models import EmbeddingNet
 from reid_jax.ops.keys import initial_key
 from reid_jax.ops.whitening import some_of_each, whitened, within_class_whitening
-from reid_jax.training.checkpoint import Checkpoints
-from reid_jax.training.config import EmbeddingConfig
-from reid_jax.training.config_file import AnyConfig, read_run_config
-from reid_jax.training.experiment import load_backbone, make_task, start_from, training_set
+from reid_jax.training.experiment import start_from
 from reid_jax.training.parallel import Layout, make_layout
 from reid_jax.training.paths import absolute_photos
 from reid_jax.training.predictor import Predict, make_predictor
-from reid_jax.training.question import Batch
+from reid_jax.training.run import restore
+from reid_jax.training.task import Batch
 
 
 class Network(NamedTuple):
@@ -195,26 +195,7 @@ def load_run(workdir: Path) -> TrainedModel:
     Raises:
       UserError: when the folder is not that of such a run, or nothing was saved yet.
     """
-    config, params, model_state, step = restore_run(workdir)
-    if not isinstance(config, EmbeddingConfig):
-        raise UserError(f"{workdir} is not the run of an embedding network.")
-    return TrainedModel(workdir, config, params, model_state, step)
-
-
-def restore_run(workdir: Path) -> tuple[AnyConfig, Any, Any, int]:
-    """The configuration of a run, its best parameters and model state, and the step they are from.
-
-    Raises:
-      UserError: when the folder is not that of a run, or nothing was saved yet.
-    """
-    config = read_run_config(workdir)
-    checkpoints = Checkpoints(workdir / "checkpoints", read_only=True)
-    restored = checkpoints.restore_best()
-    checkpoints.close()
-    if restored is None:
-        raise UserError(f"{workdir} has no finished checkpoint yet; train it first.")
-    params, model_state, progress = restored
-    return config, params, model_state, int(progress["best_step"])
+    return TrainedModel(workdir, *restore(workdir, EmbeddingConfig))
 
 
 def embed_beside_baselines(model: TrainedModel, photos: Dataset) -> dict[str, np.ndarray]:

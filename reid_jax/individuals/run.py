@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
 from reid_jax.compilations import keep_compilations
@@ -12,7 +11,7 @@ from reid_jax.data.photos import Dataset, QueryGallery, describe, load_dataset
 from reid_jax.data.photos.content import COLUMN, content_digests
 from reid_jax.data.photos.splits import check_several
 from reid_jax.errors import UserError, said_unless_written
-from reid_jax.files import atomic_write, check_destinations, expanded, write_text
+from reid_jax.files import atomic_write, check_destinations
 from reid_jax.individuals.glossary import CONSOLE, MEASURES
 from reid_jax.individuals.measures import (
     Details,
@@ -24,108 +23,18 @@ from reid_jax.individuals.measures import (
 )
 from reid_jax.individuals.model import TrainedModel, embed_beside_baselines, load_run
 from reid_jax.individuals.report import write_report
-from reid_jax.individuals.split_file import keep_moved, keep_split, kept_digests, load_run_data
-from reid_jax.keyframes.config import KeyframeConfig
-from reid_jax.keyframes.run import evaluate_keyframe_run, train_keyframes
+from reid_jax.individuals.split_file import keep_moved, kept_digests
 from reid_jax.ops.ranking.matching import check_matches
 from reid_jax.reporting.measure import OURS, columns
-from reid_jax.reporting.plain_json import plain_json
 from reid_jax.reporting.run_facts import mark_report, report_folder
 from reid_jax.reporting.table import results_table
-from reid_jax.same_video.config import VideoSimilarityConfig
-from reid_jax.same_video.run import report_video_pairs, train_video_similarity
-from reid_jax.training.batch_size import choose_batch_size, kept_batch_size
-from reid_jax.training.config import EmbeddingConfig, validate
-from reid_jax.training.config_file import (
-    AnyConfig,
-    check_workdir,
-    claim_workdir,
-    kept_streams,
-    kept_validation,
-    read_run_config,
-    with_absolute_paths,
-)
-from reid_jax.training.experiment import build, with_image_size
-from reid_jax.training.hosts.agreement import agree_on_photos, agree_on_start
-from reid_jax.training.hosts.join import is_first, together
-from reid_jax.training.lock import only_trainer
 from reid_jax.training.logging import read_metrics
-from reid_jax.training.loop import fit
-from reid_jax.training.parallel import make_layout
-from reid_jax.training.paths import absolute_photos, check_length
+from reid_jax.training.paths import absolute_photos
 
 SKIPPED = "skipped.txt"  # of a run's source in its folder; of another one beside what was made
 
 
-def train_and_report(config: AnyConfig, workdir: Path) -> None:
-    """Trains (or goes on training) and writes the report on what was held out."""
-    check_length(workdir)
-    if config.train.coordinator and not isinstance(config, EmbeddingConfig):
-        raise UserError(
-            f"train.coordinator is {config.train.coordinator!r}; several processes train networks "
-            "of photos, not of videos."
-        )
-    if isinstance(config, KeyframeConfig):
-        train_keyframes(config, workdir)
-    elif isinstance(config, VideoSimilarityConfig):
-        train_video_similarity(config, workdir)
-    else:
-        train_embedding(config, workdir)
-
-
-def train_embedding(config: EmbeddingConfig, workdir: Path) -> None:
-    """Trains an embedding network, see `train_and_report`."""
-    validate(config)
-    with together(config.train.coordinator, workdir):
-        _train_embedding(config, workdir)
-
-
-def _train_embedding(config: EmbeddingConfig, workdir: Path) -> None:
-    keep_compilations()
-    config = with_image_size(with_absolute_paths(config))
-    agree_on_start(config)
-    with only_trainer(workdir):
-        config = kept_validation(workdir, kept_batch_size(workdir, config))
-        config = kept_streams(workdir, config)
-        check_workdir(workdir, config)
-        dataset, splits = load_run_data(workdir, config.data, config.train.seed, training=True)
-        agree_on_photos(dataset, splits)
-        if is_first():
-            print(describe(dataset, str(workdir / SKIPPED)))
-        check_matches(dataset.labels, *splits.test, dataset.columns)
-        layout = make_layout(config.train.parallel)
-        config = choose_batch_size(config, dataset, splits, layout)
-        experiment = build(config, dataset, splits)
-        layout.check(experiment.batch_size, experiment.shared_unit, "data.batch_size")
-        if is_first():
-            keep_moved(workdir, dataset, config.data.source)
-            claim_workdir(workdir, config)
-            _list_skipped(dataset, workdir / SKIPPED)
-            keep_split(workdir, dataset, splits)
-        outcome = fit(
-            experiment,
-            config.train,
-            layout,
-            workdir,
-            ema_decay=config.optimizer.ema_decay,
-        )
-    if outcome.end == "stopped":
-        print(f"Stopped at step {int(outcome.state.step)}; the same command goes on from there.")
-        return
-    if jax.process_count() > 1:
-        print(f"Trained; reid-jax evaluate --workdir {workdir} writes the report.")
-        return
-    report(
-        load_run(workdir),
-        workdir / "report",
-        dataset,
-        splits.test,
-        title=workdir.name,
-        learnt=content_digests(dataset)[splits.train],
-    )
-
-
-def _list_skipped(dataset: Dataset, listed: Path) -> None:
+def list_skipped(dataset: Dataset, listed: Path) -> None:
     """Writes a path, a tab and a reason a skipped photo; without any, no older list stays."""
     lines = "".join(f"{path}\t{reason}\n" for path, reason in dataset.skipped)
     if not lines:
@@ -138,7 +47,7 @@ def _list_skipped(dataset: Dataset, listed: Path) -> None:
 def _describe(dataset: Dataset, listed: Path) -> None:
     """Prints what a source holds; `listed` names the photos that were skipped."""
     try:
-        _list_skipped(dataset, listed)
+        list_skipped(dataset, listed)
     except OSError:  # a run that may only be read can embed all the same
         print(describe(dataset))
     else:
@@ -146,42 +55,15 @@ def _describe(dataset: Dataset, listed: Path) -> None:
 
 
 def evaluate_run(
-    workdir: Path,
-    source: str | None = None,
-    json_path: Path | None = None,
-    *,
-    rerank: bool = False,
-    photos: str | None = None,
-) -> None:
-    """Evaluates a run on what it held out, or on another source.
-
-    An embedding network is tested on all photos of another source, leave-one-out; a keyframe scorer
-    on all videos of an H5 file; a similarity of videos on pairs of its own held-out videos alone.
+    workdir: Path, source: str | None = None, *, photos: str | None = None, rerank: bool = False
+) -> dict[str, Any]:
+    """Evaluates a run on what it held out, or leave-one-out on all photos of another source.
 
     Args:
       photos: where the run's own photos are now, should they have moved; noted in its folder.
     """
-    config = read_run_config(workdir)
-    check_destinations(json_path)
-    if photos is not None and not isinstance(config, EmbeddingConfig):
-        raise UserError(f"{workdir} was made from videos; it has no photos that could have moved.")
     if photos is not None and source is not None:
         raise UserError("--photos says where the run's own photos are, --data names others.")
-    if isinstance(config, VideoSimilarityConfig):
-        if rerank or source is not None:
-            raise UserError(
-                f"{workdir} compares videos; it is tested on pairs of those that it held out, "
-                "without another source or re-ranking."
-            )
-        results = report_video_pairs([workdir], workdir / "report")
-        if json_path is not None:
-            write_text(json_path, plain_json(results))
-        return
-    if isinstance(config, KeyframeConfig):
-        if rerank:
-            raise UserError("Re-ranking is for embeddings; a keyframe run has none.")
-        evaluate_keyframe_run(workdir, None if source is None else expanded(source), json_path)
-        return
     keep_compilations()
     model = load_run(workdir)
     if photos is not None:
@@ -206,17 +88,8 @@ def evaluate_run(
     if source is not None:
         with said_unless_written(folder):
             mark_report(folder, source)
-    metrics = report(
-        model,
-        folder,
-        dataset,
-        test,
-        title=workdir.name,
-        learnt=learnt,
-        rerank=rerank,
-    )
-    if json_path is not None:
-        write_text(json_path, plain_json(metrics))
+    title = workdir.name
+    return report(model, folder, dataset, test, title=title, learnt=learnt, rerank=rerank)
 
 
 def _learnt(model: TrainedModel) -> np.ndarray | None:

@@ -7,6 +7,7 @@ of the content, by which photos are found that were moved or renamed.
 
 import posixpath
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,10 +17,11 @@ from reid_jax.data.photos import Dataset, QueryGallery, Splits, load_dataset
 from reid_jax.data.photos.content import content_digests
 from reid_jax.errors import UserError
 from reid_jax.files import atomic_write, write_arrays
+from reid_jax.individuals.config import DataConfig
+from reid_jax.individuals.experiment import load_data
 from reid_jax.platforms import with_slashes
-from reid_jax.training.config import DataConfig
-from reid_jax.training.config_file import has_begun, keep_source, kept_source
-from reid_jax.training.experiment import load_data
+from reid_jax.training.config_file import NAME, has_begun, read_values, write_values
+from reid_jax.training.hosts.agreement import agree, digest
 
 _NAME = "split.npz"
 _NAMES = "train_identities"
@@ -115,7 +117,39 @@ def keep_moved(workdir: Path, dataset: Dataset, source: str) -> None:
             digests.dtype,
         )
     write_arrays(file, arrays)
-    keep_source(workdir, source)
+    _keep_source(workdir, source)
+
+
+def kept_source(workdir: Path) -> str | None:
+    """Where a run's folder says that its photos are; None where it says nothing."""
+    return read_values(workdir)["data"]["source"] if (workdir / NAME).is_file() else None
+
+
+def _keep_source(workdir: Path, source: str) -> None:
+    """Changes in a run's folder where its photos are, and nothing else."""
+    values = read_values(workdir)
+    values["data"]["source"] = source
+    write_values(workdir, values)
+
+
+def agree_on_photos(dataset: Dataset, splits: Splits) -> None:
+    """Compares photos, whom they show, and how they are divided."""
+    names = np.asarray(dataset.identities)[dataset.labels]
+    facts = {
+        "the number of photos": len(dataset),
+        "the number of individuals": len(np.unique(dataset.labels)),
+        "their paths": digest(dataset.paths),
+        "whom they show": digest(names, dataset.labels),
+    }
+    if "digest" in dataset.columns:
+        facts["their content"] = digest(dataset.columns["digest"])
+    if dataset.pixels is not None:
+        facts["their pixels"] = digest(dataset.pixels)
+    agree("The set of photos", facts)
+    parts: dict[str, Any] = {"training": (splits.train,), "test": tuple(splits.test)}
+    if splits.validation is not None:
+        parts["validation"] = tuple(splits.validation)
+    agree("The division of the photos", {name: digest(*rows) for name, rows in parts.items()})
 
 
 def kept_digests(workdir: Path) -> np.ndarray | None:

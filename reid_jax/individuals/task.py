@@ -18,11 +18,11 @@ from reid_jax.ops.ranking.matching import retrieval_rules
 from reid_jax.ops.ranking.retrieval import evaluate_retrieval
 from reid_jax.ops.whitening import whitened, within_class_whitening
 from reid_jax.reporting.measure import columns
-from reid_jax.training.question import Batch, Term, Tree, positions_in_batch
+from reid_jax.training.task import Batch, DividedLoss, Term, Tree
 
 
 @dataclass(frozen=True)
-class EmbeddingTask:
+class EmbeddingTask(DividedLoss):
     """An embedding network, its objective and its augmentation.
 
     Attributes:
@@ -58,15 +58,6 @@ class EmbeddingTask:
         dimension = outputs["embedding"].shape[-1]
         objective = self.objective.init(objective_key, self.num_classes, dimension)
         return {"net": variables.pop("params"), "objective": objective}, variables
-
-    def loss(
-        self, params: Tree, model_state: Tree, batch: Batch, key: jax.Array, axis_name: str | None
-    ) -> tuple[dict[str, Term], Tree]:
-        positions = positions_in_batch(batch["image"].shape[0], axis_name)
-        augment_key, dropout_key = jax.random.split(key)
-        keys = augment_key, dropout_key
-        outputs, updated = self.outputs(params, model_state, batch, positions, keys, axis_name)
-        return self.terms(params, outputs, batch, axis_name), updated
 
     def outputs(
         self,

@@ -1,18 +1,17 @@
 """Which photos a validation looks at, and how they come to it: block by block."""
 
 import itertools
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from reid_jax.data.photos import Dataset, QueryGallery, Splits
 from reid_jax.data.photos.stream import in_blocks
 from reid_jax.errors import UserError
+from reid_jax.individuals.config import DataConfig
 from reid_jax.ops.ranking.matching import check_matches, matched
 from reid_jax.ops.whitening import some_of_each
-from reid_jax.training.config import DataConfig
-from reid_jax.training.question import Batch
+from reid_jax.training.experiment import Blocks, Validation
 
 WHITENED_BY = 10_000  # training photos at most
 _AFFORDABLE = 2_000  # or as many as the validation has photos: then it takes twice its time
@@ -20,24 +19,6 @@ _BLOCK = 512  # photos decoded at a time
 _KEPT_BYTES = 2**30
 _FEW = 100  # individuals that a part of the photos shows at least, where there are so many
 _DRAW = 3  # leads from a run's seed to the part that is drawn
-
-Blocks = Callable[[], Iterable[Batch]]
-
-
-@dataclass(frozen=True)
-class Validation:
-    """Examples that decide which checkpoint is the best.
-
-    Attributes:
-      inputs: yields what the task's `predict` sees of them, in order, as dicts of arrays (b, ...);
-        each call begins anew.
-      examples: what the task's `evaluate` needs to know of them, arrays of N rows or fewer.
-      batch_size: how many are predicted at a time.
-    """
-
-    inputs: Blocks
-    examples: Mapping[str, np.ndarray]
-    batch_size: int = 64
 
 
 def make_validation(dataset: Dataset, splits: Splits, data: DataConfig, seed: int) -> Validation:

@@ -10,9 +10,9 @@ from reid_jax.keyframes.clips import ClipAugmentation, draw_clips
 from reid_jax.keyframes.video_set import ClipSampler, VideoSet
 from reid_jax.ops.keys import STREAMS, clip_keys
 from reid_jax.training.feed import Feed
-from reid_jax.training.question import Batch
 from reid_jax.training.state import TrainState
 from reid_jax.training.step import Metrics, TrainStep
+from reid_jax.training.task import Batch
 
 
 def make_clip_feed(

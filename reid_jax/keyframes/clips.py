@@ -1,39 +1,32 @@
 """Clips of videos, drawn and disturbed on the device, one PRNG key a clip."""
 
 import dataclasses
+from typing import Annotated
 
 import chex
 import jax
 import jax.numpy as jnp
 
-from reid_jax.errors import UserError
+from reid_jax.fields import PROBABILITY, Bound, check
 
 
 @dataclasses.dataclass(frozen=True)
 class ClipAugmentation:
     """How clips differ from the videos they are from; 0 switches a change off."""
 
-    speed: float = 0.0
+    speed: Annotated[float, Bound(least=0, most=4)] = 0.0
     """Play a clip faster or slower, by a factor of up to 1 + this either way."""
-    jitter: float = 0.0
+    jitter: Annotated[float, Bound(least=0, most=100)] = 0.0
     """Largest shift of each frame in time, in frames, either way."""
-    drop: float = 0.0
+    drop: Annotated[float, Bound(least=0, most=0.99)] = 0.0
     """Probability that a frame is missing."""
-    noise: float = 0.0
+    noise: Annotated[float, Bound(least=0, most=10)] = 0.0
     """Standard deviation of noise on features, relative to that of each feature."""
-    mix: float = 0.0
+    mix: Annotated[float, PROBABILITY] = 0.0
     """Probability that a clip of features is averaged with another, the targets likewise."""
 
     def __post_init__(self) -> None:
-        for name, high in (
-            ("speed", 4.0),
-            ("jitter", 100.0),
-            ("drop", 0.99),
-            ("noise", 10.0),
-            ("mix", 1.0),
-        ):
-            if not 0 <= (value := getattr(self, name)) <= high:
-                raise UserError(f"augment.{name} is {value}; it must be from 0 to {high:g}.")
+        check(self, "augment")
 
 
 def draw_clips(

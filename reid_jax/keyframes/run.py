@@ -9,56 +9,14 @@ from reid_jax.compilations import keep_compilations
 from reid_jax.data.videos.features import VideoFeatures, load_video_features, video_digest
 from reid_jax.errors import UserError, said_unless_written
 from reid_jax.files import check_destinations, write_arrays, write_text
-from reid_jax.keyframes.config import (
-    KeyframeConfig,
-    validate_keyframes,
-    with_absolute_video_paths,
-)
-from reid_jax.keyframes.experiment import VideoSplit, build_keyframes, load_videos
+from reid_jax.keyframes.experiment import VideoSplit, load_videos
 from reid_jax.keyframes.model import TrainedScorer, load_scorer
 from reid_jax.keyframes.report import write_keyframe_report
-from reid_jax.keyframes.ridge_choice import chosen
-from reid_jax.reporting.plain_json import plain_json
 from reid_jax.reporting.run_facts import mark_report, report_folder
-from reid_jax.training.config_file import check_workdir, claim_workdir, has_begun, kept_streams
-from reid_jax.training.lock import only_trainer
+from reid_jax.training.config_file import has_begun
 from reid_jax.training.logging import read_metrics
-from reid_jax.training.loop import fit
-from reid_jax.training.parallel import make_layout
 
 _SPLIT = "split.json"
-
-
-def train_keyframes(config: KeyframeConfig, workdir: Path) -> None:
-    """Trains (or goes on training) and writes the report on the fold's test videos."""
-    validate_keyframes(config)
-    keep_compilations()
-    check_destinations(folder=workdir)
-    config = kept_streams(workdir, with_absolute_video_paths(config))
-    split = load_videos(config.data, config.train.seed)
-    config = chosen(config, split.train, workdir)
-    check_workdir(workdir, config)
-    _check_split(workdir, split)
-    layout = make_layout(config.train.parallel)
-    experiment = build_keyframes(config, split)
-    layout.check(experiment.batch_size, experiment.shared_unit, "data.batch_size")
-    with only_trainer(workdir):
-        claim_workdir(workdir, config)
-        _keep_split(workdir, split)
-        outcome = fit(
-            experiment,
-            config.train,
-            layout,
-            workdir,
-            ema_decay=config.optimizer.ema_decay,
-        )
-    if outcome.end == "stopped":
-        print(f"Stopped at step {int(outcome.state.step)}; the same command goes on from there.")
-        return
-    if split.test:
-        report_keyframes(load_scorer(workdir), split)
-    else:
-        print("Trained on all videos; there is no fold to test on.")
 
 
 def _keys(split: VideoSplit) -> dict[str, list[str]]:
@@ -66,7 +24,7 @@ def _keys(split: VideoSplit) -> dict[str, list[str]]:
     return {name: [video.key for video in videos] for name, videos in parts.items()}
 
 
-def _check_split(workdir: Path, split: VideoSplit) -> None:
+def check_split(workdir: Path, split: VideoSplit) -> None:
     """A run that goes on does so with the videos that it began with."""
     path = workdir / _SPLIT
     if has_begun(workdir) and path.is_file() and json.loads(path.read_text()) != _keys(split):
@@ -76,7 +34,7 @@ def _check_split(workdir: Path, split: VideoSplit) -> None:
         )
 
 
-def _keep_split(workdir: Path, split: VideoSplit) -> None:
+def keep_split(workdir: Path, split: VideoSplit) -> None:
     write_text(workdir / _SPLIT, json.dumps(_keys(split), indent=1) + "\n")
 
 
@@ -87,11 +45,11 @@ def run_videos(scorer: TrainedScorer) -> VideoSplit:
       UserError: they cannot be read, or are others by now.
     """
     split = load_videos(scorer.config.data, scorer.config.train.seed)
-    _check_split(scorer.workdir, split)
+    check_split(scorer.workdir, split)
     return split
 
 
-def report_keyframes(scorer: TrainedScorer, split: VideoSplit) -> dict[str, Any]:
+def report(scorer: TrainedScorer, split: VideoSplit) -> dict[str, Any]:
     """Prints and writes the metrics of the fold's test videos; returns them without baselines."""
     return write_keyframe_report(
         scorer.workdir / "report",
@@ -104,9 +62,7 @@ def report_keyframes(scorer: TrainedScorer, split: VideoSplit) -> dict[str, Any]
     )
 
 
-def evaluate_keyframe_run(
-    workdir: Path, data: Path | None = None, json_path: Path | None = None
-) -> None:
+def evaluate_run(workdir: Path, data: Path | None = None) -> dict[str, Any]:
     """Evaluates a run on its fold's test videos, or on all videos of another H5 file.
 
     Raises:
@@ -122,7 +78,7 @@ def evaluate_keyframe_run(
         folder = report_folder(workdir, data.stem, source)
         with said_unless_written(folder):
             mark_report(folder, source)
-        metrics = write_keyframe_report(
+        return write_keyframe_report(
             folder,
             f"{workdir.name} on {data.name}",
             scorer.score(videos, data),
@@ -132,14 +88,11 @@ def evaluate_keyframe_run(
             scorer.config.train.seed,
             _keys_of_known(videos, split.train + split.validation),
         )
-    elif split.test:
-        metrics = report_keyframes(scorer, split)
-    else:
+    if not split.test:
         raise UserError(
             f"{workdir} was trained on all videos; give an H5 file of others to evaluate it on."
         )
-    if json_path is not None:
-        write_text(json_path, plain_json(metrics))
+    return report(scorer, split)
 
 
 def _keys_of_known(

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -10,12 +10,13 @@ import numpy as np
 from scipy.stats import rankdata
 
 from reid_jax.errors import UserError
+from reid_jax.fields import NOT_NEGATIVE, POSITIVE, check
 from reid_jax.keyframes import soft_rank
 from reid_jax.keyframes.context import frame_context
 from reid_jax.keyframes.net import KeyframeNet
 from reid_jax.models.layers import frozen_batch_norm
 from reid_jax.ops.images.augment import Augmentation, augment, example_keys
-from reid_jax.training.question import Batch, Term, Tree, positions_in_batch
+from reid_jax.training.task import Batch, DividedLoss, Term, Tree
 
 PREPARATION = "preparation"  # in the model state: how features become the scorer's inputs
 
@@ -24,23 +25,19 @@ PREPARATION = "preparation"  # in the model state: how features become the score
 class KeyframeLoss:
     """How far scores are from targets, by value and by order."""
 
-    squared: float = 1.0
+    squared: Annotated[float, NOT_NEGATIVE] = 1.0
     """Weight of the squared error."""
-    rank: float = 1.0
+    rank: Annotated[float, NOT_NEGATIVE] = 1.0
     """Weight of the loss of the order; 0 for none."""
     order: Literal["spearman", "listnet", "pairwise"] = "spearman"
     """1 - soft Spearman correlation, ListNet's cross entropy, or RankNet's loss of pairs."""
-    temperature: float = 0.1
+    temperature: Annotated[float, POSITIVE] = 0.1
     """Difference of scores that the loss of the order begins to see as an order."""
 
     def __post_init__(self) -> None:
-        if min(self.squared, self.rank) < 0 or self.squared + self.rank == 0:
-            raise UserError(
-                f"loss.squared is {self.squared} and loss.rank {self.rank}; neither may be below "
-                "0, and one must be above."
-            )
-        if not self.temperature > 0:
-            raise UserError(f"loss.temperature is {self.temperature}; it must be above 0.")
+        check(self, "loss")
+        if self.squared + self.rank == 0:
+            raise UserError("loss.squared and loss.rank are 0; one of them must be above.")
 
     def terms(self, scores: jax.Array, targets: jax.Array, mask: jax.Array) -> dict[str, Term]:
         """The weighted terms of scores and targets (B, T) where `mask` (B, T) holds."""
@@ -60,7 +57,7 @@ class KeyframeLoss:
 
 
 @dataclass(frozen=True)
-class KeyframeTask:
+class KeyframeTask(DividedLoss):
     """A keyframe network, its loss and what disturbs its clips.
 
     A batch has "target" float32 (B, T), "mask" bool (B, T), and either "features" float32
@@ -90,16 +87,22 @@ class KeyframeTask:
         variables = dict(jax.jit(self.net.init)(key, frames, jnp.ones((1, 1), jnp.bool_)))
         return {"net": variables.pop("params")}, variables
 
-    def loss(
-        self, params: Tree, model_state: Tree, batch: Batch, key: jax.Array, axis_name: str | None
-    ) -> tuple[dict[str, Term], Tree]:
-        augment_key, dropout_key = jax.random.split(key)
-        positions = positions_in_batch(batch["mask"].shape[0], axis_name)
-        keys = example_keys(augment_key, positions)
+    def outputs(
+        self,
+        params: Tree,
+        model_state: Tree,
+        batch: Batch,
+        positions: jax.Array,
+        keys: tuple[jax.Array, jax.Array],
+        axis_name: str | None,
+    ) -> tuple[jax.Array, Tree]:
+        """Scores (B, T) of disturbed or augmented clips, and the updated model state."""
+        augment_key, dropout_key = keys
+        each = example_keys(augment_key, positions)
         if self.net.backbone is None:
-            frames = self._disturbed(keys, batch["features"], model_state)
+            frames = self._disturbed(each, batch["features"], model_state)
         else:
-            frames = self._normalised(_augmented_alike(keys, batch["image"], self.augmentation))
+            frames = self._normalised(_augmented_alike(each, batch["image"], self.augmentation))
         statistics = _statistics(model_state)
         with frozen_batch_norm(("backbone", block) for block in self.frozen):
             scores, updated = self._net(axis_name).apply(
@@ -110,8 +113,14 @@ class KeyframeTask:
                 mutable=list(statistics),
                 rngs={"dropout": dropout_key},
             )
-        terms = self.loss_terms.terms(scores, batch["target"], batch["mask"])
-        return terms, {**model_state, **updated}
+        return scores, {**model_state, **updated}
+
+    def terms(
+        self, params: Tree, outputs: jax.Array, batch: Batch, axis_name: str | None
+    ) -> dict[str, Term]:
+        """The loss's terms; clips do not see each other."""
+        del params, axis_name
+        return self.loss_terms.terms(outputs, batch["target"], batch["mask"])
 
     def predict(self, params: Tree, model_state: Tree, batch: Batch) -> jax.Array:
         """Scores (B, T) float32 in (0, 1); 0 where "mask" is false."""

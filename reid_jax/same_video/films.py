@@ -21,7 +21,7 @@ from reid_jax.files import as_text, check_destinations, write_text
 from reid_jax.ops.batching import padded
 from reid_jax.reporting.plain_json import plain_json
 from reid_jax.reporting.table import Table
-from reid_jax.same_video.experiment import make_similarity_task
+from reid_jax.same_video.experiment import make_task
 from reid_jax.same_video.model import SimilarityRun, load_similarity_run
 from reid_jax.same_video.similarity import chamfer_similarity
 from reid_jax.same_video.task import WHITENING
@@ -110,7 +110,7 @@ def compare_clips(run: SimilarityRun, clips: Sequence[np.ndarray]) -> list[dict[
     """
     pairs = list(itertools.combinations(range(len(clips)), 2))
     predict = make_predictor(
-        make_similarity_task(run.config, num_classes=0),
+        make_task(run.config, num_classes=0),
         make_layout("single"),
         batch_size=min(_BLOCK, len(pairs)),
     )

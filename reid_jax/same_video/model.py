@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from reid_jax.errors import UserError
-from reid_jax.individuals.model import restore_run
 from reid_jax.same_video.config import VideoSimilarityConfig
-from reid_jax.same_video.run import CHAMFER, read_similarity_config
+from reid_jax.same_video.run import CHAMFER
 from reid_jax.same_video.task import WHITENING
+from reid_jax.training.run import restore
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,10 +35,8 @@ def load_similarity_run(workdir: Path) -> SimilarityRun:
     Raises:
       UserError: the folder holds no such run, or no report with the threshold.
     """
-    config = read_similarity_config(workdir)
-    threshold = chosen_threshold(workdir)
-    _, params, model_state, step = restore_run(workdir)
-    return SimilarityRun(workdir, config, params, model_state, step, threshold)
+    restored = restore(workdir, VideoSimilarityConfig)
+    return SimilarityRun(workdir, *restored, chosen_threshold(workdir))
 
 
 def chosen_threshold(workdir: Path) -> float:

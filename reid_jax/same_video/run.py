@@ -10,39 +10,28 @@ import numpy as np
 
 from reid_jax.compilations import keep_compilations
 from reid_jax.errors import UserError, said_unless_written
-from reid_jax.files import check_destinations, make_folder
-from reid_jax.individuals.model import restore_run
 from reid_jax.models.temporal.frames import masked_mean
 from reid_jax.ops.distances import normalize
 from reid_jax.reporting.measure import OURS as ALONE
 from reid_jax.same_video.config import (
     VideoSimilarityConfig,
-    validate_video_similarity,
-    with_absolute_clip_paths,
 )
 from reid_jax.same_video.experiment import (
     PAIRS_SEED,
     ClipSplit,
-    build_video_similarity,
-    load_clip_videos,
-    make_similarity_task,
+    load_videos,
+    make_task,
     whitening_of,
 )
 from reid_jax.same_video.measures import choose_threshold, ensemble, evaluate_pairs
 from reid_jax.same_video.pairs import PairSource, PairVideo, evaluation_pairs
 from reid_jax.same_video.report import pairs_table, write_pairs_report
 from reid_jax.same_video.similarity import paired_chamfer_similarity, paired_euclidean_similarity
-from reid_jax.training.config_file import (
-    check_workdir,
-    claim_workdir,
-    kept_streams,
-    read_run_config,
-)
-from reid_jax.training.lock import only_trainer
+from reid_jax.training.config_file import read_config
 from reid_jax.training.logging import read_metrics
-from reid_jax.training.loop import fit
 from reid_jax.training.parallel import make_layout
 from reid_jax.training.predictor import make_predictor
+from reid_jax.training.run import restore
 
 Pairs = Mapping[str, Any]
 Score = Callable[[Pairs], np.ndarray]
@@ -90,32 +79,7 @@ class ScoredPairs:
         }
 
 
-def train_video_similarity(config: VideoSimilarityConfig, workdir: Path) -> None:
-    """Trains (or goes on training) and writes the report on pairs of held-out videos."""
-    validate_video_similarity(config)
-    keep_compilations()
-    config = kept_streams(workdir, with_absolute_clip_paths(config))
-    check_workdir(workdir, config)
-    if config.train.streams == 1:  # from before pairs were drawn apart
-        print("Until now this run trained on pairs of clips that shared frames; now none does.")
-    layout = make_layout(config.train.parallel)
-    check_destinations(folder=workdir)
-    make_folder(workdir)
-    split = load_clip_videos(config.data, workdir)
-    experiment = build_video_similarity(config, split)
-    layout.check(experiment.batch_size, experiment.shared_unit, "data.batch_size")
-    with only_trainer(workdir):
-        claim_workdir(workdir, config)
-        outcome = fit(
-            experiment, config.train, layout, workdir, ema_decay=config.optimizer.ema_decay
-        )
-    if outcome.end == "stopped":
-        print(f"Stopped at step {int(outcome.state.step)}; the same command goes on from there.")
-        return
-    report_video_pairs([workdir], workdir / "report", split=split)
-
-
-def report_video_pairs(
+def report_pairs(
     workdirs: Sequence[Path], folder: Path, *, split: ClipSplit | None = None
 ) -> dict[str, dict[str, Any]]:
     """Tests runs, their ensembles and what they have to beat on the same pairs; writes the report.
@@ -124,7 +88,7 @@ def report_video_pairs(
       UserError: a folder is not that of a run of this kind, or runs hold out different videos.
     """
     keep_compilations()
-    configs = [read_similarity_config(workdir) for workdir in workdirs]
+    configs = [read_config(workdir, VideoSimilarityConfig) for workdir in workdirs]
     data = configs[0].data
     for workdir, config in zip(workdirs, configs, strict=True):
         for name in _SHARED:
@@ -133,7 +97,7 @@ def report_video_pairs(
                     f"{workdirs[0]} and {workdir} differ in data.{name}; runs can be compared and "
                     "joined when they hold out the same videos."
                 )
-    split = split or load_clip_videos(data, workdirs[0])
+    split = split or load_videos(data, workdirs[0])
     source = PairSource(split.test, data.clip)
     if not source.by_category:
         print(
@@ -185,18 +149,6 @@ def _add_ensemble(scored: ScoredPairs, name: str, members: Sequence[str]) -> Non
     )
 
 
-def read_similarity_config(workdir: Path) -> VideoSimilarityConfig:
-    """The configuration of a run that trained a similarity of videos.
-
-    Raises:
-      UserError: the folder holds no run, or one of another kind.
-    """
-    config = read_run_config(workdir)
-    if not isinstance(config, VideoSimilarityConfig):
-        raise UserError(f"{workdir} does not hold a run that trained a similarity of videos.")
-    return config
-
-
 def _names(workdirs: Sequence[Path]) -> list[str]:
     """What the table calls the runs."""
     if len(workdirs) == 1:
@@ -207,9 +159,9 @@ def _names(workdirs: Sequence[Path]) -> list[str]:
 
 def _network(config: VideoSimilarityConfig, workdir: Path) -> Score:
     """Scores by the best network of a run."""
-    task = make_similarity_task(config, num_classes=0)
+    task = make_task(config, num_classes=0)
     predict = make_predictor(task, make_layout(config.train.parallel))
-    _, params, model_state, _ = restore_run(workdir)
+    _, params, model_state, _ = restore(workdir, VideoSimilarityConfig)
 
     def score(pairs: Pairs) -> np.ndarray:
         inputs = {name: pairs[name] for name in ("features", "frames")}

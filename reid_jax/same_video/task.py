@@ -13,13 +13,13 @@ from reid_jax.ops.losses.objectives import Objective
 from reid_jax.ops.mining.in_batch import in_batch
 from reid_jax.ops.verification import average_precision, roc_auc
 from reid_jax.same_video.net import VideoSimilarityNet
-from reid_jax.training.question import Batch, Term, Tree, positions_in_batch
+from reid_jax.training.task import Batch, DividedLoss, Term, Tree
 
 WHITENING = "whitening"
 
 
 @dataclass(frozen=True)
-class VideoSimilarityTask:
+class VideoSimilarityTask(DividedLoss):
     """A network of one encoder for both clips, the objective of its embeddings and of its head.
 
     A batch has "features" float32 (B, T, D), "frames" bool (B, T), "label" int32 (B,), "mask" bool
@@ -53,23 +53,35 @@ class VideoSimilarityTask:
         objective = self.objective.init(objective_key, self.num_classes, self.components)
         return {"net": params, "objective": objective}, {WHITENING: whitening}
 
-    def loss(
-        self, params: Tree, model_state: Tree, batch: Batch, key: jax.Array, axis_name: str | None
-    ) -> tuple[dict[str, Term], Tree]:
-        hide_key, dropout_key = jax.random.split(key)
-        keys = example_keys(hide_key, positions_in_batch(batch["label"].shape[0], axis_name))
-        frames = hide_frames(keys, batch["frames"], self.frame_dropout)
-        variables = {"params": params["net"]}
-        rngs = {"dropout": dropout_key}
+    def outputs(
+        self,
+        params: Tree,
+        model_state: Tree,
+        batch: Batch,
+        positions: jax.Array,
+        keys: tuple[jax.Array, jax.Array],
+        axis_name: str | None,
+    ) -> tuple[jax.Array, Tree]:
+        """Embeddings (B, components) of clips some of whose frames are hidden."""
+        hide_key, dropout_key = keys
+        frames = hide_frames(example_keys(hide_key, positions), batch["frames"], self.frame_dropout)
         net = self.net.clone(encoder=self.net.encoder.clone(axis_name=axis_name))
         features = whiten(model_state[WHITENING], batch["features"])
+        variables, rngs = {"params": params["net"]}, {"dropout": dropout_key}
         embeddings: Any = net.apply(variables, features, frames, train=True, rngs=rngs)
+        return embeddings, model_state
+
+    def terms(
+        self, params: Tree, outputs: jax.Array, batch: Batch, axis_name: str | None
+    ) -> dict[str, Term]:
+        """The objective's terms, and the head's."""
         label, mask = batch["label"], batch["mask"]
-        outputs = {"embedding": embeddings, "neck": embeddings}
-        terms = self.objective.terms(params["objective"], outputs, label, mask, axis_name)
+        both = {"embedding": outputs, "neck": outputs}
+        terms = self.objective.terms(params["objective"], both, label, mask, axis_name)
         if self.net.head is not None and self.head_weight:
-            terms = terms | self._head_terms(variables, embeddings, label, mask, axis_name)
-        return terms, model_state
+            variables = {"params": params["net"]}
+            terms = terms | self._head_terms(variables, outputs, label, mask, axis_name)
+        return terms
 
     def _head_terms(
         self,

@@ -6,7 +6,15 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from reid_jax.training.question import Batch, DividedTask, Task, Term, Tree, positions_in_batch
+from reid_jax.training.task import (
+    Batch,
+    DividedTask,
+    Task,
+    Term,
+    Tree,
+    batch_rows,
+    positions_in_batch,
+)
 
 Metrics = dict[str, jax.Array]
 Gradient = Callable[..., tuple[jax.Array, Metrics, Tree, Tree]]
@@ -67,7 +75,7 @@ def make_accumulated_gradient(task: DividedTask, parts: int) -> Gradient:
     def gradient(
         params: Tree, model_state: Tree, batch: Batch, key: jax.Array, axis_name: str | None
     ) -> tuple[jax.Array, Metrics, Tree, Tree]:
-        rows = batch["label"].shape[0] // parts
+        rows = batch_rows(batch) // parts
         split = jax.tree.map(
             lambda x: jnp.moveaxis(x.reshape(rows, parts, *x.shape[1:]), 1, 0), dict(batch)
         )

@@ -1,23 +1,21 @@
 """The largest batch that fits, from what the compiler says a step needs."""
 
 import dataclasses
-import json
 import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 
 from reid_jax.console import say
-from reid_jax.data.photos import Dataset, Splits
 from reid_jax.errors import UserError
-from reid_jax.training.config import AUTO, EmbeddingConfig
-from reid_jax.training.config_file import has_begun
-from reid_jax.training.experiment import Experiment, build, step_of_stage, training_set
+from reid_jax.training.config import AUTO
+from reid_jax.training.config_file import has_begun, read_values
+from reid_jax.training.experiment import Experiment, step_of_stage
 from reid_jax.training.loop import initial_state
 from reid_jax.training.parallel import Layout
+from reid_jax.training.question import Question
 from reid_jax.training.stages import Stage, frozen_blocks
 
 _SHARE = 0.9  # of the memory; the rest is for what is not the step's
@@ -25,39 +23,19 @@ _MOST = 16_384
 _HALVINGS = 3  # of the gap between powers of two, a compilation each
 
 
-def kept_batch_size(workdir: Path, config: EmbeddingConfig) -> EmbeddingConfig:
+def kept_batch_size(workdir: Path, config: Any) -> Any:
     """A configuration that asks for `auto`, with what the run in `workdir` began with."""
-    path = workdir / "config.json"
-    if config.data.batch_size != AUTO or not has_begun(workdir) or not path.is_file():
+    if config.data.batch_size != AUTO or not has_begun(workdir):
         return config
-    return with_batch_size(config, int(json.loads(path.read_text())["data"]["batch_size"]))
+    return with_batch_size(config, int(read_values(workdir)["data"]["batch_size"]))
 
 
-def with_batch_size(config: EmbeddingConfig, size: int) -> EmbeddingConfig:
+def with_batch_size(config: Any, size: int) -> Any:
     """The configuration with another batch size."""
     return dataclasses.replace(config, data=dataclasses.replace(config.data, batch_size=size))
 
 
-def unit_of(config: EmbeddingConfig, layout: Layout) -> int:
-    """What a batch size must be a multiple of."""
-    data = config.data
-    alone = {"identities": data.photos_per_identity, "pairs": 4, "uniform": 1}[data.sampler]
-    pairs = 2 if data.sampler == "pairs" else 1
-    shared = layout.size * math.lcm(pairs, config.train.accumulate)
-    unit = math.lcm(alone, shared)
-    return unit * 2 if unit < 4 else unit
-
-
-def most_of(config: EmbeddingConfig, identities: int, photos: int) -> int:
-    """Photos that a batch can hold without repeating itself."""
-    data = config.data
-    whole = identities * data.photos_per_identity if data.sampler == "identities" else photos
-    return min(_MOST, whole)
-
-
-def choose_batch_size(
-    config: EmbeddingConfig, dataset: Dataset, splits: Splits, layout: Layout
-) -> EmbeddingConfig:
+def choose_batch_size(question: Question[Any, Any], config: Any, data: Any, layout: Layout) -> Any:
     """The configuration with the largest batch that fits, if it asks for `auto`; says which.
 
     Raises:
@@ -67,12 +45,13 @@ def choose_batch_size(
         return config
     if jax.process_count() > 1:
         raise UserError("data.batch_size is auto; several processes need a number.")
-    unit = unit_of(config, layout)
-    experiment = build(with_batch_size(config, unit), dataset, splits)
-    labels = training_set(dataset, splits, symmetries=config.data.symmetries).labels
-    most = most_of(config, len(np.unique(labels)), len(labels))
+    alone, most = question.batch_bounds(config, data)
+    unit = math.lcm(alone, layout.size * config.train.accumulate)
+    unit = unit * 2 if unit < 4 else unit
+    experiment = question.build(with_batch_size(config, unit), data)
+    unit = math.lcm(unit, layout.size * experiment.shared_unit)
     needed = bytes_of_step(experiment, config, layout)
-    size = find_batch_size(needed, unit, most, layout.memory)
+    size = find_batch_size(needed, unit, min(most, _MOST), layout.memory)
     say(
         f"data.batch_size: {size}, which needs {needed(size) / 1e9:.2f} of a device's "
         f"{layout.memory / 1e9:.2f} GB"
@@ -139,7 +118,7 @@ def hungriest_stage(experiment: Experiment) -> Stage:
     return min(stages, key=lambda stage: len(frozen_blocks(stage, experiment.blocks)))
 
 
-def bytes_of_step(experiment: Experiment, config: EmbeddingConfig, layout: Layout) -> Any:
+def bytes_of_step(experiment: Experiment, config: Any, layout: Layout) -> Any:
     """batch size -> bytes that a step needs on a device, as XLA lays it out.
 
     Where training goes in stages, that of the stage that needs most.

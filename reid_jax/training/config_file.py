@@ -4,58 +4,29 @@ import dataclasses
 import json
 import types
 import typing
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from reid_jax.errors import UserError
 from reid_jax.files import check_form, write_text
-from reid_jax.keyframes.config import KeyframeConfig, validate_keyframes
-from reid_jax.same_video.config import (
-    VideoSimilarityConfig,
-    validate_video_similarity,
-)
-from reid_jax.training.config import EmbeddingConfig, validate
-from reid_jax.training.paths import absolute_photos, absolute_weights
-from reid_jax.weights import with_origin
 
-AnyConfig = EmbeddingConfig | KeyframeConfig | VideoSimilarityConfig
-Config = TypeVar("Config", EmbeddingConfig, KeyframeConfig, VideoSimilarityConfig)
-_KINDS: dict[str, type] = {
-    kind.__name__: kind for kind in (EmbeddingConfig, KeyframeConfig, VideoSimilarityConfig)
-}
+Config = TypeVar("Config")
+NAME = "config.json"
 FORM = 1
 """Of a run's folder, see :func:`reid_jax.files.check_form`. Runs of earlier versions do not say."""
 
-_LIMIT = "validation_photos"
-# What may change between two sessions of one run without making it another experiment. Where its
-# photos are is compared by their content, see split_file.
+# What may change between two sessions of one run of any question without making it another
+# experiment.
 _FREE = {
-    "data.source",
     "train.log_every",
     "train.evaluate_every",
     "train.checkpoint_every",
     "train.profile",
     "train.parallel",
     "train.coordinator",
-    "data.input",
-    "model.views",
-    "model.whiten",
 }
-
-
-def validate_config(config: AnyConfig) -> None:
-    """Refuses what can be seen to be impossible without the data.
-
-    Raises:
-      UserError: naming the field, its value and what would be right.
-    """
-    if isinstance(config, KeyframeConfig):
-        validate_keyframes(config)
-    elif isinstance(config, VideoSimilarityConfig):
-        validate_video_similarity(config)
-    else:
-        validate(config)
 
 
 def to_json(config: Any) -> Any:
@@ -100,22 +71,38 @@ def _members(kind: Any) -> tuple[Any, ...]:
     return (kind,)
 
 
-def read_run_config(workdir: Path) -> AnyConfig:
-    """The configuration that a run folder was trained with.
+def read_values(workdir: Path) -> dict[str, Any]:
+    """What a run folder says of itself, as JSON values.
 
     Raises:
       UserError: when the folder is not that of a run, or that of a newer program.
     """
-    path = workdir / "config.json"
+    path = workdir / NAME
     if not path.is_file():
-        raise UserError(f"{workdir} is not the folder of a run: it has no config.json.")
-    values = json.loads(path.read_text())
+        raise UserError(f"{workdir} is not the folder of a run: it has no {NAME}.")
+    values: dict[str, Any] = json.loads(path.read_text())
     check_form(workdir, values.pop("form", FORM), FORM)
-    kind = _KINDS.get(values.get("type"), EmbeddingConfig)
-    if kind is EmbeddingConfig:
-        values["data"].setdefault(_LIMIT, 0)
+    return values
+
+
+def read_config(workdir: Path, kind: type[Config]) -> Config:
+    """The configuration that a run folder was trained with.
+
+    A kind with a function `upgraded` says there what a file of an earlier version means.
+
+    Raises:
+      UserError: when the folder is not that of a run, or of one of another kind.
+    """
+    values = {"type": kind.__name__, **read_values(workdir)}
+    if values["type"] != kind.__name__:
+        raise UserError(
+            f"{workdir} is a run of another kind: it holds a {values['type']}, not a "
+            f"{kind.__name__}."
+        )
     values["train"].setdefault("streams", 1)
-    return from_json(values, kind)
+    upgraded = getattr(kind, "upgraded", None)
+    config: Config = from_json(upgraded(values) if upgraded else values, kind)
+    return config
 
 
 def kept_streams(workdir: Path, config: Config) -> Config:
@@ -125,32 +112,9 @@ def kept_streams(workdir: Path, config: Config) -> Config:
     """
     if not has_begun(workdir):
         return config
-    streams = read_run_config(workdir).train.streams
-    return replace(config, train=replace(config.train, streams=streams))
-
-
-def kept_validation(workdir: Path, config: EmbeddingConfig) -> EmbeddingConfig:
-    """Of a run that began before validations had a limit, the configuration without one.
-
-    What it found best so far is compared with what it finds now.
-    """
-    path = workdir / "config.json"
-    if not has_begun(workdir) or _LIMIT in json.loads(path.read_text())["data"]:
-        return config
-    return replace(config, data=replace(config.data, validation_photos=0))
-
-
-def kept_source(workdir: Path) -> str | None:
-    """Where a run's folder says that its photos are; None where it says nothing."""
-    path = workdir / "config.json"
-    return json.loads(path.read_text())["data"]["source"] if path.is_file() else None
-
-
-def keep_source(workdir: Path, source: str) -> None:
-    """Changes in a run's folder where its photos are, and nothing else."""
-    values = json.loads((workdir / "config.json").read_text())
-    values["data"]["source"] = source
-    write_text(workdir / "config.json", json.dumps(values, indent=2) + "\n")
+    train: Any = config.train  # type: ignore[attr-defined]
+    streams = read_values(workdir)["train"].get("streams", 1)
+    return replace(config, train=replace(train, streams=streams))  # type: ignore[type-var]
 
 
 def saved_steps(workdir: Path) -> list[int]:
@@ -171,22 +135,22 @@ def what_is_saved(workdir: Path) -> str:
     return "no checkpoint was saved before it"
 
 
-def check_workdir(workdir: Path, config: AnyConfig) -> None:
+def check_workdir(workdir: Path, config: Any, free: Collection[str] = ()) -> None:
     """Checks that a run folder, where there is one, belongs to this experiment.
 
-    `train.steps` may grow; logging, checkpointing and devices may change. A run that has saved
-    nothing yet may change in any way.
+    `train.steps` may grow; logging, checkpointing, devices and the `free` fields may change. A run
+    that has saved nothing yet may change in any way.
 
     Raises:
       UserError: naming the fields that differ.
     """
-    if not (workdir / "config.json").is_file() or not has_begun(workdir):
+    if not (workdir / NAME).is_file() or not has_begun(workdir):
         return
-    before, now = flat(to_json(read_run_config(workdir))), flat(to_json(config))
+    before, now = flat(to_json(read_config(workdir, type(config)))), flat(to_json(config))
     differing = [
         name
         for name in sorted(set(before) | set(now))
-        if before.get(name) != now.get(name) and name not in _FREE
+        if before.get(name) != now.get(name) and name not in _FREE and name not in free
     ]
     if differing == ["train.steps"] and now["train.steps"] > before["train.steps"]:
         return
@@ -198,27 +162,15 @@ def check_workdir(workdir: Path, config: AnyConfig) -> None:
         )
 
 
-def claim_workdir(workdir: Path, config: AnyConfig) -> None:
+def claim_workdir(workdir: Path, config: Any, free: Collection[str] = ()) -> None:
     """Makes the run folder and writes the configuration; see `check_workdir`."""
-    check_workdir(workdir, config)
-    write_text(
-        workdir / "config.json", json.dumps({"form": FORM, **to_json(config)}, indent=2) + "\n"
-    )
+    check_workdir(workdir, config, free)
+    write_values(workdir, to_json(config))
 
 
-def with_absolute_paths(config: EmbeddingConfig) -> EmbeddingConfig:
-    """The configuration with the paths in it made independent of the current folder.
-
-    Of a file of weights, whose they are is noted too: a run's normalisation must not depend on
-    whether the file is still there.
-    """
-    model = config.model
-    pretrained = with_origin(model.backbone, absolute_weights(model.pretrained))
-    return replace(
-        config,
-        data=replace(config.data, source=absolute_photos(config.data.source)),
-        model=replace(model, pretrained=pretrained),
-    )
+def write_values(workdir: Path, values: dict[str, Any]) -> None:
+    """Writes what a run folder says of itself, see `read_values`."""
+    write_text(workdir / NAME, json.dumps({"form": FORM, **values}, indent=2) + "\n")
 
 
 def flat(values: Any, prefix: str = "") -> dict[str, Any]:

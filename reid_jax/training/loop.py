@@ -23,10 +23,10 @@ from reid_jax.training.observe import Compilations, Profile
 from reid_jax.training.optimizer import rate_factor, with_full_rate, with_reduced_rate
 from reid_jax.training.parallel import Layout
 from reid_jax.training.predictor import make_predictor
-from reid_jax.training.question import Batch
 from reid_jax.training.signals import Stop, stoppable
 from reid_jax.training.stages import Stage, stage_at, with_fresh_moments, work_left
 from reid_jax.training.state import TrainState, create_state
+from reid_jax.training.task import Batch
 
 
 @dataclass

@@ -2,13 +2,16 @@
 
 import os
 from pathlib import Path
+from typing import TypeVar
 
 from reid_jax.errors import UserError
+from reid_jax.fields import PATH, PHOTOS, WEIGHTS, changed
 from reid_jax.files import expanded
 from reid_jax.platforms import longest_path
 from reid_jax.weights import is_published
 from reid_jax.weights.inputs import TIMM
 
+Config = TypeVar("Config")
 _ROOM = 255  # bytes, for the paths of files below a run's folder
 
 
@@ -33,6 +36,11 @@ def check_length(workdir: Path) -> None:
                 f"A name in --workdir is {length:,} bytes long, {name[:20]}...; at most "
                 f"{limits[1]} are possible."
             )
+
+
+def located(config: Config) -> Config:
+    """The configuration with the paths in it made independent of the current folder."""
+    return changed(config, {PATH: absolute, WEIGHTS: absolute_weights, PHOTOS: absolute_photos})
 
 
 def absolute(path: str) -> str:

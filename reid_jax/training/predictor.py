@@ -10,7 +10,7 @@ from flax.errors import ScopeCollectionNotFound, ScopeParamNotFoundError, ScopeP
 from reid_jax.errors import UserError
 from reid_jax.ops.batching import blocks, filled
 from reid_jax.training.parallel import Layout
-from reid_jax.training.question import Batch, Task
+from reid_jax.training.task import Batch, Task
 
 Tree = Any
 Predict = Callable[[Tree, Tree, Iterable[Batch]], np.ndarray]

@@ -1,79 +1,97 @@
-"""What the trainer knows of a task: its parameters, its loss and its evaluation."""
+"""What the driver of a run knows of a question: how it is asked, and with what it is trained."""
 
-from collections.abc import Mapping
-from typing import Any, Protocol, runtime_checkable
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any, Generic, TypeVar
 
-import jax
-import jax.numpy as jnp
-import numpy as np
+from reid_jax.errors import UserError
+from reid_jax.training.experiment import Experiment
 
-from reid_jax.ops.losses.term import Term, Tree
-
-Batch = Mapping[str, Any]  # arrays
+Config = TypeVar("Config")
+Data = TypeVar("Data")
 
 
-class Task(Protocol):
-    """Something that can be trained. A new task is one new file that provides these five.
+class Question(ABC, Generic[Config, Data]):
+    """Something that runs answer: who is this, which frames matter.
+
+    A question says what it is trained on and how it is judged; `reid_jax.training.run` does the
+    rest: locks, checkpoints, going on, several devices, the log. `Config` is a frozen dataclass
+    with `data`, `optimizer` and `train`; `Data` is whatever `load_data` makes.
 
     Attributes:
-      monitor: the validation metric that decides which checkpoint is the best (higher is better).
+      about: what a run of it is, in words.
+      config: the kind of its configurations.
+      free: fields that may change between two sessions of one run, beside those of any run.
     """
 
-    @property
-    def monitor(self) -> str: ...
+    about: str
+    config: type[Config]
+    free: Collection[str] = ()
 
-    def init(self, key: jax.Array, batch: Batch) -> tuple[Tree, Tree]:
-        """Parameters and non-trained state (BatchNorm statistics) for batches shaped as `batch`."""
-        ...
+    @abstractmethod
+    def check(self, config: Config) -> None:
+        """Refuses what can be seen to be impossible without the data.
 
-    def loss(
-        self, params: Tree, model_state: Tree, batch: Batch, key: jax.Array, axis_name: str | None
-    ) -> tuple[dict[str, Term], Tree]:
-        """The loss terms of this device's share of the batch, and the updated model state."""
-        ...
-
-    def predict(self, params: Tree, model_state: Tree, batch: Batch) -> jax.Array:
-        """What the trained network says of each example, without augmentation: (B, ...) float32."""
-        ...
-
-    def evaluate(
-        self, predictions: np.ndarray, examples: Mapping[str, np.ndarray]
-    ) -> dict[str, float]:
-        """Metrics of the predictions (N, ...) for the N examples described by `examples`."""
-        ...
-
-
-@runtime_checkable
-class DividedTask(Task, Protocol):
-    """A task whose loss is a network applied to examples, then terms over what it gives for all.
-
-    Its gradient can be accumulated over parts of a batch (`reid_jax.training.accumulate`).
-    """
-
-    def outputs(
-        self,
-        params: Tree,
-        model_state: Tree,
-        batch: Batch,
-        positions: jax.Array,
-        keys: tuple[jax.Array, jax.Array],
-        axis_name: str | None,
-    ) -> tuple[Tree, Tree]:
-        """What the network gives in training, arrays (B, ...), and the updated model state.
-
-        `positions` (B,) of the examples in the global batch. The first key is folded with them to
-        draw what an example's own changes are, the second draws the network's noise (dropout).
+        Raises:
+          UserError: naming the field, its value and what would be right.
         """
-        ...
 
-    def terms(
-        self, params: Tree, outputs: Tree, batch: Batch, axis_name: str | None
-    ) -> dict[str, Term]:
-        """The loss terms of all of this device's examples."""
-        ...
+    def complete(self, config: Config) -> Config:
+        """The configuration with what no longer depends on the folder a command was given in."""
+        return config
 
+    def going_on(self, workdir: Path, config: Config) -> Config:
+        """The configuration with what the run in `workdir` has chosen or began with."""
+        del workdir
+        return config
 
-def positions_in_batch(size: int, axis_name: str | None) -> jax.Array:
-    """Where this device's rows (size,) are in the global batch."""
-    offset = 0 if axis_name is None else jax.lax.axis_index(axis_name) * size
-    return jnp.arange(size) + offset
+    def trains_together(self, config: Config) -> bool:
+        """Whether several processes can train it; what takes minutes on features has no use."""
+        del config
+        return False
+
+    @abstractmethod
+    def load_data(self, config: Config, workdir: Path) -> tuple[Config, Data]:
+        """The data, and the configuration with what is chosen by them."""
+
+    @abstractmethod
+    def build(self, config: Config, data: Data) -> Experiment:
+        """What the loop runs."""
+
+    def batch_bounds(self, config: Config, data: Data) -> tuple[int, int]:
+        """For a batch size of `auto`: what it is a multiple of, and the most that makes sense.
+
+        Raises:
+          UserError: the question has no batch size to find.
+        """
+        del config, data
+        raise UserError("data.batch_size is auto, which is for networks of images; give a number.")
+
+    def loaded(self, workdir: Path, data: Data) -> None:
+        """Says what there is, and refuses what cannot be judged; several processes compare it."""
+
+    def keep(self, workdir: Path, config: Config, data: Data) -> None:
+        """Writes beside the configuration what of the data has to be known later."""
+
+    @abstractmethod
+    def report(self, workdir: Path) -> dict[str, Any]:
+        """Judges a run on what it held out; prints, writes WORKDIR/report, returns the measures."""
+
+    def report_trained(self, workdir: Path, config: Config, data: Data) -> None:
+        """The report after training, when the data are loaded already."""
+        del config, data
+        self.report(workdir)
+
+    @abstractmethod
+    def load(self, workdir: Path) -> Any:
+        """The best network of a run, with the question's own word as a method."""
+
+    def compare_runs(self, workdirs: Sequence[Path], out: Path | None = None) -> None:
+        """Prints which differences between runs are more than luck; writes it where `out` is.
+
+        Raises:
+          UserError: the runs cannot be compared.
+        """
+        del workdirs, out
+        raise UserError(f"There is no comparison of runs of {self.about}.")

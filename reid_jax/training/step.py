@@ -11,8 +11,8 @@ from reid_jax.data.photos.resident import gather
 from reid_jax.errors import UserError
 from reid_jax.ops.keys import STREAMS, step_key
 from reid_jax.training.accumulate import make_accumulated_gradient, make_gradient
-from reid_jax.training.question import Batch, DividedTask, Task
 from reid_jax.training.state import TrainState
+from reid_jax.training.task import Batch, DividedTask, Task
 
 Metrics = dict[str, jax.Array]
 TrainStep = Callable[..., tuple[TrainState, Metrics]]

@@ -18,12 +18,13 @@ from reid_jax import configurations
 from reid_jax.commands import terminal
 from reid_jax.data.photos import Dataset, load_dataset, make_splits
 from reid_jax.errors import UserError
+from reid_jax.individuals.config import DataConfig
 from reid_jax.individuals.gallery import members
 from reid_jax.individuals.model import embed_beside_baselines, load_run
-from reid_jax.individuals.run import evaluate_run, train_embedding
+from reid_jax.individuals.run import evaluate_run
 from reid_jax.individuals.split_file import keep_split, load_run_data
+from reid_jax.questions import train
 from reid_jax.reporting.run_facts import mark_report, report_folder
-from reid_jax.training.config import DataConfig
 from tests.paths import REPOSITORY
 from tests.tiny_run import make_tiny_run
 
@@ -207,7 +208,7 @@ def test_a_training_that_is_refused_leaves_no_list_of_what_was_skipped(tmp_path)
     source = f"folder:{tmp_path / 'photos'}"
     data = dataclasses.replace(config.data, source=source, split="photo", validation_fraction=0.0)
     with pytest.raises(UserError, match="A batch asks for"):
-        train_embedding(dataclasses.replace(config, data=data), tmp_path / "new")
+        train(dataclasses.replace(config, data=data), tmp_path / "new")
     assert not (tmp_path / "new").exists()
 
 

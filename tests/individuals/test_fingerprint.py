@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
+from reid_jax.individuals.config import ModelConfig
 from reid_jax.individuals.fingerprint import fingerprint
 from reid_jax.ops.images.augment import Augmentation
-from reid_jax.training.config import ModelConfig
 
 
 @dataclass(frozen=True)

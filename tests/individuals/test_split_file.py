@@ -11,9 +11,9 @@ from PIL import Image
 
 from reid_jax.data.photos import load_dataset
 from reid_jax.errors import UserError
-from reid_jax.individuals.run import evaluate_run, train_and_report
-from reid_jax.individuals.split_file import load_run_data
-from reid_jax.training.config_file import kept_source, read_run_config
+from reid_jax.individuals.run import evaluate_run
+from reid_jax.individuals.split_file import kept_source, load_run_data
+from reid_jax.questions import read_run_config
 from tests.tiny_run import make_tiny_run
 
 SPLIT = "split.npz"
@@ -104,7 +104,7 @@ def test_training_goes_on_where_the_photos_are(moved, capsys):
     config = read_run_config(moved / "run")
     data = dataclasses.replace(config.data, source=f"folder:{moved / 'here'}")
     train = dataclasses.replace(config.train, steps=5)
-    train_and_report(dataclasses.replace(config, data=data, train=train), moved / "run")
+    train(dataclasses.replace(config, data=data, train=train), moved / "run")
     assert "from step 3" in capsys.readouterr().out
     assert read_run_config(moved / "run").data.source == f"folder:{moved / 'here'}"
 

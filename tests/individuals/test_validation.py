@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from reid_jax import configurations
 from reid_jax.data.photos import Dataset, QueryGallery
 from reid_jax.individuals import validation
-from reid_jax.individuals.run import train_and_report
+from reid_jax.individuals.config import going_on
+from reid_jax.individuals.experiment import build, load_data
 from reid_jax.individuals.validation import photo_blocks, some_photos
-from reid_jax.training.config_file import kept_validation, read_run_config
-from reid_jax.training.experiment import build, load_data
+from reid_jax.questions import read_run_config, train
 from tests.tiny_run import make_tiny_run
 
 
@@ -127,5 +127,5 @@ def test_a_run_from_before_the_limit_goes_on_without_one(tmp_path):
     del values["data"]["validation_photos"]
     file.write_text(json.dumps(values))
     assert read_run_config(run).data.validation_photos == 0
-    assert kept_validation(run, config).data.validation_photos == 0
-    train_and_report(config, run)  # not refused as another experiment
+    assert going_on(run, config).data.validation_photos == 0
+    train(config, run)  # not refused as another experiment

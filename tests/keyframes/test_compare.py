@@ -11,7 +11,7 @@ import pytest
 
 from reid_jax import UserError, configurations
 from reid_jax.individuals.compare import compare_runs
-from reid_jax.individuals.run import evaluate_run, train_and_report
+from reid_jax.individuals.run import evaluate_run
 from reid_jax.keyframes import compare as keyframe_compare
 from reid_jax.keyframes import cost as forward_cost
 from reid_jax.keyframes import figures as keyframe_plots
@@ -25,6 +25,7 @@ from reid_jax.keyframes.compare import (
 from reid_jax.keyframes.cost import ForwardCost
 from reid_jax.keyframes.measures import evaluate_keyframes
 from reid_jax.keyframes.report import write_keyframe_report
+from reid_jax.questions import train
 from tests.keyframes.test_measures import make_video
 
 RNG = np.random.default_rng(0)
@@ -159,7 +160,7 @@ def tiny_run(workdir: Path, data: Path) -> Path:
         optimizer=replace(config.optimizer, warmup_steps=1),
         train=replace(config.train, **steps, parallel="single"),
     )
-    train_and_report(config, workdir)
+    train(config, workdir)
     return workdir
 
 

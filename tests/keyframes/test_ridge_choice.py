@@ -10,7 +10,6 @@ from scipy.stats import spearmanr
 
 from reid_jax.data.videos.features import load_video_features
 from reid_jax.errors import UserError
-from reid_jax.individuals.run import train_and_report
 from reid_jax.keyframes import ridge_choice
 from reid_jax.keyframes.config import AUTO
 from reid_jax.keyframes.inputs import fit_preparation, prepare_video
@@ -18,6 +17,7 @@ from reid_jax.keyframes.model import load_scorer
 from reid_jax.keyframes.ridge import linear_start
 from reid_jax.keyframes.ridge_choice import Choice, choose
 from reid_jax.keyframes.targets import annotations
+from reid_jax.questions import train
 from tests.keyframe_videos import write_videos
 from tests.keyframes.test_training import make_config
 
@@ -73,7 +73,7 @@ def test_the_choice_is_the_best_by_refitting(path):
 
 def test_a_run_keeps_its_choice(path, tmp_path, capsys):
     config = make_config(path, model={"ridge": AUTO}, train={"steps": 3})
-    train_and_report(config, tmp_path)
+    train(config, tmp_path)
     assert "linear start" in capsys.readouterr().out
     kept = load_scorer(tmp_path).config
     expected, _ = choose(
@@ -87,7 +87,7 @@ def test_a_run_keeps_its_choice(path, tmp_path, capsys):
     found = kept.data.components, kept.data.context, kept.model.ridge, kept.model.smoothing
     assert found == tuple(expected)
     longer = dataclasses.replace(config.train, steps=6)
-    train_and_report(dataclasses.replace(config, train=longer), tmp_path)  # goes on with it
+    train(dataclasses.replace(config, train=longer), tmp_path)  # goes on with it
     assert "linear start" not in capsys.readouterr().out
 
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from reid_jax.data.videos.features import load_video_features
-from reid_jax.keyframes.run import evaluate_keyframe_run
+from reid_jax.keyframes.run import evaluate_run
 from reid_jax.training.config_file import claim_workdir
 from tests.doors import call
 from tests.keyframe_videos import write_videos
-from tests.keyframes.test_training import make_config, train
+from tests.keyframes.test_training import fitted, make_config
 from tests.quick_compilations import quick_compilations  # noqa: F401
 
 h5py = pytest.importorskip("h5py")
@@ -21,7 +21,7 @@ TINY = {"steps": 3, "log_every": 3, "evaluate_every": 3, "checkpoint_every": 3}
 def make_run(workdir: Path, videos: Path, **sections) -> Path:
     config = make_config(videos, train=TINY, **sections)
     claim_workdir(workdir, config)
-    train(config, workdir)
+    fitted(config, workdir)
     return workdir
 
 
@@ -56,7 +56,7 @@ def test_a_video_may_have_any_name(run, tmp_path, monkeypatch):
     call("score", "--workdir", run, "--data", other, "--out", tmp_path / "scores.npz")
     check_scores(other, tmp_path / "scores.npz")
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    evaluate_keyframe_run(run, other)
+    evaluate_run(run, other)
     check_scores(other, run / "report-other" / "scores.npz")
     assert {video.key for video in load_video_features(other)} >= {"file", "allow_pickle"}
 

@@ -12,15 +12,9 @@ from reid_jax.data.videos.features import load_video_features
 from reid_jax.data.videos.images import load_frames
 from reid_jax.errors import UserError
 from reid_jax.individuals.model import load_run
-from reid_jax.individuals.run import train_and_report
 from reid_jax.keyframes.clips import ClipAugmentation
-from reid_jax.keyframes.config import (
-    KeyframeConfig,
-    ScorerConfig,
-    VideoDataConfig,
-    validate_keyframes,
-)
-from reid_jax.keyframes.experiment import build_keyframes, load_videos
+from reid_jax.keyframes.config import KeyframeConfig, ScorerConfig, VideoDataConfig, check
+from reid_jax.keyframes.experiment import build, load_videos
 from reid_jax.keyframes.model import load_scorer
 from reid_jax.keyframes.ridge import linear_start
 from reid_jax.keyframes.run import score_to_file
@@ -28,6 +22,7 @@ from reid_jax.keyframes.targets import annotations, importance, mean_ranks
 from reid_jax.keyframes.task import KeyframeLoss, normalised_ranks
 from reid_jax.keyframes.video_set import ClipSampler, end_to_end
 from reid_jax.ops.batching import padded
+from reid_jax.questions import train
 from reid_jax.training.checkpoint import Checkpoints
 from reid_jax.training.config import OptimizerConfig, TrainConfig
 from reid_jax.training.loop import fit, initial_state
@@ -76,16 +71,16 @@ def make_config(path, **sections):
     return dataclasses.replace(config, **changed)
 
 
-def build(config):
-    return build_keyframes(config, load_videos(config.data, config.train.seed))
+def made(config):
+    return build(config, load_videos(config.data, config.train.seed))
 
 
 def leaves(state):
     return jax.tree.leaves(jax.device_get(state))
 
 
-def train(config, workdir, experiment=None, mode="single"):
-    experiment = experiment or build(config)
+def fitted(config, workdir, experiment=None, mode="single"):
+    experiment = experiment or made(config)
     layout = make_layout(mode)
     return fit(experiment, config.train, layout, workdir, ema_decay=config.optimizer.ema_decay)
 
@@ -95,12 +90,12 @@ REDUCED = {"train": {"reduce_patience": 1, "reduce_factor": 0.5, "patience": 0}}
 
 def test_a_run_that_breaks_off_ends_where_an_undisturbed_one_does(path, tmp_path):
     config = make_config(path, **REDUCED)
-    experiment = build(config)
-    expected = train(config, tmp_path / "whole", experiment)
+    experiment = made(config)
+    expected = fitted(config, tmp_path / "whole", experiment)
 
     with pytest.raises(KeyboardInterrupt):
-        train(config, tmp_path / "parts", breaking_off(experiment, 8))
-    resumed = train(config, tmp_path / "parts", experiment)
+        fitted(config, tmp_path / "parts", breaking_off(experiment, 8))
+    resumed = fitted(config, tmp_path / "parts", experiment)
     for ours, theirs in zip(leaves(resumed.state), leaves(expected.state), strict=True):
         np.testing.assert_array_equal(ours, theirs)
     assert resumed.progress == expected.progress
@@ -114,7 +109,7 @@ def test_a_run_that_breaks_off_ends_where_an_undisturbed_one_does(path, tmp_path
 
 def test_the_log_has_the_reduced_rate_and_a_run_without_improvement_ends_early(path, tmp_path):
     config = make_config(path, train={"reduce_patience": 1, "reduce_factor": 0.5, "patience": 2})
-    experiment = build(config)
+    experiment = made(config)
     worse = iter(np.linspace(1.0, 0.0, 10))
 
     class Worsening(type(experiment.task)):
@@ -122,7 +117,7 @@ def test_the_log_has_the_reduced_rate_and_a_run_without_improvement_ends_early(p
             return {self.monitor: float(next(worse))}
 
     fields = {f.name: getattr(experiment.task, f.name) for f in dataclasses.fields(experiment.task)}
-    outcome = train(config, tmp_path, dataclasses.replace(experiment, task=Worsening(**fields)))
+    outcome = fitted(config, tmp_path, dataclasses.replace(experiment, task=Worsening(**fields)))
     assert (outcome.end, int(outcome.state.step), outcome.progress.best_step) == ("early", 9, 3)
     rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").open()]
     logged = {row["step"]: row["learning_rate"] for row in rows if "learning_rate" in row}
@@ -154,7 +149,7 @@ def test_weight_decay_pulls_on_kernels_and_not_on_biases_and_batch_norm(path):
         model={"backbone": "small_cnn"},
         optimizer={"weight_decay": 0.5, "warmup_steps": 0},
     )
-    experiment = build(config)
+    experiment = made(config)
     params = jax.tree.map(jnp.ones_like, initial_state(experiment, 0, ema=False).params)
     still = jax.tree.map(jnp.zeros_like, params)
     with jax.numpy_dtype_promotion("standard"):
@@ -168,7 +163,7 @@ def test_weight_decay_pulls_on_kernels_and_not_on_biases_and_batch_norm(path):
 
 def test_eight_devices_take_the_same_steps(path, tmp_path):
     config = make_config(path, optimizer={"name": "sgd"}, train={"steps": 3})
-    one, eight = (leaves(train(config, tmp_path / m, mode=m).state) for m in ("single", "pmap"))
+    one, eight = (leaves(fitted(config, tmp_path / m, mode=m).state) for m in ("single", "pmap"))
     for ours, theirs in zip(one, eight, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-4)
 
@@ -191,7 +186,7 @@ def test_training_finds_what_makes_frames_important(path, tmp_path):
 def test_the_ridge_start_is_ridge_regression(path):
     config = make_config(path, model={"ridge": 0.1, "smoothing": 0.0}, data={"context": 0.0})
     split = load_videos(config.data, 0)
-    experiment = build(config)
+    experiment = made(config)
     state = initial_state(experiment, 0, ema=False)
     inputs = np.asarray(experiment.feed.shared["frames"], np.float64)
     lengths = [len(video.picks) for video in split.train]
@@ -227,8 +222,8 @@ def test_frozen_blocks_stand_still_and_the_last_ones_follow(path, tmp_path):
     )
     stages = (Stage(0, blocks=0), Stage(2, blocks=1, backbone_rate=0.1))
     config = dataclasses.replace(config, stages=stages)
-    validate_keyframes(config)
-    experiment = build(config)
+    check(config)
+    experiment = made(config)
     start = jax.device_get(initial_state(experiment, 0, ema=False))
 
     def changed(state):
@@ -248,20 +243,20 @@ def test_frozen_blocks_stand_still_and_the_last_ones_follow(path, tmp_path):
         return found
 
     with pytest.raises(KeyboardInterrupt):
-        train(config, tmp_path, breaking_off(experiment, 2))
+        fitted(config, tmp_path, breaking_off(experiment, 2))
     checkpoints = Checkpoints(tmp_path / "checkpoints")
     middle, _ = checkpoints.restore_latest(initial_state(experiment, 0, ema=False))
     checkpoints.close()
     assert int(middle.step) == 2
     assert changed(jax.device_get(middle)) == set()
-    end = jax.device_get(train(config, tmp_path, experiment).state)
+    end = jax.device_get(fitted(config, tmp_path, experiment).state)
     assert changed(end) == {experiment.blocks[-1]}
 
 
 @pytest.fixture(scope="module")
 def run(path, tmp_path_factory):
     workdir = tmp_path_factory.mktemp("run")
-    train_and_report(make_config(path, model={"ridge": 0.1, "smoothing": 1.0}), workdir)
+    train(make_config(path, model={"ridge": 0.1, "smoothing": 1.0}), workdir)
     return workdir
 
 
@@ -319,7 +314,7 @@ def test_no_video_is_on_two_sides(path, fold):
 )
 def test_data_that_does_not_fit_is_refused(path, change, message):
     config = make_config(path, **change)
-    validate_keyframes(config)
+    check(config)
     with pytest.raises(UserError, match=message):
         load_videos(config.data, 0)
 
@@ -342,7 +337,7 @@ def test_data_that_does_not_fit_is_refused(path, change, message):
 )
 def test_impossible_values_are_refused(path, change, message):
     with pytest.raises(UserError, match=message):
-        validate_keyframes(make_config(path, **change))
+        check(make_config(path, **change))
 
 
 def test_clips_of_a_step_follow_from_seed_and_step():

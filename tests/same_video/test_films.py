@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from reid_jax.errors import UserError
-from reid_jax.individuals.run import train_and_report
 from reid_jax.ops.convolution.compilation import compiler_options
+from reid_jax.questions import train
 from reid_jax.same_video import films as command
 from reid_jax.same_video.films import (
     compare_clips,
@@ -67,7 +67,7 @@ def run(folder) -> Path:
             group["picks"] = np.arange(30) * 15
             group["n_frames"] = 450
     config = tiny_similarity_config(folder / "videos.h5")
-    train_and_report(config, folder / "run")
+    train(config, folder / "run")
     return folder / "run"
 
 
@@ -113,11 +113,11 @@ def test_a_clip_and_itself_are_the_same_and_another_is_not(run, clips, folder, c
 
 def test_the_similarity_is_that_of_the_report(run):
     """Of clips as the report draws them, cut to the frames that exist."""
-    from reid_jax.same_video.experiment import load_clip_videos
+    from reid_jax.same_video.experiment import load_videos
     from reid_jax.same_video.pairs import PairSource, evaluation_pairs
 
     loaded = load_similarity_run(run)
-    split = load_clip_videos(loaded.config.data, run)
+    split = load_videos(loaded.config.data, run)
     pairs = evaluation_pairs(PairSource(split.test, 4), 10, 0)
     accepted = []
     for features, frames in zip(pairs["features"], pairs["frames"], strict=True):

@@ -12,7 +12,7 @@ from reid_jax.same_video.config import (
     ClipDataConfig,
     SimilarityConfig,
     VideoSimilarityConfig,
-    validate_video_similarity,
+    check,
 )
 from reid_jax.same_video.edits import edit_names
 from reid_jax.same_video.measures import (
@@ -99,9 +99,9 @@ VIDEOS = ClipDataConfig(path="videos.h5")
 )
 def test_impossible_configurations_are_refused(field, change):
     config = VideoSimilarityConfig(data=VIDEOS)
-    validate_video_similarity(config)
+    check(config)
     with pytest.raises(UserError, match=field):
-        validate_video_similarity(replace(config, **change))
+        check(replace(config, **change))
 
 
 def test_copies_are_made_once_from_the_frames(tmp_path, monkeypatch):
@@ -163,8 +163,8 @@ def test_copies_are_made_once_from_the_frames(tmp_path, monkeypatch):
 
 def test_a_run_trains_and_reports(tmp_path, capsys):
     h5py = pytest.importorskip("h5py")
-    from reid_jax.individuals.run import evaluate_run, train_and_report
-    from reid_jax.same_video.run import load_clip_videos, report_video_pairs
+    from reid_jax import questions
+    from reid_jax.same_video.run import load_videos, report_pairs
 
     rng = np.random.default_rng(0)
     with h5py.File(tmp_path / "videos.h5", "w") as file:
@@ -175,20 +175,20 @@ def test_a_run_trains_and_reports(tmp_path, capsys):
             group["picks"] = np.arange(30) * 15
             group["n_frames"] = 450
     config = tiny_similarity_config(tmp_path / "videos.h5")
-    train_and_report(config, tmp_path / "run")
+    questions.train(config, tmp_path / "run")
     said = capsys.readouterr().out
     assert "whitened, Chamfer" in said
     assert "No videos were held out for validation" not in said
     for name in ("index.html", "tables.md", "pairs.json", "roc.png", "kinds.png", "loss_curve.png"):
         assert (tmp_path / "run" / "report" / name).is_file()
-    with pytest.raises(UserError, match="compares videos"):
-        evaluate_run(tmp_path / "run", "folder:photos")
-    split = load_clip_videos(config.data, tmp_path / "run")
+    with pytest.raises(UserError, match="it has no --source"):
+        questions.report(tmp_path / "run", source="folder:photos")
+    split = load_videos(config.data, tmp_path / "run")
     alone = replace(split, train=split.train + split.validation, validation=())
-    report_video_pairs([tmp_path / "run"], tmp_path / "alone", split=alone)
+    report_pairs([tmp_path / "run"], tmp_path / "alone", split=alone)
     for text in (capsys.readouterr().out, (tmp_path / "alone" / "index.html").read_text()):
         assert "thresholds come from pairs of training videos" in text
-    again = report_video_pairs([tmp_path / "run", tmp_path / "run"], tmp_path / "both")
+    again = report_pairs([tmp_path / "run", tmp_path / "run"], tmp_path / "both")
     assert "ensemble of the runs" in again
     assert "ensemble of the runs" in (tmp_path / "both" / "index.html").read_text()
 

@@ -22,11 +22,10 @@ from reid_jax.individuals.gallery import members
 from reid_jax.individuals.gallery.identify import identify
 from reid_jax.individuals.gallery.store import read_gallery
 from reid_jax.individuals.model import load_run
-from reid_jax.individuals.run import train_and_report
 from reid_jax.keyframes.model import load_scorer
+from reid_jax.questions import read_run_config, train
 from reid_jax.same_video.films import compare_clips
 from reid_jax.same_video.model import load_similarity_run
-from reid_jax.training.config_file import read_run_config
 from tests.paths import REPOSITORY
 
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}  # processors differ
@@ -85,7 +84,7 @@ def test_a_run_goes_on(first, tmp_path, capsys, name):
     shutil.copytree(first / name, tmp_path / name)
     config = read_run_config(tmp_path / name)
     steps = config.train.steps
-    train_and_report(replace(config, train=replace(config.train, steps=steps + 2)), tmp_path / name)
+    train(replace(config, train=replace(config.train, steps=steps + 2)), tmp_path / name)
     said = capsys.readouterr().out
     assert f"from step {steps}" in said
     assert ("pairs of clips that shared frames" in said) == (name == "same_video")

@@ -18,11 +18,12 @@ import numpy as np
 import pytest
 
 from reid_jax.errors import UserError
+from reid_jax.individuals.config import DataConfig
+from reid_jax.individuals.experiment import build, load_data
 from reid_jax.individuals.split_file import load_run_data
+from reid_jax.questions import read_run_config
 from reid_jax.training import lock
-from reid_jax.training.config import DataConfig
-from reid_jax.training.config_file import read_run_config, saved_steps
-from reid_jax.training.experiment import build, load_data
+from reid_jax.training.config_file import saved_steps
 from reid_jax.training.hosts import agreement
 from reid_jax.training.hosts import join as multihost
 from reid_jax.training.hosts.coordinator import Meeting

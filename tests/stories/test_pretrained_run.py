@@ -8,17 +8,12 @@ import numpy as np
 import pytest
 
 from reid_jax.individuals import report
+from reid_jax.individuals.config import DataConfig, EmbeddingConfig, ModelConfig
 from reid_jax.individuals.model import load_run
-from reid_jax.individuals.run import train_embedding
 from reid_jax.models import create_backbone, registry
 from reid_jax.ops.losses.objectives import MarginSoftmax
-from reid_jax.training.config import (
-    DataConfig,
-    EmbeddingConfig,
-    ModelConfig,
-    OptimizerConfig,
-    TrainConfig,
-)
+from reid_jax.questions import train
+from reid_jax.training.config import OptimizerConfig, TrainConfig
 from reid_jax.training.stages import Stage
 from reid_jax.weights import save_pretrained
 from tests.quick_compilations import quick_compilations  # noqa: F401
@@ -57,7 +52,7 @@ def test_it_starts_from_the_file_and_is_judged_beside_its_frozen_features(tmp_pa
         stages=(Stage(0, blocks=0),),
         train=TrainConfig(steps=2, parallel="single"),
     )
-    train_embedding(config, tmp_path / "run")
+    train(config, tmp_path / "run")
 
     model = load_run(tmp_path / "run")
     assert model.step == 2

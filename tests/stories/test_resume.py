@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 from reid_jax import configurations
+from reid_jax.individuals.experiment import build, load_data
 from reid_jax.training.checkpoint import Checkpoints
-from reid_jax.training.experiment import build, load_data
 from reid_jax.training.loop import fit
 from reid_jax.training.parallel import make_layout
 from tests.paths import REPOSITORY

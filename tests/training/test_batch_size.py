@@ -8,6 +8,8 @@ import pytest
 import tyro
 
 from reid_jax.errors import UserError
+from reid_jax.individuals.config import EmbeddingConfig, check
+from reid_jax.individuals.experiment import build, load_data
 from reid_jax.ops.losses.objectives import MarginSoftmax
 from reid_jax.training.batch_size import (
     bytes_of_step,
@@ -18,9 +20,8 @@ from reid_jax.training.batch_size import (
     unit_of,
     with_batch_size,
 )
-from reid_jax.training.config import AUTO, EmbeddingConfig, validate
+from reid_jax.training.config import AUTO
 from reid_jax.training.config_file import to_json
-from reid_jax.training.experiment import build, load_data
 from reid_jax.training.parallel import Layout, make_layout
 from reid_jax.training.stages import Stage
 
@@ -57,7 +58,7 @@ def config():
     )
     optimizer = dataclasses.replace(config.optimizer, warmup_steps=0)
     config = dataclasses.replace(config, data=data, optimizer=optimizer)
-    validate(config)
+    check(config)
     return config
 
 

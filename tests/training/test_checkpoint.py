@@ -15,9 +15,9 @@ import optax
 import pytest
 
 from reid_jax.errors import UserError
-from reid_jax.individuals.run import train_and_report
+from reid_jax.individuals.config import EmbeddingConfig
+from reid_jax.questions import train
 from reid_jax.training.checkpoint import Checkpoints
-from reid_jax.training.config import EmbeddingConfig
 from reid_jax.training.parallel import make_layout
 from reid_jax.training.state import create_state
 from tests.paths import REPOSITORY
@@ -292,7 +292,7 @@ def test_both_unicode_forms_are_two_folders_and_links_are_taken_away(tmp_path, m
 def test_a_path_that_leaves_no_room_is_refused_before_anything_is_made(tmp_path):
     for name, wrong in (("n" * 256, "256 bytes long"), ("/".join(["d" * 250] * 16), "leave room")):
         with pytest.raises(UserError, match=wrong):
-            train_and_report(EmbeddingConfig(), tmp_path / name)
+            train(EmbeddingConfig(), tmp_path / name)
     assert not list(tmp_path.iterdir())
 
 

@@ -10,6 +10,8 @@ from reid_jax import configurations
 from reid_jax.data.photos import QueryGallery
 from reid_jax.errors import UserError
 from reid_jax.individuals import run
+from reid_jax.individuals.config import DataConfig, EmbeddingConfig, ModelConfig, check, complete
+from reid_jax.individuals.experiment import build, load_data
 from reid_jax.individuals.split_file import keep_split, load_run_data
 from reid_jax.individuals.validation import make_validation
 from reid_jax.ops.losses.objectives import (
@@ -20,23 +22,9 @@ from reid_jax.ops.losses.objectives import (
     NPair,
     Triplet,
 )
-from reid_jax.training.config import (
-    DataConfig,
-    EmbeddingConfig,
-    ModelConfig,
-    OptimizerConfig,
-    TrainConfig,
-    validate,
-)
-from reid_jax.training.config_file import (
-    claim_workdir,
-    from_json,
-    read_run_config,
-    to_json,
-    validate_config,
-    with_absolute_paths,
-)
-from reid_jax.training.experiment import build, load_data, with_image_size
+from reid_jax.questions import read_run_config
+from reid_jax.training.config import OptimizerConfig, TrainConfig
+from reid_jax.training.config_file import claim_workdir, from_json, to_json, validate_config
 from tests.paths import REPOSITORY
 
 CONFIGS = sorted((REPOSITORY / "configs").glob("*.py"))
@@ -81,7 +69,7 @@ def test_every_configuration_is_valid_and_survives_the_way_to_disk_and_back(path
 )
 def test_impossible_values_are_refused_in_one_sentence(change, message):
     with pytest.raises(UserError, match=message):
-        validate(dataclasses.replace(EmbeddingConfig(), **change))
+        check(dataclasses.replace(EmbeddingConfig(), **change))
 
 
 @pytest.mark.parametrize(
@@ -96,10 +84,10 @@ def test_impossible_values_are_refused_in_one_sentence(change, message):
 def test_an_image_size_of_0_is_what_the_weights_are_made_for(backbone, pretrained, size):
     model = ModelConfig(backbone=backbone, pretrained=pretrained)
     config = EmbeddingConfig(data=DataConfig(image_size=0), model=model)
-    validate(config)
-    assert with_image_size(config).data.image_size == size
+    check(config)
+    assert complete(config).data.image_size == size
     chosen = dataclasses.replace(config, data=DataConfig(image_size=30))
-    assert with_image_size(chosen) == chosen
+    assert complete(chosen) == chosen
 
 
 def test_paths_are_made_absolute_and_nothing_else(tmp_path, monkeypatch):
@@ -107,7 +95,7 @@ def test_paths_are_made_absolute_and_nothing_else(tmp_path, monkeypatch):
 
     def source_and_weights(source, pretrained=""):
         config = EmbeddingConfig(DataConfig(source), model=ModelConfig(pretrained=pretrained))
-        config = with_absolute_paths(config)
+        config = complete(config)
         return config.data.source, config.model.pretrained
 
     for kind in ("folder", "csv"):
@@ -123,7 +111,7 @@ def test_paths_are_made_absolute_and_nothing_else(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("source", ["folder:", "csv: ", "omniglot:"])
 def test_a_source_without_its_path_is_refused(source):
-    config = with_absolute_paths(EmbeddingConfig(DataConfig(source)))
+    config = complete(EmbeddingConfig(DataConfig(source)))
     with pytest.raises(UserError, match="ends after the colon"):
         load_data(config.data, 0)
 
@@ -249,7 +237,7 @@ def test_patience_without_a_validation_is_refused_once_the_split_is_known(name):
     dataset, splits = load_data(data, 0)
     given = dataclasses.replace(data, split="given")
     config = EmbeddingConfig(data=given, train=TrainConfig(**{name: 3}))
-    validate(config)  # the source may have a validation of its own
+    check(config)  # the source may have a validation of its own
     with pytest.raises(UserError, match=rf"train\.{name} is 3, but the split has no validation"):
         build(config, dataset, splits)
 

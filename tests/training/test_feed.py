@@ -6,9 +6,9 @@ import jax
 import numpy as np
 import pytest
 
+from reid_jax.individuals.config import EmbeddingConfig
+from reid_jax.individuals.experiment import build, load_data
 from reid_jax.ops.losses.objectives import MarginSoftmax
-from reid_jax.training.config import EmbeddingConfig
-from reid_jax.training.experiment import build, load_data
 from reid_jax.training.feed import set_bytes
 from reid_jax.training.logging import RunLog, read_metrics
 from reid_jax.training.loop import Progress, fit

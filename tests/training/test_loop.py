@@ -6,9 +6,10 @@ import jax
 import numpy as np
 import pytest
 
+from reid_jax.individuals.config import DataConfig, EmbeddingConfig
+from reid_jax.individuals.experiment import build, load_data
 from reid_jax.ops.losses.objectives import MarginSoftmax
-from reid_jax.training.config import DataConfig, EmbeddingConfig, OptimizerConfig, TrainConfig
-from reid_jax.training.experiment import build, load_data
+from reid_jax.training.config import OptimizerConfig, TrainConfig
 from reid_jax.training.logging import read_metrics
 from reid_jax.training.loop import fit
 from reid_jax.training.parallel import make_layout

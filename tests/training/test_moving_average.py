@@ -9,9 +9,9 @@ import numpy as np
 import optax
 import pytest
 
-from reid_jax.training.question import Term
 from reid_jax.training.state import create_state
 from reid_jax.training.step import make_train_step, warm_decay
+from reid_jax.training.task import Term
 
 STEPS = 400
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from reid_jax.errors import UserError
+from reid_jax.individuals.config import EmbeddingConfig
+from reid_jax.individuals.experiment import build, load_data
 from reid_jax.ops.losses.objectives import MarginSoftmax
-from reid_jax.training.config import EmbeddingConfig
-from reid_jax.training.experiment import build, load_data
 from reid_jax.training.lock import only_trainer
 from reid_jax.training.logging import Display, RunLog
 from reid_jax.training.loop import fit

@@ -10,15 +10,12 @@ import pytest
 
 from reid_jax import configurations
 from reid_jax.errors import UserError
+from reid_jax.individuals.config import EmbeddingConfig
+from reid_jax.individuals.experiment import build, load_data
 from reid_jax.models import block_names
 from reid_jax.ops.losses.objectives import MarginSoftmax
-from reid_jax.training.config import (
-    EmbeddingConfig,
-    OptimizerConfig,
-    TrainConfig,
-    check_training,
-)
-from reid_jax.training.experiment import build, initial_variables, load_data, step_of_stage
+from reid_jax.training.config import OptimizerConfig, TrainConfig, check_training
+from reid_jax.training.experiment import initial_variables, step_of_stage
 from reid_jax.training.loop import fit
 from reid_jax.training.optimizer import make_schedule
 from reid_jax.training.parallel import make_layout

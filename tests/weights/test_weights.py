@@ -13,10 +13,9 @@ import numpy as np
 import pytest
 
 from reid_jax.errors import UserError
+from reid_jax.individuals.config import EmbeddingConfig, ModelConfig, complete
 from reid_jax.models import EmbeddingNet, create_backbone
 from reid_jax.models.registry import HALF, IMAGENET_MEAN
-from reid_jax.training.config import EmbeddingConfig, ModelConfig
-from reid_jax.training.config_file import with_absolute_paths
 from reid_jax.weights import (
     input_info,
     into_embedding_net,
@@ -218,7 +217,7 @@ def test_a_file_is_normalised_as_whose_names_it_has(dialect: str, tmp_path: Path
     mean = HALF if dialect == "timm" else IMAGENET_MEAN
     assert input_info("vit_b_16", path).mean == mean
     model = ModelConfig(backbone="vit_b_16", pretrained=str(path))
-    kept = with_absolute_paths(EmbeddingConfig(model=model)).model
+    kept = complete(EmbeddingConfig(model=model)).model
     path.unlink()
     assert input_info("vit_b_16", kept.pretrained).mean == mean
     assert kept.pretrained == ("timm:" if dialect == "timm" else "") + str(path)

@@ -19,6 +19,19 @@ from reid_jax.errors import UserError, missing
 _NAMED = 5  # problems that are spelled out
 
 
+def check_named(path: str) -> None:
+    """Refuses an experiment on features of videos that names no file of them.
+
+    Raises:
+      UserError: saying which argument names it.
+    """
+    if not path:
+        raise UserError(
+            "data.path is empty: name the H5 file with the features of the videos, "
+            "--data.path FILE.h5."
+        )
+
+
 @dataclass(frozen=True, eq=False)
 class VideoFeatures:
     """One video.

@@ -3,12 +3,14 @@
 import dataclasses
 import functools
 import math
+from typing import Annotated
 
 import chex
 import jax
 import jax.numpy as jnp
 
 from reid_jax.errors import UserError
+from reid_jax.fields import PROBABILITY, Bound, check
 from reid_jax.ops.images import photometric, warp
 from reid_jax.ops.images.underwater import JERLOV, attenuation, underwater, veil
 
@@ -27,64 +29,47 @@ class Augmentation:
     the others draw as it was.
     """
 
-    crop: float = 0.0
+    crop: Annotated[float, Bound(least=0, most=0.99)] = 0.0
     """Random resized crop: up to this fraction of the area is cut off, in [0, 1)."""
-    crop_ratio: float = 4.0 / 3.0
+    crop_ratio: Annotated[float, Bound(least=1, most=10)] = 4.0 / 3.0
     """Largest change of the aspect ratio by the crop, either way; 1 keeps it."""
     flip: bool = False
     """Mirror left and right, every second time. Not where left and right sides differ."""
-    rotation: float = 0.0
+    rotation: Annotated[float, Bound(least=0, most=180)] = 0.0
     """Largest rotation, degrees, either way."""
-    shear: float = 0.0
+    shear: Annotated[float, Bound(least=0, most=80)] = 0.0
     """Largest shear, degrees, either way."""
-    scale: float = 0.0
+    scale: Annotated[float, Bound(least=0, most=10)] = 0.0
     """Scale by up to 1 + this, or down to 1 / (1 + this)."""
-    translation: float = 0.0
+    translation: Annotated[float, PROBABILITY] = 0.0
     """Largest shift, as a fraction of the side, either way."""
-    elastic: float = 0.0
+    elastic: Annotated[float, Bound(least=0, most=0.5)] = 0.0
     """Largest local displacement of a smooth random deformation, as a fraction of the side."""
     border: warp.Border = "reflect"
     """What is seen beyond the photo's border: its mirror image, or its edge drawn out."""
-    underwater: float = 0.0
+    underwater: Annotated[float, PROBABILITY] = 0.0
     """Probability of looking through more water; colour photos only."""
-    underwater_metres: float = 5.0
+    underwater_metres: Annotated[float, Bound(least=0, most=100)] = 5.0
     """Largest distance and depth in the water."""
-    brightness: float = 0.0
+    brightness: Annotated[float, Bound(least=0, most=10)] = 0.0
     """Multiply by a factor within 1 ± this."""
-    contrast: float = 0.0
+    contrast: Annotated[float, Bound(least=0, most=10)] = 0.0
     """Contrast by a factor within 1 ± this."""
-    saturation: float = 0.0
+    saturation: Annotated[float, Bound(least=0, most=10)] = 0.0
     """Saturation by a factor within 1 ± this; colour photos only."""
-    hue: float = 0.0
+    hue: Annotated[float, Bound(least=0, most=0.5)] = 0.0
     """Largest turn of the hue, either way, as a fraction of the circle; colour photos only."""
-    blur: float = 0.0
+    blur: Annotated[float, PROBABILITY] = 0.0
     """Probability of a Gaussian blur."""
-    blur_sigma: float = 2.0
+    blur_sigma: Annotated[float, Bound(least=0, most=10)] = 2.0
     """Largest standard deviation of the blur, pixels."""
-    erasing: float = 0.0
+    erasing: Annotated[float, PROBABILITY] = 0.0
     """Probability of random erasing: 2 to 40 % of the area."""
 
     def __post_init__(self) -> None:
-        for names, low, high in (
-            (("underwater", "blur", "erasing"), 0.0, 1.0),
-            (("crop",), 0.0, 0.99),
-            (("crop_ratio",), 1.0, 10.0),
-            (("rotation",), 0.0, 180.0),
-            (("shear",), 0.0, 80.0),
-            (("scale", "brightness", "contrast", "saturation"), 0.0, 10.0),
-            (("translation",), 0.0, 1.0),
-            (("hue", "elastic"), 0.0, 0.5),
-            (("underwater_metres",), 0.0, 100.0),
-            (("blur_sigma",), 0.0, 10.0),
-        ):
-            for name in names:
-                value = getattr(self, name)
-                if not low <= value <= high:
-                    raise UserError(
-                        f"augmentation {name} is {value}; it must be from {low:g} to {high:g}."
-                    )
+        check(self, "augment")
         if self.border not in ("reflect", "edge"):
-            raise UserError(f"augmentation border is {self.border!r}; use reflect or edge.")
+            raise UserError(f"augment.border is {self.border!r}; use reflect or edge.")
 
 
 def example_keys(key: jax.Array, positions: jax.Array) -> jax.Array:

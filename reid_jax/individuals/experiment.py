@@ -1,0 +1,136 @@
+"""From a configuration and its photos to what the loop runs."""
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from reid_jax.data.photos import Dataset, Splits, load_dataset, make_splits
+from reid_jax.data.photos.samplers import IdentitySampler, PairSampler, UniformSampler
+from reid_jax.data.photos.stream import Sampler
+from reid_jax.data.photos.transforms import relabelled, with_symmetries
+from reid_jax.individuals.config import DataConfig, EmbeddingConfig, ModelConfig
+from reid_jax.individuals.task import EmbeddingTask
+from reid_jax.individuals.validation import about_validation, make_validation, with_whitening
+from reid_jax.models import EmbeddingNet, block_names, create_backbone
+from reid_jax.training.experiment import Experiment, make_experiment, start_from
+from reid_jax.training.feed import make_feed
+from reid_jax.weights import input_info, load_pretrained
+
+
+def make_task(config: EmbeddingConfig, num_classes: int) -> EmbeddingTask:
+    """The task of a configuration for a number of training individuals."""
+    channels = config.data.channels
+    mean, std = (0.5,) * channels, (0.5,) * channels
+    if config.model.pretrained:
+        inputs = input_info(config.model.backbone, config.model.pretrained)
+        mean, std = inputs.mean, inputs.std
+    return EmbeddingTask(
+        net=make_net(config.model),
+        objective=config.loss,
+        augmentation=config.augment,
+        num_classes=num_classes,
+        views=config.model.views,
+        whiten=config.model.whiten,
+        mean=mean,
+        std=std,
+        metric="cosine" if config.model.normalize else "euclidean",
+    )
+
+
+def load_backbone(model: ModelConfig) -> Mapping[str, Any] | None:
+    """The published variables that a configuration starts from, or None."""
+    return load_pretrained(model.backbone, model.pretrained) if model.pretrained else None
+
+
+def make_net(model: ModelConfig) -> EmbeddingNet:
+    """The embedding network of a configuration."""
+    dtype = jax.numpy.dtype(model.dtype)
+    return EmbeddingNet(
+        backbone=create_backbone(
+            model.backbone, dtype=dtype, drop_path=model.drop_path, remat=model.remat
+        ),
+        embedding_dim=model.embedding_dim or None,
+        pooling=model.pooling,
+        normalize=model.normalize,
+        bnneck=model.bnneck,
+    )
+
+
+def load_data(config: DataConfig, seed: int) -> tuple[Dataset, Splits]:
+    """The data set of a configuration and its division."""
+    dataset = load_dataset(config.source, seed=seed)
+    splits = make_splits(
+        dataset,
+        config.split,
+        test_fraction=config.test_fraction,
+        validation_fraction=config.validation_fraction,
+        seed=seed,
+    )
+    return dataset, splits
+
+
+def make_sampler(config: DataConfig, labels: np.ndarray, seed: int) -> Sampler:
+    """The sampler of a configuration over training photos with these labels."""
+    if config.sampler == "pairs":
+        return PairSampler(labels, config.batch_size, seed)
+    if config.sampler == "uniform":
+        return UniformSampler(len(labels), config.batch_size, seed)
+    identities = config.batch_size // config.photos_per_identity
+    return IdentitySampler(labels, identities, config.photos_per_identity, seed)
+
+
+def training_set(dataset: Dataset, splits: Splits, *, symmetries: int) -> Dataset:
+    """The training photos, their labels counted from 0 without gaps."""
+    train = dataset.subset(splits.train)
+    if symmetries > 1:
+        train = with_symmetries(train, symmetries)
+    return relabelled(train)
+
+
+def build(config: EmbeddingConfig, dataset: Dataset, splits: Splits) -> Experiment:
+    """Puts an experiment together.
+
+    Raises:
+      UserError: when configuration and data do not fit.
+    """
+    data, train = config.data, config.train
+    photos = training_set(dataset, splits, symmetries=data.symmetries)
+    sampler = make_sampler(data, photos.labels, train.seed)
+    validation = None
+    if splits.validation is not None:
+        validation = make_validation(dataset, splits, data, train.seed)
+        if config.model.whiten:
+            validation = with_whitening(validation, photos, data, train.seed)
+    return make_experiment(
+        config,
+        task=make_task(config, len(photos.identities)),
+        start=functools.partial(start_from, load_backbone(config.model)),
+        blocks=block_names(config.model.backbone),
+        feed=make_feed(
+            photos,
+            sampler,
+            size=data.image_size,
+            channels=data.channels,
+            input=data.input,
+            steps_per_call=train.steps_per_call,
+        ),
+        example={"image": np.zeros((1, data.image_size, data.image_size, data.channels), np.uint8)},
+        unit=2 if data.sampler == "pairs" else 1,
+        validation=validation,
+        summary=f"{len(photos):,} training photos of {len(photos.identities):,} individuals"
+        + about_validation(validation, splits, photos, train.seed),
+        counted="images",
+    )
+
+
+def batch_bounds(config: EmbeddingConfig, dataset: Dataset, splits: Splits) -> tuple[int, int]:
+    """What a batch is a multiple of, and the photos it can hold without repeating itself."""
+    data = config.data
+    unit = {"identities": data.photos_per_identity, "pairs": 4, "uniform": 1}[data.sampler]
+    labels = training_set(dataset, splits, symmetries=data.symmetries).labels
+    if data.sampler == "identities":
+        return unit, len(np.unique(labels)) * data.photos_per_identity
+    return unit, len(labels)

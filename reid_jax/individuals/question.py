@@ -1,0 +1,87 @@
+"""Who is this individual? What the driver and the commands ask of this question."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from reid_jax.data.photos import Dataset, Splits, describe
+from reid_jax.data.photos.content import content_digests
+from reid_jax.individuals import config as configuration
+from reid_jax.individuals.compare import compare_runs
+from reid_jax.individuals.config import EmbeddingConfig
+from reid_jax.individuals.experiment import batch_bounds, build
+from reid_jax.individuals.model import TrainedModel, load_run
+from reid_jax.individuals.run import SKIPPED, evaluate_run, list_skipped, report
+from reid_jax.individuals.split_file import agree_on_photos, keep_moved, keep_split, load_run_data
+from reid_jax.ops.ranking.matching import check_matches
+from reid_jax.training.experiment import Experiment
+from reid_jax.training.hosts.join import is_first
+from reid_jax.training.question import Question
+
+Photos = tuple[Dataset, Splits]
+
+
+class Individuals(Question[EmbeddingConfig, Photos]):
+    """Networks of photos, whose embeddings say who an individual is."""
+
+    about = "a network of photos"
+    config = EmbeddingConfig
+    # Where the photos are is compared by their content, see split_file.
+    free = ("data.source", "data.input", "model.views", "model.whiten")
+
+    def check(self, config: EmbeddingConfig) -> None:
+        configuration.check(config)
+
+    def complete(self, config: EmbeddingConfig) -> EmbeddingConfig:
+        return configuration.complete(config)
+
+    def going_on(self, workdir: Path, config: EmbeddingConfig) -> EmbeddingConfig:
+        return configuration.going_on(workdir, config)
+
+    def trains_together(self, config: EmbeddingConfig) -> bool:
+        return True
+
+    def load_data(self, config: EmbeddingConfig, workdir: Path) -> tuple[EmbeddingConfig, Photos]:
+        dataset, splits = load_run_data(workdir, config.data, config.train.seed, training=True)
+        return config, (dataset, splits)
+
+    def loaded(self, workdir: Path, data: Photos) -> None:
+        dataset, splits = data
+        agree_on_photos(dataset, splits)
+        if is_first():
+            print(describe(dataset, str(workdir / SKIPPED)))
+        check_matches(dataset.labels, *splits.test, dataset.columns)
+
+    def build(self, config: EmbeddingConfig, data: Photos) -> Experiment:
+        return build(config, *data)
+
+    def batch_bounds(self, config: EmbeddingConfig, data: Photos) -> tuple[int, int]:
+        return batch_bounds(config, *data)
+
+    def keep(self, workdir: Path, config: EmbeddingConfig, data: Photos) -> None:
+        keep_moved(workdir, data[0], config.data.source)
+        list_skipped(data[0], workdir / SKIPPED)
+        keep_split(workdir, *data)
+
+    def report(
+        self,
+        workdir: Path,
+        source: str | None = None,
+        *,
+        photos: str | None = None,
+        rerank: bool = False,
+    ) -> dict[str, Any]:
+        return evaluate_run(workdir, source, photos=photos, rerank=rerank)
+
+    def report_trained(self, workdir: Path, config: EmbeddingConfig, data: Photos) -> None:
+        del config
+        dataset, splits = data
+        learnt = content_digests(dataset)[splits.train]
+        folder, title = workdir / "report", workdir.name
+        report(load_run(workdir), folder, dataset, splits.test, title=title, learnt=learnt)
+
+    def load(self, workdir: Path) -> TrainedModel:
+        return load_run(workdir)
+
+    def compare_runs(self, workdirs: Sequence[Path], out: Path | None = None) -> None:
+        compare_runs(workdirs, out)

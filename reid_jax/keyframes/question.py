@@ -1,0 +1,69 @@
+"""Which frames matter? What the driver and the commands ask of this question."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from reid_jax.console import say
+from reid_jax.files import expanded
+from reid_jax.keyframes import config as configuration
+from reid_jax.keyframes.compare import compare_runs
+from reid_jax.keyframes.config import KeyframeConfig
+from reid_jax.keyframes.experiment import VideoSplit, build, load_videos
+from reid_jax.keyframes.model import TrainedScorer, load_scorer
+from reid_jax.keyframes.ridge_choice import chosen, kept_choice
+from reid_jax.keyframes.run import check_split, evaluate_run, keep_split, report
+from reid_jax.training.experiment import Experiment
+from reid_jax.training.question import Question
+
+
+class Keyframes(Question[KeyframeConfig, VideoSplit]):
+    """Networks that score the frames of videos."""
+
+    about = "a keyframe scorer"
+    config = KeyframeConfig
+
+    def check(self, config: KeyframeConfig) -> None:
+        configuration.check(config)
+
+    def complete(self, config: KeyframeConfig) -> KeyframeConfig:
+        return configuration.complete(config)
+
+    def going_on(self, workdir: Path, config: KeyframeConfig) -> KeyframeConfig:
+        return kept_choice(config, workdir)
+
+    def trains_together(self, config: KeyframeConfig) -> bool:
+        return bool(config.model.backbone)
+
+    def load_data(self, config: KeyframeConfig, workdir: Path) -> tuple[KeyframeConfig, VideoSplit]:
+        split = load_videos(config.data, config.train.seed)
+        check_split(workdir, split)
+        return chosen(config, split.train), split
+
+    def build(self, config: KeyframeConfig, data: VideoSplit) -> Experiment:
+        return build(config, data)
+
+    def batch_bounds(self, config: KeyframeConfig, data: VideoSplit) -> tuple[int, int]:
+        if not config.model.backbone:
+            return super().batch_bounds(config, data)
+        return 1, sum(len(video.picks) for video in data.train)
+
+    def keep(self, workdir: Path, config: KeyframeConfig, data: VideoSplit) -> None:
+        del config
+        keep_split(workdir, data)
+
+    def report(self, workdir: Path, source: str | None = None) -> dict[str, Any]:
+        return evaluate_run(workdir, None if source is None else expanded(source))
+
+    def report_trained(self, workdir: Path, config: KeyframeConfig, data: VideoSplit) -> None:
+        del config
+        if data.test:
+            report(load_scorer(workdir), data)
+        else:
+            say("Trained on all videos; there is no fold to test on.")
+
+    def load(self, workdir: Path) -> TrainedScorer:
+        return load_scorer(workdir)
+
+    def compare_runs(self, workdirs: Sequence[Path], out: Path | None = None) -> None:
+        compare_runs(workdirs, out)

@@ -1,0 +1,95 @@
+"""The questions that runs answer, a line each; what one is made of is imported when it is asked."""
+
+import inspect
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from reid_jax.errors import UserError
+from reid_jax.training import run
+from reid_jax.training.config_file import read_config, read_values
+from reid_jax.training.question import Question
+
+# By the name of their configurations, as runs keep it.
+QUESTIONS = {
+    "EmbeddingConfig": "reid_jax.individuals.question:Individuals",
+    "KeyframeConfig": "reid_jax.keyframes.question:Keyframes",
+    "VideoSimilarityConfig": "reid_jax.same_video.question:SameVideo",
+}
+_FIRST = "EmbeddingConfig"  # whose runs did not say what they are when there was one question
+
+
+def question_named(kind: str) -> Question[Any, Any]:
+    """The question whose configurations have this name.
+
+    Raises:
+      UserError: there is none.
+    """
+    if kind not in QUESTIONS:
+        raise UserError(f"{kind} is no configuration of this program: {', '.join(QUESTIONS)} are.")
+    module, name = QUESTIONS[kind].split(":")
+    question: Question[Any, Any] = getattr(import_module(module), name)()
+    return question
+
+
+def question_of(*workdirs: Path) -> Question[Any, Any]:
+    """The question that runs answer.
+
+    Raises:
+      UserError: a folder is not that of a run, or the runs answer several questions.
+    """
+    if not workdirs:
+        raise UserError("Name the folder of a run.")
+    kinds = {path: read_values(path).get("type", _FIRST) for path in workdirs}
+    first, *others = kinds
+    for other in others:
+        if kinds[other] != kinds[first]:
+            raise UserError(
+                f"{first} and {other} answer different questions, {kinds[first]} and "
+                f"{kinds[other]}; runs of one kind can be compared."
+            )
+    return question_named(kinds[first])
+
+
+def train(config: Any, workdir: Path) -> None:
+    """Trains (or goes on training) whatever the configuration is of, and writes its report."""
+    run.train(question_named(type(config).__name__), config, workdir)
+
+
+def read_run_config(workdir: Path) -> Any:
+    """The configuration that a run folder was trained with.
+
+    Raises:
+      UserError: when the folder is not that of a run.
+    """
+    return read_config(workdir, question_of(workdir).config)
+
+
+def load(workdir: Path) -> Any:
+    """The best network of a run; it has its question's own word: embed, score or similarity."""
+    return question_of(workdir).load(workdir)
+
+
+def report(workdir: Path, **asked: Any) -> dict[str, Any]:
+    """Judges a run again, on what it held out or as asked; see the question's `report`.
+
+    Raises:
+      UserError: something is asked that runs of this kind do not have.
+    """
+    question = question_of(workdir)
+    given = {name: value for name, value in asked.items() if value not in (None, False)}
+    known = inspect.signature(question.report).parameters
+    for name in given:
+        if name not in known:
+            raise UserError(f"{workdir} is a run of {question.about}; it has no --{name}.")
+    return question.report(workdir, **given)
+
+
+def compare_runs(workdirs: Sequence[Path], out: Path | None = None) -> None:
+    """Prints which differences between runs of one question are more than luck.
+
+    Raises:
+      UserError: fewer than two runs, of different kinds, or they hold out different examples.
+    """
+    question_of(*workdirs).compare_runs(workdirs, out)

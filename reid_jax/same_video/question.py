@@ -1,0 +1,51 @@
+"""Are these clips of one video? What the driver and the commands ask of this question."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from reid_jax.console import say
+from reid_jax.same_video import config as configuration
+from reid_jax.same_video.config import VideoSimilarityConfig
+from reid_jax.same_video.experiment import ClipSplit, build, load_videos
+from reid_jax.same_video.model import SimilarityRun, load_similarity_run
+from reid_jax.same_video.run import report_pairs
+from reid_jax.training.experiment import Experiment
+from reid_jax.training.paths import located
+from reid_jax.training.question import Question
+
+
+class SameVideo(Question[VideoSimilarityConfig, ClipSplit]):
+    """Networks that say how alike two clips are."""
+
+    about = "a similarity of videos, tested on pairs of those that it held out"
+    config = VideoSimilarityConfig
+
+    def check(self, config: VideoSimilarityConfig) -> None:
+        configuration.check(config)
+
+    def complete(self, config: VideoSimilarityConfig) -> VideoSimilarityConfig:
+        return located(config)
+
+    def load_data(
+        self, config: VideoSimilarityConfig, workdir: Path
+    ) -> tuple[VideoSimilarityConfig, ClipSplit]:
+        if config.train.streams == 1:  # from before pairs were drawn apart
+            say("Until now this run trained on pairs of clips that shared frames; now none does.")
+        return config, load_videos(config.data, workdir)
+
+    def build(self, config: VideoSimilarityConfig, data: ClipSplit) -> Experiment:
+        return build(config, data)
+
+    def report(self, workdir: Path) -> dict[str, Any]:
+        return report_pairs([workdir], workdir / "report")
+
+    def report_trained(self, workdir: Path, config: VideoSimilarityConfig, data: ClipSplit) -> None:
+        del config
+        report_pairs([workdir], workdir / "report", split=data)
+
+    def load(self, workdir: Path) -> SimilarityRun:
+        return load_similarity_run(workdir)
+
+    def compare_runs(self, workdirs: Sequence[Path], out: Path | None = None) -> None:
+        report_pairs(workdirs, out or workdirs[0] / "report")

@@ -1,0 +1,85 @@
+"""The one driver of runs: whatever the question, it is trained, gone on with and restored here."""
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+import jax
+
+from reid_jax.compilations import keep_compilations
+from reid_jax.console import say
+from reid_jax.errors import UserError
+from reid_jax.training.batch_size import choose_batch_size, kept_batch_size
+from reid_jax.training.checkpoint import Checkpoints
+from reid_jax.training.config import check_patience
+from reid_jax.training.config_file import check_workdir, claim_workdir, kept_streams, read_config
+from reid_jax.training.hosts.agreement import agree_on_start
+from reid_jax.training.hosts.join import is_first, together
+from reid_jax.training.lock import only_trainer
+from reid_jax.training.loop import fit
+from reid_jax.training.parallel import make_layout
+from reid_jax.training.paths import check_length
+from reid_jax.training.question import Question
+
+Config = TypeVar("Config")
+
+
+def train(question: Question[Any, Any], config: Any, workdir: Path) -> None:
+    """Trains (or goes on training) and writes the report on what was held out.
+
+    Raises:
+      UserError: configuration, data, devices and folder do not fit; before anything is compiled.
+    """
+    check_length(workdir)
+    train = config.train
+    if train.coordinator and not question.trains_together(config):
+        raise UserError(
+            f"train.coordinator is {train.coordinator!r}; several processes train networks of "
+            "images, not what takes minutes on features."
+        )
+    question.check(config)
+    with together(train.coordinator, workdir):
+        _train(question, config, workdir)
+
+
+def _train(question: Question[Any, Any], config: Any, workdir: Path) -> None:
+    keep_compilations()
+    config = question.complete(config)
+    agree_on_start(config)
+    with only_trainer(workdir):
+        config = question.going_on(workdir, kept_batch_size(workdir, config))
+        config = kept_streams(workdir, config)
+        check_workdir(workdir, config, question.free)
+        config, data = question.load_data(config, workdir)
+        question.loaded(workdir, data)
+        layout = make_layout(config.train.parallel)
+        config = choose_batch_size(question, config, data, layout)
+        experiment = question.build(config, data)
+        check_patience(config.train, validated=experiment.validation is not None)
+        layout.check(experiment.batch_size, experiment.shared_unit, "data.batch_size")
+        if is_first():
+            claim_workdir(workdir, config, question.free)
+            question.keep(workdir, config, data)
+        decay = config.optimizer.ema_decay
+        outcome = fit(experiment, config.train, layout, workdir, ema_decay=decay)
+    if outcome.end == "stopped":
+        say(f"Stopped at step {int(outcome.state.step)}; the same command goes on from there.")
+    elif jax.process_count() > 1:
+        say(f"Trained; reid-jax evaluate {workdir} writes the report.")
+    else:
+        question.report_trained(workdir, config, data)
+
+
+def restore(workdir: Path, kind: type[Config]) -> tuple[Config, Any, Any, int]:
+    """The configuration of a run, its best parameters and model state, and the step they are from.
+
+    Raises:
+      UserError: when the folder is not that of a run of this kind, or nothing was saved yet.
+    """
+    config = read_config(workdir, kind)
+    checkpoints = Checkpoints(workdir / "checkpoints", read_only=True)
+    restored = checkpoints.restore_best()
+    checkpoints.close()
+    if restored is None:
+        raise UserError(f"{workdir} has no finished checkpoint yet; train it first.")
+    params, model_state, progress = restored
+    return config, params, model_state, int(progress["best_step"])
