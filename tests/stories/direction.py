@@ -67,7 +67,7 @@ class DirectionTask(DividedLoss):
     monitor: str = "accuracy"
 
     def init(self, key, batch):
-        return dict(Net().init(key, batch["image"] / jnp.float32(255))), {}
+        return Net().init(key, jnp.asarray(batch["image"], jnp.float32)), {}
 
     def outputs(self, params, model_state, batch, positions, keys, axis_name):
         return self.predict(params, model_state, batch), model_state
@@ -95,11 +95,11 @@ class Direction(Question[DirectionConfig, Dataset]):
     def build(self, config, data):
         sampler = UniformSampler(len(data), config.data.batch_size, config.train.seed)
         held = draw(64, config.train.seed + 1)
-        options = {"channels": 1, "input": "auto", "steps_per_call": config.train.steps_per_call}
+        options = {"size": SIDE, "channels": 1, "input": "auto", "steps_per_call": 1}
         return make_experiment(
             config,
             task=DirectionTask(),
-            feed=make_feed(data, sampler, size=SIDE, **options),
+            feed=make_feed(data, sampler, **options),
             example={"image": data.pixels[:1]},
             validation=Validation(lambda: [{"image": held.pixels}], {"label": held.labels}),
             summary=f"{len(data)} drawn animals",
@@ -107,14 +107,13 @@ class Direction(Question[DirectionConfig, Dataset]):
         )
 
     def load(self, workdir):
-        config, *variables, _ = restore(workdir, DirectionConfig)
-        predict = make_predictor(DirectionTask(), make_layout(config.train.parallel))
-        return lambda images: predict(*variables, [{"image": images}]).argmax(axis=1)
+        *_, params, state, _ = restore(workdir, DirectionConfig)
+        predict = make_predictor(DirectionTask(), make_layout("auto"))
+        return lambda images: predict(params, state, [{"image": images}]).argmax(axis=1)
 
     def report(self, workdir: Path):
-        test, name = draw(64, 99), {"title": workdir.name, "lead": "Where does it look?"}
+        test, words = draw(64, 99), {"title": workdir.name, "lead": "Where does it look?"}
         found = {"accuracy": float((self.load(workdir)(test.pixels) == test.labels).mean())}
-        rows = {"this network": found, "by chance": {"accuracy": 0.25}}
-        history = read_metrics(workdir)
-        write_page(workdir / "report", results=rows, measures=MEASURES, history=history, **name)
+        words |= {"results": {"this network": found, "by chance": {"accuracy": 0.25}}}
+        write_page(workdir / "report", measures=MEASURES, history=read_metrics(workdir), **words)
         return found
