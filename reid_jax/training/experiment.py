@@ -9,6 +9,7 @@ import numpy as np
 import optax
 
 from reid_jax.ops.keys import STREAMS, initial_key
+from reid_jax.training.config import check_patience
 from reid_jax.training.feed import Feed
 from reid_jax.training.optimizer import make_optimizer, make_schedule
 from reid_jax.training.stages import Stage, frozen_blocks, update_rates
@@ -87,8 +88,12 @@ def make_experiment(
     Args:
       config: with `data.batch_size`, `optimizer`, `train`, and `stages` where there are blocks.
       unit: a part of a batch is a multiple of so many rows.
+
+    Raises:
+      UserError: training is to wait for a better validation where there is none.
     """
     optimizer, train = config.optimizer, config.train
+    check_patience(train, validated=validation is not None)
     schedule = make_schedule(
         optimizer.learning_rate,
         optimizer.final_learning_rate,

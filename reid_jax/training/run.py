@@ -10,7 +10,6 @@ from reid_jax.console import say
 from reid_jax.errors import UserError
 from reid_jax.training.batch_size import choose_batch_size, kept_batch_size
 from reid_jax.training.checkpoint import Checkpoints
-from reid_jax.training.config import check_patience
 from reid_jax.training.config_file import check_workdir, claim_workdir, kept_streams, read_config
 from reid_jax.training.hosts.agreement import agree_on_start
 from reid_jax.training.hosts.join import is_first, together
@@ -54,7 +53,6 @@ def _train(question: Question[Any, Any], config: Any, workdir: Path) -> None:
         layout = make_layout(config.train.parallel)
         config = choose_batch_size(question, config, data, layout)
         experiment = question.build(config, data)
-        check_patience(config.train, validated=experiment.validation is not None)
         layout.check(experiment.batch_size, experiment.shared_unit, "data.batch_size")
         if is_first():
             claim_workdir(workdir, config, question.free)

@@ -9,15 +9,14 @@ import tyro
 
 from reid_jax.errors import UserError
 from reid_jax.individuals.config import EmbeddingConfig, check
-from reid_jax.individuals.experiment import build, load_data
+from reid_jax.individuals.experiment import batch_bounds, build, load_data
+from reid_jax.individuals.question import Individuals
 from reid_jax.ops.losses.objectives import MarginSoftmax
 from reid_jax.training.batch_size import (
     bytes_of_step,
     choose_batch_size,
     find_batch_size,
     kept_batch_size,
-    most_of,
-    unit_of,
     with_batch_size,
 )
 from reid_jax.training.config import AUTO
@@ -65,9 +64,9 @@ def config():
 @pytest.mark.parametrize("mode", ["single", "pmap", "mesh"])
 def test_memory_grows_with_the_batch_and_is_that_of_a_device(config, mode):
     layout = make_layout(mode)
-    unit = unit_of(config, layout)
-    assert unit == (4 if mode == "single" else 8)
-    experiment = build(with_batch_size(config, unit), *load_data(config.data, 0))
+    data = load_data(config.data, 0)
+    assert batch_bounds(config, *data)[0] == 4
+    experiment = build(with_batch_size(config, 8), *data)
     needed = bytes_of_step(experiment, config, layout)
     small, large = needed(16), needed(64)
     a_photo = 64 * 16 * 16 * 4  # a feature map in float32
@@ -88,9 +87,10 @@ def test_a_later_stage_that_trains_more_counts(config):
 def test_the_choice_is_said_and_bounded_by_the_photos(config, monkeypatch, capsys):
     dataset, splits = load_data(config.data, 0)
     monkeypatch.setattr(Layout, "memory", property(lambda self: 10**10))
-    chosen = choose_batch_size(config, dataset, splits, make_layout("single"))
+    data = dataset, splits
+    chosen = choose_batch_size(Individuals(), config, data, make_layout("single"))
     individuals = len(set(dataset.labels[splits.train].tolist()))
-    most = most_of(config, individuals, len(splits.train))
+    most = batch_bounds(config, *data)[1]
     assert most / 2 < chosen.data.batch_size <= most == 4 * individuals
     assert f"data.batch_size: {chosen.data.batch_size}, which needs" in capsys.readouterr().out
 

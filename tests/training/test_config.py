@@ -9,7 +9,6 @@ import pytest
 from reid_jax import configurations
 from reid_jax.data.photos import QueryGallery
 from reid_jax.errors import UserError
-from reid_jax.individuals import run
 from reid_jax.individuals.config import DataConfig, EmbeddingConfig, ModelConfig, check, complete
 from reid_jax.individuals.experiment import build, load_data
 from reid_jax.individuals.split_file import keep_split, load_run_data
@@ -22,9 +21,10 @@ from reid_jax.ops.losses.objectives import (
     NPair,
     Triplet,
 )
-from reid_jax.questions import read_run_config
+from reid_jax.questions import question_named, read_run_config, train
+from reid_jax.training import run
 from reid_jax.training.config import OptimizerConfig, TrainConfig
-from reid_jax.training.config_file import claim_workdir, from_json, to_json, validate_config
+from reid_jax.training.config_file import claim_workdir, from_json, to_json
 from tests.paths import REPOSITORY
 
 CONFIGS = sorted((REPOSITORY / "configs").glob("*.py"))
@@ -33,14 +33,15 @@ CONFIGS = sorted((REPOSITORY / "configs").glob("*.py"))
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_every_configuration_is_valid_and_survives_the_way_to_disk_and_back(path):
     config, told = configurations.get(str(path)), configurations.describe(path)
+    question = question_named(type(config).__name__)
     field = "source" if isinstance(config, EmbeddingConfig) else "path"
     if not getattr(config.data, field):
         with pytest.raises(UserError, match=rf"data.{field} is empty.*--data.{field} "):
-            validate_config(config)
+            question.check(config)
         given = {field: "file", "frames": "folder"} if "frames, a GPU" in told.needs else {}
         data = dataclasses.replace(config.data, **{field: "file", **given})
         config = dataclasses.replace(config, data=data)
-    validate_config(config)
+    question.check(config)
     assert from_json(json.loads(json.dumps(to_json(config))), type(config)) == config
     assert told.text
     assert told.needs
@@ -124,7 +125,7 @@ def test_a_run_keeps_the_image_size_that_was_found(tmp_path, monkeypatch):
     data = DataConfig(source="synthetic:12x4", image_size=0, batch_size=8)
     config = EmbeddingConfig(data=data, train=TrainConfig(parallel="single"))
     with pytest.raises(KeyboardInterrupt):
-        run.train_embedding(config, tmp_path)
+        train(config, tmp_path)
     assert read_run_config(tmp_path).data.image_size == 64
 
 
@@ -238,7 +239,7 @@ def test_patience_without_a_validation_is_refused_once_the_split_is_known(name):
     given = dataclasses.replace(data, split="given")
     config = EmbeddingConfig(data=given, train=TrainConfig(**{name: 3}))
     check(config)  # the source may have a validation of its own
-    with pytest.raises(UserError, match=rf"train\.{name} is 3, but the split has no validation"):
+    with pytest.raises(UserError, match=rf"train\.{name} is 3, but there is no validation"):
         build(config, dataset, splits)
 
 

@@ -10,11 +10,11 @@ import pytest
 
 from reid_jax import configurations
 from reid_jax.errors import UserError
-from reid_jax.individuals.config import EmbeddingConfig
+from reid_jax.individuals.config import EmbeddingConfig, check
 from reid_jax.individuals.experiment import build, load_data
 from reid_jax.models import block_names
 from reid_jax.ops.losses.objectives import MarginSoftmax
-from reid_jax.training.config import OptimizerConfig, TrainConfig, check_training
+from reid_jax.training.config import OptimizerConfig
 from reid_jax.training.experiment import initial_variables, step_of_stage
 from reid_jax.training.loop import fit
 from reid_jax.training.optimizer import make_schedule
@@ -184,7 +184,7 @@ def test_the_rates_of_the_two_stages(name):
 def test_a_constant_rate_has_no_end():
     optimizer = OptimizerConfig(schedule="constant", final_learning_rate=1e-5)
     with pytest.raises(UserError, match="a constant schedule never comes to it"):
-        check_training(optimizer, TrainConfig())
+        check(EmbeddingConfig(optimizer=optimizer))
 
 
 @pytest.fixture(scope="module")
