@@ -9,6 +9,7 @@ import numpy as np
 from reid_jax.errors import UserError
 from reid_jax.individuals.choice import ChoiceCalibration, calibrate_choice, tail_quantile
 from reid_jax.individuals.rejection import calibrate_threshold
+from reid_jax.individuals.search import gallery_search
 from reid_jax.ops.ranking.blocks import Codes
 from reid_jax.ops.ranking.individuals import GallerySearch, Rule
 from reid_jax.ops.ranking.matching import has_match
@@ -239,7 +240,7 @@ def best_threshold(
             "days, where there are dates) to calibrate with."
         )
     found = ask(
-        GallerySearch(embeddings[gallery], individual[gallery], metric),
+        gallery_search(embeddings[gallery], individual[gallery], metric),
         embeddings[query],
         individual[query],
         known,

@@ -90,7 +90,7 @@ def work_on(case: dict[str, Any], devices: int, repeats: int) -> dict[str, Any]:
     """
     what = Case(**case)
     dtype = jnp.float32 if jax.default_backend() == "cpu" else jnp.bfloat16
-    layout = make_layout("mesh" if devices > 1 else "single", jax.devices()[:devices])
+    layout = make_layout("mesh" if devices > 1 else "single", devices)
     task = make_task(what, dtype=dtype, augmented=True)
     params, model_state = task.init(jax.random.key(0), make_batch(what, 0))
     state, _, function = make_step(task, params, model_state, layout)
@@ -126,7 +126,7 @@ def work_on(case: dict[str, Any], devices: int, repeats: int) -> dict[str, Any]:
 
 def _link_speed(devices: int) -> float:
     """Bytes a second that a device sends in a large all-reduce."""
-    layout = make_layout("pmap", jax.devices()[:devices])
+    layout = make_layout("pmap", devices)
     reduce = layout.compile(
         lambda state, shared, batch, *, axis_name: jax.lax.psum(batch, axis_name),
         batch_axis=0,

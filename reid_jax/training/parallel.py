@@ -21,6 +21,7 @@ from reid_jax.platforms import memory_bytes
 
 AXIS = "batch"
 _CPU_MEMORY = 8 * 2**30
+_FOR_DATA = 0.5  # of a device's memory
 _NOTABLE = 2**24  # bytes of class centres on a device that are worth a line
 CLASS_CENTERS = "centers"  # the name of parameters (classes, ...) that grow with the individuals
 Tree = Any
@@ -210,15 +211,32 @@ def _split(leaf: Any, axis: int, size: int) -> Any:
     return leaf.reshape(*shape[:axis], size, shape[axis] // size, *shape[axis + 1 :])
 
 
+def mesh_for(size: int) -> Mesh | None:
+    """All devices, where `size` bytes are more than half of the memory of one; else none of them.
+
+    The other half is for what is computed from the bytes.
+    """
+    limit = (jax.local_devices()[0].memory_stats() or {}).get("bytes_limit")
+    if limit is None or size <= _FOR_DATA * limit or jax.device_count() == 1:
+        return None
+    return make_layout("mesh").mesh
+
+
 def make_layout(
-    mode: Literal["auto", "single", "pmap", "mesh"], devices: Sequence[jax.Device] | None = None
+    mode: Literal["auto", "single", "pmap", "mesh"],
+    devices: Sequence[jax.Device] | int | None = None,
 ) -> Layout:
     """The layout for a mode; `auto` is pmap on one machine with several devices.
+
+    Args:
+      devices: which, or how many of the first; all where not given.
 
     Raises:
       UserError: when several processes are to train without a mesh.
     """
-    available = tuple(jax.devices() if devices is None else devices)
+    if devices is None or isinstance(devices, int):
+        devices = jax.devices()[:devices]
+    available = tuple(devices)
     if mode == "auto":
         mode = "single" if len(available) == 1 else "pmap"
         if jax.process_count() > 1:

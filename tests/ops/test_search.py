@@ -1,5 +1,7 @@
 """Search for individuals: against loops, on one device and on eight."""
 
+from types import SimpleNamespace
+
 import jax
 import numpy as np
 import pytest
@@ -8,6 +10,9 @@ from hypothesis import strategies as st
 
 from reid_jax import UserError
 from reid_jax.ops.ranking.individuals import RULES, VOTES, GallerySearch, _best, rounded_up
+from reid_jax.training.parallel import make_layout, mesh_for
+
+EIGHT = make_layout("mesh").mesh
 
 
 def similarity(query, photo, metric):
@@ -44,10 +49,10 @@ def test_scores_of_individuals_against_loops_on_one_device_and_eight(rule, metri
     queries = rng.normal(size=(7, 5)).astype(np.float32)
     own = rng.integers(0, 20, 7)
     results = [
-        GallerySearch(gallery, individuals, metric, devices).individuals_like(
+        GallerySearch(gallery, individuals, metric, mesh).individuals_like(
             queries, 4, rule, [(own, individuals)]
         )
-        for devices in (None, jax.devices())
+        for mesh in (None, EIGHT)
     ]
     assert len(jax.devices()) == 8
     np.testing.assert_allclose(results[0][0], results[1][0], rtol=1e-5, atol=1e-6)
@@ -70,7 +75,9 @@ def test_photos_over_devices_are_those_on_one_ties_included(photos, queries, k, 
     asked = rng.integers(-1, 2, (queries, 3)).astype(np.float32)
     zeros = np.zeros(photos, int)
     one = GallerySearch(gallery, zeros, "euclidean").photos_like(asked, k)
-    eight = GallerySearch(gallery, zeros, "euclidean", jax.devices()).photos_like(asked, k)
+    eight = GallerySearch(gallery, zeros, "euclidean", make_layout("mesh").mesh).photos_like(
+        asked, k
+    )
     np.testing.assert_array_equal(one[1], eight[1])
     np.testing.assert_array_equal(one[0], eight[0])
     expected = -np.linalg.norm(asked[:, None] - gallery, axis=2)
@@ -108,3 +115,11 @@ def test_a_gallery_that_grows_a_little_is_not_compiled_for_anew():
         own = people[:photos]
         search.individuals_like(gallery[:9], 5, "max", [(own[:9], own)])
     assert _best._cache_size() == before + 1
+
+
+def test_all_devices_are_taken_for_what_half_of_one_does_not_hold(monkeypatch):
+    assert mesh_for(2**60) is None  # a CPU does not say what it has
+    one = SimpleNamespace(memory_stats=lambda: {"bytes_limit": 1000})
+    monkeypatch.setattr(jax, "local_devices", lambda: [one])
+    assert mesh_for(500) is None
+    assert mesh_for(501) == EIGHT

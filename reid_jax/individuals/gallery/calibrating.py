@@ -18,7 +18,8 @@ from reid_jax.individuals.choice import ChoiceCalibration
 from reid_jax.individuals.gallery.familiar import familiar_from, hubs
 from reid_jax.individuals.gallery.reference import held_out
 from reid_jax.individuals.gallery.store import TRAINED, Gallery
-from reid_jax.ops.ranking.individuals import RULES, GallerySearch, Rule
+from reid_jax.individuals.search import gallery_search
+from reid_jax.ops.ranking.individuals import RULES, Rule
 from reid_jax.ops.ranking.matching import encounters, has_match
 
 _MOST = 600  # photos asked about, as known ones and as strangers: enough for the curves
@@ -83,7 +84,7 @@ def _calibrations(gallery: Gallery, strangers: float) -> tuple[dict[Rule, Calibr
     """For each rule; and in words, with what."""
     photos = _Photos.of(gallery)
     size = int(photos.present.max()) + 1
-    search = GallerySearch(photos.embeddings[photos.own], photos.present, photos.metric)
+    search = gallery_search(photos.embeddings[photos.own], photos.present, photos.metric)
     known, strange, how = _chosen(photos)
     rows = np.flatnonzero(known | strange)
     apart = photos.encounters[rows], photos.encounters[photos.own]
@@ -100,7 +101,7 @@ def _calibrations(gallery: Gallery, strangers: float) -> tuple[dict[Rule, Calibr
     if not rest.any():
         return {}, f"nothing: {why}"
     names, individuals = np.unique(photos.individuals[rest], return_inverse=True)
-    others = GallerySearch(photos.embeddings[rest], individuals, photos.metric)
+    others = gallery_search(photos.embeddings[rest], individuals, photos.metric)
     met = photos.encounters[rest]
     everyone = np.arange(len(met))
     again = has_match(individuals, met, everyone, everyone)

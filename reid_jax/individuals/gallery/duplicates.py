@@ -11,7 +11,7 @@ from reid_jax.data.parallel import parallel_map
 from reid_jax.individuals.gallery.calibrating import calibrated, calibration_of
 from reid_jax.individuals.gallery.pictures import grey
 from reid_jax.individuals.gallery.store import DIGEST, Gallery, read_gallery
-from reid_jax.ops.ranking.individuals import GallerySearch
+from reid_jax.individuals.search import gallery_search
 
 _NEIGHBOURS = 5
 _ALIKE = 0.99  # correlation of two pictures at 24 pixels, below which nothing closer is looked at
@@ -60,7 +60,7 @@ def find_duplicates(folder: Path) -> Duplicates:
     gallery = calibrated(read_gallery(folder))
     assert gallery.thumbnails is not None
     names, individual = np.unique(gallery.identities, return_inverse=True)
-    search = GallerySearch(gallery.embeddings, individual, gallery.settings["metric"])
+    search = gallery_search(gallery.embeddings, individual, gallery.settings["metric"])
     itself = np.arange(len(gallery))
     scores, near = search.photos_like(gallery.embeddings, _NEIGHBOURS, [(itself, itself)])
     pairs = np.stack([np.repeat(itself, _NEIGHBOURS), near.reshape(-1)], axis=1)

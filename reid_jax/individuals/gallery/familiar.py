@@ -8,7 +8,7 @@ import numpy as np
 
 from reid_jax.individuals.choice import tail_quantile
 from reid_jax.individuals.gallery.store import Gallery
-from reid_jax.ops.ranking.individuals import GallerySearch
+from reid_jax.individuals.search import gallery_search
 from reid_jax.ops.whitening import inverse_root
 
 REFUSED = 0.02
@@ -37,7 +37,7 @@ class Familiar:
         directions, scales = inverse_root(centred.T @ centred / len(training), floor=1.0)
         self._matrix = directions * scales
         photos = np.concatenate([training, np.asarray(gallery.embeddings)[rows]])
-        self._search = GallerySearch(self._whitened(photos), np.zeros(len(photos), np.int32))
+        self._search = gallery_search(self._whitened(photos), np.zeros(len(photos), np.int32))
         self._names = np.concatenate(
             [gallery.reference["trained_identities"], gallery.identities[rows].astype(np.str_)]
         )
@@ -105,7 +105,7 @@ def hubs(gallery: Gallery) -> list[tuple[str, float]]:
         whose += [gallery.reference["trained_identities"][:_ASKED], gallery.reference["identities"]]
     codes = np.unique(np.concatenate([*whose, names]), return_inverse=True)[1]
     asked = codes[: -len(names)]
-    search = GallerySearch(gallery.embeddings, codes[-len(names) :], gallery.settings["metric"])
+    search = gallery_search(gallery.embeddings, codes[-len(names) :], gallery.settings["metric"])
     _, nearest = search.photos_like(
         np.concatenate(queries).astype(np.float32), 1, [(asked, codes[-len(names) :])]
     )

@@ -24,6 +24,7 @@ from reid_jax.individuals.gallery.members import model_of
 from reid_jax.individuals.gallery.reference import stored_path
 from reid_jax.individuals.gallery.store import Gallery, read_gallery
 from reid_jax.individuals.model import TrainedModel
+from reid_jax.individuals.search import gallery_search
 from reid_jax.ops.ranking.individuals import GallerySearch, Rule
 from reid_jax.platforms import with_slashes
 
@@ -195,7 +196,7 @@ def look_up(
     metric = gallery.settings["metric"]
     search: GallerySearch | ApproximateSearch
     if index == "exact":
-        search = GallerySearch(gallery.embeddings, individual, metric)
+        search = gallery_search(gallery.embeddings, individual, metric)
     else:
         search = ApproximateSearch(gallery.embeddings, individual, metric, gallery.folder)
     scores, found = search.individuals_like(embeddings, CANDIDATES, rule)

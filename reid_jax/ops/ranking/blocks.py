@@ -1,6 +1,6 @@
 """Queries and a gallery laid out for the device, and handed to it block by block."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from reid_jax.errors import UserError
+from reid_jax.ops.batching import blocks, filled
 from reid_jax.ops.ranking.matching import Codes
 
 METRICS = ("cosine", "euclidean")
@@ -30,16 +31,11 @@ class Ranking:
     block_size: int | None = None
 
     def __post_init__(self) -> None:
-        if self.metric not in METRICS:
-            raise UserError(f"The metric {self.metric!r} is unknown: use one of {METRICS}.")
+        check_metric(self.metric)
         if self.block_size is not None and self.block_size < 1:
             raise UserError(f"block_size is {self.block_size}: it must be 1 or more.")
         for name, array in (("query", self.queries), ("gallery", self.gallery)):
-            if array.ndim != 2 or 0 in array.shape:
-                raise UserError(
-                    f"The {name} embeddings have the shape {array.shape}: "
-                    "they must be (photos, dimensions), with at least one photo."
-                )
+            check_embeddings(array, name)
             with np.errstate(over="ignore"):
                 if not np.isfinite(np.einsum("nd,nd->n", array, array)).all():
                     raise UserError(
@@ -103,9 +99,9 @@ class Ranking:
 
     @cached_property
     def _gallery_codes(self) -> tuple[tuple[jax.Array, ...], ...]:
-        pad = self._on_device[0].shape[0] - self.num_gallery
+        width = self._on_device[0].shape[0]
         return tuple(
-            tuple(jnp.asarray(np.pad(gallery, (0, pad))) for _, gallery in rule)
+            tuple(jnp.asarray(filled(gallery, width)) for _, gallery in rule)
             for rule in self.exclude
         )
 
@@ -127,18 +123,16 @@ class Ranking:
         ``ops/ranking/match_ranks.py`` on it; arrays among its arguments are padded to the block.
         """
         gallery, offset, scale, size = self._on_device
-        for start in range(0, len(order), self.block_rows):
-            rows = order[start : start + self.block_rows]
-            short = self.block_rows - len(rows)
 
-            def padded(array: np.ndarray, short: int = short) -> jax.Array:
-                return jnp.asarray(np.pad(array, [(0, short)] + [(0, 0)] * (array.ndim - 1)))
+        def padded(array: np.ndarray) -> jax.Array:
+            return jnp.asarray(filled(array, self.block_rows))
+
+        for block in blocks(len(order), self.block_rows):
 
             def call(
                 function: Callable[..., Any],
                 *arrays: np.ndarray,
-                rows: np.ndarray = rows,
-                padded: Callable[[np.ndarray], jax.Array] = padded,
+                rows: np.ndarray = order[block],
                 **static: Any,
             ) -> Any:
                 codes = tuple(tuple(padded(q[rows]) for q, _ in rule) for rule in self.exclude)
@@ -155,7 +149,7 @@ class Ranking:
                 )
                 return jax.tree.map(np.asarray, result)
 
-            yield rows, call
+            yield order[block], call
 
     def similarity(self, scores: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """Cosine similarity, or minus the Euclidean distance, from the scores of these queries."""
@@ -164,6 +158,44 @@ class Ranking:
         if self.metric == "cosine":
             return scores / np.maximum(np.sqrt(squared), 1e-30)
         return -np.sqrt(np.maximum(squared - scores, 0.0))
+
+
+def collected(
+    number: int, k: int, answers: Iterable[tuple[Any, np.ndarray, np.ndarray]]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The answers to blocks of queries in the queries' places.
+
+    Args:
+      number: of queries.
+      k: answers to each.
+      answers: rows of the queries, and the best scores and what has them, ``(B, k or fewer)``.
+
+    Returns:
+      ``(number, k)`` float32 scores and int64 indices; minus infinity and -1 where there are no
+      more.
+    """
+    scores = np.full((number, k), -np.inf, np.float32)
+    index = np.full((number, k), -1, np.int64)
+    for rows, best, where in answers:
+        found = best.shape[1]
+        scores[rows, :found] = best
+        index[rows, :found] = np.where(best > -np.inf, where, -1)
+    return scores, index
+
+
+def check_metric(metric: str) -> None:
+    """Raises a UserError for a metric that there is not."""
+    if metric not in METRICS:
+        raise UserError(f"The metric {metric!r} is unknown: use one of {METRICS}.")
+
+
+def check_embeddings(array: Any, name: str) -> None:
+    """Raises a UserError unless it is a matrix with a row a photo, and not empty."""
+    if np.ndim(array) != 2 or 0 in np.shape(array):
+        raise UserError(
+            f"The {name} embeddings have the shape {np.shape(array)}: "
+            "they must be (photos, dimensions), with at least one photo."
+        )
 
 
 def check_length(values: np.ndarray, number: int, name: str) -> None:

@@ -1,7 +1,7 @@
 """Who is it? Exact search for individuals among the photos of a gallery, on one device or many."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, Literal, get_args
 
@@ -9,12 +9,13 @@ import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from reid_jax.errors import UserError
+from reid_jax.ops.batching import blocks, filled
 from reid_jax.ops.distances import cosine_similarity, euclidean
-from reid_jax.ops.ranking.blocks import METRICS, check_length
-from reid_jax.ops.ranking.match_ranks import excluded
+from reid_jax.ops.ranking.blocks import check_embeddings, check_length, check_metric, collected
+from reid_jax.ops.ranking.match_ranks import excluded, largest
 from reid_jax.ops.ranking.matching import Codes
 
 Rule = Literal["max", "mean", "vote"]
@@ -23,9 +24,7 @@ RULES: tuple[Rule, ...] = get_args(Rule)
 VOTES = 5
 """How many of the most similar photos vote."""
 
-_AXIS = "gallery"
 _UNIT = 128
-_MEMORY = 0.5  # of a device, for the gallery; the rest is for similarities
 
 
 def individual_scores(
@@ -88,7 +87,7 @@ def best_photos(
     With an axis the rows are divided over it in order; places count over all, and up to
     ``k x devices`` come back sorted. Ties: the lower place first.
     """
-    best, where = jax.lax.top_k(similarity, k)
+    best, where = largest(similarity, k)
     if axis_name is None:
         return best, where
     where = where + jax.lax.axis_index(axis_name) * similarity.shape[1]
@@ -110,22 +109,17 @@ class GallerySearch:
       embeddings: ``(G, D)`` float.
       individuals: ``(G,)`` integers from 0.
       metric: "cosine" or "euclidean".
-      devices: by default one, or all when the gallery does not fit half of the memory of one.
+      mesh: of one axis, over which the photos are divided; without one they are on one device.
     """
 
     embeddings: Any
     individuals: Any
     metric: str = "cosine"
-    devices: Sequence[jax.Device] | None = field(default=None)
+    mesh: Mesh | None = None
 
     def __post_init__(self) -> None:
-        if self.metric not in METRICS:
-            raise UserError(f"The metric {self.metric!r} is unknown: use one of {METRICS}.")
-        if np.ndim(self.embeddings) != 2 or 0 in np.shape(self.embeddings):
-            raise UserError(
-                f"The gallery's embeddings have the shape {np.shape(self.embeddings)}: "
-                "they must be (photos, dimensions), with at least one photo."
-            )
+        check_metric(self.metric)
+        check_embeddings(self.embeddings, "gallery")
         check_length(self.individuals, len(self.embeddings), "gallery")
 
     @property
@@ -136,12 +130,9 @@ class GallerySearch:
     def num_individuals(self) -> int:
         return int(np.max(self.individuals)) + 1
 
-    @cached_property
-    def mesh(self) -> Mesh:
-        devices = self.devices
-        if devices is None:
-            devices = jax.devices()[: _devices_needed(self.num_photos * self._dimension * 4)]
-        return Mesh(np.asarray(devices), (_AXIS,), axis_types=(AxisType.Auto,))
+    @property
+    def _devices(self) -> int:
+        return 1 if self.mesh is None else self.mesh.size
 
     @property
     def _dimension(self) -> int:
@@ -150,12 +141,13 @@ class GallerySearch:
     @cached_property
     def _width(self) -> int:
         """Photos with the padding, the same number on every device."""
-        return rounded_up(self.num_photos, self.mesh.size)
+        return rounded_up(self.num_photos, self._devices)
 
     def _divided(self, values: Any, dtype: Any) -> jax.Array:
-        padded = np.zeros((self._width, *np.shape(values)[1:]), dtype)
-        padded[: self.num_photos] = values
-        return jax.device_put(padded, NamedSharding(self.mesh, PartitionSpec(_AXIS)))
+        whole = filled(np.asarray(values, dtype), self._width)
+        if self.mesh is None:
+            return jnp.asarray(whole)
+        return jax.device_put(whole, NamedSharding(self.mesh, PartitionSpec(*self.mesh.axis_names)))
 
     @cached_property
     def _on_devices(self) -> tuple[jax.Array, jax.Array]:
@@ -165,9 +157,7 @@ class GallerySearch:
     def _rows(self) -> int:
         """Queries per block."""
         budget = 2**22 if jax.default_backend() == "cpu" else 2**28
-        return int(
-            np.clip(2 ** ((budget * self.mesh.size // self._width).bit_length() - 1), 8, 256)
-        )
+        return int(np.clip(2 ** ((budget * self._devices // self._width).bit_length() - 1), 8, 256))
 
     def individuals_like(
         self, queries: Any, k: int, rule: Rule = "max", exclude: Sequence[Codes] = ()
@@ -203,37 +193,30 @@ class GallerySearch:
             )
         if rule is not None and rule not in RULES:
             raise UserError(f"The score {rule!r} is unknown: use one of {RULES}.")
-        scores = np.full((len(queries), k), -np.inf, np.float32)
-        index = np.full((len(queries), k), -1, np.int64)
         gallery_codes = tuple((self._divided(gallery, np.int32),) for _, gallery in exclude)
         found = min(k, self.num_photos if rule is None else self.num_individuals)
-        for rows in self._blocks(len(queries)):
-            short = self._rows - (rows.stop - rows.start)
-            block = np.pad(queries[rows], ((0, short), (0, 0)))
-            codes = tuple(
-                (np.pad(np.asarray(query, np.int32)[rows], (0, short)),) for query, _ in exclude
-            )
-            best, where = _best(
-                block,
-                *self._on_devices,
-                codes,
-                gallery_codes,
-                np.int32(self.num_photos),
-                mesh=self.mesh,
-                num_individuals=rounded_up(self.num_individuals),
-                k=found,
-                rule=rule,
-                metric=self.metric,
-            )
-            best, where = np.asarray(best), np.asarray(where)
-            there = best[: rows.stop - rows.start] > -np.inf
-            scores[rows, :found] = best[: len(there)]
-            index[rows, :found] = np.where(there, where[: len(there)], -1)
-        return scores, index
 
-    def _blocks(self, number: int) -> Iterator[slice]:
-        for start in range(0, number, self._rows):
-            yield slice(start, min(start + self._rows, number))
+        def answers() -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+            for rows in blocks(len(queries), self._rows):
+                best, where = _best(
+                    filled(queries[rows], self._rows),
+                    *self._on_devices,
+                    tuple(
+                        (filled(np.asarray(query, np.int32)[rows], self._rows),)
+                        for query, _ in exclude
+                    ),
+                    gallery_codes,
+                    np.int32(self.num_photos),
+                    mesh=self.mesh,
+                    num_individuals=rounded_up(self.num_individuals),
+                    k=found,
+                    rule=rule,
+                    metric=self.metric,
+                )
+                number = rows.stop - rows.start
+                yield rows, np.asarray(best)[:number], np.asarray(where)[:number]
+
+        return collected(len(queries), k, answers())
 
 
 def rounded_up(number: int, parts: int = 1) -> int:
@@ -264,13 +247,13 @@ def _best(
     gallery_codes: tuple[tuple[jax.Array, ...], ...],
     num_photos: jax.Array,
     *,
-    mesh: Mesh,
+    mesh: Mesh | None,
     num_individuals: int,
     k: int,
     rule: Rule | None,
     metric: str,
 ) -> tuple[jax.Array, jax.Array]:
-    everywhere, divided = PartitionSpec(), PartitionSpec(_AXIS)
+    axis_name = None if mesh is None else mesh.axis_names[0]
 
     def search(
         queries: jax.Array,
@@ -280,19 +263,24 @@ def _best(
         gallery_codes: tuple[tuple[jax.Array, ...], ...],
         num_photos: jax.Array,
     ) -> tuple[jax.Array, jax.Array]:
-        first = jax.lax.axis_index(_AXIS) * gallery.shape[0]
-        place = first + jnp.arange(gallery.shape[0], dtype=jnp.int32)
+        place = jnp.arange(gallery.shape[0], dtype=jnp.int32)
+        if axis_name is not None:
+            place += jax.lax.axis_index(axis_name) * gallery.shape[0]
         ignored = (place >= num_photos)[None, :]
         if query_codes:
             ignored = ignored | excluded(query_codes, gallery_codes)
         similarity = jnp.where(ignored, -jnp.inf, similarities(queries, gallery, metric))
         if rule is None:
-            best, where = best_photos(similarity, min(k, gallery.shape[0]), _AXIS)
+            best, where = best_photos(similarity, min(k, gallery.shape[0]), axis_name)
             return best[:, :k], where[:, :k]
-        scores = individual_scores(similarity, individual, num_individuals, rule, metric, _AXIS)
+        scores = individual_scores(similarity, individual, num_individuals, rule, metric, axis_name)
         best, where = jax.lax.top_k(scores, k)
         return best, where
 
+    arguments = (queries, gallery, individual, query_codes, gallery_codes, num_photos)
+    if mesh is None:
+        return search(*arguments)
+    everywhere, divided = PartitionSpec(), PartitionSpec(axis_name)
     # Every device computes the same answer from what it gathered, which the checker cannot see.
     return jax.shard_map(
         search,
@@ -300,11 +288,4 @@ def _best(
         in_specs=(everywhere, divided, divided, everywhere, divided, everywhere),
         out_specs=(everywhere, everywhere),
         check_vma=False,
-    )(queries, gallery, individual, query_codes, gallery_codes, num_photos)
-
-
-def _devices_needed(size: int) -> int:
-    """One, if half of its memory holds ``size`` bytes; else all."""
-    limit = (jax.local_devices()[0].memory_stats() or {}).get("bytes_limit")
-    fits = limit is None or size <= _MEMORY * limit
-    return 1 if fits else len(jax.devices())
+    )(*arguments)

@@ -1,13 +1,13 @@
 """Rank a gallery for every query, in blocks, and average the measures of retrieval."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from reid_jax.errors import UserError
 from reid_jax.ops.ranking import match_ranks as device
-from reid_jax.ops.ranking.blocks import Ranking, check_length
+from reid_jax.ops.ranking.blocks import Ranking, check_length, collected
 from reid_jax.ops.ranking.matching import Codes, exclusions, shared_codes
 
 
@@ -207,15 +207,14 @@ def nearest(
         ),
         block_size=block_size,
     )
-    scores = np.full((ranking.num_queries, k), -np.inf, np.float32)
-    index = np.full((ranking.num_queries, k), -1, np.int64)
     found = min(k, ranking.num_gallery)
-    for rows, block in ranking.blocks(np.arange(ranking.num_queries)):
-        best, where = block(device.top_k, k=found)
-        best, where = best[: len(rows)], where[: len(rows)]
-        scores[rows, :found] = ranking.similarity(best, rows)
-        index[rows, :found] = np.where(best > -np.inf, where, -1)
-    return scores, index
+
+    def answers() -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        for rows, block in ranking.blocks(np.arange(ranking.num_queries)):
+            best, where = block(device.top_k, k=found)
+            yield rows, ranking.similarity(best[: len(rows)], rows), where[: len(rows)]
+
+    return collected(ranking.num_queries, k, answers())
 
 
 def _per_query(ranking: Ranking, ids: Codes, at: tuple[int, ...]) -> dict[str, np.ndarray]:
