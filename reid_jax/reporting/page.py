@@ -39,7 +39,8 @@ letter-spacing:-.02em}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums;min-width:32rem;width:100%}
 th,td{padding:.5rem .75rem;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}
 th.l,td.l{text-align:left}th:first-child,td:first-child{padding-left:0}
-thead th{font-weight:600;font-size:.85rem;color:var(--soft)}
+thead th{font-weight:600;font-size:.85rem;color:var(--soft);white-space:normal;
+vertical-align:bottom}
 tbody tr.ours td{font-weight:650}
 td small{display:block;font-weight:400;color:var(--soft);font-size:.78rem}
 i.bar{display:block;height:.35rem;border-radius:2px;background:var(--teal);min-width:2px;

@@ -63,6 +63,7 @@ def write_page(
     remarks: Sequence[str] = (),
     tables: Mapping[str, Table] | None = None,
     words: Mapping[str, str] = page.WORDS,
+    table: str | None = None,
     validated: str = "examples",
 ) -> None:
     """The report of a question that needs no page of its own kind.
@@ -82,6 +83,7 @@ def write_page(
       remarks: what must be known to read the numbers.
       tables: more of them, by heading.
       words: what else the page explains.
+      table: in which the measures with a column of their own are; by default all have one.
       validated: what validation was on.
     """
     drawn = {name: png for name, (png, _) in (figures or {}).items() if png is not None}
@@ -90,7 +92,7 @@ def write_page(
     curve = loss_curve(history, validated, measures)
     sections = [
         page.headline(title, lead, page.cards(results, shown[0])) + page.notes(remarks),
-        page.section("How good is it?", page.metrics_table(results, measures)),
+        page.section("How good is it?", page.metrics_table(results, measures, table=table)),
         *(page.section(heading, table.as_html()) for heading, table in (tables or {}).items()),
         page.section(
             "In pictures",

@@ -19,6 +19,7 @@ MEASURES: Measures = by_key(
         "ROC-AUC",
         "Of a pair of clips of one video and a pair of two videos, how often the first scores "
         "higher. 0.5 is guessing.",
+        share=False,
         tables=(PAGE,),
     ),
     Measure(
@@ -26,6 +27,7 @@ MEASURES: Measures = by_key(
         "AP",
         "Average precision of the pairs sorted by their scores: 1 when all pairs of one video come "
         "before all others.",
+        share=False,
         tables=(PAGE,),
     ),
     Measure(

@@ -66,6 +66,7 @@ def write_pairs_report(
         },
         remarks=remarks,
         words=WORDS,
+        table=PAGE,
     )
 
 
