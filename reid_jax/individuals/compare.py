@@ -11,7 +11,7 @@ from reid_jax.compilations import keep_compilations
 from reid_jax.data.photos import Dataset, QueryGallery
 from reid_jax.errors import UserError
 from reid_jax.files import check_destinations
-from reid_jax.individuals.compare_figures import precision_recall_curves, roc_curves
+from reid_jax.individuals.figures import precision_recall_curves, roc
 from reid_jax.individuals.glossary import COMPARED, MEASURES
 from reid_jax.individuals.measures import Details, evaluate_in_detail, left_out
 from reid_jax.individuals.model import TrainedModel, load_run
@@ -161,7 +161,7 @@ def compare(contenders: Sequence[PhotoContender], *, seed: int = 0) -> Compariso
             *left_out(metrics),
         ],
         figures={
-            "roc": lambda: roc_curves(curves),
+            "roc": lambda: roc(curves),
             "precision_recall": lambda: precision_recall_curves(curves),
         },
     )

@@ -7,6 +7,25 @@ PAGE, CONSOLE, COMPARED, README = "page", "console", "compared", "readme"
 VALIDATION = "validation"
 """Tables that measures have columns in; the last is what a training logs."""
 _EVERYWHERE = (PAGE, CONSOLE, COMPARED, README, VALIDATION)
+_APART = {
+    "other_day": (
+        "another day",
+        "when the individual's photos of the same day do not count: photos of one encounter look "
+        "alike whoever it is, so this is the honest number where days are mixed.",
+    ),
+    "without_copies": (
+        "without copies",
+        "when an exact copy of the photo, under another name, does not count.",
+    ),
+    "without_trained": (
+        "not trained on",
+        "of the photos that the network was not trained on: the honest number where some were.",
+    ),
+    "reranked": (
+        "re-ranked",
+        "after ranking anew by neighbours that name each other (k-reciprocal re-ranking).",
+    ),
+}
 
 MEASURES: Measures = by_key(
     Measure(
@@ -56,55 +75,10 @@ MEASURES: Measures = by_key(
         "right one. Guessing gives 0.05.",
         tables=(PAGE, CONSOLE, README),
     ),
-    Measure(
-        "rank1_other_day",
-        "Rank-1, another day",
-        "Rank-1 when the individual's photos of the same day do not count: photos of one encounter "
-        "look alike whoever it is, so this is the honest number where days are mixed.",
-        tables=(CONSOLE,),
-    ),
-    Measure(
-        "mAP_other_day",
-        "mAP, another day",
-        "mAP when photos of the same day do not count.",
-        tables=(CONSOLE,),
-    ),
-    Measure(
-        "rank1_without_copies",
-        "Rank-1, without copies",
-        "Rank-1 when an exact copy of the photo, under another name, does not count.",
-        tables=(CONSOLE,),
-    ),
-    Measure(
-        "mAP_without_copies",
-        "mAP, without copies",
-        "mAP when an exact copy of the photo, under another name, does not count.",
-        tables=(CONSOLE,),
-    ),
-    Measure(
-        "rank1_without_trained",
-        "Rank-1, not trained on",
-        "Rank-1 of the photos that the network was not trained on: the honest number where some "
-        "were.",
-        tables=(CONSOLE,),
-    ),
-    Measure(
-        "mAP_without_trained",
-        "mAP, not trained on",
-        "mAP of the photos that the network was not trained on.",
-        tables=(CONSOLE,),
-    ),
-    Measure(
-        "rank1_reranked",
-        "Rank-1, re-ranked",
-        "Rank-1 after ranking anew by neighbours that name each other (k-reciprocal re-ranking).",
-        tables=(CONSOLE,),
-    ),
-    Measure(
-        "mAP_reranked",
-        "mAP, re-ranked",
-        "mAP after ranking anew by mutual neighbours.",
-        tables=(CONSOLE,),
+    *(
+        Measure(f"{key}_{apart}", f"{name}, {words}", f"{name} {meaning}", tables=(CONSOLE,))
+        for apart, (words, meaning) in _APART.items()
+        for key, name in (("rank1", "Rank-1"), ("mAP", "mAP"))
     ),
     Measure(
         "mINP",

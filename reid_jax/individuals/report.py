@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 
 from reid_jax.files import as_text
+from reid_jax.individuals import figures as plots
 from reid_jax.individuals import page as parts
 from reid_jax.individuals.findings import Findings, Row, Strip, find
 from reid_jax.individuals.flatten import flatten
 from reid_jax.individuals.glossary import MEASURES, OPEN_SET, PAGE, WORDS
 from reid_jax.individuals.measures import Details, held_out, in_part
-from reid_jax.reporting import figures as plots
 from reid_jax.reporting import page
+from reid_jax.reporting.figures import loss_curve
 from reid_jax.reporting.measure import OURS, columns
 from reid_jax.reporting.report import Results
 from reid_jax.reporting.report import write_report as write_files
@@ -92,7 +93,7 @@ def _figures(
     labels, names = dataset.labels[shown], _names(dataset)
     best = list(flat)[-1]
     figures = {
-        "loss_curve": plots.loss_curve(history, "photos", MEASURES),
+        "loss_curve": loss_curve(history, "photos", MEASURES),
         "cmc": plots.cmc(found.first_rank, baselines),
         "embedding": plots.embedding_map(flat, labels, names),
         "embedding_photos": plots.thumbnail_map(
@@ -102,7 +103,7 @@ def _figures(
         "mistakes": plots.strips(_strip_cells(found.mistakes, dataset, thumbnails)),
     }
     if found.pair_same.any() and not found.pair_same.all():
-        figures["roc"] = plots.roc(found.pair_scores, found.pair_same)
+        figures["roc"] = plots.roc({OURS: (found.pair_scores, found.pair_same)})
         figures["det"] = plots.det(found.pair_scores, found.pair_same)
         figures["scores"] = plots.score_distribution(found.pair_scores, found.pair_same, metric)
     return {name: png for name, png in figures.items() if png is not None}

@@ -1,36 +1,17 @@
 """Figures of scores of pairs, each as the bytes of a PNG."""
 
 from collections.abc import Mapping
-from itertools import cycle
 from typing import Any
 
 import numpy as np
 
-from reid_jax.ops.verification import roc_curve
 from reid_jax.reporting.figures import (
     COLOURS,
     INK,
-    MUTED,
     NETWORK,
     as_png,
     new_figure,
-    percent_axis,
 )
-
-
-def pairs_roc(scores: Mapping[str, np.ndarray], same: np.ndarray) -> bytes:
-    """ROC curves of several scores of the same pairs."""
-    with new_figure(5.8, 4.2) as (figure, axes):
-        for (name, values), colour in zip(scores.items(), cycle(COLOURS), strict=False):
-            far, tar, _ = roc_curve(values, same)
-            axes.plot(far, tar, color=colour, label=name, linewidth=1.6)
-        axes.plot([0, 1], [0, 1], color=MUTED, ls=":", linewidth=1.2)
-        axes.set(title="Pairs of one video recognised (ROC)", xlim=(0, 1), ylim=(0, 1.01))
-        axes.set_xlabel("pairs of two videos taken for one")
-        percent_axis(axes.xaxis)
-        percent_axis(axes.yaxis)
-        axes.legend(fontsize=8.5, loc="lower right")
-        return as_png(figure)
 
 
 def kinds_chart(results: Mapping[str, Mapping[str, Any]]) -> bytes:

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from reid_jax.files import write_text
+from reid_jax.reporting.figures import roc_curves
 from reid_jax.reporting.plain_json import plain_json
 from reid_jax.reporting.report import Results, write_page
 from reid_jax.reporting.table import Table, results_table
-from reid_jax.same_video.figures import confusion_chart, kinds_chart, pairs_roc
+from reid_jax.same_video.figures import confusion_chart, kinds_chart
 from reid_jax.same_video.glossary import MEASURES, PAGE, WORDS
 
 _MATRICES = 4
@@ -53,7 +54,11 @@ def write_pairs_report(
         validated="videos",
         figures={
             "roc": (
-                pairs_roc({name: scores[name] for name in pictured}, same),
+                roc_curves(
+                    {name: (scores[name], same) for name in pictured},
+                    "Pairs of one video recognised (ROC)",
+                    "pairs of two videos taken for one",
+                ),
                 "By the share of pairs of two videos that are taken for one, the share of pairs of "
                 "one video that are recognised.",
             ),
