@@ -13,14 +13,12 @@ from reid_jax.errors import UserError
 from reid_jax.files import check_destinations
 from reid_jax.individuals.figures import precision_recall_curves, roc
 from reid_jax.individuals.glossary import COMPARED, MEASURES
-from reid_jax.individuals.measures import Details, evaluate_in_detail, left_out
+from reid_jax.individuals.measures import PER_QUERY, Details, evaluate_in_detail, left_out
 from reid_jax.individuals.model import TrainedModel, load_run
 from reid_jax.reporting.compare import Comparison, Contender, find_differences
 from reid_jax.reporting.measure import columns
 from reid_jax.reporting.run_facts import bytes_on_disk, number_of_parameters, run_names
 
-_EXAMPLES = {"rank1": "cmc@1", "mAP": "ap"}
-"""Where the values of each query stand."""
 _TIMED = 256  # photos
 
 
@@ -40,7 +38,7 @@ class PhotoContender(Contender):
 
     @property
     def examples(self) -> dict[str, np.ndarray]:
-        return {measure: self.details.per_query[key] for measure, key in _EXAMPLES.items()}
+        return {name: self.details.per_query[key] for key, name in PER_QUERY.items()}
 
     @property
     def costs(self) -> dict[str, str]:

@@ -123,7 +123,7 @@ def evaluate_in_detail(
     rules: dict[str, Any] = retrieval_rules(labels, query, gallery, columns)
     result = evaluate_retrieval(asked, shown, metric=metric, **rules, return_per_query=True)
     per_query = result.pop("per_query")
-    for name, key in (("rank1", "cmc@1"), ("mAP", "ap")):
+    for key, name in PER_QUERY.items():
         low, high = mean_interval(per_query[key], labels[query])
         result |= {f"{name}_low": low, f"{name}_high": high}
     other_day = retrieval_rules(labels, query, gallery, columns, other_day=True)
@@ -137,7 +137,7 @@ def evaluate_in_detail(
         again = evaluate_retrieval(
             asked[affected], shown, metric=metric, **own, return_per_query=True
         )["per_query"]
-        values = {key: per_query[key].copy() for key in _SHARED}
+        values = {key: per_query[key].copy() for key in PER_QUERY}
         for key, array in values.items():
             array[affected] = again[key]
         return _means(values)
@@ -153,7 +153,7 @@ def evaluate_in_detail(
         result["num_queries_with_copy"] = int(copied.sum())
     if trained is not None and trained[query].any():
         fresh = ~trained[query]
-        other = _means({key: per_query[key][fresh] for key in _SHARED})
+        other = _means({key: per_query[key][fresh] for key in PER_QUERY})
         result |= {f"{name}_without_trained": value for name, value in other.items()}
         result["num_queries_trained"] = int(np.sum(~fresh))
     if rerank:
@@ -183,7 +183,8 @@ def evaluate_in_detail(
     return result, Details(per_query, scores, same)
 
 
-_SHARED = {"cmc@1": "rank1", "ap": "mAP"}
+PER_QUERY = {"cmc@1": "rank1", "ap": "mAP"}
+"""What the means of values of each query are called."""
 
 
 def _means(per_query: Mapping[str, np.ndarray]) -> dict[str, Any]:
@@ -191,7 +192,7 @@ def _means(per_query: Mapping[str, np.ndarray]) -> dict[str, Any]:
     there = ~np.isnan(per_query["ap"])
     means = {
         name: float(per_query[key][there].mean()) if there.any() else float("nan")
-        for key, name in _SHARED.items()
+        for key, name in PER_QUERY.items()
     }
     return {**means, "num_excluded": int(np.sum(~there))}
 

@@ -18,8 +18,7 @@ from reid_jax.reporting import page
 from reid_jax.reporting.figures import loss_curve
 from reid_jax.reporting.measure import OURS, columns, number
 from reid_jax.reporting.report import Results, write_report
-from reid_jax.reporting.table import Table
-from reid_jax.reporting.table import results_table as table_of
+from reid_jax.reporting.table import Table, results_table
 
 _VIDEOS_DRAWN = 10
 _SHOWN = [each for each in MEASURES.values() if PAGE in each.tables]
@@ -62,7 +61,7 @@ def write_keyframe_report(
     metrics = evaluate_keyframes(scores, test_videos)
     metrics |= _without(metrics, trained)
     results = {OURS: metrics, **keyframe_baselines(train_videos, test_videos, seed)}
-    print(results_table(results).as_text())
+    print(results_table(results, _SHOWN, short=True).as_text())
     print(LEGEND)
     for sentence in remarks(metrics):
         print(sentence)
@@ -73,7 +72,7 @@ def write_keyframe_report(
             title=title,
             content=_content(results),
             tables={
-                "": table_of(results, _SHOWN),
+                "": results_table(results, _SHOWN),
                 "Video by video": _video_table(metrics, test_videos),
             },
             figures=figures,
@@ -83,11 +82,6 @@ def write_keyframe_report(
         write_arrays(folder / "scores.npz", scores)
         print(f"report: {folder / 'index.html'}")
     return metrics
-
-
-def results_table(results: Results) -> Table:
-    """A row for each name, narrow; a dash for what does not apply."""
-    return table_of(results, _SHOWN, short=True)
 
 
 def remarks(metrics: Mapping[str, Any]) -> list[str]:
