@@ -1,11 +1,11 @@
 """Who is this drawn animal? 160 procedurally drawn individuals, some never seen in training.
 
 Needs: nothing
-Score: Rank-1 0.875 in three minutes on two CPU cores
+Score: Rank-1 0.870 in two minutes on two CPU cores
 
 reid-jax train demo --workdir runs/demo
 
-Two and a half minutes on two CPU cores: Rank-1 0.865 (0.931 with --train.seed 1). Semi-hard mining
+Some two minutes on two CPU cores: Rank-1 0.870. Semi-hard mining
 waits for hundreds of steps, how many is chance, before it begins to learn.
 """
 

@@ -1,11 +1,11 @@
 """Fashion-MNIST by a triplet loss: which photo of the test set is most like this one?
 
 Needs: Fashion-MNIST by TFDS
-Score: Rank-1 0.907 in five minutes on two CPU cores
+Score: Rank-1 0.906 in three minutes on two CPU cores
 
 reid-jax train fashion_mnist_triplet --workdir runs/fashion_triplet
 
-Four and a half minutes on two CPU cores with the report: Rank-1 0.907.
+Three minutes on two CPU cores with the report: Rank-1 0.906.
 """
 
 from reid_jax.individuals.config import DataConfig, EmbeddingConfig, ModelConfig
