@@ -34,7 +34,7 @@ demo: setup
 # A page for each module from its docstrings, in build/docs.
 docs: setup
 	rm -rf build/docs
-	JAX_PLATFORMS=cpu $(BIN)/pdoc --docformat google --output-directory build/docs \
+	JAX_PLATFORMS=cpu $(BIN)/python -W ignore::UserWarning -m pdoc --docformat google --output-directory build/docs \
 	  $$(find reid_jax -name '*.py' ! -name __main__.py | sed 's|/__init__.py$$||; s|.py$$||; y|/|.|')
 
 # The sdist and the wheel of what is committed, in build/dist; both are checked, the wheel is used.
