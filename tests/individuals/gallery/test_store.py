@@ -109,7 +109,9 @@ def test_a_second_writer_waits_for_the_first_and_says_so(tmp_path, monkeypatch, 
     write_gallery(folder, numbered(1))
     said = threading.Event()
     monkeypatch.setattr(locks, "_PATIENCE", 0.0)
-    monkeypatch.setattr("builtins.print", lambda *words: said.set() if "waiting" in words[0] else 0)
+    monkeypatch.setattr(
+        "builtins.print", lambda *words, **_: said.set() if "waiting" in words[0] else 0
+    )
     second = threading.Thread(target=write_gallery, args=(folder, numbered(2)))
     with open(folder / ".lock") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
