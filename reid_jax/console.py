@@ -34,6 +34,11 @@ def say(text: str, end: str = "\n") -> None:
         print(text, end=end)
 
 
+def counted(number: int, one: str, many: str = "") -> str:
+    """``1 photo``, ``2,000 photos``; `many` where the plural is more than an s behind."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
 class Rate:
     """Pieces a second over the last minute, from how many there were at which time."""
 

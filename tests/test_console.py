@@ -110,3 +110,10 @@ def test_on_a_terminal_a_bar_shows_the_rate_and_what_is_printed_keeps_to_stdout(
     assert done.stdout == b"a result\n"
     assert "photos/s" in shown
     assert "left" in shown
+
+
+def test_one_is_no_plural():
+    assert console.counted(1, "photo") == "1 photo"
+    assert console.counted(0, "photo") == "0 photos"
+    assert console.counted(2000, "of 3 is", "of 3 are") == "2,000 of 3 are"
+    assert console.counted(1, "of 3 is", "of 3 are") == "1 of 3 is"

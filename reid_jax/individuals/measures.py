@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from reid_jax.console import counted
 from reid_jax.data.photos.content import COLUMN, has_copy
 from reid_jax.errors import UserError
 from reid_jax.individuals.episodes import draw_episodes, one_shot_accuracy
@@ -266,8 +267,10 @@ def left_out(metrics: Mapping[str, Any]) -> list[str]:
     """What has to be known about the queries, in sentences: nothing if all is well."""
     sentences, number = [], int(metrics.get("num_queries") or 0)
     if excluded := metrics.get("num_excluded"):
+        of_all = f"of {number:,} photos"
+        have = counted(excluded, f"{of_all} has", f"{of_all} have")
         sentences.append(
-            f"{excluded:,} of {number:,} photos have no other photo of their individual to be "
+            f"{have} no other photo of their individual to be "
             "matched with (by another camera, where cameras are known); they are left out."
         )
     trained = int(metrics.get("num_queries_trained") or 0)
@@ -277,8 +280,10 @@ def left_out(metrics: Mapping[str, Any]) -> list[str]:
             "nothing about other photos."
         )
     elif trained:
+        of_all = f"of {number:,} photos that are searched for"
+        were = counted(trained, f"{of_all} was", f"{of_all} were")
         sentences.append(
-            f"{trained:,} of {number:,} photos that are searched for were trained on, which "
+            f"{were} trained on, which "
             "flatters; what is named not trained on is of the others alone."
         )
     return sentences

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from reid_jax.console import counted
 from reid_jax.individuals.findings import Confusion, Row, Strip
 from reid_jax.individuals.glossary import MEASURES
 from reid_jax.individuals.measures import left_out
@@ -49,7 +50,8 @@ def opening(
         without = percent(metrics.get("rank1_without_copies"))
         note += page.notes(
             [
-                f"{copied:,} of the photos have an exact copy among those that were looked in. "
+                f"{counted(copied, 'of the photos has', 'of the photos have')} an exact copy (a "
+                "file of the same bytes) among those that were looked in. "
                 f"When no copy counts, the best match is right in {without}."
             ]
         )

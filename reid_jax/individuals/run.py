@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from reid_jax.compilations import keep_compilations
+from reid_jax.console import counted
 from reid_jax.data.photos import Dataset, QueryGallery, describe, load_dataset
 from reid_jax.data.photos.content import COLUMN, content_digests
 from reid_jax.data.photos.splits import check_several
@@ -185,9 +186,11 @@ def _print_table(results: dict[str, dict[str, Any]]) -> None:
     first = results[OURS]
     print(results_table(results, columns(MEASURES, [first], CONSOLE)).as_text())
     if copied := first.get("num_queries_with_copy"):
+        of_all = f"of {first['num_queries']:,} photos that are searched for"
+        have = counted(copied, f"{of_all} has", f"{of_all} have")
         print(
-            f"{copied:,} of {first['num_queries']:,} photos that are searched for have an exact "
-            "copy among those that are searched in; without copies, none counts as a match"
+            f"{have} an exact copy (a file of the same bytes) "
+            "among those that are searched in; without copies, none counts as a match"
         )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from reid_jax.console import say
+from reid_jax.console import counted, say
 from reid_jax.data.names import composed
 from reid_jax.data.photos import Dataset, QueryGallery, Splits, load_dataset
 from reid_jax.data.photos.content import content_digests
@@ -273,11 +273,13 @@ def _divided(
             "say where they are now."
         )
     if gone:
-        print(f"{len(gone)} photos of the run are no longer in its source, such as {min(gone)}")
+        what = counted(len(gone), "photo of the run is", "photos of the run are")
+        print(f"{what} no longer in its source, such as {min(gone)}")
     elsewhere = len(places.keys() - set(dataset.paths.tolist()))
     if elsewhere:
         by = "content" if any(name.startswith(_DIGESTS) for name in stored) else "names alone"
-        say(f"{elsewhere:,} photos of the run were found elsewhere, by their {by}")
+        what = counted(elsewhere, "photo of the run was", "photos of the run were")
+        say(f"{what} found elsewhere, by their {by}")
     validation = None
     if "validation_query" in rows:
         validation = QueryGallery(rows["validation_query"], rows["validation_gallery"])

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from reid_jax.console import counted
 from reid_jax.data.videos.features import VideoFeatures
 from reid_jax.errors import said_unless_written
 from reid_jax.files import write_arrays
@@ -95,8 +96,9 @@ def remarks(metrics: Mapping[str, Any]) -> list[str]:
         "num_without_best": "no best 15% by mean rating, as too many frames are rated alike: they "
         "are left out of P@15%",
     }
+    of_all = f"of {metrics['num_videos']} videos"
     found = [
-        f"{metrics[key]} of {metrics['num_videos']} videos have {text}."
+        f"{counted(metrics[key], f'{of_all} has', f'{of_all} have')} {text}."
         for key, text in sentences.items()
         if metrics.get(key)
     ]
@@ -105,10 +107,8 @@ def remarks(metrics: Mapping[str, Any]) -> list[str]:
             f"{each.head} {number(metrics[f'{each.key}_without_trained'])}"
             for each in _CORRELATIONS
         )
-        found.append(
-            f"{trained} of {metrics['num_videos']} videos were trained on or chosen by, which "
-            f"flatters; without them: {numbers}."
-        )
+        were = counted(trained, f"{of_all} was", f"{of_all} were")
+        found.append(f"{were} trained on or chosen by, which flatters; without them: {numbers}.")
     return found
 
 

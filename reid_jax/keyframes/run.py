@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from reid_jax.compilations import keep_compilations
+from reid_jax.console import counted
 from reid_jax.data.videos.features import VideoFeatures, load_video_features, video_digest
 from reid_jax.errors import UserError, said_unless_written
 from reid_jax.files import check_destinations, write_arrays, write_text
@@ -115,4 +116,4 @@ def score_to_file(workdir: Path, data: Path, out: Path, frames: Path | None = No
     videos: Sequence[VideoFeatures] = load_video_features(data)
     scores = scorer.score(videos, data, frames)
     write_arrays(out, scores)
-    print(f"{len(scores)} videos, {sum(map(len, scores.values())):,} scores: {out}")
+    print(f"{counted(len(scores), 'video')}, {sum(map(len, scores.values())):,} scores: {out}")

@@ -131,7 +131,7 @@ def test_a_photo_that_is_missing_stops_training_and_is_counted_elsewhere(moved, 
     with pytest.raises(UserError, match="trained on are gone"):
         parts(moved / "run", here, training=True)
     parts(moved / "run", here)
-    assert "1 photos of the run are no longer in its source" in capsys.readouterr().out
+    assert "1 photo of the run is no longer in its source" in capsys.readouterr().out
 
 
 def test_a_run_without_digests_is_found_by_names(made, moved, capsys):

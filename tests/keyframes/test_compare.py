@@ -120,7 +120,7 @@ def test_the_report_stands_alone(tmp_path, capsys):
     said = capsys.readouterr().out
     for name in ("this network", "random", "centre", "ridge", "one annotator", "ceiling"):
         assert name in said
-    assert "1 of 3 videos have scores that are all equal" in said
+    assert "1 of 3 videos has scores that are all equal" in said
     content = json.loads((tmp_path / "metrics.json").read_text(), parse_constant=pytest.fail)
     assert content["metrics"]["kendall_users"] == metrics["kendall_users"]
     assert content["baselines"]["one annotator"]["mse"] is None

@@ -155,7 +155,7 @@ def test_summaries_take_the_place_of_scores_that_a_file_lacks():
         assert found[f"{name}_users"] == pytest.approx(expected)
     assert found["num_without_users"] == 0
     assert remarks(found) == [
-        "1 of 1 videos have no scores of annotators: their summaries take the place of these."
+        "1 of 1 videos has no scores of annotators: their summaries take the place of these."
     ]
     assert keyframe_baselines([alone], [alone], 0)[ANNOTATOR]["kendall_users"] == pytest.approx(
         np.mean([kendall(rows[i], rows[k]) for i, k in [(0, 1), (0, 2), (1, 2)]])
@@ -214,7 +214,7 @@ def test_a_video_without_a_best_part_says_nothing_about_scores(best):
     alone = evaluate_keyframes(scores, [dull])
     assert math.isnan(alone["precision_at_15"])
     assert alone["num_without_best"] == 1
-    assert "1 of 1 videos have no best 15%" in " ".join(remarks(alone))
+    assert "1 of 1 videos has no best 15%" in " ".join(remarks(alone))
     both, one = evaluate_keyframes(scores, [dull, other]), evaluate_keyframes(scores, [other])
     assert both["precision_at_15"] == one["precision_at_15"]
     assert one["num_without_best"] == 0

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from reid_jax.console import counted
 from reid_jax.data.videos.behind import frames_behind
 from reid_jax.data.videos.frames import Frame, Size
 from reid_jax.data.videos.time_stamps import Stamps, in_order
@@ -151,13 +152,14 @@ class VideoFile:
         if self._stamps is not None and (more := len(self._stamps.starts) - 1):
             self._seeks = False  # a time stamp no longer says where
             self._remarks.append(
-                f"its clock starts again {more} time{'s' if more > 1 else ''}; the parts are taken "
+                f"its clock starts again {counted(more, 'time')}; the parts are taken "
                 "one after the other"
             )
         size = self.path.stat().st_size
         if read and (behind := frames_behind(self.path, read)):
             self._remarks.append(
-                f"{behind:,} more frames lie behind its end, as of another film, and are left out"
+                f"{counted(behind, 'more frame lies', 'more frames lie')} behind its end, "
+                "in another film, left out"
             )
         elif size - read > max(_BEHIND * size, _BEHIND_BYTES):
             megabytes = f"{(size - read) / 1e6:.1f} of {size / 1e6:.1f} MB"

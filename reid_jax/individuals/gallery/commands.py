@@ -8,6 +8,7 @@ import numpy as np
 from tyro.conf import Positional, arg
 
 from reid_jax.compilations import keep_compilations
+from reid_jax.console import counted
 from reid_jax.data.photos import Dataset
 from reid_jax.data.photos.dataset import remarks
 from reid_jax.errors import UserError
@@ -22,7 +23,6 @@ from reid_jax.individuals.gallery.output import (
     as_csv,
     as_json,
     as_table,
-    counted,
     doubt,
     hubs_text,
     percent,

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from reid_jax.console import counted
 from reid_jax.data.photos.dataset import counts_text
 from reid_jax.files import as_text
 from reid_jax.individuals.calibration import Calibration
@@ -137,11 +138,6 @@ def skipped_text(skipped: Sequence[tuple[str, str]]) -> str:
     if len(skipped) > _NAMED:
         lines.append(f"  ... and {len(skipped) - _NAMED:,} more (--json names all)")
     return "\n".join(lines)
-
-
-def counted(number: int, thing: str) -> str:
-    """``1 photo``, ``2 photos``."""
-    return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
 def as_json(found: Identification) -> str:

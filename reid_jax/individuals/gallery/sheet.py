@@ -5,9 +5,10 @@ from html import escape
 
 import numpy as np
 
+from reid_jax.console import counted
 from reid_jax.data.parallel import parallel_map
 from reid_jax.individuals.gallery.identify import Answer, Candidate, Identification, told_apart
-from reid_jax.individuals.gallery.output import assumption, counted, doubt, outcome, percent, shown
+from reid_jax.individuals.gallery.output import assumption, doubt, outcome, percent, shown
 from reid_jax.individuals.gallery.pictures import thumbnail_of_file
 from reid_jax.individuals.gallery.store import read_gallery
 from reid_jax.individuals.glossary import WORDS

@@ -7,6 +7,7 @@ from typing import Annotated
 from tyro.conf import Positional, arg
 
 from reid_jax.compilations import keep_compilations
+from reid_jax.console import counted
 from reid_jax.data.videos.named import distinct, named_videos
 from reid_jax.errors import UserError
 from reid_jax.files import check_destinations
@@ -56,12 +57,13 @@ def extract(
             _add_videos(store, paths, encoder, rate, frames)
         except KeyboardInterrupt:
             _join(store)
-            print(f"{len(store)} videos are kept in {out}; the same command goes on.")
+            kept = counted(len(store), "video is", "videos are")
+            print(f"{kept} kept in {out}; the same command goes on.")
             raise
         _join(store)
     if not len(store):
         raise UserError("No video could be used, so nothing was written.")
-    print(f"{len(store)} videos: {out}")
+    print(f"{counted(len(store), 'video')}: {out}")
 
 
 def _add_videos(
@@ -93,7 +95,8 @@ def _add_videos(
             f"scenes by {described.scenes_by}: {len(described.scenes)}{problem}"
         )
     if there:
-        print(f"{there} of {len(paths)} videos were there already")
+        of_all = f"of {len(paths)} videos"
+        print(f"{counted(there, f'{of_all} was', f'{of_all} were')} there already")
 
 
 def _join(store: FeatureFile) -> None:
