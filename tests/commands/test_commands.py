@@ -16,6 +16,7 @@ from PIL import Image
 
 from reid_jax import configurations
 from reid_jax.commands import terminal
+from reid_jax.commands.learn import evaluate
 from reid_jax.data.photos import Dataset, load_dataset, make_splits
 from reid_jax.errors import UserError
 from reid_jax.individuals.config import DataConfig
@@ -345,7 +346,7 @@ def test_numbers_are_written_where_the_report_cannot_be(run, tmp_path, capsys):
     shutil.rmtree(copy / "report", ignore_errors=True)
     (copy / "report").touch()  # a file where its folder would be: refused to root too
     with pytest.raises(SystemExit) as ended, terminal.plain_errors():
-        evaluate_run(copy, json_path=tmp_path / "m.json")
+        evaluate(copy, json=tmp_path / "m.json")
     assert ended.value.code
     assert json.loads((tmp_path / "m.json").read_text())["num_queries"] > 0
     printed = capsys.readouterr()
