@@ -1,5 +1,56 @@
-"""reid_jax: re-identification of individuals and keyframe scoring in JAX."""
+"""Re-identification of individuals, keyframes and clips of one video, in JAX.
 
-from reid_jax.errors import UserError
+    import reid_jax as rj
 
-__all__ = ["UserError"]
+    model = rj.load("runs/mine")
+    z = model.embed(photos)  # (N, D) float32
+    rj.evaluate_retrieval(z, labels)
+    loss, count = rj.losses.triplet(z, labels, mining="hard", margin=0.3)
+
+The names are in `reid_jax.api`; `help(rj.losses)`, `help(rj.metrics)` and so on list the rest.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from reid_jax.api import NAMES
+
+if TYPE_CHECKING:
+    from reid_jax import configurations as configs
+    from reid_jax import losses, metrics, mining, models, weights
+    from reid_jax.api import evaluate_retrieval, load, train
+    from reid_jax.data.photos import load_dataset
+    from reid_jax.data.photos.samplers import IdentitySampler
+    from reid_jax.errors import UserError
+    from reid_jax.individuals.gallery.opened import Gallery
+    from reid_jax.ops.images.augment import Augmentation, augment, example_keys
+
+__all__ = [
+    "Augmentation",
+    "Gallery",
+    "IdentitySampler",
+    "UserError",
+    "augment",
+    "configs",
+    "evaluate_retrieval",
+    "example_keys",
+    "load",
+    "load_dataset",
+    "losses",
+    "metrics",
+    "mining",
+    "models",
+    "train",
+    "weights",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in NAMES:
+        raise AttributeError(f"module 'reid_jax' has no attribute {name!r}")
+    module = import_module(NAMES[name])
+    return getattr(module, name, module)
+
+
+def __dir__() -> list[str]:
+    return __all__

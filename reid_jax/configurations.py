@@ -40,7 +40,12 @@ def folder() -> Path:
 
 
 def names() -> list[str]:
-    """The bare names, sorted."""
+    """The bare names, sorted.
+
+    Example:
+      >>> "demo" in rj.configs.names()
+      True
+    """
     return sorted(path.stem for path in folder().rglob("*.py") if path.stem != "__init__")
 
 
@@ -95,6 +100,11 @@ def get(name: str) -> Any:
 
     Raises:
       UserError: there is no such file, it fails, or it gives no configuration.
+
+    Example:
+      >>> config = rj.configs.get("demo")
+      >>> config.data.image_size
+      64
     """
     path = find(name)
     spec = importlib.util.spec_from_file_location(f"reid_jax_configuration_{path.stem}", path)

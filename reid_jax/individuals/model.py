@@ -1,6 +1,7 @@
 """The network of a run folder, ready to embed photos."""
 
 import contextlib
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -12,6 +13,7 @@ import numpy as np
 
 from reid_jax.console import say
 from reid_jax.data.photos import Dataset, Splits
+from reid_jax.data.photos.given import Photos, photo_blocks
 from reid_jax.data.photos.stream import in_blocks
 from reid_jax.errors import UserError
 from reid_jax.files import write_arrays
@@ -92,9 +94,32 @@ class TrainedModel:
         data = replace(self.config.data, source=absolute_photos(source))
         return replace(self, config=replace(self.config, data=data))
 
-    def embed(self, dataset: Dataset, indices: np.ndarray | None = None) -> np.ndarray:
-        """Embeddings (N, D) float32 of the photos at `indices`, or of all."""
-        return self.finished(self._by_network(dataset, indices))
+    def embed(self, photos: Dataset | Photos, indices: np.ndarray | None = None) -> np.ndarray:
+        """Embeddings (N, D) float32 of photos, in their order.
+
+        Args:
+          photos: files, arrays uint8 (H, W, C), Pillow's images, or a mixture; an array (B, H, W,
+            C), or a generator, which is read a few hundred at a time; a single photo is one row. Or
+            a `Dataset`.
+          indices: (N,) rows of a `Dataset`; by default all.
+
+        Raises:
+          UserError: a photo cannot be used; it is named.
+
+        Example:
+          >>> model = rj.load("runs/mine")
+          >>> z = model.embed(["photos/animal 1/0.png", np.zeros((40, 30, 3), np.uint8)])
+          >>> z.shape, z.dtype
+          ((2, 8), dtype('float32'))
+        """
+        if isinstance(photos, Dataset):
+            return self.finished(self._by_network(photos, indices))
+        size, _, channels = self._shape
+        blocks = ({"image": block} for block in photo_blocks(photos, size, channels))
+        if (first := next(blocks, None)) is None:
+            return np.zeros((0, self._dimension), np.float32)
+        chained = itertools.chain([first], blocks)
+        return self.finished(self._predict(self.params, self.model_state, chained))
 
     def finished(self, embeddings: np.ndarray) -> np.ndarray:
         """What the network made of photos, (N, D), whitened if the run's embeddings are."""
@@ -178,6 +203,11 @@ class TrainedModel:
     def _shape(self) -> tuple[int, int, int]:
         data = self.config.data
         return data.image_size, data.image_size, data.channels
+
+    @property
+    def _dimension(self) -> int:
+        variables = self.params, self.model_state
+        return int(jax.eval_shape(self.task.predict, *variables, self._example).shape[-1])
 
     @property
     def _example(self) -> dict[str, np.ndarray]:

@@ -52,6 +52,13 @@ def evaluate_open_set(
 
     Raises:
       UserError: no known or no unknown queries, or shapes that do not fit.
+
+    Example:
+      >>> gallery = np.array([[1.0, 0.0], [0.0, 1.0]])
+      >>> asked = np.array([[0.9, 0.1], [0.7, 0.7]])
+      >>> found = rj.metrics.evaluate_open_set(asked, gallery, ["ann", "eve"], ["ann", "bob"])
+      >>> found["auroc"], found["num_unknown"]
+      (1.0, 1)
     """
     query_ids, gallery_ids = np.asarray(query_ids), np.asarray(gallery_ids)
     if (query_ids.dtype.kind in "US") != (gallery_ids.dtype.kind in "US"):

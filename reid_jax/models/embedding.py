@@ -30,6 +30,13 @@ class EmbeddingNet(nn.Module):
         and after it in evaluation.
       "neck": what a classifier sees: the features after the batch norm; the same array as
         "embedding" without BNNeck.
+
+    Example:
+      >>> network = rj.models.EmbeddingNet(rj.models.create_backbone("small_cnn"), embedding_dim=8)
+      >>> images = jnp.zeros((2, 32, 32, 3))
+      >>> variables = network.init(jax.random.key(0), images)
+      >>> network.apply(variables, images)["embedding"].shape
+      (2, 8)
     """
 
     backbone: nn.Module

@@ -30,7 +30,12 @@ HALF = (0.5, 0.5, 0.5)
 
 @dataclasses.dataclass(frozen=True)
 class InputInfo:
-    """What a set of weights expects: square images of this size, `(x - mean) / std` of [0, 1]."""
+    """What a set of weights expects: square images of this size, `(x - mean) / std` of [0, 1].
+
+    Example:
+      >>> rj.models.InputInfo().mean
+      (0.485, 0.456, 0.406)
+    """
 
     input_size: int = 224
     mean: tuple[float, ...] = IMAGENET_MEAN
@@ -50,6 +55,10 @@ class BackboneInfo:
         is none (torchvision's EfficientNet-B5 ... B7 and MobileNetV3 differ from timm's in the
         epsilon of the batch norms or in the padding).
       hub_inputs: what those weights expect.
+
+    Example:
+      >>> rj.models.backbone_info("resnet50").hub
+      'timm/resnet50.tv_in1k'
     """
 
     name: str
@@ -158,12 +167,22 @@ _amend("vit_b_16", hub="timm/vit_base_patch16_224.augreg2_in21k_ft_in1k", hub_in
 
 
 def backbone_names() -> tuple[str, ...]:
-    """All names that `create_backbone` takes, family by family."""
+    """All names that `create_backbone` takes, family by family.
+
+    Example:
+      >>> "resnet50" in rj.models.backbone_names()
+      True
+    """
     return tuple(_REGISTRY)
 
 
 def backbone_info(name: str) -> BackboneInfo:
-    """The registry's entry; raises `UserError` with the closest names for an unknown one."""
+    """The registry's entry; raises `UserError` with the closest names for an unknown one.
+
+    Example:
+      >>> rj.models.backbone_info("efficientnet_b0").inputs.input_size
+      224
+    """
     if name in _REGISTRY:
         return _REGISTRY[name]
     close = difflib.get_close_matches(name.lower(), _REGISTRY, n=3, cutoff=0.5)
@@ -193,6 +212,12 @@ def create_backbone(
 
     Raises:
       UserError: for an unknown name or option.
+
+    Example:
+      >>> network = rj.models.create_backbone("small_cnn")
+      >>> variables = network.init(jax.random.key(0), jnp.zeros((1, 32, 32, 3)))
+      >>> network.apply(variables, jnp.zeros((2, 32, 32, 3))).shape
+      (2, 64)
     """
     info = backbone_info(name)
     allowed = {f.name for f in dataclasses.fields(info.build)} - {"parent", "name"}  # type: ignore[arg-type]
@@ -219,6 +244,10 @@ def block_names(name: str) -> tuple[str, ...]:
     """Top-level keys of the pooled network's parameters, from the input to the output.
 
     Freezing all but the last N of them leaves the last N layers or blocks to be trained.
+
+    Example:
+      >>> rj.models.block_names("small_cnn")[0]
+      'conv1'
     """
     info = backbone_info(name)
     order: list[str] = []

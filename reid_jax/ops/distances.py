@@ -64,6 +64,10 @@ def euclidean(a: jax.Array, b: jax.Array) -> jax.Array:
     """`a` (A, D) and `b` (B, D) -> (A, B) Euclidean distances, float32; gradient 0 at distance 0.
 
     Raises AssertionError if `a` or `b` is not a matrix, or their widths differ.
+
+    Example:
+      >>> rj.mining.euclidean(jnp.array([[0.0, 0.0]]), jnp.array([[3.0, 4.0], [0.0, 0.0]]))
+      Array([[5., 0.]], dtype=float32)
     """
     return safe_sqrt(squared_euclidean(a, b))
 
@@ -82,5 +86,9 @@ def cosine_similarity(a: jax.Array, b: jax.Array) -> jax.Array:
     """`a` (A, D) and `b` (B, D) -> (A, B) cosines, float32, in [-1, 1] up to rounding.
 
     Raises AssertionError if `a` or `b` is not a matrix, or their widths differ.
+
+    Example:
+      >>> rj.mining.cosine_similarity(jnp.array([[1.0, 0.0]]), jnp.array([[2.0, 0.0], [0.0, 1.0]]))
+      Array([[1., 0.]], dtype=float32)
     """
     return dot_products(normalize(a), normalize(b))

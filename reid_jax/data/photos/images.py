@@ -163,14 +163,7 @@ def read_image(file: str | IO[bytes], size: int, channels: int = 3) -> np.ndarra
                 raise BadImageError(name, reason)
             if image.format in ("JPEG", "MPO"):
                 image.draft(None, (2 * size, 2 * size))
-            image.load()
-            orientation = _orientation(image)  # of a PNG only known once the pixels are read
-            pixels = _squash(_flatten(image, channels), size)
-        if orientation is None:
-            return pixels
-        # After squashing to a square, turning costs size^2 instead of the photo's pixels.
-        turned = Image.fromarray(pixels[..., 0] if channels == 1 else pixels).transpose(orientation)
-        return np.asarray(turned).reshape(size, size, channels)
+            return from_image(image, size, channels)
     except BadImageError:
         raise
     except UnidentifiedImageError as error:
@@ -178,6 +171,18 @@ def read_image(file: str | IO[bytes], size: int, channels: int = 3) -> np.ndarra
         raise BadImageError(name, _HEIC if heic else _reason(error)) from error
     except Exception as error:
         raise BadImageError(name, _reason(error)) from error
+
+
+def from_image(image: Image.Image, size: int, channels: int = 3) -> np.ndarray:
+    """uint8 (size, size, channels) of an image of Pillow, upright, as `read_image` makes it."""
+    image.load()
+    orientation = _orientation(image)  # of a PNG only known once the pixels are read
+    pixels = _squash(_flatten(image, channels), size)
+    if orientation is None:
+        return pixels
+    # After squashing to a square, turning costs size^2 instead of the photo's pixels.
+    turned = Image.fromarray(pixels[..., 0] if channels == 1 else pixels).transpose(orientation)
+    return np.asarray(turned).reshape(size, size, channels)
 
 
 def read_upright(path: str) -> Image.Image:

@@ -47,6 +47,12 @@ class IdentitySampler:
 
     Individuals do not repeat within a batch, and as few steps as can do so visit each of them.
     Photos of an individual do not repeat either while it has enough; then they are cycled.
+
+    Example:
+      >>> labels = np.repeat(np.arange(10), 5)  # fifty photos of ten individuals
+      >>> sampler = rj.IdentitySampler(labels, 4, 2, seed=0)
+      >>> labels[sampler(0)].tolist()  # of step 0
+      [1, 1, 5, 5, 6, 6, 4, 4]
     """
 
     def __init__(

@@ -39,6 +39,13 @@ def load_dataset(
 
     Raises:
       UserError: the source is not one of these, does not exist or holds no usable photo.
+
+    Example:
+      >>> photos = rj.load_dataset("folder:photos", seed=0)
+      >>> len(photos), photos.identities[:2]
+      (18, ('animal 0', 'animal 1'))
+      >>> photos.load(np.arange(4), size=32).shape
+      (4, 32, 32, 3)
     """
     kind, separator, where = source.partition(":")
     if separator and kind in _LOADERS:

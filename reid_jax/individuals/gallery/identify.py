@@ -10,10 +10,10 @@ import numpy as np
 
 from reid_jax.data.names import UNKNOWN, is_nobody
 from reid_jax.data.parallel import parallel_map
-from reid_jax.data.photos import Dataset
 from reid_jax.data.photos.blank import without_content
 from reid_jax.data.photos.folder import Found, find_photos
-from reid_jax.data.photos.images import BadImageError, read_image
+from reid_jax.data.photos.given import Photo, Photos, as_pixels, each_photo, is_path
+from reid_jax.data.photos.images import BadImageError
 from reid_jax.errors import UserError
 from reid_jax.files import as_text, common_folder
 from reid_jax.individuals.calibration import CANDIDATES, Calibration, Verdict
@@ -119,7 +119,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Identification:
-    """Answers for all photos that could be read.
+    """Answers for all photos that could be read; one can go over them, count them, take one.
 
     Attributes:
       gallery: what they were compared with (without its thumbnails).
@@ -141,10 +141,19 @@ class Identification:
     passed_over: Mapping[str, int] = field(default_factory=dict)
     root: str = ""
 
+    def __len__(self) -> int:
+        return len(self.answers)
+
+    def __iter__(self) -> Iterator[Answer]:
+        return iter(self.answers)
+
+    def __getitem__(self, place: int) -> Answer:
+        return self.answers[place]
+
 
 def identify(
     folder: Path,
-    photos: Sequence[str],
+    photos: Photos,
     *,
     workdir: Path | None = None,
     rule: Rule = "max",
@@ -155,7 +164,7 @@ def identify(
 
     Args:
       folder: of the gallery.
-      photos: files, or folders with photos at any depth.
+      photos: files, or folders with photos at any depth; or see `data.photos.given`.
       workdir: where the run is, should it have moved.
       rule: see :func:`reid_jax.ops.ranking.individuals.individual_scores`.
       index: "exact" compares with all photos; "faiss" with the most promising.
@@ -166,26 +175,38 @@ def identify(
       UserError: there is no gallery, or its run is not there, or another one.
     """
     gallery = calibrated(read_gallery(folder, thumbnails=False), strangers)
-    listed = list_photos(photos)
+    given = list(each_photo(photos))
+    named, listed = _named(given)
     skipped = listed.skipped
     model = model_of(folder, gallery, workdir)
     readable: list[str] = []
     embedded: list[np.ndarray] = []
-    for paths, pixels, bad in _decoded(listed.files, model):
+    for paths, pixels, bad in _decoded(named, model):
         skipped += bad
         if paths:
             readable += paths
-            embedded.append(embed_pixels(model, paths, pixels))
+            embedded.append(model.embed(pixels))
     answers: tuple[Answer, ...] = ()
     if readable:
         answers = look_up(gallery, readable, np.concatenate(embedded), rule, index)
     calibration = calibration_of(gallery, rule)
     over = dict(listed.passed_over)
-    places = [os.path.abspath(os.path.expanduser(path)) for path in photos]
+    files = [os.fspath(photo) for photo in given if is_path(photo)]
+    places = [os.path.abspath(os.path.expanduser(path)) for path in files]
     root = common_folder(
         [stored_path(path if os.path.isdir(path) else os.path.dirname(path)) for path in places]
     )
     return Identification(gallery, folder, rule, calibration, answers, tuple(skipped), over, root)
+
+
+def _named(given: Sequence[Photo]) -> tuple[list[tuple[str, Photo]], Found]:
+    """Photos with what they are called: files, those in folders included, by their paths."""
+    files = [os.fspath(photo) for photo in given if is_path(photo)]
+    if len(files) == len(given):
+        found = list_photos(files)
+        return [(path, path) for path in found.files], found
+    names = (str(one) if is_path(one) else f"photo {place}" for place, one in enumerate(given))
+    return list(zip(names, given, strict=True)), Found()
 
 
 def look_up(
@@ -264,35 +285,30 @@ def list_photos(photos: Sequence[str]) -> Found:
 
 
 def _decoded(
-    files: Sequence[str], model: TrainedModel
+    named: Sequence[tuple[str, Photo]], model: TrainedModel
 ) -> Iterator[tuple[list[str], np.ndarray, list[tuple[str, str]]]]:
     """Block by block: photos that could be read, their pixels, and the others with reasons."""
     data = model.config.data
 
-    def read(path: str) -> np.ndarray | str:
+    def read(photo: tuple[str, Photo]) -> np.ndarray | str:
         try:
-            pixels = read_image(path, data.image_size, data.channels)
+            pixels = as_pixels(photo[1], data.image_size, data.channels)
         except BadImageError as error:
             return error.reason
         return without_content(pixels) or pixels
 
-    for start in range(0, len(files), _BLOCK):
-        block = files[start : start + _BLOCK]
+    for start in range(0, len(named), _BLOCK):
+        block = named[start : start + _BLOCK]
+        names = [name for name, _ in block]
         found = parallel_map(read, block, "Reading photos")
-        good = [(p, pixels) for p, pixels in zip(block, found, strict=True) if _is_pixels(pixels)]
-        bad = [(p, str(why)) for p, why in zip(block, found, strict=True) if not _is_pixels(why)]
+        good = [(p, pixels) for p, pixels in zip(names, found, strict=True) if _is_pixels(pixels)]
+        bad = [(p, str(why)) for p, why in zip(names, found, strict=True) if not _is_pixels(why)]
         pixels = np.stack([pixels for _, pixels in good]) if good else np.empty(0, np.uint8)
         yield [path for path, _ in good], pixels, bad
 
 
 def _is_pixels(found: np.ndarray | str) -> bool:
     return isinstance(found, np.ndarray)
-
-
-def embed_pixels(model: TrainedModel, paths: Sequence[str], pixels: np.ndarray) -> np.ndarray:
-    """``(N, D)`` embeddings of pixels that are in memory."""
-    labels = np.zeros(len(paths), np.int32)
-    return model.embed(Dataset(np.array(paths, object), labels, ("",), pixels=pixels))
 
 
 def check_answered(found: Identification) -> None:

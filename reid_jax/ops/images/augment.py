@@ -27,6 +27,10 @@ class Augmentation:
 
     Random per example and independent of the others: switching one change on or off leaves what
     the others draw as it was.
+
+    Example:
+      >>> rj.Augmentation(flip=True, rotation=10.0, crop=0.3).brightness
+      0.0
     """
 
     crop: Annotated[float, Bound(least=0, most=0.99)] = 0.0
@@ -77,6 +81,10 @@ def example_keys(key: jax.Array, positions: jax.Array) -> jax.Array:
 
     A device that holds a part of the batch passes the positions of that part and so draws what one
     device would have drawn for the same examples.
+
+    Example:
+      >>> rj.example_keys(jax.random.key(0), jnp.arange(4)).shape
+      (4,)
     """
     chex.assert_rank(positions, 1)
     return jax.vmap(lambda position: jax.random.fold_in(key, position))(positions)
@@ -90,6 +98,12 @@ def augment(keys: jax.Array, images: jax.Array, spec: Augmentation) -> jax.Array
     everything off the result is images / 255 exactly.
 
     Raises AssertionError if the images are not uint8 of rank 4, or the keys are not one for each.
+
+    Example:
+      >>> keys = rj.example_keys(jax.random.key(0), jnp.arange(2))
+      >>> images = jnp.zeros((2, 32, 32, 3), jnp.uint8)
+      >>> rj.augment(keys, images, rj.Augmentation(flip=True, rotation=10.0)).shape
+      (2, 32, 32, 3)
     """
     chex.assert_rank([keys, images], [1, 4])
     chex.assert_type(images, jnp.uint8)

@@ -38,6 +38,13 @@ def n_pair_loss(
 
     Returns:
       (sum, count): float32 scalars; count is the number of pairs whose anchor has a negative.
+
+    Example:
+      >>> z = jnp.array([[0.0, 0.2], [0.0, 1.0], [0.5, 0.1], [0.6, 1.0]])
+      >>> labels = jnp.array([0, 0, 1, 1])
+      >>> loss, count = rj.losses.n_pair(z, labels, l2=0.02)
+      >>> f"{loss / count:.3f} over {count:.0f} pairs"
+      '1.173 over 4 pairs'
     """
     batch = in_batch(embeddings, labels, mask, axis_name)
     scores = dot_products(batch.anchors, batch.references)
@@ -80,6 +87,13 @@ def angular_loss(
 
     Raises:
       UserError: if the angle is out of range.
+
+    Example:
+      >>> z = jnp.array([[0.0, 0.2], [0.0, 1.0], [0.5, 0.1], [0.6, 1.0]])
+      >>> labels = jnp.array([0, 0, 1, 1])
+      >>> loss, count = rj.losses.angular(z, labels, angle=40.0)
+      >>> f"{loss / count:.3f} over {count:.0f} pairs"
+      '1.626 over 4 pairs'
     """
     if not 0.0 < angle <= 60.0:
         raise UserError(f"the angle of the angular loss is {angle}; it must be in (0, 60] degrees.")
@@ -133,6 +147,13 @@ def multi_similarity_loss(
     Returns:
       (sum, count): float32 scalars; count is the number of anchors with a positive and a negative.
       Anchors for which nothing is mined count, with loss 0.
+
+    Example:
+      >>> z = jnp.array([[0.0, 0.2], [0.0, 1.0], [0.5, 0.1], [0.6, 1.0]])
+      >>> labels = jnp.array([0, 0, 1, 1])
+      >>> loss, count = rj.losses.multi_similarity(z, labels)
+      >>> f"{loss / count:.3f} over {count:.0f} anchors"
+      '0.160 over 4 anchors'
     """
     batch = in_batch(embeddings, labels, mask, axis_name)
     similarity = dot_products(normalize(batch.anchors), normalize(batch.references))
@@ -197,6 +218,13 @@ def supervised_contrastive_loss(
 
     Raises:
       AssertionError: on wrong ranks or lengths that differ.
+
+    Example:
+      >>> z = jnp.array([[0.0, 0.2], [0.0, 1.0], [0.5, 0.1], [0.6, 1.0]])
+      >>> labels = jnp.array([0, 0, 1, 1])
+      >>> loss, count = rj.losses.supervised_contrastive(z, labels, temperature=0.1)
+      >>> f"{loss / count:.3f} over {count:.0f} anchors"
+      '0.766 over 4 anchors'
     """
     batch = in_batch(embeddings, labels, mask, axis_name)
     logits = dot_products(normalize(batch.anchors), normalize(batch.references)) / temperature

@@ -39,6 +39,13 @@ def pair_contrastive_loss(
 
     Raises:
       AssertionError: on wrong ranks, lengths that differ, or an odd number of rows.
+
+    Example:
+      >>> z = jnp.array([[0.0, 0.2], [0.0, 1.0], [0.5, 0.1], [0.6, 1.0]])
+      >>> labels = jnp.array([0, 0, 1, 1])
+      >>> loss, count = rj.losses.contrastive(z, labels, margin=1.0)
+      >>> f"{loss / count:.3f} over {count:.0f} pairs"
+      '0.730 over 2 pairs'
     """
     del axis_name
     chex.assert_rank([embeddings, labels], [2, 1])

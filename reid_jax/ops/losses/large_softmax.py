@@ -55,6 +55,14 @@ def chunked_margin_softmax_loss(
     Raises:
       AssertionError: on wrong ranks or lengths that differ.
       UserError: on an unknown kind.
+
+    Example:
+      >>> z = jnp.array([[0.0, 0.2], [0.0, 1.0], [0.5, 0.1], [0.6, 1.0]])
+      >>> labels = jnp.array([0, 0, 1, 1])
+      >>> centers = jnp.eye(2)  # (C, D)
+      >>> loss, count = rj.losses.chunked_margin_softmax(z, centers, labels, chunk=1, scale=30.0)
+      >>> f"{loss / count:.3f} over {count:.0f} photos"
+      '31.989 over 4 photos'
     """
     chex.assert_rank([embeddings, centers, labels], [2, {2, 3}, 1])
     chex.assert_type(labels, int)
@@ -95,6 +103,12 @@ def sample_classes(
 
     Returns:
       The classes (number,) int32, and the place of each label among them (B,) int32.
+
+    Example:
+      >>> labels = jnp.array([7, 3])
+      >>> classes, place = rj.losses.sample_classes(jax.random.key(0), labels, 10, number=4)
+      >>> classes[place]
+      Array([7, 3], dtype=int32)
     """
     chex.assert_rank(labels, 1)
     if mask is None:

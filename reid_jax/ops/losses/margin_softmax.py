@@ -40,6 +40,14 @@ def margin_softmax_loss(
     Raises:
       AssertionError: on wrong ranks or lengths that differ.
       UserError: on an unknown kind.
+
+    Example:
+      >>> z = jnp.array([[0.0, 0.2], [0.0, 1.0], [0.5, 0.1], [0.6, 1.0]])
+      >>> labels = jnp.array([0, 0, 1, 1])
+      >>> centers = jnp.eye(2)  # (C, D), trained beside the network
+      >>> loss, count = rj.losses.margin_softmax(z, centers, labels, kind="arcface", scale=30.0)
+      >>> f"{loss / count:.3f} over {count:.0f} photos"
+      '31.989 over 4 photos'
     """
     chex.assert_equal_shape_prefix([embeddings, labels], 1)
     cosines = center_cosines(embeddings, centers)

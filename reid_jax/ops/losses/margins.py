@@ -84,6 +84,11 @@ def margin_logits(
     Raises:
       AssertionError: on wrong ranks or lengths that differ.
       UserError: on an unknown kind.
+
+    Example:
+      >>> cosines, labels = jnp.array([[0.9, 0.1]]), jnp.array([0])
+      >>> rj.losses.margin_logits(cosines, labels, kind="cosface", scale=10.0, margin=0.35).round(2)
+      Array([[5.5, 1. ]], dtype=float32)
     """
     chex.assert_rank([cosines, labels], [2, 1])
     chex.assert_type(labels, int)

@@ -76,6 +76,16 @@ def triplet_loss(
     Raises:
       AssertionError: on wrong ranks or lengths that differ.
       UserError: on an unknown `mining`, or "semi_hard" without a margin.
+
+    Example:
+      >>> z = jnp.array([[0.0, 0.2], [0.0, 1.0], [0.5, 0.1], [0.6, 1.0]])
+      >>> labels = jnp.array([0, 0, 1, 1])
+      >>> loss, count = rj.losses.triplet(z, labels, mining="hard", margin=0.3)
+      >>> f"{loss / count:.3f} over {count:.0f} anchors"
+      '0.598 over 4 anchors'
+      >>> gradient = jax.grad(lambda z: rj.losses.triplet(z, labels, margin=0.3)[0])(z)
+      >>> gradient.shape
+      (4, 2)
     """
     rows = gather_rows(embeddings, labels, mask, axis_name)
     if mining == "hard":
@@ -119,6 +129,15 @@ def semi_hard_negatives(
 
     `distances`, `negatives` (A, B) -> index of the negative (A, B) int32, and whether the anchor
     has any negative (A, 1) bool.
+
+    Example:
+      >>> z = jnp.array([[0.0, 0.2], [0.0, 1.0], [0.5, 0.1], [0.6, 1.0]])
+      >>> labels = jnp.array([0, 0, 1, 1])
+      >>> batch = rj.mining.in_batch(z, labels)
+      >>> distances = rj.mining.euclidean(z, z)
+      >>> negative, valid = rj.mining.semi_hard_negatives(distances, batch.negatives, margin=0.3)
+      >>> negative[0, 1], valid.all()  # of anchor 0 and its positive 1
+      (Array(3, dtype=int32), Array(True, dtype=bool))
     """
     by_distance = jnp.where(negatives, distances, jnp.inf)
     order = jnp.argsort(by_distance, axis=1, stable=True)

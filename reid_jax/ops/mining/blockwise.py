@@ -64,6 +64,15 @@ def hardest(
 
     `distances`, `positives`, `negatives` (A, B) -> indices of positives (A,) and negatives (A,)
     among the references, int32, and whether the anchor has both (A,) bool; the first at ties.
+
+    Example:
+      >>> z = jnp.array([[0.0, 0.2], [0.0, 1.0], [0.5, 0.1], [0.6, 1.0]])
+      >>> labels = jnp.array([0, 0, 1, 1])
+      >>> batch = rj.mining.in_batch(z, labels)
+      >>> distances = rj.mining.euclidean(z, z)
+      >>> positive, negative, valid = rj.mining.hardest(distances, batch.positives, batch.negatives)
+      >>> positive, negative
+      (Array([1, 0, 3, 2], dtype=int32), Array([2, 3, 0, 1], dtype=int32))
     """
     positive = first_lowest(jnp.where(positives, -distances, jnp.inf))
     negative = first_lowest(jnp.where(negatives, distances, jnp.inf))

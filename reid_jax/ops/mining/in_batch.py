@@ -40,7 +40,13 @@ def in_batch(
     mask: jax.Array | None = None,
     axis_name: str | None = None,
 ) -> InBatch:
-    """The anchors, references and masks of an in-batch loss; arguments as of `gather_rows`."""
+    """The anchors, references and masks of an in-batch loss; arguments as of `gather_rows`.
+
+    Example:
+      >>> batch = rj.mining.in_batch(jnp.zeros((3, 2)), jnp.array([5, 5, 8]))
+      >>> batch.positives.sum(), batch.negatives.sum()
+      (Array(2, dtype=int32), Array(4, dtype=int32))
+    """
     rows = gather_rows(embeddings, labels, mask, axis_name)
     return InBatch(
         rows.anchors,

@@ -30,6 +30,11 @@ def k_reciprocal_distances(
 ) -> np.ndarray:
     """All rows of :func:`k_reciprocal_blocks` for ``(Q, D)`` queries that are not in the ``(G, D)``
     gallery: ``(Q, G)`` float32.
+
+    Example:
+      >>> z = np.random.default_rng(0).normal(size=(30, 4))
+      >>> rj.metrics.k_reciprocal_distances(z[:10], z[10:], k1=5, k2=2).shape
+      (10, 20)
     """
     queries, gallery = np.asarray(queries, np.float32), np.asarray(gallery, np.float32)
     if queries.ndim != 2 or gallery.ndim != 2 or queries.shape[1] != gallery.shape[1]:

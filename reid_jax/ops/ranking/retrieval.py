@@ -191,6 +191,12 @@ def nearest(
       ``(Q, k)`` float32: cosine similarity, or *minus* the Euclidean distance (larger is more
       alike), and ``(Q, k)`` int64 indices into the gallery. Where fewer than ``k`` entries are left
       after the exclusions: minus infinity, and index -1.
+
+    Example:
+      >>> gallery = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
+      >>> scores, rows = rj.metrics.nearest(np.array([[1.0, 0.1]]), gallery, k=2)
+      >>> rows.tolist()
+      [[0, 2]]
     """
     if k < 1:
         raise UserError(f"k is {k}: ask for 1 neighbour or more.")

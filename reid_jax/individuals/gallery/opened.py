@@ -1,0 +1,144 @@
+"""A gallery as an object: what the commands do with one, given back as values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+
+from reid_jax.data.photos.given import Photos
+from reid_jax.individuals.calibration import STRANGERS
+from reid_jax.individuals.gallery import members
+from reid_jax.individuals.gallery.identify import Identification, Index, identify
+from reid_jax.individuals.gallery.store import read_gallery
+from reid_jax.ops.ranking.individuals import Rule
+
+
+class Gallery:
+    """Photos of known individuals in a folder, with the network that embedded them.
+
+    Whatever is asked is answered by what is in the folder then, also if another process wrote it.
+
+    Example:
+      >>> gallery = rj.Gallery.build("gallery", "folder:photos", run="runs/mine")
+      >>> len(gallery), gallery.individuals[:2]
+      (18, ['animal 0', 'animal 1'])
+      >>> answers = gallery.identify(["photos/animal 1/0.png"])
+      >>> answers[0].candidates[0].identity
+      'animal 1'
+      >>> for answer in answers:
+      ...     name, verdict = answer.text, answer.verdict  # "named", "unknown", "close", "unlike"
+    """
+
+    def __init__(self, folder: str | PathLike[str], run: str | PathLike[str] | None = None):
+        """See `open`."""
+        self.folder = Path(folder)
+        self._run = None if run is None else Path(run)
+        read_gallery(self.folder, thumbnails=False)
+
+    @classmethod
+    def open(cls, folder: str | PathLike[str], run: str | PathLike[str] | None = None) -> Gallery:
+        """The gallery in a folder.
+
+        Args:
+          folder: that `build`, or `reid-jax gallery build`, wrote.
+          run: where its run is now, should it have moved.
+
+        Raises:
+          UserError: there is no gallery.
+
+        Example:
+          >>> gallery = rj.Gallery.open("gallery", run="runs/mine")
+        """
+        return cls(folder, run)
+
+    @classmethod
+    def build(
+        cls,
+        folder: str | PathLike[str],
+        source: str,
+        *,
+        run: str | PathLike[str],
+        strangers: float = STRANGERS,
+    ) -> Gallery:
+        """Embeds photos of known individuals and writes a gallery; one that is there is replaced.
+
+        Args:
+          folder: where the gallery will be.
+          source: "folder:PATH" (a folder an individual), "csv:PATH" and so on, as `load_dataset`.
+          run: the folder of the run that embeds them.
+          strangers: the share of photos to come of individuals that are not in it.
+
+        Raises:
+          UserError: the run, the source or the folder cannot be used.
+        """
+        members.build(Path(run), source, Path(folder), strangers)
+        return cls(folder, run)
+
+    def __len__(self) -> int:
+        """How many photos."""
+        return len(read_gallery(self.folder, thumbnails=False))
+
+    @property
+    def individuals(self) -> list[str]:
+        """Their names, sorted, each once."""
+        return sorted(set(self.identities.tolist()))
+
+    @property
+    def identities(self) -> np.ndarray:
+        """(N,) whose photo each is."""
+        return read_gallery(self.folder, thumbnails=False).identities
+
+    @property
+    def embeddings(self) -> np.ndarray:
+        """(N, D) float32, mapped from the disk."""
+        return read_gallery(self.folder, thumbnails=False).embeddings
+
+    def identify(
+        self,
+        photos: Photos,
+        *,
+        rule: Rule = "max",
+        index: Index = "exact",
+        strangers: float | None = None,
+    ) -> Identification:
+        """Says of each photo who it is, that it is nobody of the gallery, or that it is too close.
+
+        Args:
+          photos: files or folders of them; or arrays, images, a generator, as the `embed` of a run.
+          rule: an individual is as similar as its most similar photo ("max"), as its photos on
+            average ("mean"), or the most similar photos vote ("vote").
+          index: "exact" compares with all photos, "faiss" with the most promising.
+          strangers: the share of these photos of individuals that are not in the gallery; by
+            default what the gallery assumes.
+
+        Returns:
+          A sequence of answers, in order: `answer.text` ("animal 1", "unknown", ...), `.verdict`,
+          `.candidates` with `.identity`, `.probability`, `.score`; `.skipped` names the photos that
+          could not be used, with reasons.
+
+        Raises:
+          UserError: the run is not there, or is another one than the gallery was built with.
+        """
+        return identify(
+            self.folder, photos, workdir=self._run, rule=rule, index=index, strangers=strangers
+        )
+
+    def add(self, source: str, *, correct: bool = False) -> members.Added:
+        """Adds the photos of a source that are not there, by path or content; says what was done.
+
+        Args:
+          source: as for `build`.
+          correct: photos that are there get the individual and the facts of the source.
+        """
+        return members.add(self.folder, source, self._run, correct=correct)
+
+    def remove(self, identities: Sequence[str] = (), paths: Sequence[str] = ()) -> int:
+        """Takes individuals or single photos out; returns how many photos.
+
+        Raises:
+          UserError: one of them is not in the gallery, or nothing would be left.
+        """
+        return members.remove(self.folder, identities, paths)

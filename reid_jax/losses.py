@@ -1,0 +1,29 @@
+"""Losses of a batch of embeddings, for anyone's training loop.
+
+All are pure functions that can be jitted, differentiated and shared over devices (`axis_name`).
+They return a sum and a count: the mean is `loss / jnp.maximum(count, 1)`.
+"""
+
+from reid_jax.ops.losses.batch import angular_loss as angular
+from reid_jax.ops.losses.batch import multi_similarity_loss as multi_similarity
+from reid_jax.ops.losses.batch import n_pair_loss as n_pair
+from reid_jax.ops.losses.batch import supervised_contrastive_loss as supervised_contrastive
+from reid_jax.ops.losses.contrastive import pair_contrastive_loss as contrastive
+from reid_jax.ops.losses.large_softmax import chunked_margin_softmax_loss as chunked_margin_softmax
+from reid_jax.ops.losses.large_softmax import sample_classes
+from reid_jax.ops.losses.margin_softmax import margin_softmax_loss as margin_softmax
+from reid_jax.ops.losses.margins import margin_logits
+from reid_jax.ops.losses.triplet import triplet_loss as triplet
+
+__all__ = [
+    "angular",
+    "chunked_margin_softmax",
+    "contrastive",
+    "margin_logits",
+    "margin_softmax",
+    "multi_similarity",
+    "n_pair",
+    "sample_classes",
+    "supervised_contrastive",
+    "triplet",
+]
