@@ -21,6 +21,12 @@ from PIL import Image
 
 import reid_jax as rj
 from reid_jax.api import NAMES
+from reid_jax.individuals.model import TrainedModel
+from reid_jax.keyframes import model as keyframes_model
+from reid_jax.keyframes.model import TrainedScorer
+from reid_jax.same_video import model as same_video_model
+from reid_jax.same_video.model import SimilarityRun
+from reid_jax.weights.frozen import FrameEncoder
 from tests.paths import REPOSITORY
 
 GLOBALS = {"rj": rj, "np": np, "jax": jax, "jnp": jnp}
@@ -56,6 +62,11 @@ def public() -> dict[str, object]:
     for name in MODULES:
         module = found.pop(name)
         found |= {f"{name}.{inner}": getattr(module, inner) for inner in module.__all__}
+    found |= {
+        "embed": TrainedModel.embed,
+        "score": TrainedScorer.score,
+        "similarity": SimilarityRun.similarity,
+    }
     configs = found.pop("configs")
     return found | {f"configs.{name}": getattr(configs, name) for name in ("get", "names")}
 
@@ -200,6 +211,36 @@ def test_a_gallery_grows_and_shrinks(at_the_desk, tmp_path):
     assert len(gallery) == 18
     with pytest.raises(rj.UserError, match="no individual nobody"):
         gallery.remove(["nobody"])
+
+
+def test_films_are_scored_and_compared_as_the_commands_do(at_the_desk, tmp_path, monkeypatch):
+    """Means of colours stand in for a published network: its weights are a download."""
+
+    def encoder(width):
+        def features(images):
+            return np.resize(images.mean((1, 2)), (len(images), width)).astype(np.float32)
+
+        return FrameEncoder(8, features, "colours")
+
+    for name, colour in (("a", 40), ("b", 200)):
+        (tmp_path / name).mkdir()
+        for frame in range(6):
+            pixels = np.full((24, 24, 3), colour, np.uint8)
+            pixels[: 3 * frame] //= 2
+            Image.fromarray(pixels).save(tmp_path / name / f"{frame:02}.png")
+    scorer = rj.load("runs/tvsum")
+    monkeypatch.setattr(keyframes_model, "encoder_of", lambda *_: encoder(scorer.width))
+    scores = scorer.score(tmp_path / "a")
+    assert scores.shape == (6,)
+    images = np.stack([np.asarray(Image.open(tmp_path / "a" / f"{i:02}.png")) for i in range(6)])
+    by_hand = scorer.score_features(encoder(scorer.width)(images[:, ::3, ::3]))
+    np.testing.assert_allclose(scores, by_hand, atol=0.05)
+    run = rj.load("runs/same_video")
+    monkeypatch.setattr(same_video_model, "encoder_of_run", lambda _: encoder(run.width))
+    assert run.similarity(tmp_path / "a", str(tmp_path / "a"))[1:] == (1.0, True)
+    assert run.similarity(tmp_path / "a", tmp_path / "b").chamfer < 1.0
+    with pytest.raises(rj.UserError, match="numbers a frame"):
+        run.similarity(np.zeros((4, run.width + 1), np.float32), tmp_path / "a")
 
 
 def test_retrieval_with_cameras_and_a_gallery_apart():

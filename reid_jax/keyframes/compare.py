@@ -102,7 +102,7 @@ def contend(workdirs: Sequence[Path]) -> tuple[list[KeyframeContender], VideoSpl
     frames = _FRAMES if all(scorer.width is not None for scorer in scorers) else _IMAGES
     contenders = []
     for name, scorer, split in zip(names, scorers, splits, strict=True):
-        scores = scorer.score(split.test, Path(scorer.config.data.path))
+        scores = scorer.score_videos(split.test, Path(scorer.config.data.path))
         contenders.append(
             KeyframeContender(
                 name=name,

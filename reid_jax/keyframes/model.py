@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,10 @@ import jax
 import numpy as np
 
 from reid_jax.data.videos.features import VideoFeatures
+from reid_jax.data.videos.frames import indices_at_rate
 from reid_jax.data.videos.images import load_frames
+from reid_jax.data.videos.open import open_video
+from reid_jax.data.videos.walk import features_at
 from reid_jax.errors import UserError
 from reid_jax.keyframes.config import KeyframeConfig
 from reid_jax.keyframes.experiment import make_task
@@ -19,6 +23,7 @@ from reid_jax.keyframes.task import PREPARATION, KeyframeTask
 from reid_jax.ops.batching import in_blocks
 from reid_jax.ops.convolution.compilation import compiler_options
 from reid_jax.training.run import restore
+from reid_jax.weights.frozen import FrameEncoder, frozen_encoder
 
 _IMAGES = 64  # images whose features are made at a time
 
@@ -49,6 +54,44 @@ class TrainedScorer:
         """How many features a frame must have; None for a network that sees images."""
         preparation = self.model_state.get(PREPARATION)
         return None if preparation is None else len(preparation["mean"])
+
+    def score(
+        self, video: str | PathLike[str] | np.ndarray, *, backbone: str = "", weights: str = ""
+    ) -> np.ndarray:
+        """Scores (T,) float32 in (0, 1): how much each moment of a video matters.
+
+        Args:
+          video: a film or a folder of frames, of which row i is the frame nearest to i /
+            `config.data.features_rate` seconds; features (T, D) as those of the training; or, for a
+            network that sees images, frames uint8 (T, H, W, 3) in order.
+          backbone: what makes features of frames, where the run does not say so.
+          weights: its weights, should they not be where the run had them.
+
+        Raises:
+          UserError: the film cannot be read, or features are not those of the training.
+
+        Example:
+          >>> features = np.zeros((40, rj.load("runs/tvsum").width), np.float32)
+          >>> scores = rj.load("runs/tvsum").score(features)
+          >>> scores.shape == features.shape[:1]
+          True
+          >>> scores = rj.load("runs/tvsum").score("film.mp4")  # doctest: +SKIP
+        """
+        if isinstance(video, np.ndarray):
+            return self.score_images(video) if video.ndim == 4 else self.score_features(video)
+        rate = self.config.data.features_rate
+        film = open_video(Path(video), rate)
+        named = backbone, weights
+        if named not in self._encoders:
+            self._encoders[named] = encoder_of(self, *named)
+        features = features_at(film, indices_at_rate(film.times, rate), self._encoders[named])
+        if self.width is None:
+            return self.score_image_features(features)
+        return self.score_features(features)
+
+    @functools.cached_property
+    def _encoders(self) -> dict[tuple[str, str], FrameEncoder]:
+        return {}
 
     def score_features(self, features: np.ndarray) -> np.ndarray:
         """Scores (T,) float32 in (0, 1) of one video's features (T, D).
@@ -86,7 +129,7 @@ class TrainedScorer:
         """
         return self.score_image_features(self.image_features(images))
 
-    def score(
+    def score_videos(
         self, videos: Sequence[VideoFeatures], source: Path, frames: Path | None = None
     ) -> dict[str, np.ndarray]:
         """Scores at the picks of each video, by its key; `source` is the H5 file they are from.
@@ -123,6 +166,29 @@ class TrainedScorer:
     def _score(self, inputs: np.ndarray) -> np.ndarray:
         scores = self._predict(self.params, self.model_state, *as_batch(inputs))
         return np.asarray(scores)[0, : len(inputs)]
+
+
+def encoder_of(scorer: TrainedScorer, backbone: str = "", weights: str = "") -> FrameEncoder:
+    """What describes frames as the run's training data does, or its own backbone.
+
+    Raises:
+      UserError: the run was trained on features and does not say what made them.
+    """
+    data = scorer.config.data
+    if scorer.width is None:
+        features = jax.jit(scorer.task.image_features, compiler_options=compiler_options())
+        return FrameEncoder(
+            data.image_size,
+            lambda images: features(scorer.params, scorer.model_state, images),
+            f"{scorer.config.model.backbone} (of the run)",
+        )
+    backbone = backbone or data.features_backbone
+    if not backbone:
+        raise UserError(
+            f"{scorer.workdir} does not say what made the features it was trained on; name it with "
+            "--backbone and --weights, or train with --data.features-backbone."
+        )
+    return frozen_encoder(backbone, weights or data.features_weights)
 
 
 def load_scorer(workdir: Path) -> TrainedScorer:

@@ -55,7 +55,7 @@ def report(scorer: TrainedScorer, split: VideoSplit) -> dict[str, Any]:
     return write_keyframe_report(
         scorer.workdir / "report",
         scorer.workdir.name,
-        scorer.score(split.test, Path(scorer.config.data.path)),
+        scorer.score_videos(split.test, Path(scorer.config.data.path)),
         split.test,
         split.train + split.validation,
         read_metrics(scorer.workdir),
@@ -82,7 +82,7 @@ def evaluate_run(workdir: Path, data: Path | None = None) -> dict[str, Any]:
         return write_keyframe_report(
             folder,
             f"{workdir.name} on {data.name}",
-            scorer.score(videos, data),
+            scorer.score_videos(videos, data),
             videos,
             split.train + split.validation,
             read_metrics(workdir),
@@ -114,6 +114,6 @@ def score_to_file(workdir: Path, data: Path, out: Path, frames: Path | None = No
     check_destinations(out)
     scorer = load_scorer(workdir)
     videos: Sequence[VideoFeatures] = load_video_features(data)
-    scores = scorer.score(videos, data, frames)
+    scores = scorer.score_videos(videos, data, frames)
     write_arrays(out, scores)
     print(f"{counted(len(scores), 'video')}, {sum(map(len, scores.values())):,} scores: {out}")

@@ -1,12 +1,9 @@
 """What reid-jax same-video does: of every two clips, whether they are of one video."""
 
-import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from tyro.conf import Positional, arg
 
@@ -18,18 +15,10 @@ from reid_jax.data.videos.open import open_video
 from reid_jax.data.videos.walk import features_at
 from reid_jax.errors import UserError
 from reid_jax.files import as_text, check_destinations, write_text
-from reid_jax.ops.batching import padded
 from reid_jax.reporting.plain_json import plain_json
 from reid_jax.reporting.table import Table
-from reid_jax.same_video.experiment import make_task
-from reid_jax.same_video.model import SimilarityRun, load_similarity_run
-from reid_jax.same_video.similarity import chamfer_similarity
-from reid_jax.same_video.task import WHITENING
-from reid_jax.training.parallel import make_layout
-from reid_jax.training.predictor import make_predictor
-from reid_jax.weights.frozen import FrameEncoder, frozen_encoder
-
-_BLOCK = 64  # pairs that go through the network at a time
+from reid_jax.same_video.model import compare_clips, encoder_of_run, load_similarity_run
+from reid_jax.weights.frozen import FrameEncoder
 
 
 def same_video(
@@ -85,56 +74,6 @@ def same_video(
         write_text(json, plain_json(content))
 
 
-def encoder_of_run(run: SimilarityRun, backbone: str = "", weights: str = "") -> FrameEncoder:
-    """What describes frames as the run's training data does.
-
-    Raises:
-      UserError: it gives another number of features than the run was trained on.
-    """
-    data = run.config.data
-    encoder = frozen_encoder(backbone or data.backbone, weights or data.pretrained)
-    width = encoder([np.zeros((encoder.side, encoder.side, 3), np.uint8)]).shape[1]
-    if width != run.width:
-        raise UserError(
-            f"{run.workdir} was trained on {run.width} numbers a frame, {encoder.name} makes "
-            f"{width}; name what made the training features with --backbone and --weights."
-        )
-    return encoder
-
-
-def compare_clips(run: SimilarityRun, clips: Sequence[np.ndarray]) -> list[dict[str, Any]]:
-    """Every two of some clips (P, D): "first", "second" (places), "network", "chamfer", "same".
-
-    The network sees a clip as in training, evenly thinned to at most `data.clip` frames; Chamfer
-    looks at all of them, whitened as the network gets them.
-    """
-    pairs = list(itertools.combinations(range(len(clips)), 2))
-    predict = make_predictor(
-        make_task(run.config, num_classes=0),
-        make_layout("single"),
-        batch_size=min(_BLOCK, len(pairs)),
-    )
-    features, frames = _as_batch([_thinned(clip, run.config.data.clip) for clip in clips])
-
-    def blocks() -> Iterator[dict[str, np.ndarray]]:
-        for start in range(0, len(pairs), _BLOCK):
-            both = np.array(pairs[start : start + _BLOCK])
-            yield {"features": features[both], "frames": frames[both]}
-
-    network = predict(run.params, run.model_state, blocks())
-    chamfer = _chamfer(run.model_state[WHITENING], clips)
-    return [
-        {
-            "first": first,
-            "second": second,
-            "network": float(alike),
-            "chamfer": float(chamfer[first, second]),
-            "same": bool(chamfer[first, second] >= run.threshold),
-        }
-        for (first, second), alike in zip(pairs, network, strict=True)
-    ]
-
-
 def _each_clip(
     paths: Sequence[Path], encoder: FrameEncoder, rate: float
 ) -> Iterator[tuple[int, np.ndarray]]:
@@ -149,26 +88,6 @@ def _each_clip(
         if video.problem:
             say(f"{path}: {video.problem}")
         yield place, features
-
-
-def _chamfer(whitening: Mapping[str, Any], clips: Sequence[np.ndarray]) -> np.ndarray:
-    """Chamfer similarities (N, N) of clips."""
-    mean, matrix = (np.asarray(whitening[name], np.float32) for name in ("mean", "matrix"))
-    features, frames = map(jnp.asarray, _as_batch([(clip - mean) @ matrix for clip in clips]))
-    return np.asarray(jax.jit(chamfer_similarity)(features, frames, features, frames))
-
-
-def _thinned(clip: np.ndarray, most: int) -> np.ndarray:
-    if len(clip) <= most:
-        return clip
-    return clip[np.linspace(0, len(clip) - 1, most).round().astype(int)]
-
-
-def _as_batch(clips: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Float32 (N, T, D), zeros behind a clip's end, and bool (N, T), whether a frame exists."""
-    features = padded(clips).astype(np.float32, copy=False)
-    lengths = np.array([len(clip) for clip in clips])
-    return features, np.arange(features.shape[1])[None] < lengths[:, None]
 
 
 def _table(found: Sequence[Mapping[str, Any]], paths: Sequence[Path], threshold: float) -> str:

@@ -1,15 +1,42 @@
 """The network of a run that trained a similarity of videos, ready to compare clips."""
 
+import functools
+import itertools
 import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from reid_jax.data.videos.frames import indices_at_rate
+from reid_jax.data.videos.open import open_video
+from reid_jax.data.videos.walk import features_at
 from reid_jax.errors import UserError
+from reid_jax.ops.batching import padded
 from reid_jax.same_video.config import VideoSimilarityConfig
+from reid_jax.same_video.experiment import make_task
 from reid_jax.same_video.run import CHAMFER
+from reid_jax.same_video.similarity import chamfer_similarity
 from reid_jax.same_video.task import WHITENING
+from reid_jax.training.parallel import make_layout
+from reid_jax.training.predictor import make_predictor
 from reid_jax.training.run import restore
+from reid_jax.weights.frozen import FrameEncoder, frozen_encoder
+
+_BLOCK = 64  # pairs that go through the network at a time
+
+
+class Similarity(NamedTuple):
+    """How alike two clips are, by the network and by Chamfer's; and, by the latter, the verdict."""
+
+    network: float
+    chamfer: float
+    same: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +54,53 @@ class SimilarityRun:
     def width(self) -> int:
         """Numbers a frame that the run was trained on."""
         return int(self.model_state[WHITENING]["mean"].shape[0])
+
+    def similarity(
+        self,
+        first: str | PathLike[str] | np.ndarray,
+        second: str | PathLike[str] | np.ndarray,
+        *,
+        rate: float = 2.0,
+    ) -> Similarity:
+        """Whether two clips are of one video.
+
+        The verdict is Chamfer's (Kordopatis-Zilos et al., ICCV 2019), exactly 1 for a clip and
+        itself: on videos unlike those of the training the network's is not to be relied on.
+
+        Args:
+          first, second: a film, a folder of frames, or features (P, D) as those of the training.
+          rate: frames a second of a film that are looked at, as in the training's features.
+
+        Raises:
+          UserError: a film cannot be read, or its features are not those of the training.
+
+        Example:
+          >>> run = rj.load("runs/same_video")
+          >>> clip = np.random.default_rng(0).normal(size=(9, run.width)).astype(np.float32)
+          >>> alike = run.similarity(clip, clip)
+          >>> alike.same, round(alike.chamfer, 3)
+          (True, 1.0)
+          >>> run.similarity("a.mp4", "b.mp4").same  # doctest: +SKIP
+          False
+        """
+        clips = [self._features(clip, rate) for clip in (first, second)]
+        (found,) = compare_clips(self, clips)
+        return Similarity(*(found[name] for name in Similarity._fields))
+
+    def _features(self, clip: str | PathLike[str] | np.ndarray, rate: float) -> np.ndarray:
+        if not isinstance(clip, np.ndarray):
+            film = open_video(Path(clip), rate)
+            return features_at(film, indices_at_rate(film.times, rate), self._encoder)
+        if clip.ndim != 2 or clip.shape[1] != self.width or not len(clip):
+            raise UserError(
+                f"{self.workdir} was trained on {self.width} numbers a frame; these features have "
+                f"the shape {clip.shape}."
+            )
+        return clip
+
+    @functools.cached_property
+    def _encoder(self) -> FrameEncoder:
+        return encoder_of_run(self)
 
 
 def load_similarity_run(workdir: Path) -> SimilarityRun:
@@ -52,3 +126,73 @@ def chosen_threshold(workdir: Path) -> float:
         raise UserError(
             f"{path} does not hold the threshold of this run; reid-jax pairs {workdir} writes it."
         ) from None
+
+
+def encoder_of_run(run: SimilarityRun, backbone: str = "", weights: str = "") -> FrameEncoder:
+    """What describes frames as the run's training data does.
+
+    Raises:
+      UserError: it gives another number of features than the run was trained on.
+    """
+    data = run.config.data
+    encoder = frozen_encoder(backbone or data.backbone, weights or data.pretrained)
+    width = encoder([np.zeros((encoder.side, encoder.side, 3), np.uint8)]).shape[1]
+    if width != run.width:
+        raise UserError(
+            f"{run.workdir} was trained on {run.width} numbers a frame, {encoder.name} makes "
+            f"{width}; name what made the training features with --backbone and --weights."
+        )
+    return encoder
+
+
+def compare_clips(run: SimilarityRun, clips: Sequence[np.ndarray]) -> list[dict[str, Any]]:
+    """Every two of some clips (P, D): "first", "second" (places), "network", "chamfer", "same".
+
+    The network sees a clip as in training, evenly thinned to at most `data.clip` frames; Chamfer
+    looks at all of them, whitened as the network gets them.
+    """
+    pairs = list(itertools.combinations(range(len(clips)), 2))
+    predict = make_predictor(
+        make_task(run.config, num_classes=0),
+        make_layout("single"),
+        batch_size=min(_BLOCK, len(pairs)),
+    )
+    features, frames = _as_batch([_thinned(clip, run.config.data.clip) for clip in clips])
+
+    def blocks() -> Iterator[dict[str, np.ndarray]]:
+        for start in range(0, len(pairs), _BLOCK):
+            both = np.array(pairs[start : start + _BLOCK])
+            yield {"features": features[both], "frames": frames[both]}
+
+    network = predict(run.params, run.model_state, blocks())
+    chamfer = _chamfer(run.model_state[WHITENING], clips)
+    return [
+        {
+            "first": first,
+            "second": second,
+            "network": float(alike),
+            "chamfer": float(chamfer[first, second]),
+            "same": bool(chamfer[first, second] >= run.threshold),
+        }
+        for (first, second), alike in zip(pairs, network, strict=True)
+    ]
+
+
+def _chamfer(whitening: Mapping[str, Any], clips: Sequence[np.ndarray]) -> np.ndarray:
+    """Chamfer similarities (N, N) of clips."""
+    mean, matrix = (np.asarray(whitening[name], np.float32) for name in ("mean", "matrix"))
+    features, frames = map(jnp.asarray, _as_batch([(clip - mean) @ matrix for clip in clips]))
+    return np.asarray(jax.jit(chamfer_similarity)(features, frames, features, frames))
+
+
+def _thinned(clip: np.ndarray, most: int) -> np.ndarray:
+    if len(clip) <= most:
+        return clip
+    return clip[np.linspace(0, len(clip) - 1, most).round().astype(int)]
+
+
+def _as_batch(clips: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Float32 (N, T, D), zeros behind a clip's end, and bool (N, T), whether a frame exists."""
+    features = padded(clips).astype(np.float32, copy=False)
+    lengths = np.array([len(clip) for clip in clips])
+    return features, np.arange(features.shape[1])[None] < lengths[:, None]

@@ -13,7 +13,7 @@ import pytest
 from reid_jax.errors import UserError
 from reid_jax.ops.convolution.compilation import compiler_options
 from reid_jax.questions import train
-from reid_jax.same_video import films as command
+from reid_jax.same_video import model
 from reid_jax.same_video.films import (
     compare_clips,
     encoder_of_run,
@@ -43,7 +43,7 @@ def colours(images):
 def by_colours():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            command,
+            model,
             "frozen_encoder",
             lambda backbone, weights: FrameEncoder(8, colours, f"{backbone} ({weights})"),
         )

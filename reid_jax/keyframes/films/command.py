@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-import jax
 from tyro.conf import Positional, arg
 
 from reid_jax.compilations import keep_compilations
@@ -17,10 +16,8 @@ from reid_jax.keyframes.films.destination import new_folder, publish
 from reid_jax.keyframes.films.features import Described, each_video
 from reid_jax.keyframes.films.keyframe_files import Keyframes, write_keyframes
 from reid_jax.keyframes.films.pictures import clock
-from reid_jax.keyframes.model import TrainedScorer, load_scorer
+from reid_jax.keyframes.model import TrainedScorer, encoder_of, load_scorer
 from reid_jax.keyframes.selection import SHARE
-from reid_jax.ops.convolution.compilation import compiler_options
-from reid_jax.weights.frozen import FrameEncoder, frozen_encoder
 
 
 def keyframes(
@@ -79,29 +76,6 @@ def keyframes(
             if len(paths) > 1
             else f"{paths[0]} could not be used."
         )
-
-
-def encoder_of(scorer: TrainedScorer, backbone: str = "", weights: str = "") -> FrameEncoder:
-    """What describes frames as the run's training data does, or its own backbone.
-
-    Raises:
-      UserError: the run was trained on features and does not say what made them.
-    """
-    data = scorer.config.data
-    if scorer.width is None:
-        features = jax.jit(scorer.task.image_features, compiler_options=compiler_options())
-        return FrameEncoder(
-            data.image_size,
-            lambda images: features(scorer.params, scorer.model_state, images),
-            f"{scorer.config.model.backbone} (of the run)",
-        )
-    backbone = backbone or data.features_backbone
-    if not backbone:
-        raise UserError(
-            f"{scorer.workdir} does not say what made the features it was trained on; name it with "
-            "--backbone and --weights, or train with --data.features-backbone."
-        )
-    return frozen_encoder(backbone, weights or data.features_weights)
 
 
 def find_keyframes(scorer: TrainedScorer, described: Described, choice: Choice) -> Keyframes:
