@@ -13,7 +13,7 @@ from reid_jax.data.photos import load_dataset
 from reid_jax.errors import UserError
 from reid_jax.individuals.run import evaluate_run
 from reid_jax.individuals.split_file import kept_source, load_run_data
-from reid_jax.questions import read_run_config
+from reid_jax.questions import read_run_config, train
 from tests.tiny_run import make_tiny_run
 
 SPLIT = "split.npz"
@@ -89,9 +89,8 @@ def test_evaluate_says_how_and_then_remembers(made, moved, capsys):
     run = moved / "run"
     with pytest.raises(UserError, match=r"does not exist.*evaluate --workdir .* --photos fold"):
         evaluate_run(run)
-    evaluate_run(made / "run", json_path=moved / "before.json")
-    evaluate_run(run, photos=f"folder:{moved / 'here'}", json_path=moved / "after.json")
-    before, after = (json.loads((moved / f"{n}.json").read_text()) for n in ("before", "after"))
+    before = evaluate_run(made / "run")
+    after = evaluate_run(run, photos=f"folder:{moved / 'here'}")
     assert after["rank1"] == pytest.approx(before["rank1"], abs=1e-6)
     assert after["num_queries"] == before["num_queries"] < 72
     assert kept_source(run) == f"folder:{moved / 'here'}"
@@ -103,8 +102,8 @@ def test_evaluate_says_how_and_then_remembers(made, moved, capsys):
 def test_training_goes_on_where_the_photos_are(moved, capsys):
     config = read_run_config(moved / "run")
     data = dataclasses.replace(config.data, source=f"folder:{moved / 'here'}")
-    train = dataclasses.replace(config.train, steps=5)
-    train(dataclasses.replace(config, data=data, train=train), moved / "run")
+    longer = dataclasses.replace(config.train, steps=5)
+    train(dataclasses.replace(config, data=data, train=longer), moved / "run")
     assert "from step 3" in capsys.readouterr().out
     assert read_run_config(moved / "run").data.source == f"folder:{moved / 'here'}"
 

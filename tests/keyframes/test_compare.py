@@ -10,8 +10,6 @@ import numpy as np
 import pytest
 
 from reid_jax import UserError, configurations
-from reid_jax.individuals.compare import compare_runs
-from reid_jax.individuals.run import evaluate_run
 from reid_jax.keyframes import compare as keyframe_compare
 from reid_jax.keyframes import cost as forward_cost
 from reid_jax.keyframes import figures as keyframe_plots
@@ -25,7 +23,7 @@ from reid_jax.keyframes.compare import (
 from reid_jax.keyframes.cost import ForwardCost
 from reid_jax.keyframes.measures import evaluate_keyframes
 from reid_jax.keyframes.report import write_keyframe_report
-from reid_jax.questions import train
+from reid_jax.questions import compare_runs, report, train
 from tests.keyframes.test_measures import make_video
 
 RNG = np.random.default_rng(0)
@@ -206,18 +204,15 @@ def test_two_runs_from_end_to_end(tmp_path, capsys, monkeypatch):
     compared = [one["metrics"]["spearman_users"] for one in content["runs"]]
     assert reported["spearman_users"] == compared[0] != compared[1]
 
-    evaluate_run(first, json_path=tmp_path / "again.json")
-    again = json.loads((tmp_path / "again.json").read_text())
-    assert again["spearman_users"] == reported["spearman_users"]
-    evaluate_run(first, source=str(data), json_path=tmp_path / "all.json")
-    found = json.loads((tmp_path / "all.json").read_text())
+    assert report(first)["spearman_users"] == reported["spearman_users"]
+    found = report(first, source=str(data))
     assert (found["num_videos"], found["num_trained"]) == (6, 4)
     assert found["kendall_users_without_trained"] == pytest.approx(reported["kendall_users"])
     said = capsys.readouterr().out
     assert "4 of 6 videos were trained on or chosen by, which flatters; without them: K" in said
     assert (first / "report-videos" / "index.html").is_file()
-    with pytest.raises(UserError, match="Re-ranking is for embeddings"):
-        evaluate_run(first, rerank=True)
+    with pytest.raises(UserError, match="has no --rerank"):
+        report(first, rerank=True)
 
     with pytest.raises(UserError, match="hold out different videos"):
         compare_runs([first, changed_copy(first, "c", "data", fold=2)], None)
@@ -225,9 +220,9 @@ def test_two_runs_from_end_to_end(tmp_path, capsys, monkeypatch):
     with pytest.raises(UserError, match="trained on all videos"):
         compare_runs([first, everything], None)
     with pytest.raises(UserError, match="trained on all videos"):
-        evaluate_run(everything)
+        report(everything)
     with pytest.raises(UserError, match="two runs or more"):
         compare_runs([first], None)
     (first / "split.json").write_text("{}")
     with pytest.raises(UserError, match="trained on other videos"):
-        evaluate_run(first)
+        report(first)
