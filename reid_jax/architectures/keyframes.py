@@ -1,6 +1,5 @@
 """What keyframe networks cost: parameters, which of them train, and time."""
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +8,7 @@ import jax.numpy as jnp
 
 from reid_jax.keyframes.net import KeyframeNet, KeyframeScorer
 from reid_jax.models.registry import backbone_info, block_names, create_backbone
-from reid_jax.reporting.cost import least_seconds
+from reid_jax.reporting.cost import forward_cost, number_of_parameters
 from reid_jax.reporting.table import Table
 
 KEYFRAME_MODELS = {"Model 1": ("resnet50", 2), "Model 2": ("efficientnet_b0", 3)}
@@ -61,16 +60,14 @@ def keyframe_sizes(backbone: str, scorer: KeyframeScorer | None = None) -> Sizes
         jax.random.key(0),
         jax.ShapeDtypeStruct((1, size, size, 3), jnp.float32),
     )["params"]
-    blocks = {name: _count(params["backbone"][name]) for name in block_names(backbone)}
+    blocks = {
+        name: number_of_parameters(params["backbone"][name]) for name in block_names(backbone)
+    }
     return Sizes(
         blocks=blocks,
-        scorer={name: _count(part) for name, part in params["scorer"].items()},
-        classifier=_count(with_classes) - sum(blocks.values()),
+        scorer={name: number_of_parameters(part) for name, part in params["scorer"].items()},
+        classifier=number_of_parameters(with_classes) - sum(blocks.values()),
     )
-
-
-def _count(tree: Any) -> int:
-    return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(tree))
 
 
 def summarize_keyframes(
@@ -126,7 +123,7 @@ def _milliseconds(net: KeyframeNet, shape: tuple[int, ...]) -> float:
     inputs = jnp.zeros(shape), jnp.ones(shape[:2], bool)
     shapes = jax.eval_shape(net.init, jax.random.key(0), *inputs)
     variables = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
-    return 1e3 * least_seconds(net.apply, variables, *inputs)
+    return 1e3 * forward_cost(net.apply, variables, *inputs).seconds
 
 
 def keyframes_table(rows: list[dict[str, Any]]) -> Table:

@@ -9,7 +9,7 @@ import numpy as np
 
 from reid_jax.keyframes.net import KeyframeScorer
 from reid_jax.models.temporal.registry import temporal_encoder, temporal_encoder_names
-from reid_jax.reporting.cost import count_multiply_adds, least_seconds
+from reid_jax.reporting.cost import forward_cost, multiply_adds_of, number_of_parameters
 from reid_jax.reporting.table import Table
 
 KEYFRAME_SCORER = "keyframe scorer"
@@ -50,15 +50,11 @@ def summarize_temporal(
         return out
 
     shapes = jax.eval_shape(init, *inputs)
-    options: dict[str, Any] = {}
-    if jax.default_backend() == "cpu":  # the arithmetic is counted; fast code for it is not needed
-        options = {"xla_backend_optimization_level": 0}
-    program = jax.jit(apply).lower(shapes, *inputs).compile(compiler_options=options)
     return {
         "name": name,
         "frames": frames,
-        "parameters": sum(leaf.size for leaf in jax.tree.leaves(shapes)),
-        "multiply_adds": count_multiply_adds(program.as_text() or ""),
+        "parameters": number_of_parameters(shapes),
+        "multiply_adds": multiply_adds_of(apply, shapes, *inputs),
         "milliseconds": _milliseconds(apply, shapes, inputs) if speed else None,
     }
 
@@ -86,4 +82,4 @@ def _module(name: str) -> nn.Module:
 
 def _milliseconds(apply: Any, shapes: Any, inputs: Any) -> float:
     arrays = jax.tree.map(lambda leaf: jnp.ones(leaf.shape, leaf.dtype), (shapes, *inputs))
-    return 1e3 * least_seconds(apply, *arrays)
+    return 1e3 * forward_cost(apply, *arrays).seconds

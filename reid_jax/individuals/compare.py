@@ -16,8 +16,9 @@ from reid_jax.individuals.glossary import COMPARED, MEASURES
 from reid_jax.individuals.measures import PER_QUERY, Details, evaluate_in_detail, left_out
 from reid_jax.individuals.model import TrainedModel, load_run
 from reid_jax.reporting.compare import Comparison, Contender, find_differences
+from reid_jax.reporting.cost import number_of_parameters
 from reid_jax.reporting.measure import columns
-from reid_jax.reporting.run_facts import bytes_on_disk, number_of_parameters, run_names
+from reid_jax.reporting.run_facts import bytes_on_disk, run_names
 
 _TIMED = 256  # photos
 
@@ -111,7 +112,7 @@ def _contend(
     return PhotoContender(
         name=name,
         metrics=metrics,
-        parameters=number_of_parameters(model.params),
+        parameters=number_of_parameters(model.params["net"]),
         bytes_on_disk=bytes_on_disk(workdir),
         details=details,
         individuals=photos.labels[query],

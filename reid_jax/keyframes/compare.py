@@ -14,7 +14,7 @@ from reid_jax.data.videos.features import VideoFeatures
 from reid_jax.errors import UserError
 from reid_jax.keyframes import figures as keyframe_plots
 from reid_jax.keyframes.baselines import keyframe_baselines
-from reid_jax.keyframes.cost import ForwardCost, scoring_cost
+from reid_jax.keyframes.cost import scoring_cost
 from reid_jax.keyframes.experiment import VideoSplit
 from reid_jax.keyframes.glossary import COMPARED, LEGEND, MEASURES, PAGE
 from reid_jax.keyframes.measures import evaluate_keyframes
@@ -22,7 +22,8 @@ from reid_jax.keyframes.model import load_scorer
 from reid_jax.keyframes.report import remarks
 from reid_jax.keyframes.run import run_videos
 from reid_jax.reporting.compare import Comparison, Contender, find_differences, mebibytes
-from reid_jax.reporting.run_facts import bytes_on_disk, number_of_parameters, run_names
+from reid_jax.reporting.cost import ForwardCost, number_of_parameters
+from reid_jax.reporting.run_facts import bytes_on_disk, run_names
 
 ENSEMBLE = "ensemble"
 _COMPARED = [key for key, each in MEASURES.items() if COMPARED in each.tables]
@@ -108,7 +109,7 @@ def contend(workdirs: Sequence[Path]) -> tuple[list[KeyframeContender], VideoSpl
                 name=name,
                 scores=scores,
                 metrics=evaluate_keyframes(scores, splits[0].test),
-                parameters=number_of_parameters(scorer.params),
+                parameters=number_of_parameters(scorer.params["net"]),
                 bytes_on_disk=bytes_on_disk(scorer.workdir),
                 forward={batch: scoring_cost(scorer, batch, frames) for batch in _BATCHES},
                 frames=frames,

@@ -12,6 +12,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from reid_jax.compilations import program_memory
 from reid_jax.plan.memory import watch_peak
 from reid_jax.plan.roofline import Work, work_of
 
@@ -120,10 +121,7 @@ def measure_compiled(
         repeats=repeats,
         keep=keep,
     )
-    memory = compiled.memory_analysis()
-    held = None
-    if memory is not None:
-        held = memory.temp_size_in_bytes + memory.output_size_in_bytes - memory.alias_size_in_bytes
+    held = program_memory(compiled, inputs=False)
     return replace(
         measured, peak_memory_bytes=held, compile_seconds=seconds, work=work_of(compiled)
     )

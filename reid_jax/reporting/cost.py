@@ -6,7 +6,7 @@ import dataclasses
 import math
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -15,12 +15,15 @@ import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import flatten_dict
 
+from reid_jax.compilations import program_memory
 from reid_jax.models.backbones.vit import EncoderBlock
 from reid_jax.models.layers import BatchNorm
 from reid_jax.models.registry import backbone_info, create_backbone
 from reid_jax.ops.convolution.compilation import compiler_options
 from reid_jax.ops.convolution.lax import plain_lowering
 from reid_jax.reporting.table import Table
+
+_CALLS, _SECONDS = 20, 3.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,7 +96,7 @@ def layers(name: str, *, num_classes: int = 1000, input_size: int | None = None)
 
 
 def _row(layer: nn.Module, path: str, given: tuple[int, ...], output: tuple[int, ...]) -> Layer:
-    parameters = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(layer.variables["params"]))
+    parameters = number_of_parameters(layer.variables["params"])
     costs = 0
     kind = {"BatchNorm": "batch norm", "LayerNorm": "layer norm"}.get(type(layer).__name__, "dense")
     if isinstance(layer, nn.Conv):
@@ -115,8 +118,13 @@ def compiled_multiply_adds(
     """
     module, images = _module_and_images(name, num_classes, input_size, batch=1)
     variables = jax.eval_shape(module.init, jax.random.key(0), images)
+    return multiply_adds_of(module.apply, variables, images)
+
+
+def multiply_adds_of(function: Callable[..., Any], *arguments: Any) -> int:
+    """`count_multiply_adds` of a function compiled for arrays of these shapes."""
     with plain_lowering():
-        lowered = jax.jit(lambda v, x: module.apply(v, x)).lower(variables, images)
+        lowered = jax.jit(lambda *arguments: function(*arguments)).lower(*arguments)
     # The arithmetic is in the graph; machine code for it is not needed.
     options: dict[str, Any] = {}
     if jax.default_backend() == "cpu":
@@ -152,26 +160,52 @@ def count_multiply_adds(hlo: str) -> int:
     return total
 
 
-def images_per_second(
-    name: str, *, batch: int = 8, input_size: int | None = None, repeats: int = 3
-) -> float:
+def images_per_second(name: str, *, batch: int = 8, input_size: int | None = None) -> float:
     """Inference on the default device: the best of a few batches, after compiling."""
     module, shape = _module_and_images(name, 0, input_size, batch)
     images = jnp.zeros(shape.shape)
     variables = jax.jit(module.init)(jax.random.key(0), images)
-    return batch / least_seconds(module.apply, variables, images, repeats=repeats)
+    return batch / forward_cost(module.apply, variables, images).seconds
 
 
-def least_seconds(function: Callable[..., Any], *arguments: Any, repeats: int = 3) -> float:
-    """What a call takes on the default device: the best of a few, after one that compiles."""
-    compiled = jax.jit(function, compiler_options=compiler_options())
+@dataclasses.dataclass(frozen=True)
+class ForwardCost:
+    """What one call takes.
+
+    Attributes:
+      seconds: the least of several calls, as other work only slows down.
+      memory: bytes of parameters, inputs, results and what is needed meanwhile, as the compiler
+        lays them out; None where it does not say.
+    """
+
+    seconds: float
+    memory: int | None
+
+    @staticmethod
+    def one_after_the_other(costs: Sequence[ForwardCost]) -> ForwardCost:
+        """Of several networks: times add up, memory is that of the largest."""
+        memory = [cost.memory for cost in costs if cost.memory is not None]
+        return ForwardCost(
+            sum(cost.seconds for cost in costs), max(memory) if len(memory) == len(costs) else None
+        )
+
+
+def forward_cost(function: Callable[..., Any], *arguments: Any) -> ForwardCost:
+    """Of a function on the default device, compiled beforehand; called for at most 3 seconds."""
+    arguments = jax.device_put(arguments)
+    compiled = jax.jit(function, compiler_options=compiler_options()).lower(*arguments).compile()
     jax.block_until_ready(compiled(*arguments))
-    times = []
-    for _ in range(repeats):
+    seconds: list[float] = []
+    while len(seconds) < 3 or (len(seconds) < _CALLS and sum(seconds) < _SECONDS):
         start = time.perf_counter()
         jax.block_until_ready(compiled(*arguments))
-        times.append(time.perf_counter() - start)
-    return min(times)
+        seconds.append(time.perf_counter() - start)
+    return ForwardCost(min(seconds), program_memory(compiled))
+
+
+def number_of_parameters(tree: Any) -> int:
+    """In a pytree of arrays, or of their shapes."""
+    return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(tree))
 
 
 def summarize(

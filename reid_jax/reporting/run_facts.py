@@ -4,10 +4,6 @@ import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-import jax
-import numpy as np
 
 from reid_jax.errors import UserError
 from reid_jax.files import atomic_write
@@ -52,11 +48,6 @@ def run_names(workdirs: Sequence[Path]) -> list[str]:
         if len(set(names)) == len(names):
             break
     return names
-
-
-def number_of_parameters(params: Any) -> int:
-    """Of the network, without what only the loss needs."""
-    return sum(int(np.size(leaf)) for leaf in jax.tree.leaves(params["net"]))
 
 
 def bytes_on_disk(workdir: Path) -> int:

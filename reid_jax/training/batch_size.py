@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 
+from reid_jax.compilations import program_memory
 from reid_jax.console import say
 from reid_jax.errors import UserError
 from reid_jax.training.config import AUTO
@@ -146,8 +147,9 @@ def bytes_of_step(experiment: Experiment, config: Any, layout: Layout) -> Any:
             return layout.divided_shape(shape, leaf.dtype, feed.batch_axis)
 
         arguments = state, shared, jax.tree.map(resized, batch)
-        analysis = compiled.lower(*arguments).compile().memory_analysis()
-        held = analysis.argument_size_in_bytes + analysis.output_size_in_bytes
-        return int(held - analysis.alias_size_in_bytes + analysis.temp_size_in_bytes)
+        held = program_memory(compiled.lower(*arguments).compile())
+        if held is None:
+            raise UserError("The device does not say what a step takes; give the batch a size.")
+        return held
 
     return needed

@@ -11,7 +11,6 @@ import pytest
 
 from reid_jax import UserError, configurations
 from reid_jax.keyframes import compare as keyframe_compare
-from reid_jax.keyframes import cost as forward_cost
 from reid_jax.keyframes import figures as keyframe_plots
 from reid_jax.keyframes import model as trained_scorer
 from reid_jax.keyframes.compare import (
@@ -20,10 +19,12 @@ from reid_jax.keyframes.compare import (
     ensemble,
     ensemble_scores,
 )
-from reid_jax.keyframes.cost import ForwardCost
+from reid_jax.keyframes.cost import scoring_cost
 from reid_jax.keyframes.measures import evaluate_keyframes
 from reid_jax.keyframes.report import write_keyframe_report
 from reid_jax.questions import compare_runs, report, train
+from reid_jax.reporting import cost
+from reid_jax.reporting.cost import ForwardCost
 from tests.keyframes.test_measures import make_video
 
 RNG = np.random.default_rng(0)
@@ -191,12 +192,12 @@ def test_two_runs_from_end_to_end(tmp_path, capsys, monkeypatch):
     for name in ("curves", "scatter"):
         assert (tmp_path / "out" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     with monkeypatch.context() as changed:
-        for module in (forward_cost, trained_scorer):
+        for module in (cost, trained_scorer):
             changed.setattr(module, "compiler_options", lambda: {"xla_no_such_option": "1"})
         scorer = trained_scorer.load_scorer(first)
         for call in (
             lambda: scorer.score_features(VIDEOS[0].features),
-            lambda: forward_cost.scoring_cost(scorer, 1, 4),
+            lambda: scoring_cost(scorer, 1, 4),
         ):
             with pytest.raises(jax.errors.JaxRuntimeError, match="xla_no_such_option"):
                 call()

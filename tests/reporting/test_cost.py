@@ -55,7 +55,7 @@ def test_the_tables() -> None:
 def test_speed_is_measured_as_training_compiles(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert summary.images_per_second("two_conv", batch=2, repeats=1) > 0
+    assert summary.images_per_second("two_conv", batch=2) > 0
     monkeypatch.setattr(summary, "compiler_options", lambda: {"xla_no_such_option": "1"})
     with pytest.raises(jax.errors.JaxRuntimeError, match="xla_no_such_option"):
-        summary.images_per_second("two_conv", batch=2, repeats=1)
+        summary.images_per_second("two_conv", batch=2)
