@@ -45,11 +45,13 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in NAMES:
-        raise AttributeError(f"module 'reid_jax' has no attribute {name!r}")
-    module = import_module(NAMES[name])
-    return getattr(module, name, module)
+if not TYPE_CHECKING:  # which would take every name for one that is there
+
+    def __getattr__(name: str) -> Any:
+        if name not in NAMES:
+            raise AttributeError(f"module 'reid_jax' has no attribute {name!r}")
+        module = import_module(NAMES[name])
+        return getattr(module, name, module)
 
 
 def __dir__() -> list[str]:

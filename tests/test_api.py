@@ -389,7 +389,8 @@ for answer in gallery.identify(["new.jpg"]):
 found = rj.evaluate_retrieval(z, ["a", "b"], cameras=[0, 1])
 rank1: float = found["rank1"]
 loss, count = rj.losses.triplet(z, np.zeros(2, np.int32), mining="hard", margin=0.3)
-positive, negative, valid = rj.mining.hardest(loss, count, count)
+pairs = rj.mining.in_batch(z, np.zeros(2, np.int32))
+positive, negative, valid = rj.mining.hardest(loss, pairs.positives, pairs.negatives)
 auc: float = rj.metrics.roc_auc(z, z > 0)
 network = rj.models.create_backbone("resnet50")
 variables = rj.weights.load_pretrained("resnet50", "hub")

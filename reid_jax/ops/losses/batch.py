@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import chex
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from reid_jax.errors import UserError
 from reid_jax.ops.distances import dot_products, normalize
@@ -19,8 +20,8 @@ from reid_jax.ops.mining.in_batch import in_batch
 
 
 def n_pair_loss(
-    embeddings: jax.Array,
-    labels: jax.Array,
+    embeddings: jax.Array | np.ndarray,
+    labels: jax.Array | np.ndarray,
     *,
     l2: float = 0.0,
     mask: jax.Array | None = None,
@@ -64,8 +65,8 @@ class NPair(InBatch, loss=n_pair_loss, term="n_pair"):
 
 
 def angular_loss(
-    embeddings: jax.Array,
-    labels: jax.Array,
+    embeddings: jax.Array | np.ndarray,
+    labels: jax.Array | np.ndarray,
     *,
     angle: float = 45.0,
     mask: jax.Array | None = None,
@@ -125,8 +126,8 @@ class Angular(InBatch, loss=angular_loss, term="angular"):
 
 
 def multi_similarity_loss(
-    embeddings: jax.Array,
-    labels: jax.Array,
+    embeddings: jax.Array | np.ndarray,
+    labels: jax.Array | np.ndarray,
     *,
     alpha: float = 2.0,
     beta: float = 50.0,
@@ -194,8 +195,8 @@ class MultiSimilarity(InBatch, loss=multi_similarity_loss, term="multi_similarit
 
 
 def supervised_contrastive_loss(
-    embeddings: jax.Array,
-    labels: jax.Array,
+    embeddings: jax.Array | np.ndarray,
+    labels: jax.Array | np.ndarray,
     *,
     temperature: float = 0.1,
     mask: jax.Array | None = None,

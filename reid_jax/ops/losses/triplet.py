@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from reid_jax.errors import UserError
 from reid_jax.ops.distances import paired_euclidean
@@ -34,8 +35,8 @@ _MANY_POSITIVES = 128
 
 
 def triplet_loss(
-    embeddings: jax.Array,
-    labels: jax.Array,
+    embeddings: jax.Array | np.ndarray,
+    labels: jax.Array | np.ndarray,
     *,
     margin: float | None = 0.3,
     mining: Mining = "all",

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import chex
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 
 class Rows(NamedTuple):
@@ -35,8 +36,8 @@ class InBatch(NamedTuple):
 
 
 def in_batch(
-    embeddings: jax.Array,
-    labels: jax.Array,
+    embeddings: jax.Array | np.ndarray,
+    labels: jax.Array | np.ndarray,
     mask: jax.Array | None = None,
     axis_name: str | None = None,
 ) -> InBatch:
@@ -58,8 +59,8 @@ def in_batch(
 
 
 def gather_rows(
-    embeddings: jax.Array,
-    labels: jax.Array,
+    embeddings: jax.Array | np.ndarray,
+    labels: jax.Array | np.ndarray,
     mask: jax.Array | None = None,
     axis_name: str | None = None,
 ) -> Rows:
@@ -83,7 +84,7 @@ def gather_rows(
     chex.assert_type(mask, bool)
     chex.assert_equal_shape_prefix([embeddings, labels, mask], 1)
 
-    anchors = embeddings.astype(jnp.float32)
+    anchors, labels = jnp.asarray(embeddings, jnp.float32), jnp.asarray(labels)
     positions = jnp.arange(labels.shape[0], dtype=jnp.int32)
     references: tuple[jax.Array, ...] = (anchors, labels, mask)
     if axis_name is not None:
