@@ -25,6 +25,7 @@ class Bound:
     below: float | None = None
 
     def holds(self, value: float) -> bool:
+        """Whether the value lies in the range."""
         return bool(
             value == value
             and (self.least is None or value >= self.least)

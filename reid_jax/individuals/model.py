@@ -62,10 +62,12 @@ class TrainedModel:
 
     @cached_property
     def task(self) -> EmbeddingTask:
+        """The network, without the head for the training individuals."""
         return make_task(self.config, num_classes=0)
 
     @cached_property
     def layout(self) -> Layout:
+        """The devices that it embeds on."""
         return make_layout(self.config.train.parallel)
 
     @cached_property

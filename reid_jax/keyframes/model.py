@@ -47,6 +47,7 @@ class TrainedScorer:
 
     @functools.cached_property
     def task(self) -> KeyframeTask:
+        """The network that the configuration describes."""
         return make_task(self.config)
 
     @property

@@ -36,6 +36,7 @@ def check_split(workdir: Path, split: VideoSplit) -> None:
 
 
 def keep_split(workdir: Path, split: VideoSplit) -> None:
+    """Writes into the run's folder which videos are for what."""
     write_text(workdir / _SPLIT, json.dumps(_keys(split), indent=1) + "\n")
 
 

@@ -75,10 +75,12 @@ class Prediction:
 
     @property
     def exposed(self) -> float:
+        """The share where nothing runs beside an exchange."""
         return self.compute / (self.compute + self.exchange)
 
     @property
     def overlapped(self) -> float:
+        """The share where exchanges run beside the backward pass."""
         left = max(0.0, self.exchange - _BACKWARD * self.compute)
         return self.compute / (self.compute + left)
 

@@ -51,10 +51,12 @@ class Difference:
 
     @property
     def is_one(self) -> bool:
+        """Whether it is more than luck, as far as this many groups can say."""
         return self.groups >= FEWEST_FOR_VERDICT and self.p_value <= 1 - CONFIDENCE + 1e-12
 
     @property
     def sentence(self) -> str:
+        """The difference in points, its interval and the verdict, in words."""
         name = self.measure.name
         if self.equal:
             return f"{name}: {self.first} and {self.second} are equal for all {self.of}"

@@ -52,12 +52,14 @@ def new_figure(width: float, height: float, columns: int = 1, rows: int = 1):
 
 
 def as_png(figure: Any) -> bytes:
+    """The figure as a PNG file, the same bytes whenever it is drawn."""
     stream = io.BytesIO()
     figure.savefig(stream, format="png", metadata={"Software": None})
     return stream.getvalue()
 
 
 def percent_axis(axis: Any) -> None:
+    """Labels an axis of shares as percent."""
     from matplotlib.ticker import PercentFormatter
 
     axis.set_major_formatter(PercentFormatter(1.0, decimals=0))

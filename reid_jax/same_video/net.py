@@ -47,6 +47,7 @@ class VideoSimilarityNet(nn.Module):
     head: nn.Module | None = None
 
     def setup(self) -> None:
+        """The gate, shut at the start."""
         self.gate = self.param("gate", nn.initializers.zeros, ())
 
     def __call__(self, features: jax.Array, mask: jax.Array, *, train: bool = False) -> jax.Array:

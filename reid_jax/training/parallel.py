@@ -36,6 +36,7 @@ class Layout:
 
     @property
     def size(self) -> int:
+        """How many devices."""
         return len(self.devices)
 
     @property
@@ -50,6 +51,7 @@ class Layout:
 
     @functools.cached_property
     def mesh(self) -> Mesh:
+        """The devices in a row, the axis that batches are divided over."""
         return Mesh(np.asarray(self.devices), (AXIS,), axis_types=(AxisType.Auto,))
 
     @property

@@ -13,14 +13,12 @@ Batch = Mapping[str, Any]  # arrays
 
 
 class Task(Protocol):
-    """Something that can be trained. A new task is one new file that provides these five.
-
-    Attributes:
-      monitor: the validation metric that decides which checkpoint is the best (higher is better).
-    """
+    """Something that can be trained. A new task is one new file that provides these five."""
 
     @property
-    def monitor(self) -> str: ...
+    def monitor(self) -> str:
+        """The validation metric that decides which checkpoint is the best (higher is better)."""
+        ...
 
     def init(self, key: jax.Array, batch: Batch) -> tuple[Tree, Tree]:
         """Parameters and non-trained state (BatchNorm statistics) for batches shaped as `batch`."""

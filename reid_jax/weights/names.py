@@ -112,6 +112,7 @@ class Network:
 
     @property
     def timm(self) -> bool:
+        """Whether the names are timm's."""
         return self.dialect == "timm"
 
     def layers(self, block: str) -> list[str]:

@@ -1,12 +1,14 @@
 """The house is what the README draws: imports go down, questions do not know each other."""
 
 import ast
+from collections import Counter
 from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).resolve().parents[2] / "reid_jax"
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "reid_jax"
 
 # From the ground up. Rooms on one floor do not import each other.
 FLOORS = (
@@ -131,3 +133,81 @@ def test_no_files_import_each_other_in_a_circle():
         found = {name if name in dotted else name.rpartition(".")[0] for name in names}
         below[module] = (found & dotted.keys()) - {module}
     TopologicalSorter(below).prepare()  # raises CycleError, which names the circle
+
+
+def undocumented(path: Path, words: frozenset[str]) -> list[str]:
+    """Public functions, classes and methods of a file without a docstring.
+
+    A method whose word another class of the house explains (that of a protocol) needs none again.
+    """
+    found = []
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name[0] != "_":
+            found += [] if ast.get_docstring(node) else [node.name]
+            if isinstance(node, ast.ClassDef):
+                missing = {name for name, text in methods(node).items() if not text} - words
+                found += [f"{node.name}.{name}" for name in sorted(missing)]
+    return found
+
+
+def methods(node: ast.ClassDef) -> dict[str, str | None]:
+    """The public methods of a class and what their docstrings say."""
+    return {
+        method.name: ast.get_docstring(method)
+        for method in node.body
+        if isinstance(method, ast.FunctionDef) and method.name[0] != "_"
+    }
+
+
+def test_everything_public_has_a_docstring():
+    words = frozenset(
+        name
+        for path in FILES
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.ClassDef)
+        for name, text in methods(node).items()
+        if text
+    )
+    missing = {name(path): undocumented(path, words) for path in FILES}
+    assert not {path: names for path, names in missing.items() if names}
+
+
+WRITTEN = sorted(
+    path
+    for folder in ("reid_jax", "configs", "scripts", "tests")
+    for path in (ROOT / folder).rglob("*.py")
+)
+LONGEST = 400  # lines of a file
+LONG = {
+    "tests/individuals/gallery/test_gallery.py": "each test goes on with the gallery of the first",
+    "tests/data/videos/test_files.py": "a way to be broken after the other, of the same H5 file",
+    "tests/ops/test_augment.py": "each change of an image against its loop, with the same images",
+    "tests/keyframes/films/test_command.py": "all ask one command about the same drawn films",
+    "tests/stories/test_multihost.py": "all start the same processes",
+    "tests/test_api.py": "each name of the front door is used as its docstring says",
+    "tests/training/test_checkpoint.py": "all damage the checkpoints of one run",
+}
+LARGEST = 20  # files of a folder
+QUESTION = "all of one question, flat, so that the same names stand in each"
+LARGE = {
+    "reid_jax/individuals": QUESTION,
+    "reid_jax/keyframes": QUESTION,
+    "reid_jax/training": "the loop and all that it is made of; what several hosts need is hosts/",
+    "tests/ops": "a file for each file or folder of reid_jax/ops",
+}
+
+
+def test_a_long_file_has_a_reason():
+    long = {
+        path.relative_to(ROOT).as_posix()
+        for path in WRITTEN
+        if len(path.read_text().splitlines()) > LONGEST
+    }
+    assert long <= set(LONG)
+
+
+def test_a_large_folder_has_a_reason():
+    files = Counter(
+        path.parent.relative_to(ROOT).as_posix() for path in WRITTEN if path.stem != "__init__"
+    )
+    assert {folder for folder, number in files.items() if number > LARGEST} <= set(LARGE)

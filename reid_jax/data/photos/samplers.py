@@ -92,6 +92,7 @@ class IdentitySampler:
 
     @property
     def batch_size(self) -> int:
+        """Photos a step: P * K."""
         return self.identities_per_batch * self.photos_per_identity
 
     def __call__(self, step: int) -> np.ndarray:

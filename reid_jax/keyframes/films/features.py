@@ -33,6 +33,7 @@ class Described:
 
     @property
     def n_frames(self) -> int:
+        """Of the whole video, not only at `picks`."""
         return len(self.video.times)
 
 

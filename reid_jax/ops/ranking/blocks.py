@@ -53,18 +53,22 @@ class Ranking:
 
     @cached_property
     def queries(self) -> np.ndarray:
+        """float32 ``(Q, D)``, on the host."""
         return np.asarray(self.query_embeddings, dtype=np.float32)
 
     @cached_property
     def gallery(self) -> np.ndarray:
+        """float32 ``(G, D)``, on the host."""
         return np.asarray(self.gallery_embeddings, dtype=np.float32)
 
     @property
     def num_queries(self) -> int:
+        """Q."""
         return len(self.queries)
 
     @property
     def num_gallery(self) -> int:
+        """G."""
         return len(self.gallery)
 
     @cached_property

@@ -124,10 +124,12 @@ class GallerySearch:
 
     @property
     def num_photos(self) -> int:
+        """G."""
         return len(self.embeddings)
 
     @cached_property
     def num_individuals(self) -> int:
+        """The highest number of an individual, plus one."""
         return int(np.max(self.individuals)) + 1
 
     @property
