@@ -5,7 +5,7 @@ import flax.linen as nn
 import jax
 
 from reid_jax.models.temporal.attention import attend
-from reid_jax.models.temporal.frames import FrameProjection, masked_mean
+from reid_jax.models.temporal.frames import VideoEncoder, masked_mean
 
 
 class AttentionPooling(nn.Module):
@@ -31,16 +31,11 @@ class AttentionPooling(nn.Module):
         return masked_mean(x, mask) + nn.Dense(width, name="output")(attended)
 
 
-class AttentionEncoder(nn.Module):
+class AttentionEncoder(VideoEncoder):
     """Features (B, T, D) and mask (B, T) -> (B, embedding_dim) by multi-head attention pooling."""
 
-    embedding_dim: int = 128
-    width: int = 256
-    dropout: float = 0.0
-    axis_name: str | None = None
     heads: int = 4
 
-    @nn.compact
-    def __call__(self, features: jax.Array, mask: jax.Array, *, train: bool) -> jax.Array:
-        x = FrameProjection(self.width, self.dropout, self.axis_name)(features, mask, train=train)
-        return nn.Dense(self.embedding_dim)(AttentionPooling(self.heads)(x, mask))
+    def video(self, features: jax.Array, mask: jax.Array, train: bool) -> jax.Array:
+        x = self.projected(features, mask, train)
+        return AttentionPooling(self.heads)(x, mask)

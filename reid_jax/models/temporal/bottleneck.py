@@ -4,28 +4,23 @@ import flax.linen as nn
 import jax
 
 from reid_jax.models.layers import Dropout
-from reid_jax.models.temporal.frames import FrameConvolution, FrameProjection, masked_mean
+from reid_jax.models.temporal.frames import FrameConvolution, VideoEncoder, masked_mean
 
 
-class BottleneckEncoder(nn.Module):
+class BottleneckEncoder(VideoEncoder):
     """Features (B, T, D) and mask (B, T) -> (B, embedding_dim).
 
     Each residual block narrows to width / 4, convolves over time there and widens again: the reach
     of `TcnEncoder` for a tenth of its multiply-adds.
     """
 
-    embedding_dim: int = 128
-    width: int = 256
-    dropout: float = 0.0
-    axis_name: str | None = None
     blocks: int = 3
 
-    @nn.compact
-    def __call__(self, features: jax.Array, mask: jax.Array, *, train: bool) -> jax.Array:
-        x = FrameProjection(self.width, self.dropout, self.axis_name)(features, mask, train=train)
+    def video(self, features: jax.Array, mask: jax.Array, train: bool) -> jax.Array:
+        x = self.projected(features, mask, train)
         for block in range(self.blocks):
             y = nn.gelu(nn.Dense(self.width // 4)(nn.LayerNorm()(x)))
             y = nn.gelu(FrameConvolution(self.width // 4, dilation=2**block)(y, mask))
             y = Dropout(self.dropout, not train, self.axis_name)(y)
             x = x + nn.Dense(self.width)(y)
-        return nn.Dense(self.embedding_dim)(masked_mean(x, mask))
+        return masked_mean(x, mask)

@@ -26,6 +26,35 @@ class FrameProjection(nn.Module):
         return zero_padding(x, mask)
 
 
+class VideoEncoder(nn.Module):
+    """Features (B, T, D) and mask (B, T) -> (B, embedding_dim): a `video` and a last layer.
+
+    Attributes:
+      embedding_dim, width: of the result, and within.
+      dropout: rate.
+      axis_name: over which devices share a batch.
+    """
+
+    embedding_dim: int = 128
+    width: int = 256
+    dropout: float = 0.0
+    axis_name: str | None = None
+
+    @nn.compact
+    def __call__(self, features: jax.Array, mask: jax.Array, *, train: bool) -> jax.Array:
+        video = self.video(features, mask, train)
+        return nn.Dense(self.embedding_dim)(video)
+
+    def video(self, features: jax.Array, mask: jax.Array, train: bool) -> jax.Array:
+        """What stands for the video, (B, F)."""
+        raise NotImplementedError
+
+    def projected(self, features: jax.Array, mask: jax.Array, train: bool) -> jax.Array:
+        """Features through a `FrameProjection` of their own."""
+        project = FrameProjection(self.width, self.dropout, self.axis_name)
+        return project(features, mask, train=train)
+
+
 class FrameConvolution(nn.Module):
     """A convolution over time, (B, T, D) -> (B, T, width), that sees padding as the video's end."""
 

@@ -4,10 +4,10 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from reid_jax.models.temporal.frames import FrameProjection, masked_mean, zero_padding
+from reid_jax.models.temporal.frames import VideoEncoder, masked_mean, zero_padding
 
 
-class FusionEncoder(nn.Module):
+class FusionEncoder(VideoEncoder):
     """Features (B, T, D) and mask (B, T) -> (B, embedding_dim).
 
     Three streams: the features, their change since the frame before, and their difference from the
@@ -15,21 +15,12 @@ class FusionEncoder(nn.Module):
     each counts (Arevalo et al. 2017, "Gated multimodal units", with a softmax for many streams).
     """
 
-    embedding_dim: int = 128
-    width: int = 256
-    dropout: float = 0.0
-    axis_name: str | None = None
-
-    @nn.compact
-    def __call__(self, features: jax.Array, mask: jax.Array, *, train: bool) -> jax.Array:
-        projected = [
-            FrameProjection(self.width, self.dropout, self.axis_name)(stream, mask, train=train)
-            for stream in _streams(features, mask)
-        ]
+    def video(self, features: jax.Array, mask: jax.Array, train: bool) -> jax.Array:
+        projected = [self.projected(stream, mask, train) for stream in _streams(features, mask)]
         stacked = jnp.stack(projected, axis=-2)
         gate = nn.Dense(len(projected))(jnp.concatenate(projected, axis=-1))
         fused = jnp.einsum("bts,btsd->btd", jax.nn.softmax(gate), stacked)
-        return nn.Dense(self.embedding_dim)(masked_mean(fused, mask))
+        return masked_mean(fused, mask)
 
 
 def _streams(features: jax.Array, mask: jax.Array) -> list[jax.Array]:

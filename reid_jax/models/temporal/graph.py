@@ -6,11 +6,11 @@ import jax
 import jax.numpy as jnp
 
 from reid_jax.models.layers import Dropout
-from reid_jax.models.temporal.frames import FrameProjection, masked_mean, zero_padding
+from reid_jax.models.temporal.frames import VideoEncoder, masked_mean, zero_padding
 from reid_jax.ops.distances import normalize
 
 
-class GraphEncoder(nn.Module):
+class GraphEncoder(VideoEncoder):
     """Features (B, T, D) and mask (B, T) -> (B, embedding_dim).
 
     The graph joins each frame to the k others with the highest cosine of the given features; layers
@@ -18,23 +18,18 @@ class GraphEncoder(nn.Module):
     "GraphSAGE", mean aggregator). The similarities need (B, T, T) memory.
     """
 
-    embedding_dim: int = 128
-    width: int = 256
-    dropout: float = 0.0
-    axis_name: str | None = None
     neighbours: int = 4
     layers: int = 2
 
-    @nn.compact
-    def __call__(self, features: jax.Array, mask: jax.Array, *, train: bool) -> jax.Array:
+    def video(self, features: jax.Array, mask: jax.Array, train: bool) -> jax.Array:
         neighbours, joined = nearest_frames(features, mask, self.neighbours)
-        x = FrameProjection(self.width, self.dropout, self.axis_name)(features, mask, train=train)
+        x = self.projected(features, mask, train)
         for _ in range(self.layers):
             y = nn.LayerNorm()(x)
             around = masked_mean(jax.vmap(lambda frames, rows: frames[rows])(y, neighbours), joined)
             y = nn.gelu(nn.Dense(self.width)(y) + nn.Dense(self.width, use_bias=False)(around))
             x = x + Dropout(self.dropout, not train, self.axis_name)(y)
-        return nn.Dense(self.embedding_dim)(masked_mean(x, mask))
+        return masked_mean(x, mask)
 
 
 def nearest_frames(features: jax.Array, mask: jax.Array, k: int) -> tuple[jax.Array, jax.Array]:

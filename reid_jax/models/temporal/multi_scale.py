@@ -6,13 +6,13 @@ import jax.numpy as jnp
 
 from reid_jax.models.temporal.frames import (
     FrameConvolution,
-    FrameProjection,
+    VideoEncoder,
     masked_mean,
     split_windows,
 )
 
 
-class MultiScaleEncoder(nn.Module):
+class MultiScaleEncoder(VideoEncoder):
     """Features (B, T, D) and mask (B, T) -> (B, embedding_dim).
 
     For each stride, means of so many neighbouring frames go through a convolution of their own, so
@@ -20,15 +20,10 @@ class MultiScaleEncoder(nn.Module):
     al., ICCV 2019); their means over time are concatenated.
     """
 
-    embedding_dim: int = 128
-    width: int = 256
-    dropout: float = 0.0
-    axis_name: str | None = None
     strides: tuple[int, ...] = (1, 2, 4)
 
-    @nn.compact
-    def __call__(self, features: jax.Array, mask: jax.Array, *, train: bool) -> jax.Array:
-        x = FrameProjection(self.width, self.dropout, self.axis_name)(features, mask, train=train)
+    def video(self, features: jax.Array, mask: jax.Array, train: bool) -> jax.Array:
+        x = self.projected(features, mask, train)
         scales = []
         for stride in self.strides:
             windows, real = split_windows(x, mask, stride)
@@ -36,4 +31,4 @@ class MultiScaleEncoder(nn.Module):
             convolution = FrameConvolution(self.width, name=f"stride{stride}")
             slower = slower + nn.gelu(convolution(nn.LayerNorm()(slower), there))
             scales.append(masked_mean(slower, there))
-        return nn.Dense(self.embedding_dim)(jnp.concatenate(scales, axis=-1))
+        return jnp.concatenate(scales, axis=-1)

@@ -1,33 +1,27 @@
 """A temporal pyramid: means over the whole video, its halves and its quarters."""
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from reid_jax.models.temporal.frames import FrameProjection
+from reid_jax.models.temporal.frames import VideoEncoder
 
 
-class PyramidEncoder(nn.Module):
+class PyramidEncoder(VideoEncoder):
     """Features (B, T, D) and mask (B, T) -> (B, embedding_dim).
 
     Spatial pyramid matching (Lazebnik, Schmid & Ponce, CVPR 2006) along time: each level divides
     the real frames into so many parts, and all parts' means are concatenated.
     """
 
-    embedding_dim: int = 128
-    width: int = 256
-    dropout: float = 0.0
-    axis_name: str | None = None
     levels: tuple[int, ...] = (1, 2, 4)
 
-    @nn.compact
-    def __call__(self, features: jax.Array, mask: jax.Array, *, train: bool) -> jax.Array:
-        x = FrameProjection(self.width, self.dropout, self.axis_name)(features, mask, train=train)
+    def video(self, features: jax.Array, mask: jax.Array, train: bool) -> jax.Array:
+        x = self.projected(features, mask, train)
         means = [
             jnp.einsum("bpt,btd->bpd", part_weights(mask, parts), x).reshape(x.shape[0], -1)
             for parts in self.levels
         ]
-        return nn.Dense(self.embedding_dim)(jnp.concatenate(means, axis=-1))
+        return jnp.concatenate(means, axis=-1)
 
 
 def part_weights(mask: jax.Array, parts: int) -> jax.Array:

@@ -5,25 +5,20 @@ import jax
 import jax.numpy as jnp
 
 from reid_jax.models.layers import Dropout
-from reid_jax.models.temporal.frames import FrameConvolution, FrameProjection, masked_mean
+from reid_jax.models.temporal.frames import FrameConvolution, VideoEncoder, masked_mean
 
 
-class SkipEncoder(nn.Module):
+class SkipEncoder(VideoEncoder):
     """Features (B, T, D) and mask (B, T) -> (B, embedding_dim).
 
     Gated, dilated layers (van den Oord et al., arXiv:1609.03499, eq. 2) with a residual path and a
     skip path (figure 4); the video is the mean over frames of the sum of all skips.
     """
 
-    embedding_dim: int = 128
-    width: int = 256
-    dropout: float = 0.0
-    axis_name: str | None = None
     blocks: int = 3
 
-    @nn.compact
-    def __call__(self, features: jax.Array, mask: jax.Array, *, train: bool) -> jax.Array:
-        x = FrameProjection(self.width, self.dropout, self.axis_name)(features, mask, train=train)
+    def video(self, features: jax.Array, mask: jax.Array, train: bool) -> jax.Array:
+        x = self.projected(features, mask, train)
         skips = x
         for block in range(self.blocks):
             both = FrameConvolution(2 * self.width, dilation=2**block)(nn.LayerNorm()(x), mask)
@@ -32,4 +27,4 @@ class SkipEncoder(nn.Module):
             y = Dropout(self.dropout, not train, self.axis_name)(y)
             x = x + nn.Dense(self.width)(y)
             skips = skips + nn.Dense(self.width)(y)
-        return nn.Dense(self.embedding_dim)(masked_mean(nn.gelu(skips), mask))
+        return masked_mean(nn.gelu(skips), mask)
