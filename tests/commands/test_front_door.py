@@ -1,16 +1,18 @@
 """The command `reid-jax`: what it lists, how it takes words, and that a wheel has all of it."""
 
+import inspect
 import json
 import os
 import subprocess
 import sys
+import typing
 import zipfile
 from pathlib import Path
 
 import pytest
 
 from reid_jax import UserError, configurations
-from reid_jax.commands import completion, learn, main
+from reid_jax.commands import completion, gallery, learn, main, videos
 from reid_jax.commands.arguments import flags_alone, with_flags
 from reid_jax.commands.catalogue import all_commands
 from tests.paths import REPOSITORY
@@ -47,6 +49,22 @@ def test_help_and_mistakes_are_answered_without_jax():
     for words, code in ((["--help"], 0), (["trian"], 2), (["gallery"], 2), (["train"], 0)):
         done = subprocess.run([sys.executable, "-c", program, *words], capture_output=True)
         assert done.returncode == code, done.stderr
+
+
+def test_defaults_that_are_written_twice_are_the_same():
+    """So that the commands can be explained without what they call."""
+    from reid_jax.individuals.calibration import STRANGERS
+    from reid_jax.individuals.gallery.identify import Index
+    from reid_jax.keyframes.films.choice import Choice
+    from reid_jax.keyframes.selection import SHARE
+    from reid_jax.ops.ranking.individuals import Rule
+
+    assert inspect.signature(videos.keyframes).parameters["share"].default == SHARE
+    assert inspect.signature(gallery.build).parameters["strangers"].default == STRANGERS
+    kinds = inspect.signature(gallery.identify).parameters
+    assert (kinds["score"].annotation, kinds["index"].annotation) == (Rule, Index)
+    select = inspect.signature(videos.keyframes).parameters["select"].annotation
+    assert select == typing.get_type_hints(Choice)["select"]
 
 
 def test_a_misspelt_command_or_configuration_gets_the_nearest():

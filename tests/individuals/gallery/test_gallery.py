@@ -17,9 +17,10 @@ import pytest
 from PIL import Image
 
 from reid_jax import UserError
+from reid_jax.commands import gallery as commands
 from reid_jax.data.photos import load_dataset
 from reid_jax.data.photos.images import BadImageError, read_image
-from reid_jax.individuals.gallery import commands, members
+from reid_jax.individuals.gallery import members
 from reid_jax.individuals.gallery.approximate import ApproximateSearch
 from reid_jax.individuals.gallery.duplicates import find_duplicates, local_difference
 from reid_jax.individuals.gallery.identify import check_answered, identify, list_photos
@@ -399,8 +400,8 @@ def test_the_share_of_strangers_is_kept_and_can_be_said_anew(run, photos, tmp_pa
     commands.build(run, source, out, strangers=0.2)
     assert read_gallery(out).settings["strangers"] == 0.2
     asked = (str(photos / "turtle 1"),)
-    commands.identify_photos(out, asked)
-    commands.identify_photos(out, asked, strangers=0.9)
+    commands.identify(out, asked)
+    commands.identify(out, asked, strangers=0.9)
     said = capsys.readouterr().out
     assert "strangers" in said
     assert "20% of the photos are of individuals that are not in the gallery" in said

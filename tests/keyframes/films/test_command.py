@@ -14,17 +14,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from reid_jax.commands.videos import extract, keyframes
 from reid_jax.data.videos.features import load_video_features
 from reid_jax.data.videos.file import VideoFile
 from reid_jax.errors import UserError
 from reid_jax.keyframes.config import KeyframeConfig, ScorerConfig, VideoDataConfig
 from reid_jax.keyframes.films import keyframe_files, scenes
-from reid_jax.keyframes.films.command import encoder_of, keyframes
 from reid_jax.keyframes.films.destination import new_folder, publish
-from reid_jax.keyframes.films.extract import extract
 from reid_jax.keyframes.films.features import describe
 from reid_jax.keyframes.films.pictures import clock, contact_sheet, timeline
-from reid_jax.keyframes.model import load_scorer
+from reid_jax.keyframes.model import encoder_of, load_scorer
 from reid_jax.models import create_backbone
 from reid_jax.questions import train
 from reid_jax.training.config import OptimizerConfig, TrainConfig

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from reid_jax.commands.videos import extract
 from reid_jax.data.videos.features import load_video_features
 from reid_jax.errors import UserError
 from reid_jax.keyframes.films import extract as command
 from reid_jax.keyframes.films import scenes
-from reid_jax.keyframes.films.extract import extract
 from reid_jax.weights.frozen import FrameEncoder
 from tests.data.videos.test_files import encode
 
@@ -95,7 +95,7 @@ class Killed(MeanColours):
 
 scenes._variables = lambda: None
 command.frozen_encoder = Killed()
-command.extract((Path(sys.argv[1]),), Path(sys.argv[2]))
+command.extract_features((Path(sys.argv[1]),), Path(sys.argv[2]))
 """
 
 

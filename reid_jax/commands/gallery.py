@@ -1,0 +1,164 @@
+"""Commands about a gallery: call, and say in words what happened."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from tyro.conf import Positional, arg
+
+from reid_jax.console import counted, say
+
+
+def build(workdir: Path, data: str, out: Path, strangers: float = 0.5) -> None:
+    """Makes a gallery from photos of known individuals, or puts a new one in an old one's place.
+
+    Args:
+        workdir: Folder of the run whose network embeds the photos.
+        data: Where the photos are: folder:PATH (a folder per individual), csv:PATH, ...
+        out: Folder of the gallery.
+        strangers: The share of the photos to come that is of individuals who are not in it; what is
+            called unknown depends on it.
+    """
+    from reid_jax.compilations import keep_compilations
+    from reid_jax.individuals.gallery import members, words
+    from reid_jax.individuals.gallery.store import is_gallery
+
+    keep_compilations()
+    if is_gallery(out):
+        say(f"{out} is a gallery already; the new one takes its place when it is finished.")
+    gallery, dataset = members.build(workdir, data, out, strangers)
+    say(words.source_text(dataset), end="")
+    print(words.described(out, gallery))
+
+
+def add(gallery: Path, data: str, workdir: Path | None = None, correct: bool = False) -> None:
+    """Adds photos; those that are in the gallery already, by path or content, stay as they are.
+
+    Args:
+        gallery: Folder of the gallery.
+        data: Where the photos are, as for build.
+        workdir: Where the run is now, should it have moved.
+        correct: Photos that are there get the individual, date, camera and orientation that data
+            says.
+    """
+    from reid_jax.compilations import keep_compilations
+    from reid_jax.individuals.gallery import members, words
+    from reid_jax.individuals.gallery.output import hubs_text
+    from reid_jax.individuals.gallery.store import read_gallery
+
+    keep_compilations()
+    done = members.add(gallery, data, workdir, correct=correct)
+    say(words.source_text(done.dataset), end="")
+    already = f" ({done.there:,} were there already)" if done.there else ""
+    print(f"{counted(done.added, 'photo')} added{already}")
+    print(words.differences(done), end="")
+    now = read_gallery(gallery, thumbnails=False)
+    print("\n".join(filter(None, [words.size_text(now), hubs_text(now)])))
+
+
+def remove(gallery: Path, identity: tuple[str, ...] = (), path: tuple[str, ...] = ()) -> None:
+    """Removes individuals with all their photos, or single photos.
+
+    Args:
+        gallery: Folder of the gallery.
+        identity: Names of individuals.
+        path: Photos, as info and identify name them.
+    """
+    from reid_jax.individuals.gallery import members, words
+    from reid_jax.individuals.gallery.store import read_gallery
+
+    print(f"{counted(members.remove(gallery, identity, path), 'photo')} removed")
+    print(words.size_text(read_gallery(gallery, thumbnails=False)))
+
+
+def info(gallery: Path) -> None:
+    """Says what is in a gallery, which network embedded it and when an answer is believed.
+
+    Args:
+        gallery: Folder of the gallery.
+    """
+    from reid_jax.individuals.gallery.calibrating import calibrated
+    from reid_jax.individuals.gallery.store import read_gallery
+    from reid_jax.individuals.gallery.words import described
+
+    print(described(gallery, calibrated(read_gallery(gallery, thumbnails=False))))
+
+
+def identify(
+    gallery: Path,
+    photos: Positional[Annotated[tuple[str, ...], arg(metavar="PHOTO ...")]],
+    json: Path | None = None,
+    csv: Path | None = None,
+    html: Path | None = None,
+    table: Path | None = None,
+    workdir: Path | None = None,
+    score: Literal["max", "mean", "vote"] = "max",
+    index: Literal["exact", "faiss"] = "exact",
+    strangers: float | None = None,
+) -> None:
+    """Says for each photo who it probably is, or that it is unknown.
+
+    Args:
+        gallery: Folder of the gallery.
+        photos: Photos, or folders with photos.
+        json: File for all answers.
+        csv: File for all answers, a row for each candidate.
+        html: File for a page with the pictures side by side.
+        table: CSV file for people, a row for each photo, which Excel and others open.
+        workdir: Where the run is now, should it have moved.
+        score: An individual is as similar as its most similar photo (max), as its photos on average
+            (mean), or the most similar photos vote (vote).
+        index: Compare with every photo (exact), or look only into the promising part of a gallery
+            of millions (faiss).
+        strangers: The share of these photos that is of individuals who are not in the gallery; by
+            default what the gallery was built with.
+    """
+    from reid_jax.compilations import keep_compilations
+    from reid_jax.files import check_destinations, write_text
+    from reid_jax.individuals.gallery import identify as search
+    from reid_jax.individuals.gallery import output
+    from reid_jax.individuals.gallery.sheet import as_html
+    from reid_jax.individuals.gallery.spreadsheet import as_spreadsheet
+
+    keep_compilations()
+    check_destinations(json, csv, html, table)
+    found = search.identify(
+        gallery, photos, workdir=workdir, rule=score, index=index, strangers=strangers
+    )
+    if found.answers:
+        print(f"{output.as_table(found)}\n\n{output.summary(found)}")
+    elif found.skipped:
+        print(output.skipped_text(found.skipped))
+    for path, content in (
+        (json, output.as_json),
+        (csv, output.as_csv),
+        (html, as_html),
+        (table, as_spreadsheet),
+    ):
+        if path is not None:
+            write_text(path, content(found))
+            say(f"written: {path}")
+    search.check_answered(found)
+
+
+def duplicates(gallery: Path) -> None:
+    """Names pictures that are in the gallery twice, and individuals that look like one.
+
+    Args:
+        gallery: Folder of the gallery.
+    """
+    from reid_jax.compilations import keep_compilations
+    from reid_jax.individuals.gallery.duplicates import find_duplicates
+    from reid_jax.individuals.gallery.words import pairs_text
+
+    keep_compilations()
+    found = find_duplicates(gallery)
+    print(f"The same picture twice: {counted(len(found.pictures), 'pair')}")
+    print(pairs_text(found.gallery, found.pictures, as_pictures=True), end="")
+    if found.threshold is None:
+        print(f"Individuals that look like one: not judged, {found.why}")
+        return
+    print(
+        f"Individuals that look like one (similarity {found.threshold:.3f} or more): "
+        f"{counted(len(found.individuals), 'pair')}"
+    )
+    print(pairs_text(found.gallery, found.individuals, as_pictures=False), end="")

@@ -1,0 +1,141 @@
+"""What is in a gallery and what happened to it, in words."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from reid_jax.console import counted
+from reid_jax.data.photos import Dataset
+from reid_jax.data.photos.dataset import remarks
+from reid_jax.individuals.gallery import members
+from reid_jax.individuals.gallery.arrivals import INDIVIDUAL
+from reid_jax.individuals.gallery.calibrating import calibration_of
+from reid_jax.individuals.gallery.duplicates import Twins
+from reid_jax.individuals.gallery.output import (
+    doubt,
+    hubs_text,
+    percent,
+    shown,
+    skipped_text,
+)
+from reid_jax.individuals.gallery.store import Gallery
+from reid_jax.ops.ranking.individuals import RULES
+
+_PAIRS = 50  # duplicates on the screen
+_RENAMED = 10  # individuals under other names on the screen
+
+
+def differences(done: members.Added) -> str:
+    """How what was added differs from what was there."""
+    lines = []
+    if done.moved:
+        lines.append(f"{counted(done.moved, 'photo')} found at a new path, by content")
+    if done.replaced:
+        lines.append(
+            f"{counted(done.replaced, 'photo')} replaced, as the file has another content now"
+        )
+    for name, number in done.differ.items():
+        photos = counted(number, "photo")
+        if done.corrected:
+            lines.append(f"{photos} corrected: {name}")
+        else:
+            lines.append(
+                f"{photos} kept the {name} of the gallery, which differs from that of the source; "
+                "--correct takes the source's"
+            )
+        if name == INDIVIDUAL:
+            pairs = list(done.renamed.items())
+            lines += [
+                f"  {shown(there)} -> {shown(here)}: {counted(count, 'photo')}"
+                for (there, here), count in pairs[:_RENAMED]
+            ]
+            if len(pairs) > _RENAMED:
+                lines.append(f"  ... and {len(pairs) - _RENAMED:,} more")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def pairs_text(gallery: Gallery, pairs: Sequence[Twins], *, as_pictures: bool) -> str:
+    """Pairs of photos that are nearly one picture, or of individuals that look like one."""
+    lines = []
+    for pair in pairs[:_PAIRS]:
+        names = [shown(str(gallery.identities[row])) for row in (pair.first, pair.second)]
+        who = f"both {names[0]}" if names[0] == names[1] else f"{names[0]} and {names[1]}"
+        picture = "copies" if pair.identical else "nearly identical"
+        lines.append(f"  {who}  {picture if as_pictures else format(pair.score, '.3f')}")
+        lines += [f"      {shown(str(gallery.paths[row]))}" for row in (pair.first, pair.second)]
+    if len(pairs) > _PAIRS:
+        lines.append(f"  ... and {len(pairs) - _PAIRS:,} more")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def source_text(dataset: Dataset) -> str:
+    """What of a source was skipped, and what a person should know of it."""
+    lines = [skipped_text(dataset.skipped)] if dataset.skipped else []
+    lines += [f"{what}: {shown(text)}" for what, text in remarks(dataset)]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def size_text(gallery: Gallery) -> str:
+    """How many photos and individuals there are."""
+    individuals = len(np.unique(gallery.identities))
+    return (
+        f"{counted(len(gallery), 'photo')} of {counted(individuals, 'individual')} "
+        "are in the gallery"
+    )
+
+
+def described(folder: Path, gallery: Gallery) -> str:
+    """What is in a gallery, by which network, and when an answer is believed."""
+    settings = gallery.settings
+    _, counts = np.unique(gallery.identities, return_counts=True)
+    each = f"{counts.min()} / {np.median(counts):g} / {counts.max()}"
+    familiar = settings.get("familiar_from")
+    rows = [
+        ("gallery", shown(str(folder))),
+        ("photos", f"{len(gallery):,}"),
+        ("individuals", f"{len(counts):,}"),
+        ("photos each", f"{each}  (min / median / max)"),
+    ]
+    date = gallery.columns.get("date")
+    if date is not None and not np.isnat(date).all():
+        days = date[~np.isnat(date)].astype("datetime64[D]")
+        rows.append(("dates", f"{days.min()} to {days.max()}"))
+    rows += [
+        ("from", ", ".join(shown(source) for source in settings["sources"])),
+        ("built", settings["built"]),
+        ("run", shown(settings["run"])),
+        ("network", f"{settings['fingerprint']}, {gallery.embeddings.shape[1]} numbers a photo"),
+        ("compared by", settings["metric"]),
+        ("calibrated on", settings["calibrated_with"]),
+        (
+            "other kinds",
+            "a photo unlike those of the training is not told: too few of its photos are known"
+            if familiar is None
+            else f'"no photo like those" below a similarity of {familiar:.3f} to the nearest',
+        ),
+    ]
+    for rule in RULES:
+        found = calibration_of(gallery, rule)
+        if found is None:
+            continue
+        if rule == RULES[0]:
+            rows += [
+                (
+                    "",
+                    f"{found.num_known:,} answers about known and {found.num_unknown:,} about "
+                    "unknown individuals",
+                ),
+                ("strangers", f"{percent(found.strangers)} of the photos to come, as assumed"),
+            ]
+        rows.append(
+            (
+                f"score {rule}",
+                f"a name from {percent(found.name_from)} on; of known ones {percent(found.right)} "
+                f"get theirs and {percent(found.wrong)} another, of strangers "
+                f"{percent(found.false)} get one",
+            )
+        )
+    width = max(len(name) for name, _ in rows) + 2
+    lines = [f"{name:<{width}}{value}" for name, value in rows]
+    return "\n".join([*lines, *filter(None, [hubs_text(gallery), doubt(gallery, RULES[0])])])
