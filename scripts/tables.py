@@ -1,10 +1,10 @@
-"""Keeps the README's tables: records a run under scripts/results/ and writes the tables anew."""
+"""Records runs under scripts/results/, and writes the tables of README.md and the pages there."""
 
 from pathlib import Path
 
 from reid_jax.commands import terminal
 from scripts.bench.results import record_folds, record_run, record_video_pairs
-from scripts.bench.tables import update_readme
+from scripts.bench.tables import update_tables
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -16,7 +16,7 @@ def main(
     folds: tuple[Path, ...] = (),
     video_pairs: tuple[Path, ...] = (),
 ) -> None:
-    """Writes the README's tables from scripts/results/*.json.
+    """Writes the tables of README.md and scripts/results/*.md from scripts/results/*.json.
 
     Args:
         run: Folder of a run to record first.
@@ -32,7 +32,7 @@ def main(
         record_folds(results, folds)
     if video_pairs:
         record_video_pairs(results, video_pairs)
-    update_readme(ROOT / "README.md", results)
+    update_tables(results, ROOT / "README.md", *sorted(results.glob("*.md")))
 
 
 if __name__ == "__main__":

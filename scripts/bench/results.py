@@ -1,9 +1,10 @@
-"""What runs reported, kept under scripts/results/ for the README's tables."""
+"""What runs reported, kept under scripts/results/ for the tables of README.md and the pages."""
 
 import json
-import platform
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
+from typing import Any
 
 import jax
 
@@ -12,6 +13,7 @@ from reid_jax.files import write_text
 from reid_jax.individuals.glossary import MEASURES, README
 from reid_jax.keyframes.glossary import MEASURES as KEYFRAMES
 from reid_jax.keyframes.glossary import README as KEYFRAME_README
+from reid_jax.plan.measure import device_name
 from reid_jax.reporting.measure import OURS
 from reid_jax.training.logging import read_metrics
 
@@ -37,8 +39,7 @@ def record_run(results: Path, workdir: Path, configuration: str, note: str) -> N
     entry = {
         "configuration": configuration,
         "note": note,
-        "device": f"{jax.default_backend()}, {platform.machine()}",
-        "jax": jax.__version__,
+        **_measured(),
         "training_minutes": seconds / 60,
         "rows": {
             name: {
@@ -54,6 +55,12 @@ def record_run(results: Path, workdir: Path, configuration: str, note: str) -> N
     kept = [other for other in entries if other["configuration"] != configuration]
     kept = sorted([*kept, entry], key=lambda other: other["configuration"])
     write_text(file, json.dumps(kept, indent=1) + "\n")
+
+
+def _measured() -> dict[str, Any]:
+    """With what, and when."""
+    versions = {"jax": jax.__version__}
+    return {"device": device_name(), "date": date.today().isoformat(), "versions": versions}
 
 
 def record_folds(results: Path, workdirs: Sequence[Path]) -> None:
@@ -81,7 +88,7 @@ def record_folds(results: Path, workdirs: Sequence[Path]) -> None:
         name: {key: [round(fold[name][key], 6) for fold in folds] for key in means}
         for name, means in rows.items()
     }
-    entry = {"folds": len(folds), "jax": jax.__version__, "rows": rows, "each_fold": values}
+    entry = {"folds": len(folds), **_measured(), "rows": rows, "each_fold": values}
     write_text(results / "keyframes.json", json.dumps(entry, indent=1) + "\n")
 
 
@@ -107,5 +114,5 @@ def record_video_pairs(results: Path, workdirs: Sequence[Path]) -> None:
         }
         for name in folds[0]
     }
-    entry = {"folds": len(folds), "jax": jax.__version__, "rows": rows}
+    entry = {"folds": len(folds), **_measured(), "rows": rows}
     write_text(results / "video_pairs.json", json.dumps(entry, indent=1) + "\n")

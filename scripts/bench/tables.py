@@ -1,27 +1,42 @@
-"""The README's tables, from the files under scripts/results/: no number is typed by hand."""
+"""Tables of README.md and scripts/results/*.md, from the files there: none is typed by hand."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from reid_jax.architectures.keyframes import keyframes_table
 from reid_jax.files import write_text
-from reid_jax.individuals.glossary import MEASURES, OPEN_SET, README
+from reid_jax.individuals.glossary import MEASURES, OPEN_SET, README, WORDS
 from reid_jax.keyframes.glossary import MEASURES as KEYFRAMES
 from reid_jax.keyframes.glossary import README as KEYFRAME_README
+from reid_jax.keyframes.glossary import WORDS as KEYFRAME_WORDS
 from reid_jax.reporting.cost import costs_table
-from reid_jax.reporting.measure import OURS, columns
+from reid_jax.reporting.measure import OURS, Measure, columns, number
 from reid_jax.reporting.table import Table, results_table
+from reid_jax.same_video.glossary import MEASURES as VIDEOS
+from reid_jax.same_video.glossary import WORDS as VIDEO_WORDS
 
 
-def update_readme(readme: Path, results: Path) -> None:
-    """Writes each table between its markers, `<!-- table: NAME -->` and `<!-- end -->`.
+def update_tables(results: Path, *pages: Path) -> None:
+    """Writes each table of `pages` between its markers, `<!-- table: NAME -->` and `<!-- end -->`.
 
     A table is of the result file of its name; those of benchmarks and scaling are of all files
-    `bench_*.json` and `scale_*.json`, one a device.
+    `bench_*.json` and `scale_*.json`, one a device. `headlines` is of several files, `glossary` of
+    none.
     """
-    text = readme.read_text()
+    rendered = _rendered(results)
+    for page in pages:
+        text = page.read_text()
+        for name, table in rendered.items():
+            before, marker, rest = text.partition(f"<!-- table: {name} -->\n")
+            if marker:
+                text = before + marker + table + "\n" + rest[rest.index("<!-- end -->") :]
+        write_text(page, text)
+
+
+def _rendered(results: Path) -> dict[str, str]:
+    """The text of each table whose files are there."""
     tables: Mapping[str, Callable[[Any], Table]] = {
         "training": _training_table,
         "models": costs_table,
@@ -30,24 +45,97 @@ def update_readme(readme: Path, results: Path) -> None:
         "keyframe_models": keyframes_table,
         "video_pairs": _video_pairs_table,
     }
-    rendered = {
-        name: render(json.loads((results / f"{name}.json").read_text())).as_markdown()
-        for name, render in tables.items()
+    found = {
+        name: json.loads((results / f"{name}.json").read_text())
+        for name in tables
         if (results / f"{name}.json").is_file()
     }
+    rendered = {name: tables[name](result).as_markdown() for name, result in found.items()}
+    for name in ("training", "keyframes", "video_pairs"):
+        if name in found:
+            result = found[name] if isinstance(found[name], list) else [found[name]]
+            rendered[name] += f"\n\n{_measured(result)}"
+    if "open_set" in found:
+        rendered["open_set"] += f"\n\n{_open_set_sizes(found['open_set'])}"
+    if found.keys() >= _HEADLINE_FILES:
+        rendered["headlines"] = _headlines_table(found).as_markdown()
+    rendered["glossary"] = _glossary()
     if benches := sorted(results.glob("bench_*.json")):
         devices = [json.loads(file.read_text()) for file in benches]
-        versions = "\n".join(map(_bench_versions, devices))
+        versions = "\n".join(map(_measured, devices))
         rendered["bench"] = f"{_bench_table(devices).as_markdown()}\n\n{versions}"
         rendered["throughput"] = _throughput_table(devices).as_markdown()
     if scales := sorted(results.glob("scale_*.json")):
-        found = [json.loads(file.read_text()) for file in scales]
-        rendered["scale"] = _scale_table(found).as_markdown()
-    for name, table in rendered.items():
-        before, marker, rest = text.partition(f"<!-- table: {name} -->\n")
-        if marker:
-            text = before + marker + table + "\n" + rest[rest.index("<!-- end -->") :]
-    write_text(readme, text)
+        measured = [json.loads(file.read_text()) for file in scales]
+        rendered["scale"] = _scale_table(measured).as_markdown()
+    return rendered
+
+
+_HEADLINE_FILES = {"training", "keyframes", "video_pairs", "open_set"}
+_HEADLINES = ("turtles_pretrained.py", "my_photos.py", "omniglot.py", "demo.py")
+"""Of `training`: individuals or days that were held out, and none that were trained on."""
+_NO_RIVALS = {"one annotator", "all annotators (ceiling)", "ensemble with Chamfer"}
+
+
+def _headlines_table(found: Mapping[str, Any]) -> Table:
+    """A line for each thing that was asked: what was held out, ours, and the best of the others."""
+    entries = {entry["configuration"]: entry for entry in found["training"]}
+    rank1 = MEASURES["rank1"]
+    lines = [
+        _headline(entries[name]["note"], rank1.name, _values(entries[name]["rows"], rank1.key))
+        for name in _HEADLINES
+        if name in entries
+    ]
+    auroc = OPEN_SET["auroc"]
+    kendall = KEYFRAMES["kendall_users"]
+    pairs = {
+        name: sum(values["all pairs"]) / len(values["all pairs"])
+        for name, values in found["video_pairs"]["rows"].items()
+    }
+    lines += [
+        _headline(
+            "later days and individuals held out: sea turtles, is it a known one?",
+            auroc.name,
+            _values(found["open_set"]["rows"], auroc.key),
+        ),
+        _headline(
+            "videos held out, five folds: TVSum, which frames matter",
+            kendall.name,
+            _values(found["keyframes"]["rows"], kendall.key),
+        ),
+        _headline("videos held out, five folds: TVSum, clips of the same video", "ROC-AUC", pairs),
+    ]
+    return Table(["searched for", "measure", OURS, "best of the others"], lines, "llrl")
+
+
+def _values(rows: Mapping[str, Mapping[str, Any]], key: str) -> dict[str, float]:
+    return {name: values[key] for name, values in rows.items() if key in values}
+
+
+def _headline(asked: str, measure: str, values: Mapping[str, float]) -> list[str]:
+    others = {name for name in values if name != OURS} - _NO_RIVALS
+    best = max(others, key=lambda name: values[name])
+    return [asked, measure, number(values[OURS]), f"{number(values[best])}, {best}"]
+
+
+def _glossary() -> str:
+    """Every measure and word of reports, a question after the other."""
+    parts: tuple[tuple[str, Iterable[Measure], Mapping[str, str]], ...] = (
+        ("Who is this", [*MEASURES.values(), *OPEN_SET.values()], WORDS),
+        ("Which frames matter", KEYFRAMES.values(), KEYFRAME_WORDS),
+        ("Same video", VIDEOS.values(), VIDEO_WORDS),
+    )
+    return "\n\n".join(
+        f"## {title}\n\n"
+        + "\n".join(
+            f"- **{name}**: {text}"
+            for name, text in {
+                **{each.name: each.explanation for each in measures},
+                **words,
+            }.items()
+        )
+        for title, measures, words in parts
+    )
 
 
 def _training_table(entries: Sequence[Mapping[str, Any]]) -> Table:
@@ -68,6 +156,14 @@ def _open_set_table(result: Mapping[str, Any]) -> Table:
     """Of what `reid-jax open-set --json` writes."""
     rows = result["rows"]
     return results_table(rows, columns(OPEN_SET, rows.values(), README), first="embeddings by")
+
+
+def _open_set_sizes(result: Mapping[str, Any]) -> str:
+    ours = result["rows"][OURS]
+    return (
+        f"{ours['num_known']:,} photos of {ours['num_known_individuals']:,} known individuals, "
+        f"{ours['num_unknown']:,} of {ours['num_unknown_individuals']:,} unknown ones."
+    )
 
 
 def _keyframe_table(result: Mapping[str, Any]) -> Table:
@@ -116,23 +212,24 @@ def _scale_table(results: Sequence[Mapping[str, Any]]) -> Table:
 def _bench_table(devices: Sequence[Sequence[Mapping[str, Any]]]) -> Table:
     """A row for each case, four columns for each device, and notes."""
     found: dict[tuple[str, str], dict[int, Mapping[str, Any]]] = {}
-    for number, rows in enumerate(devices):
+    for place, rows in enumerate(devices):
         for row in rows:
-            found.setdefault((row["suite"], row["case"]), {})[number] = row
+            found.setdefault((row["suite"], row["case"]), {})[place] = row
     head = ["suite", "case"]
     for rows in devices:
         head += [rows[0]["device"], "x peer", "x ceiling", "memory"]
     lines = []
     for (suite, case), by_device in found.items():
         cells = [suite, case]
-        for number in range(len(devices)):
-            cells += _bench_cells(by_device.get(number))
+        for place in range(len(devices)):
+            cells += _bench_cells(by_device.get(place))
         notes = dict.fromkeys(row["note"] for row in by_device.values() if row["note"])
         lines.append([*cells, "; ".join(notes)])
     return Table([*head, "note"], lines, "ll" + "rrrr" * len(devices) + "l")
 
 
-def _bench_versions(rows: Sequence[Mapping[str, Any]]) -> str:
+def _measured(rows: Sequence[Mapping[str, Any]]) -> str:
+    """On what, when and with which versions."""
     dates = sorted({row["date"] for row in rows})
     versions = {name: number for row in rows for name, number in row["versions"].items()}
     said = ", ".join(f"{name} {number}" for name, number in versions.items())

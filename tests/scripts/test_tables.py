@@ -1,4 +1,4 @@
-"""The README's tables come from files."""
+"""The tables of README.md and of the pages of results come from files."""
 
 import json
 
@@ -6,8 +6,11 @@ import pytest
 
 from reid_jax.errors import UserError
 from scripts.bench.results import record_folds, record_run, record_video_pairs
-from scripts.bench.tables import update_readme
+from scripts.bench.tables import update_tables
 from tests.paths import REPOSITORY
+
+RESULTS = REPOSITORY / "scripts" / "results"
+PAGES = [REPOSITORY / "README.md", *sorted(RESULTS.glob("*.md"))]
 
 
 def test_a_run_replaces_its_older_entry_and_stands_in_the_readme(tmp_path):
@@ -27,7 +30,7 @@ def test_a_run_replaces_its_older_entry_and_stands_in_the_readme(tmp_path):
         record_run(results, run, "demo", "drawn animals")
     readme = tmp_path / "README.md"
     readme.write_text("before\n<!-- table: training -->\nold\n<!-- end -->\nafter\n")
-    update_readme(readme, results)
+    update_tables(results, readme)
     text = readme.read_text()
     assert text.startswith("before\n")
     assert text.endswith("<!-- end -->\nafter\n")
@@ -37,11 +40,12 @@ def test_a_run_replaces_its_older_entry_and_stands_in_the_readme(tmp_path):
     assert "0.500" not in text
 
 
-def test_the_readme_shows_what_the_files_say(tmp_path):
-    readme = tmp_path / "README.md"
-    readme.write_text((REPOSITORY / "README.md").read_text())
-    update_readme(readme, REPOSITORY / "scripts" / "results")
-    assert readme.read_text() == (REPOSITORY / "README.md").read_text()
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_page_shows_what_the_files_say(tmp_path, page):
+    copy = tmp_path / page.name
+    copy.write_text(page.read_text())
+    update_tables(RESULTS, copy)
+    assert copy.read_text() == page.read_text()
 
 
 def test_folds_of_keyframe_runs_are_averaged(tmp_path):
@@ -53,7 +57,7 @@ def test_folds_of_keyframe_runs_are_averaged(tmp_path):
     record_folds(tmp_path, runs)
     readme = tmp_path / "README.md"
     readme.write_text("<!-- table: keyframes -->\n<!-- end -->\n")
-    update_readme(readme, tmp_path)
+    update_tables(tmp_path, readme)
     assert "| this network | 0.375 |  |  |  |  |  |  |" in readme.read_text()
     assert "| random |  |  |  |  |  |  | 1.000 |" in readme.read_text()
     kept = json.loads((tmp_path / "keyframes.json").read_text())
@@ -71,7 +75,7 @@ def test_pairs_of_videos_are_averaged_over_folds(tmp_path):
     record_video_pairs(tmp_path, runs)
     readme = tmp_path / "README.md"
     readme.write_text("<!-- table: video_pairs -->\n<!-- end -->\n")
-    update_readme(readme, tmp_path)
+    update_tables(tmp_path, readme)
     assert "| this network | 0.750 | 0.500-1.000 | 0.250 |" in readme.read_text()
     with pytest.raises(UserError, match=r"no report/pairs\.json"):
         record_video_pairs(tmp_path, [tmp_path])
@@ -82,7 +86,7 @@ def test_scaling_is_told_by_device(tmp_path):
     (tmp_path / "scale_cpu.json").write_text(json.dumps({"device": "a CPU", "measured": [row]}))
     readme = tmp_path / "README.md"
     readme.write_text("<!-- table: scale -->\n<!-- end -->\n")
-    update_readme(readme, tmp_path)
+    update_tables(tmp_path, readme)
     assert "| a CPU | weak | 2 | 64 | 128 | 1.50 |" in readme.read_text()
 
 
@@ -104,7 +108,7 @@ def test_benchmarks_of_each_device_have_columns_of_their_own(tmp_path):
     (tmp_path / "bench_gpu.json").write_text(json.dumps([{**row, "case": "B = 512", "note": None}]))
     readme = tmp_path / "README.md"
     readme.write_text("<!-- table: bench -->\n<!-- end -->\n")
-    update_readme(readme, tmp_path)
+    update_tables(tmp_path, readme)
     assert (
         "| mining | B = 256 | 0.25 s | 2.00 |  | 3 MiB |  |  |  |  | another loss |"
         in readme.read_text()

@@ -1,0 +1,30 @@
+r"""Your own photos, a folder an individual, in minutes on a CPU: a small network from ImageNet.
+
+Needs: photos of your own
+Score: no score yet
+
+    reid-jax train my_photos --workdir runs/mine --data.source folder:PHOTOS
+"""
+
+from reid_jax.individuals.config import DataConfig, EmbeddingConfig, ModelConfig
+from reid_jax.ops.images.augment import Augmentation
+from reid_jax.ops.losses.objectives import MarginSoftmax
+from reid_jax.training.config import OptimizerConfig, TrainConfig
+from reid_jax.training.stages import Stage
+
+
+def get_config() -> EmbeddingConfig:
+    return EmbeddingConfig(
+        data=DataConfig(source="", split="identity", image_size=96, batch_size=32),
+        augment=Augmentation(crop=0.4, rotation=15.0, brightness=0.3, contrast=0.3, saturation=0.3),
+        model=ModelConfig(
+            backbone="tf_efficientnet_lite0", pretrained="pypi", embedding_dim=256, whiten=0.5
+        ),
+        loss=MarginSoftmax(kind="arcface", scale=30.0, margin=0.3),
+        stages=(
+            Stage(start=0, blocks=0),
+            Stage(start=100, blocks=8, backbone_rate=0.3),
+        ),
+        optimizer=OptimizerConfig(learning_rate=2e-3, weight_decay=1e-3, warmup_steps=50),
+        train=TrainConfig(steps=400, log_every=20, evaluate_every=100, checkpoint_every=100),
+    )
