@@ -1,8 +1,25 @@
-"""Small videos with features, annotators and frames, drawn from a seed, as an H5 file."""
+"""Small videos with features, annotators and frames, drawn from a seed, and what trains on them."""
 
+import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+
+from reid_jax.keyframes.clips import ClipAugmentation
+from reid_jax.keyframes.config import KeyframeConfig, ScorerConfig, VideoDataConfig
+from reid_jax.training.config import OptimizerConfig, TrainConfig
+
+SCORER = {
+    "width": 8,
+    "depth": 1,
+    "heads": 2,
+    "head_dim": 4,
+    "mlp": 8,
+    "dual_head_dim": 4,
+    "radius": 4,
+    "hidden": 8,
+}
 
 
 def write_videos(
@@ -41,3 +58,23 @@ def _write_images(folder: Path, score: np.ndarray, rng: np.random.Generator) -> 
         noise = rng.integers(-20, 20, (16, 16, 3))
         pixels = np.clip(255 * value + noise, 0, 255).astype(np.uint8)
         Image.fromarray(pixels).save(folder / f"{number:03}.jpg", quality=95)
+
+
+def make_config(path: Path, **sections: dict[str, Any]) -> KeyframeConfig:
+    """A tiny experiment; keyword arguments replace fields of its sections."""
+    config = KeyframeConfig(
+        data=VideoDataConfig(
+            path=str(path), folds=3, validation_fraction=0.25, clip=16, batch_size=8, components=0
+        ),
+        augment=ClipAugmentation(speed=0.2, jitter=1.0, drop=0.1, noise=0.1, mix=0.2),
+        model=ScorerConfig(**SCORER, dropout=0.1),
+        optimizer=OptimizerConfig(learning_rate=1e-2, warmup_steps=2, clip_norm=1.0, ema_decay=0.5),
+        train=TrainConfig(
+            steps=12, log_every=3, evaluate_every=3, checkpoint_every=3, parallel="single"
+        ),
+    )
+    changed: dict[str, Any] = {
+        name: dataclasses.replace(getattr(config, name), **fields)
+        for name, fields in sections.items()
+    }
+    return dataclasses.replace(config, **changed)

@@ -68,6 +68,7 @@ def evaluate(
     workdir: Path,
     data: str | None = None,
     photos: str | None = None,
+    videos: Path | None = None,
     rerank: bool = False,
     json: Path | None = None,
 ) -> None:
@@ -79,6 +80,8 @@ def evaluate(
             keyframe run another H5 file, all videos; by default what the run held out.
         photos: Where the photos of the run are now, should they have moved (folder:PATH, ...); they
             are found by their content, and the run remembers it.
+        videos: Where the H5 file of the run is now, should it have moved, with splits and frames
+            beside it as before; they are compared by content, and the run remembers it.
         rerank: Also rank anew by k-reciprocal neighbours, and report both.
         json: File for the numbers.
     """
@@ -87,7 +90,7 @@ def evaluate(
     from reid_jax.reporting.plain_json import plain_json
 
     check_destinations(json)
-    facts = report(workdir, source=data, rerank=rerank, photos=photos)
+    facts = report(workdir, source=data, rerank=rerank, photos=photos, videos=videos)
     if json is not None:
         write_text(json, plain_json(facts))
 

@@ -20,7 +20,7 @@ from reid_jax.files import atomic_write, write_arrays
 from reid_jax.individuals.config import DataConfig
 from reid_jax.individuals.experiment import load_data
 from reid_jax.platforms import with_slashes
-from reid_jax.training.config_file import NAME, has_begun, read_values, write_values
+from reid_jax.training.config_file import NAME, has_begun, keep_values, read_values
 from reid_jax.training.hosts.agreement import agree, digest
 
 _NAME = "split.npz"
@@ -117,19 +117,12 @@ def keep_moved(workdir: Path, dataset: Dataset, source: str) -> None:
             digests.dtype,
         )
     write_arrays(file, arrays)
-    _keep_source(workdir, source)
+    keep_values(workdir, "data", {"source": source})
 
 
 def kept_source(workdir: Path) -> str | None:
     """Where a run's folder says that its photos are; None where it says nothing."""
     return read_values(workdir)["data"]["source"] if (workdir / NAME).is_file() else None
-
-
-def _keep_source(workdir: Path, source: str) -> None:
-    """Changes in a run's folder where its photos are, and nothing else."""
-    values = read_values(workdir)
-    values["data"]["source"] = source
-    write_values(workdir, values)
 
 
 def agree_on_photos(dataset: Dataset, splits: Splits) -> None:

@@ -9,11 +9,12 @@ from reid_jax.files import expanded
 from reid_jax.keyframes import config as configuration
 from reid_jax.keyframes.compare import compare_runs
 from reid_jax.keyframes.config import KeyframeConfig
-from reid_jax.keyframes.experiment import VideoSplit, build, load_videos
+from reid_jax.keyframes.experiment import VideoSplit, build
 from reid_jax.keyframes.model import TrainedScorer, load_scorer
 from reid_jax.keyframes.ridge_choice import chosen, kept_choice
-from reid_jax.keyframes.run import check_split, evaluate_run, keep_split, report
+from reid_jax.keyframes.run import evaluate_run, load_run_videos, parts_of, report
 from reid_jax.training.experiment import Experiment
+from reid_jax.training.kept_videos import FREE, keep_videos
 from reid_jax.training.question import Question
 
 
@@ -22,6 +23,7 @@ class Keyframes(Question[KeyframeConfig, VideoSplit]):
 
     about = "a keyframe scorer"
     config = KeyframeConfig
+    free = FREE
 
     def check(self, config: KeyframeConfig) -> None:
         configuration.check(config)
@@ -36,8 +38,7 @@ class Keyframes(Question[KeyframeConfig, VideoSplit]):
         return bool(config.model.backbone)
 
     def load_data(self, config: KeyframeConfig, workdir: Path) -> tuple[KeyframeConfig, VideoSplit]:
-        split = load_videos(config.data, config.train.seed)
-        check_split(workdir, split)
+        split = load_run_videos(workdir, config)
         return chosen(config, split.train), split
 
     def build(self, config: KeyframeConfig, data: VideoSplit) -> Experiment:
@@ -49,11 +50,12 @@ class Keyframes(Question[KeyframeConfig, VideoSplit]):
         return 1, sum(len(video.picks) for video in data.train)
 
     def keep(self, workdir: Path, config: KeyframeConfig, data: VideoSplit) -> None:
-        del config
-        keep_split(workdir, data)
+        keep_videos(workdir, config.data, parts_of(data))
 
-    def report(self, workdir: Path, source: str | None = None) -> dict[str, Any]:
-        return evaluate_run(workdir, None if source is None else expanded(source))
+    def report(
+        self, workdir: Path, source: str | None = None, videos: Path | None = None
+    ) -> dict[str, Any]:
+        return evaluate_run(workdir, None if source is None else expanded(source), moved=videos)
 
     def report_trained(self, workdir: Path, config: KeyframeConfig, data: VideoSplit) -> None:
         del config

@@ -1,7 +1,8 @@
 """A keyframe run: trained, tested beside its baselines, and used on other videos."""
 
-import json
+import functools
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,46 +10,41 @@ from reid_jax.compilations import keep_compilations
 from reid_jax.console import counted
 from reid_jax.data.videos.features import VideoFeatures, load_video_features, video_digest
 from reid_jax.errors import UserError, said_unless_written
-from reid_jax.files import check_destinations, write_arrays, write_text
+from reid_jax.files import check_destinations, write_arrays
+from reid_jax.keyframes.config import KeyframeConfig
 from reid_jax.keyframes.experiment import VideoSplit, load_videos
 from reid_jax.keyframes.model import TrainedScorer, load_scorer
 from reid_jax.keyframes.report import write_keyframe_report
 from reid_jax.reporting.run_facts import mark_report, report_folder
-from reid_jax.training.config_file import has_begun
+from reid_jax.training.kept_videos import Parts, kept_videos, moved_to
 from reid_jax.training.logging import read_metrics
 
-_SPLIT = "split.json"
 
-
-def _keys(split: VideoSplit) -> dict[str, list[str]]:
+def parts_of(split: VideoSplit) -> Parts:
+    """What a run keeps of its videos."""
     parts = {"train": split.train, "validation": split.validation, "test": split.test}
-    return {name: [video.key for video in videos] for name, videos in parts.items()}
+    return {name: {video.key: _seen(video) for video in part} for name, part in parts.items()}
 
 
-def check_split(workdir: Path, split: VideoSplit) -> None:
-    """A run that goes on does so with the videos that it began with."""
-    path = workdir / _SPLIT
-    if has_begun(workdir) and path.is_file() and json.loads(path.read_text()) != _keys(split):
-        raise UserError(
-            f"{workdir} was trained on other videos than its data and splits hold now; bring them "
-            "back, or train into another --workdir."
-        )
+def _seen(video: VideoFeatures) -> Sequence[Any]:
+    truth = (video.gtscore, video.user_scores, video.user_summary)
+    scenes = (video.change_points, video.shots_2s, video.category)
+    return (video.features, video.picks, video.n_frames, *truth, *scenes)
 
 
-def keep_split(workdir: Path, split: VideoSplit) -> None:
-    """Writes into the run's folder which videos are for what."""
-    write_text(workdir / _SPLIT, json.dumps(_keys(split), indent=1) + "\n")
+def load_run_videos(workdir: Path, config: KeyframeConfig) -> VideoSplit:
+    """The videos of a configuration; of a run that has begun only those that it began with."""
+    load = functools.partial(load_videos, config.data, config.train.seed)
+    return kept_videos(workdir, config.data, load, parts_of)
 
 
 def run_videos(scorer: TrainedScorer) -> VideoSplit:
-    """The videos that a run was made from, divided as they were then.
+    """The videos that a run was made from, divided as they were then; notes where they are.
 
     Raises:
       UserError: they cannot be read, or are others by now.
     """
-    split = load_videos(scorer.config.data, scorer.config.train.seed)
-    check_split(scorer.workdir, split)
-    return split
+    return load_run_videos(scorer.workdir, scorer.config)
 
 
 def report(scorer: TrainedScorer, split: VideoSplit) -> dict[str, Any]:
@@ -64,8 +60,13 @@ def report(scorer: TrainedScorer, split: VideoSplit) -> dict[str, Any]:
     )
 
 
-def evaluate_run(workdir: Path, data: Path | None = None) -> dict[str, Any]:
+def evaluate_run(
+    workdir: Path, data: Path | None = None, *, moved: Path | None = None
+) -> dict[str, Any]:
     """Evaluates a run on its fold's test videos, or on all videos of another H5 file.
+
+    Args:
+      moved: where the run's own file is now; noted in its folder.
 
     Raises:
       UserError: the run was trained on all videos and no other file is given, the files cannot be
@@ -73,6 +74,9 @@ def evaluate_run(workdir: Path, data: Path | None = None) -> dict[str, Any]:
     """
     keep_compilations()
     scorer = load_scorer(workdir)
+    if moved is not None:
+        config = replace(scorer.config, data=moved_to(scorer.config.data, moved))
+        scorer = replace(scorer, config=config)
     split = run_videos(scorer)
     if data is not None:
         videos = load_video_features(data)

@@ -32,6 +32,7 @@ def load_copies(
 
     They are read from `file`; when it is missing, or was made from something else, also of the same
     name, they are made from the JPEG files in `frames` (see `read_frame_folders`) and kept there.
+    Frames of the same names and sizes in another folder are those that they were made from.
 
     Args:
       features: the H5 file that the frames go with; its features must be those of `backbone`.
@@ -79,10 +80,15 @@ def _changed(before: Sequence[str], now: Sequence[str]) -> bool:
 
 def _read(file: Path, made_from: str, content: Sequence[str]) -> Copies | None:
     with np.load(file) as kept:
-        if "made_from" not in kept or str(kept["made_from"]) != made_from:
+        if "made_from" not in kept:
             return None
         # Copies of earlier versions did not note it, and what is gone cannot be compared.
-        if "content" in kept and _changed(kept["content"].tolist(), content):
+        noted = kept["content"].tolist() if "content" in kept else None
+        if noted is not None and _changed(noted, content):
+            return None
+        place, *before = json.loads(str(kept["made_from"]))
+        now, *others = json.loads(made_from)
+        if before != others or (place != now and (noted != content or not content[-1])):
             return None
         keys = [name.removesuffix("/frames") for name in kept.files if name.endswith("/frames")]
         return {

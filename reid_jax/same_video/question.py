@@ -7,10 +7,11 @@ from typing import Any
 from reid_jax.console import say
 from reid_jax.same_video import config as configuration
 from reid_jax.same_video.config import VideoSimilarityConfig
-from reid_jax.same_video.experiment import ClipSplit, build, load_videos
+from reid_jax.same_video.experiment import ClipSplit, build
 from reid_jax.same_video.model import SimilarityRun, load_similarity_run
-from reid_jax.same_video.run import report_pairs
+from reid_jax.same_video.run import load_run_videos, parts_of, report_pairs
 from reid_jax.training.experiment import Experiment
+from reid_jax.training.kept_videos import FREE, keep_videos
 from reid_jax.training.paths import located
 from reid_jax.training.question import Question
 
@@ -20,6 +21,7 @@ class SameVideo(Question[VideoSimilarityConfig, ClipSplit]):
 
     about = "a similarity of videos, tested on pairs of those that it held out"
     config = VideoSimilarityConfig
+    free = FREE
 
     def check(self, config: VideoSimilarityConfig) -> None:
         configuration.check(config)
@@ -32,13 +34,16 @@ class SameVideo(Question[VideoSimilarityConfig, ClipSplit]):
     ) -> tuple[VideoSimilarityConfig, ClipSplit]:
         if config.train.streams == 1:  # from before pairs were drawn apart
             say("Until now this run trained on pairs of clips that shared frames; now none does.")
-        return config, load_videos(config.data, workdir)
+        return config, load_run_videos(config.data, workdir)
 
     def build(self, config: VideoSimilarityConfig, data: ClipSplit) -> Experiment:
         return build(config, data)
 
-    def report(self, workdir: Path) -> dict[str, Any]:
-        return report_pairs([workdir], workdir / "report")
+    def keep(self, workdir: Path, config: VideoSimilarityConfig, data: ClipSplit) -> None:
+        keep_videos(workdir, config.data, parts_of(data))
+
+    def report(self, workdir: Path, videos: Path | None = None) -> dict[str, Any]:
+        return report_pairs([workdir], workdir / "report", moved=videos)
 
     def report_trained(self, workdir: Path, config: VideoSimilarityConfig, data: ClipSplit) -> None:
         del config

@@ -13,9 +13,7 @@ from reid_jax.errors import UserError, said_unless_written
 from reid_jax.models.temporal.frames import masked_mean
 from reid_jax.ops.distances import normalize
 from reid_jax.reporting.measure import OURS as ALONE
-from reid_jax.same_video.config import (
-    VideoSimilarityConfig,
-)
+from reid_jax.same_video.config import ClipDataConfig, VideoSimilarityConfig
 from reid_jax.same_video.experiment import (
     PAIRS_SEED,
     ClipSplit,
@@ -28,6 +26,7 @@ from reid_jax.same_video.pairs import PairSource, PairVideo, evaluation_pairs
 from reid_jax.same_video.report import pairs_table, write_pairs_report
 from reid_jax.same_video.similarity import paired_chamfer_similarity, paired_euclidean_similarity
 from reid_jax.training.config_file import read_config
+from reid_jax.training.kept_videos import Parts, kept_alike, kept_videos, moved_to
 from reid_jax.training.logging import read_metrics
 from reid_jax.training.parallel import make_layout
 from reid_jax.training.predictor import make_predictor
@@ -38,7 +37,8 @@ Score = Callable[[Pairs], np.ndarray]
 Change = Callable[[np.ndarray], np.ndarray]
 
 # What must agree for runs to be tested on the same pairs.
-_SHARED = ("path", "splits", "fold", "folds", "validation_fraction", "frames", "clip", "pairs")
+_SHARED = ("fold", "folds", "validation_fraction", "clip", "pairs")
+_PLACES = ("path", "splits", "frames")  # of runs that did not keep the same videos
 CHAMFER = "whitened, Chamfer"
 _NO_VALIDATION = (
     "No videos were held out for validation, so thresholds come from pairs of training videos, "
@@ -80,9 +80,17 @@ class ScoredPairs:
 
 
 def report_pairs(
-    workdirs: Sequence[Path], folder: Path, *, split: ClipSplit | None = None
+    workdirs: Sequence[Path],
+    folder: Path,
+    *,
+    split: ClipSplit | None = None,
+    moved: Path | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Tests runs, their ensembles and what they have to beat on the same pairs; writes the report.
+
+    Args:
+      split: the videos of the first run, where they are loaded already.
+      moved: where the first run's file is now; noted in its folder.
 
     Raises:
       UserError: a folder is not that of a run of this kind, or runs hold out different videos.
@@ -91,13 +99,14 @@ def report_pairs(
     configs = [read_config(workdir, VideoSimilarityConfig) for workdir in workdirs]
     data = configs[0].data
     for workdir, config in zip(workdirs, configs, strict=True):
-        for name in _SHARED:
+        for name in _SHARED if kept_alike(workdirs) else (*_PLACES, *_SHARED):
             if getattr(config.data, name) != getattr(data, name):
                 raise UserError(
                     f"{workdirs[0]} and {workdir} differ in data.{name}; runs can be compared and "
                     "joined when they hold out the same videos."
                 )
-    split = split or load_videos(data, workdirs[0])
+    data = data if moved is None else moved_to(data, moved)
+    split = split or load_run_videos(data, workdirs[0])
     source = PairSource(split.test, data.clip)
     if not source.by_category:
         print(
@@ -140,6 +149,23 @@ def report_pairs(
         )
         print(f"report: {folder / 'index.html'}")
     return results
+
+
+def parts_of(split: ClipSplit) -> Parts:
+    """What a run keeps of its videos."""
+    parts = {"train": split.train, "validation": split.validation, "test": split.test}
+    return {
+        name: {
+            video.key: (video.original.features, video.original.frames, video.segments)
+            for video in part
+        }
+        for name, part in parts.items()
+    }
+
+
+def load_run_videos(data: ClipDataConfig, workdir: Path) -> ClipSplit:
+    """The videos of a configuration; of a run that has begun only those that it began with."""
+    return kept_videos(workdir, data, lambda: load_videos(data, workdir), parts_of)
 
 
 def _add_ensemble(scored: ScoredPairs, name: str, members: Sequence[str]) -> None:

@@ -4,7 +4,7 @@ import dataclasses
 import json
 import types
 import typing
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -171,6 +171,13 @@ def claim_workdir(workdir: Path, config: Any, free: Collection[str] = ()) -> Non
 def write_values(workdir: Path, values: dict[str, Any]) -> None:
     """Writes what a run folder says of itself, see `read_values`."""
     write_text(workdir / NAME, json.dumps({"form": FORM, **values}, indent=2) + "\n")
+
+
+def keep_values(workdir: Path, section: str, changes: Mapping[str, Any]) -> None:
+    """Changes in a run's folder what one section says, as where its data are, and nothing else."""
+    values = read_values(workdir)
+    values[section] |= changes
+    write_values(workdir, values)
 
 
 def flat(values: Any, prefix: str = "") -> dict[str, Any]:

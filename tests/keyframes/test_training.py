@@ -12,8 +12,7 @@ from reid_jax.data.videos.features import load_video_features
 from reid_jax.data.videos.images import load_frames
 from reid_jax.errors import UserError
 from reid_jax.individuals.model import load_run
-from reid_jax.keyframes.clips import ClipAugmentation
-from reid_jax.keyframes.config import KeyframeConfig, ScorerConfig, VideoDataConfig, check
+from reid_jax.keyframes.config import VideoDataConfig, check
 from reid_jax.keyframes.experiment import build, load_videos
 from reid_jax.keyframes.model import load_scorer
 from reid_jax.keyframes.ridge import linear_start
@@ -24,51 +23,19 @@ from reid_jax.keyframes.video_set import ClipSampler, end_to_end
 from reid_jax.ops.batching import padded
 from reid_jax.questions import train
 from reid_jax.training.checkpoint import Checkpoints
-from reid_jax.training.config import OptimizerConfig, TrainConfig
 from reid_jax.training.loop import fit, initial_state
 from reid_jax.training.optimizer import make_optimizer, rate_factor, with_reduced_rate
 from reid_jax.training.parallel import make_layout
 from reid_jax.training.stages import Stage
-from tests.keyframe_videos import write_videos
+from tests.keyframe_videos import make_config, write_videos
 from tests.quick_compilations import quick_compilations  # noqa: F401
 from tests.tiny_run import breaking_off
-
-SCORER = {
-    "width": 8,
-    "depth": 1,
-    "heads": 2,
-    "head_dim": 4,
-    "mlp": 8,
-    "dual_head_dim": 4,
-    "radius": 4,
-    "hidden": 8,
-}
 
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory):
     folder = tmp_path_factory.mktemp("videos")
     return write_videos(folder / "videos.h5", frames=folder / "frames")
-
-
-def make_config(path, **sections):
-    """A tiny experiment; keyword arguments replace fields of its sections."""
-    config = KeyframeConfig(
-        data=VideoDataConfig(
-            path=str(path), folds=3, validation_fraction=0.25, clip=16, batch_size=8, components=0
-        ),
-        augment=ClipAugmentation(speed=0.2, jitter=1.0, drop=0.1, noise=0.1, mix=0.2),
-        model=ScorerConfig(**SCORER, dropout=0.1),
-        optimizer=OptimizerConfig(learning_rate=1e-2, warmup_steps=2, clip_norm=1.0, ema_decay=0.5),
-        train=TrainConfig(
-            steps=12, log_every=3, evaluate_every=3, checkpoint_every=3, parallel="single"
-        ),
-    )
-    changed = {
-        name: dataclasses.replace(getattr(config, name), **fields)
-        for name, fields in sections.items()
-    }
-    return dataclasses.replace(config, **changed)
 
 
 def made(config):
@@ -265,7 +232,7 @@ def test_a_run_says_its_kind_and_reports_beside_baselines(run):
     metrics = json.loads((run / "report" / "metrics.json").read_text())
     assert metrics["metrics"]["spearman_users"] > 0.5
     assert "ridge regression" in metrics["baselines"]
-    with pytest.raises(UserError, match="not the run of an embedding network"):
+    with pytest.raises(UserError, match="run of another kind: it holds a KeyframeConfig"):
         load_run(run)
 
 
@@ -326,12 +293,12 @@ def test_data_that_does_not_fit_is_refused(path, change, message):
         ({"data": {"clip": 0}}, "data.clip is 0; it must be above 0"),
         ({"model": {"dropout": 1.0}}, "model.dropout is 1.0"),
         ({"model": {"backbone": "small_cnn"}}, "give both model.backbone and data.frames"),
-        ({"train": {"accumulate": 2}}, "accumulate"),
+        ({"train": {"accumulate": 3}}, "batch_size is 8, which is not a multiple of train.accumul"),
         (
             {"data": {"validation_fraction": 0.0}, "train": {"patience": 2}},
-            "patience needs a validation",
+            "train.patience is 2, but there is no validation",
         ),
-        ({"data": {"validation_fraction": 0.0}, **REDUCED}, "reduce_patience needs a validation"),
+        ({"data": {"validation_fraction": 0.0}, **REDUCED}, "train.reduce_patience is 1, but the"),
         ({"optimizer": {"learning_rate": 0.0}}, "learning_rate is 0.0"),
     ],
 )

@@ -122,16 +122,16 @@ def test_copies_are_made_once_from_the_frames(tmp_path, monkeypatch):
         group = file.create_group("video_1")
         group["video_id"] = "abc"
         group["sampled_frames"] = np.array([5, 105, 205])
-    (tmp_path / "abc").mkdir()
+    (tmp_path / "frames" / "abc").mkdir(parents=True)
     for number in range(3):
         pixels = rng.integers(256, size=(20, 20, 3)).astype(np.uint8)
-        image.fromarray(pixels).save(tmp_path / "abc" / f"{number:03}.jpg")
+        image.fromarray(pixels).save(tmp_path / "frames" / "abc" / f"{number:03}.jpg")
 
-    def load(seed=0):
+    def load(seed=0, folder="frames"):
         return video_copies.load_copies(
             tmp_path / "copies.npz",
             features=tmp_path / "videos.h5",
-            frames=tmp_path,
+            frames=tmp_path / folder,
             backbone="tf_efficientnet_lite0",
             pretrained="pypi",
             seed=seed,
@@ -149,6 +149,10 @@ def test_copies_are_made_once_from_the_frames(tmp_path, monkeypatch):
     np.testing.assert_array_equal(load()["crop"].features, made["crop"].features)
 
     made_so_far = len(calls)
+    (tmp_path / "frames").rename(tmp_path / "moved")
+    np.testing.assert_array_equal(load(folder="moved")["crop"].features, made["crop"].features)
+    assert len(calls) == made_so_far
+    (tmp_path / "moved").rename(tmp_path / "frames")
     with h5py.File(tmp_path / "videos.h5", "a") as file:  # the same name, another content
         del file["video_1/sampled_frames"]
         file["video_1/sampled_frames"] = np.array([7, 107, 207])
