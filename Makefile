@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/installed$(ACCELERATOR:%=-%)
 # What is installed names its folder: after that was moved it is installed anew.
 moved = $(shell [ ! -e $(1) ] || grep -qsF '$(CURDIR)/$(1)' $(1)/bin/activate || echo FORCE)
 
-.PHONY: setup test lint demo docs release peers clean FORCE
+.PHONY: setup test acceptance lint demo docs release peers clean FORCE
 
 setup: $(INSTALLED)
 
@@ -23,9 +23,13 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# With CI set, also what compiles for minutes and is a sibling of what is tested anyway.
+# With CI set, also every parity, the wheel and what else compiles for minutes.
 test: lint
-	$(BIN)/pytest $(if $(CI),-m '')
+	$(BIN)/pytest $(if $(CI),-m 'not acceptance')
+
+# What is long by nature, as the compiler compiles for users: before a part of the work is closed.
+acceptance: lint
+	JAX_DISABLE_MOST_OPTIMIZATIONS=0 $(BIN)/pytest -m 'exhaustive or acceptance'
 
 demo: setup
 	$(BIN)/python scripts/train.py configs/demo.py --workdir runs/demo

@@ -19,7 +19,6 @@ from reid_jax.keyframes.context import frame_context
 from reid_jax.keyframes.inputs import fit_preparation, prepare_video
 from reid_jax.keyframes.net import KeyframeScorer
 from reid_jax.keyframes.task import prepare
-from tests.quick_compilations import quick_compilations  # noqa: F401
 
 SMALL = {
     "width": 8,

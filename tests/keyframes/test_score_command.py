@@ -12,7 +12,6 @@ from reid_jax.training.config_file import claim_workdir
 from tests.doors import call
 from tests.keyframe_videos import write_videos
 from tests.keyframes.test_training import fitted, make_config
-from tests.quick_compilations import quick_compilations  # noqa: F401
 
 h5py = pytest.importorskip("h5py")
 TINY = {"steps": 3, "log_every": 3, "evaluate_every": 3, "checkpoint_every": 3}

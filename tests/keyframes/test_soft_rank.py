@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from scipy.stats import rankdata, spearmanr
 
 from reid_jax.keyframes import soft_rank
-from tests.quick_compilations import quick_compilations  # noqa: F401
 
 LENGTH = 7
 ALL = np.ones((1, LENGTH), bool)

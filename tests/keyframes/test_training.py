@@ -28,7 +28,6 @@ from reid_jax.training.optimizer import make_optimizer, rate_factor, with_reduce
 from reid_jax.training.parallel import make_layout
 from reid_jax.training.stages import Stage
 from tests.keyframe_videos import make_config, write_videos
-from tests.quick_compilations import quick_compilations  # noqa: F401
 from tests.tiny_run import breaking_off
 
 

@@ -12,7 +12,6 @@ from reid_jax.models.temporal import attention
 from reid_jax.models.temporal.encoder import TemporalEncoder
 from reid_jax.models.temporal.positions import sinusoidal_positions
 from reid_jax.ops.smoothing import smooth_over_time
-from tests.quick_compilations import quick_compilations  # noqa: F401
 
 B, T, H, D = 2, 11, 2, 3
 

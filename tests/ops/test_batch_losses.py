@@ -17,7 +17,6 @@ from reid_jax.ops.losses.batch import (
 from tests.loss_cases import (
     CASES,
     check_against,
-    check_permutations,
     negatives_of,
     positives_of,
     unit,
@@ -102,11 +101,6 @@ def test_value_and_gradient_are_those_of_the_loop(loss, reference, options):
     check_against(
         functools.partial(loss, **options), functools.partial(reference, **options), rtol=5e-5
     )
-
-
-@pytest.mark.parametrize("loss", LOSSES)
-def test_order_of_the_batch_does_not_matter(loss):
-    check_permutations(loss)
 
 
 @pytest.mark.parametrize("loss", LOSSES)

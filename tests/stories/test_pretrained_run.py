@@ -16,7 +16,6 @@ from reid_jax.questions import train
 from reid_jax.training.config import OptimizerConfig, TrainConfig
 from reid_jax.training.stages import Stage
 from reid_jax.weights import save_pretrained
-from tests.quick_compilations import quick_compilations  # noqa: F401
 
 pytest.importorskip("safetensors")
 

@@ -16,7 +16,6 @@ from reid_jax.weights.frozen import FrameEncoder
 from tests.doors import call
 from tests.keyframe_videos import write_videos
 from tests.keyframes.test_score_command import make_run
-from tests.quick_compilations import quick_compilations  # noqa: F401
 
 Image = pytest.importorskip("PIL.Image")
 pytest.importorskip("av")

@@ -13,7 +13,6 @@ from reid_jax.training.config import OptimizerConfig, TrainConfig
 from reid_jax.training.logging import read_metrics
 from reid_jax.training.loop import fit
 from reid_jax.training.parallel import make_layout
-from tests.quick_compilations import quick_compilations  # noqa: F401
 
 CONFIG = EmbeddingConfig(
     data=DataConfig(

@@ -21,7 +21,6 @@ from reid_jax.training.optimizer import make_schedule
 from reid_jax.training.parallel import make_layout
 from reid_jax.training.stages import Stage, check_stages, frozen_blocks, stage_at, work_left
 from reid_jax.training.state import create_state
-from tests.quick_compilations import quick_compilations  # noqa: F401
 from tests.tiny_run import breaking_off
 
 BLOCKS = block_names("small_cnn")
