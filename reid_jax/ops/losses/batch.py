@@ -6,6 +6,7 @@ contrastive), they are normalised here, which leaves unit vectors as they are.
 
 import math
 from dataclasses import dataclass
+from typing import Annotated
 
 import chex
 import jax
@@ -13,8 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from reid_jax.errors import UserError
+from reid_jax.fields import NOT_NEGATIVE, POSITIVE, Bound, check
 from reid_jax.ops.distances import dot_products, normalize
-from reid_jax.ops.losses.ranges import above_0, not_below_0, require
 from reid_jax.ops.losses.term import InBatch
 from reid_jax.ops.mining.in_batch import in_batch
 
@@ -118,11 +119,11 @@ def angular_loss(
 class Angular(InBatch, loss=angular_loss, term="angular"):
     """Angular loss (Wang et al. 2017)."""
 
-    angle: float = 45.0
+    angle: Annotated[float, Bound(above=0, most=60)] = 45.0
     """Upper bound of the angle at the negative, in degrees; at most 60."""
 
     def __post_init__(self) -> None:
-        require(self, angle=(0 < self.angle <= 60, "above 0 and at most 60"))
+        check(self, "loss", whose=True)
 
 
 def multi_similarity_loss(
@@ -176,22 +177,17 @@ def multi_similarity_loss(
 class MultiSimilarity(InBatch, loss=multi_similarity_loss, term="multi_similarity"):
     """Multi-similarity loss with its pair mining (Wang et al. 2019)."""
 
-    alpha: float = 2.0
+    alpha: Annotated[float, POSITIVE] = 2.0
     """Sharpness of the weighting of positives."""
-    beta: float = 50.0
+    beta: Annotated[float, POSITIVE] = 50.0
     """Sharpness of the weighting of negatives."""
     base: float = 0.5
     """Similarity at which a pair counts half."""
-    epsilon: float = 0.1
+    epsilon: Annotated[float, NOT_NEGATIVE] = 0.1
     """Slack of the mining."""
 
     def __post_init__(self) -> None:
-        require(
-            self,
-            alpha=above_0(self.alpha),
-            beta=above_0(self.beta),
-            epsilon=not_below_0(self.epsilon),
-        )
+        check(self, "loss", whose=True)
 
 
 def supervised_contrastive_loss(
@@ -244,11 +240,11 @@ class SupervisedContrastive(
 ):
     """Supervised contrastive loss, L_out (Khosla et al. 2020)."""
 
-    temperature: float = 0.1
+    temperature: Annotated[float, POSITIVE] = 0.1
     """Divides the cosine similarities."""
 
     def __post_init__(self) -> None:
-        require(self, temperature=above_0(self.temperature))
+        check(self, "loss", whose=True)
 
 
 def logsumexp(x: jax.Array, where: jax.Array) -> jax.Array:

@@ -1,13 +1,14 @@
 """Contrastive loss on pairs (Hadsell, Chopra & LeCun, CVPR 2006)."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import chex
 import jax
 import jax.numpy as jnp
 
+from reid_jax.fields import POSITIVE, check
 from reid_jax.ops.distances import paired_euclidean
-from reid_jax.ops.losses.ranges import above_0, require
 from reid_jax.ops.losses.term import InBatch
 
 
@@ -68,10 +69,10 @@ def pair_contrastive_loss(
 class Contrastive(InBatch, loss=pair_contrastive_loss, term="contrastive"):
     """Contrastive loss on pairs (Hadsell et al. 2006); needs the sampler `pairs`."""
 
-    margin: float = 1.0
+    margin: Annotated[float, POSITIVE] = 1.0
     """Distance beyond which a pair of two individuals costs nothing."""
     halved: bool = False
     """Halve the loss, as in the paper's equation; without it, as in most tutorials."""
 
     def __post_init__(self) -> None:
-        require(self, margin=above_0(self.margin))
+        check(self, "loss", whose=True)

@@ -3,15 +3,16 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Annotated
 
 import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from reid_jax.fields import NOT_NEGATIVE, POSITIVE, Bound, check
 from reid_jax.ops.losses.large_softmax import chunked_margin_softmax_loss, sample_classes
 from reid_jax.ops.losses.margins import Kind, center_cosines, margin_logits
-from reid_jax.ops.losses.ranges import above_0, not_below_0, require
 from reid_jax.ops.losses.term import Term, Tree
 
 
@@ -70,26 +71,19 @@ class MarginSoftmax:
 
     kind: Kind = "arcface"
     """Margin on the angle (arcface) or on its cosine (cosface)."""
-    scale: float = 64.0
+    scale: Annotated[float, POSITIVE] = 64.0
     """Multiplies the cosines before the softmax."""
-    margin: float = 0.5
+    margin: Annotated[float, Bound(least=0, below=1.58)] = 0.5
     """Radians for arcface (0.5), cosine for cosface (0.35)."""
-    centers: int = 1
+    centers: Annotated[int, Bound(least=1)] = 1
     """Centres an individual; the closest one counts."""
-    sampled: float = 1.0
+    sampled: Annotated[float, Bound(above=0, most=1)] = 1.0
     """Share of the individuals that a batch is classified against (Partial FC, An et al. 2021)."""
-    chunk: int = 0
+    chunk: Annotated[int, NOT_NEGATIVE] = 0
     """Individuals whose logits are held at a time, to save memory; 0 for all."""
 
     def __post_init__(self) -> None:
-        require(
-            self,
-            scale=above_0(self.scale),
-            margin=(0 <= self.margin < 1.58, "at least 0 and below 1.58"),
-            centers=(self.centers >= 1, "1 or more"),
-            sampled=(0 < self.sampled <= 1, "above 0 and at most 1"),
-            chunk=not_below_0(self.chunk),
-        )
+        check(self, "loss", whose=True)
 
     def init(self, key: jax.Array, num_classes: int, dimension: int) -> Tree:
         shape = (num_classes, self.centers, dimension)

@@ -5,13 +5,14 @@ Each stands beside its function; a new one is named in `AnyObjective`.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Annotated
 
 import jax
 
+from reid_jax.fields import NOT_NEGATIVE, check
 from reid_jax.ops.losses.batch import Angular, MultiSimilarity, NPair, SupervisedContrastive
 from reid_jax.ops.losses.contrastive import Contrastive
 from reid_jax.ops.losses.margin_softmax import MarginSoftmax
-from reid_jax.ops.losses.ranges import not_below_0, require
 from reid_jax.ops.losses.term import Objective, Term, Tree
 from reid_jax.ops.losses.triplet import Triplet
 
@@ -37,11 +38,11 @@ class Joint:
     """The metric part."""
     softmax: MarginSoftmax = field(default_factory=lambda: MarginSoftmax(scale=30.0, margin=0.3))
     """The classification part."""
-    softmax_weight: float = 1.0
+    softmax_weight: Annotated[float, NOT_NEGATIVE] = 1.0
     """Weight of the classification beside the metric part."""
 
     def __post_init__(self) -> None:
-        require(self, softmax_weight=not_below_0(self.softmax_weight))
+        check(self, "loss", whose=True)
 
     def init(self, key: jax.Array, num_classes: int, dimension: int) -> Tree:
         return self.softmax.init(key, num_classes, dimension)

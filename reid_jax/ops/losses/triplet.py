@@ -6,15 +6,15 @@ Each function below the public one sees a block of anchors against all reference
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from reid_jax.errors import UserError
+from reid_jax.fields import NOT_NEGATIVE, check
 from reid_jax.ops.distances import paired_euclidean
-from reid_jax.ops.losses.ranges import not_below_0, require
 from reid_jax.ops.losses.term import InBatch
 from reid_jax.ops.mining.blockwise import (
     Block,
@@ -107,7 +107,7 @@ def triplet_loss(
 class Triplet(InBatch, loss=triplet_loss, term="triplet"):
     """Triplet loss, mined in the global batch (Schroff et al. 2015, Hermans et al. 2017)."""
 
-    margin: float = 0.3
+    margin: Annotated[float, NOT_NEGATIVE] = 0.3
     """By how much another individual must be farther than the same one (unused if soft)."""
     mining: Mining = "hard"
     """Which triplets: all of them, the hardest of each anchor, or FaceNet's semi-hard ones."""
@@ -115,7 +115,7 @@ class Triplet(InBatch, loss=triplet_loss, term="triplet"):
     """Soft margin log(1 + exp(x)) instead of the hinge."""
 
     def __post_init__(self) -> None:
-        require(self, margin=not_below_0(self.margin))
+        check(self, "loss", whose=True)
         if self.soft and self.mining == "semi_hard":
             raise UserError("loss.soft has no margin for loss.mining semi_hard; use all or hard.")
 
