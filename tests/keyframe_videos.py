@@ -4,11 +4,13 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
 from reid_jax.keyframes.clips import ClipAugmentation
 from reid_jax.keyframes.config import KeyframeConfig, ScorerConfig, VideoDataConfig
 from reid_jax.training.config import OptimizerConfig, TrainConfig
+from reid_jax.training.experiment import Experiment
 
 SCORER = {
     "width": 8,
@@ -78,3 +80,26 @@ def make_config(path: Path, **sections: dict[str, Any]) -> KeyframeConfig:
         for name, fields in sections.items()
     }
     return dataclasses.replace(config, **changed)
+
+
+def of_images(path: Path, **sections: dict[str, Any]) -> KeyframeConfig:
+    """The same from the images in `frames` beside the file, one update a step, as `make_config`."""
+    images = {"frames": str(path.parent / "frames"), "image_size": 16, "clip": 4, "batch_size": 2}
+    small: dict[str, dict[str, Any]] = {
+        "data": images,
+        "augment": {"noise": 0.0, "mix": 0.0},
+        "model": {"backbone": "small_cnn"},
+        "optimizer": {"warmup_steps": 0},
+        "train": {"steps": 2, "log_every": 1, "evaluate_every": 2, "checkpoint_every": 2},
+    }
+    names = small | sections
+    return make_config(
+        path, **{name: small.get(name, {}) | sections.get(name, {}) for name in names}
+    )
+
+
+def one_batch(experiment: Experiment) -> Any:
+    """What the first step sees, as arrays by name."""
+    rows, _ = next(iter(experiment.feed.calls(0, 1)))
+    seen = experiment.feed.make_step(lambda state, batch, *, axis_name=None: (batch, {}))
+    return jax.device_get(seen({}, experiment.feed.shared, rows)[0])

@@ -14,7 +14,8 @@ from reid_jax.keyframes.model import TrainedScorer, load_scorer
 from reid_jax.keyframes.ridge_choice import chosen, kept_choice
 from reid_jax.keyframes.run import evaluate_run, load_run_videos, parts_of, report
 from reid_jax.training.experiment import Experiment
-from reid_jax.training.kept_videos import FREE, keep_videos
+from reid_jax.training.hosts.join import agree
+from reid_jax.training.kept_videos import FREE, digests_of, keep_videos
 from reid_jax.training.question import Question
 
 
@@ -40,6 +41,10 @@ class Keyframes(Question[KeyframeConfig, VideoSplit]):
     def load_data(self, config: KeyframeConfig, workdir: Path) -> tuple[KeyframeConfig, VideoSplit]:
         split = load_run_videos(workdir, config)
         return chosen(config, split.train), split
+
+    def loaded(self, workdir: Path, data: VideoSplit) -> None:
+        del workdir
+        agree("The set of videos", digests_of(parts_of(data)))
 
     def build(self, config: KeyframeConfig, data: VideoSplit) -> Experiment:
         return build(config, data)

@@ -12,7 +12,7 @@ from reid_jax.errors import UserError
 from reid_jax.questions import read_run_config, report, train
 from reid_jax.training.config_file import check_workdir
 from reid_jax.training.kept_videos import FREE
-from tests.keyframe_videos import make_config, write_videos
+from tests.keyframe_videos import make_config, of_images, write_videos
 
 STEPS = {"steps": 2, "log_every": 1, "evaluate_every": 2, "checkpoint_every": 2}
 FEW = {"train": STEPS, "optimizer": {"warmup_steps": 0}}
@@ -31,15 +31,7 @@ def made(tmp_path_factory) -> Path:
     (folder / "there" / "splits.json").write_text(json.dumps(folds))
     splits = {"splits": str(folder / "there" / "splits.json")}
     train(make_config(path, data=splits, **FEW), folder / "run")
-    images = {"frames": str(folder / "there" / "frames"), "image_size": 16, "clip": 4}
-    config = make_config(
-        path,
-        data={**images, "batch_size": 2},
-        augment={"noise": 0.0, "mix": 0.0},
-        model={"backbone": "small_cnn"},
-        **FEW,
-    )
-    train(config, folder / "seen")
+    train(of_images(path), folder / "seen")
     return folder
 
 

@@ -1,5 +1,6 @@
 """A batch in several passes gives the gradient of the whole batch, in less memory."""
 
+import dataclasses
 import functools
 
 import flax.linen as nn
@@ -9,13 +10,19 @@ import optax
 import pytest
 
 from reid_jax.individuals.task import EmbeddingTask
+from reid_jax.keyframes import experiment as keyframe_experiment
 from reid_jax.models import EmbeddingNet
 from reid_jax.models.layers import Backbone, conv
 from reid_jax.ops.images.augment import Augmentation
 from reid_jax.ops.losses.objectives import Joint, MarginSoftmax
+from reid_jax.same_video import experiment as similarity_experiment
+from reid_jax.training.accumulate import make_accumulated_gradient, make_gradient
+from reid_jax.training.experiment import initial_variables
 from reid_jax.training.parallel import make_layout
 from reid_jax.training.state import create_state
 from reid_jax.training.step import make_streamed_step, make_train_step
+from tests.keyframe_videos import make_config, one_batch, write_videos
+from tests.tiny_run import tiny_similarity_config
 
 BATCH, CLASSES, PARTS = 16, 4, 2
 
@@ -106,3 +113,41 @@ def test_memory_is_that_of_a_part():
         analysis = compiled.lower(*arguments).compile().memory_analysis()
         needed[parts] = analysis.temp_size_in_bytes
     assert needed[4] < 0.5 * needed[1]
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory):
+    return write_videos(tmp_path_factory.mktemp("videos") / "videos.h5", 12)
+
+
+def keyframes(path):
+    config = make_config(path, model={"dropout": 0.0})
+    experiment = keyframe_experiment.build(config, keyframe_experiment.load_videos(config.data, 0))
+    return experiment, one_batch(experiment)
+
+
+def same_video(path):
+    config = tiny_similarity_config(path)
+    model = dataclasses.replace(config.model, dropout=0.0, frame_dropout=0.0)
+    config = dataclasses.replace(config, model=model)
+    split = similarity_experiment.load_videos(config.data, path.parent)
+    experiment = similarity_experiment.build(config, split)
+    return experiment, next(iter(experiment.feed.calls(0, 1)))[0]
+
+
+@pytest.mark.parametrize("question", [keyframes, same_video])
+def test_networks_of_videos_accumulate_the_gradient_of_the_whole_batch(videos, question):
+    """Of losses within a clip, and of ones that compare clips of different parts."""
+    experiment, batch = question(videos)
+    variables = initial_variables(experiment, 0)
+    found = [
+        jax.jit(gradient, static_argnums=4)(*variables, batch, jax.random.key(1), None)
+        for gradient in (
+            make_gradient(experiment.task),
+            make_accumulated_gradient(experiment.task, PARTS),
+        )
+    ]
+    (loss, *whole), (_, *parts) = found
+    assert loss > 0
+    assert optax.global_norm(whole[-1]) > 1e-3
+    assert_same(whole, parts)
