@@ -72,7 +72,10 @@ class Question(ABC, Generic[Config, Data]):
         """Says what there is, and refuses what cannot be judged; several processes compare it."""
 
     def keep(self, workdir: Path, config: Config, data: Data) -> None:
-        """Writes beside the configuration what of the data has to be known later."""
+        """Writes into the folder what of the data has to be known later.
+
+        The configuration there is still the one before: it says where the data were.
+        """
 
     @abstractmethod
     def report(self, workdir: Path) -> dict[str, Any]:

@@ -55,8 +55,8 @@ def _train(question: Question[Any, Any], config: Any, workdir: Path) -> None:
         experiment = question.build(config, data)
         layout.check(experiment.batch_size, experiment.shared_unit, "data.batch_size")
         if is_first():
-            claim_workdir(workdir, config, question.free)
             question.keep(workdir, config, data)
+            claim_workdir(workdir, config, question.free)
         decay = config.optimizer.ema_decay
         outcome = fit(experiment, config.train, layout, workdir, ema_decay=decay)
     if outcome.end == "stopped":

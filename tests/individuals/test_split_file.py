@@ -99,13 +99,15 @@ def test_evaluate_says_how_and_then_remembers(made, moved, capsys):
     assert "elsewhere" not in capsys.readouterr().out
 
 
-def test_training_goes_on_where_the_photos_are(moved, capsys):
+def test_training_goes_on_where_the_photos_are_and_remembers(made, moved, capsys):
     config = read_run_config(moved / "run")
     data = dataclasses.replace(config.data, source=f"folder:{moved / 'here'}")
     longer = dataclasses.replace(config.train, steps=5)
     train(dataclasses.replace(config, data=data, train=longer), moved / "run")
     assert "from step 3" in capsys.readouterr().out
     assert read_run_config(moved / "run").data.source == f"folder:{moved / 'here'}"
+    same(parts(moved / "run", training=True), parts(made / "run"))
+    assert "elsewhere" not in capsys.readouterr().out
 
 
 def test_other_photos_are_not_taken_for_the_run_s(moved):
