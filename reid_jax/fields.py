@@ -5,10 +5,12 @@ A field says it in its type, `steps: Annotated[int, POSITIVE] = 1000`.
 
 import dataclasses
 import functools
+import numbers
+import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from reid_jax.errors import UserError
 
@@ -61,7 +63,7 @@ PHOTOS = Mark("a source of photos")
 
 
 def check(config: Any, name: str = "", *, whose: bool = False) -> None:
-    """Refuses the first field that is out of its bound, also of dataclasses inside.
+    """Refuses the first field that is not of its type or bound, also of dataclasses inside.
 
     Args:
       config: a dataclass.
@@ -71,15 +73,34 @@ def check(config: Any, name: str = "", *, whose: bool = False) -> None:
     Raises:
       UserError: naming the field, its value and the range.
     """
+    hints = typing.get_type_hints(type(config))
     for field, full, marks in _fields(config, name):
         value = getattr(config, field)
+        of = f" of {type(config).__name__}" if whose else ""
+        if wanted := _unlike(value, hints[field]):
+            raise UserError(f"{full}{of} is {value!r}; it must be {wanted}.")
         for mark in marks:
             if isinstance(mark, Bound) and not isinstance(value, str) and not mark.holds(value):
-                of = f" of {type(config).__name__}" if whose else ""
                 raise UserError(f"{full}{of} is {value}; it must be {mark}.")
-        for member in value if isinstance(value, tuple) else (value,):
+        for member in value if isinstance(value, tuple | list) else (value,):
             if dataclasses.is_dataclass(member):
                 check(member, full)
+
+
+def _unlike(value: Any, hint: Any) -> str:
+    """What a value of a type is, in words, where this one is none; empty where it is."""
+    if hint is bool or typing.get_origin(hint) is Literal:
+        choices = (False, True) if hint is bool else typing.get_args(hint)
+        return "" if value in choices else " or ".join(map(str, choices))
+    if hint is int:
+        whole = isinstance(value, numbers.Real) and value == value // 1  # not of nan, nor of inf
+        return "" if whole else "a whole number"
+    if hint is float:
+        return "" if isinstance(value, numbers.Real) else "a number"
+    kinds = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    if not all(kind is str or dataclasses.is_dataclass(kind) for kind in kinds):
+        return ""
+    return "" if isinstance(value, kinds) else " or ".join(kind.__name__ for kind in kinds)
 
 
 def changed(config: Config, changes: Mapping[Mark, Callable[[str], str]]) -> Config:

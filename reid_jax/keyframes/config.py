@@ -122,7 +122,7 @@ def check(config: KeyframeConfig) -> None:
     training.check(config)
     data, model = config.data, config.model
     check_named(data.path)
-    if model.ridge < 0 and model.ridge != AUTO:
+    if not model.ridge >= 0 and model.ridge != AUTO:
         raise UserError(f"model.ridge is {model.ridge}; it must be 0 or more, or auto.")
     if data.fold < -1:
         raise UserError(
@@ -146,6 +146,8 @@ def check(config: KeyframeConfig) -> None:
         raise UserError("model.remat is for a backbone; a scorer of features has none.")
     elif config.stages:
         raise UserError("stages are for a backbone; without one, leave them empty.")
+    elif data.batch_size == training.AUTO:
+        raise UserError("data.batch_size is auto, which is for a backbone; give a number.")
     training.check_patience(config.train, validated=data.validation_fraction > 0)
 
 

@@ -3,13 +3,14 @@
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
 import optax
 
 from reid_jax.errors import UserError
+from reid_jax.fields import NOT_NEGATIVE, POSITIVE, Bound
 
 Tree = Any
 
@@ -18,11 +19,11 @@ Tree = Any
 class Stage:
     """From one step on, how much of the backbone trains and how fast."""
 
-    start: int = 0
+    start: Annotated[int, NOT_NEGATIVE] = 0
     """The first step of the stage; it lasts until the next one starts."""
-    blocks: int = -1
+    blocks: Annotated[int, Bound(least=-1)] = -1
     """How many of the backbone's last blocks train: 0 none, -1 all."""
-    backbone_rate: float = 1.0
+    backbone_rate: Annotated[float, POSITIVE] = 1.0
     """Multiplies the learning rate of the backbone's blocks that train."""
 
 
@@ -45,8 +46,6 @@ def check_stages(stages: Sequence[Stage], steps: int, steps_per_call: int) -> No
                 f"A stage starts at step {stage.start}, which is not a multiple of "
                 f"train.steps_per_call ({steps_per_call})."
             )
-        if stage.blocks < -1 or stage.backbone_rate <= 0:
-            raise UserError(f"{stage} needs blocks of -1 or more and a rate above 0.")
 
 
 def stage_at(stages: Sequence[Stage], step: int) -> Stage:

@@ -299,6 +299,9 @@ def test_data_that_does_not_fit_is_refused(path, change, message):
         ),
         ({"data": {"validation_fraction": 0.0}, **REDUCED}, "train.reduce_patience is 1, but the"),
         ({"optimizer": {"learning_rate": 0.0}}, "learning_rate is 0.0"),
+        ({"model": {"ridge": float("nan")}}, "model.ridge is nan; it must be 0 or more, or auto"),
+        ({"data": {"batch_size": 0}}, "batch_size is auto, which is for a backbone"),
+        ({"images": {"blur": 2.0}}, "blur of Augmentation is 2.0; it must be from 0 to 1"),
     ],
 )
 def test_impossible_values_are_refused(path, change, message):

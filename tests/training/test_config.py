@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,6 +26,7 @@ from reid_jax.questions import question_named, read_run_config, train
 from reid_jax.training import run
 from reid_jax.training.config import OptimizerConfig, TrainConfig
 from reid_jax.training.config_file import claim_workdir, from_json, to_json
+from reid_jax.training.stages import Stage
 from tests.paths import REPOSITORY
 
 CONFIGS = sorted((REPOSITORY / "configs").glob("*.py"))
@@ -64,6 +66,18 @@ def test_every_configuration_is_valid_and_survives_the_way_to_disk_and_back(path
         ({"optimizer": OptimizerConfig(learning_rate=-1.0)}, "learning_rate is -1.0"),
         ({"optimizer": OptimizerConfig(learning_rate=float("nan"))}, "learning_rate is nan"),
         ({"optimizer": OptimizerConfig(warmup_steps=2000)}, "warm up for fewer"),
+        ({"stages": (Stage(backbone_rate=0.0),)}, "stages.backbone_rate is 0.0; .* above 0"),
+        ({"stages": [Stage(), Stage(9, backbone_rate=float("nan"))]}, "backbone_rate is nan"),
+        ({"stages": (Stage(blocks=-2),)}, "stages.blocks is -2; it must be -1 or more"),
+        ({"train": TrainConfig(steps="9")}, "train.steps is '9'; it must be a whole number"),
+        ({"train": TrainConfig(steps=float("inf"))}, "train.steps is inf; .* whole number"),
+        ({"train": TrainConfig(seed=None)}, "train.seed is None; it must be a whole number"),
+        ({"data": DataConfig(test_fraction="0.3")}, "test_fraction is '0.3'; .* a number"),
+        ({"data": DataConfig(source=Path("photos"))}, "data.source is .*; it must be str"),
+        ({"data": DataConfig(split="day")}, "is 'day'; it must be identity or photo or date or"),
+        ({"model": ModelConfig(normalize="no")}, "normalize is 'no'; it must be False or True"),
+        ({"model": None}, "model is None; it must be ModelConfig"),
+        ({"loss": "triplet"}, "loss is 'triplet'; it must be Contrastive or Triplet or"),
         ({"train": TrainConfig(accumulate=3)}, r"64, .* multiple of train.accumulate \(3\)"),
         ({"train": TrainConfig(steps_per_call=30)}, r"train\.steps is 1000, .*_per_call \(30\)"),
     ],

@@ -249,7 +249,6 @@ def test_which_stage_a_step_belongs_to():
         ((Stage(5),), "starts at step 5; it must start at 0"),
         ((Stage(0), Stage(20), Stage(10)), r"\[0, 20, 10\]; each must start after"),
         ((Stage(0), Stage(15)), r"not a multiple of train.steps_per_call \(10\)"),
-        ((Stage(0, backbone_rate=0.0),), "a rate above 0"),
         ((Stage(0), Stage(200)), "starts at step 200; train.steps is only 100"),
     ],
 )

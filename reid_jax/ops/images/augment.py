@@ -9,7 +9,6 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from reid_jax.errors import UserError
 from reid_jax.fields import PROBABILITY, Bound, check
 from reid_jax.ops.images import photometric, warp
 from reid_jax.ops.images.underwater import JERLOV, attenuation, underwater, veil
@@ -71,9 +70,7 @@ class Augmentation:
     """Probability of random erasing: 2 to 40 % of the area."""
 
     def __post_init__(self) -> None:
-        check(self, "augment")
-        if self.border not in ("reflect", "edge"):
-            raise UserError(f"augment.border is {self.border!r}; use reflect or edge.")
+        check(self, whose=True)
 
 
 def example_keys(key: jax.Array, positions: jax.Array) -> jax.Array:
