@@ -21,9 +21,10 @@ from reid_jax.errors import UserError
 from reid_jax.individuals.config import DataConfig
 from reid_jax.individuals.experiment import build, load_data
 from reid_jax.individuals.split_file import load_run_data
+from reid_jax.keyframes import experiment as keyframe_experiment
 from reid_jax.questions import read_run_config
 from reid_jax.training import lock
-from reid_jax.training.config_file import saved_steps
+from reid_jax.training.config_file import claim_workdir, saved_steps
 from reid_jax.training.hosts import agreement
 from reid_jax.training.hosts import join as multihost
 from reid_jax.training.hosts.coordinator import Meeting
@@ -31,6 +32,7 @@ from reid_jax.training.lock import only_trainer
 from reid_jax.training.logging import read_metrics
 from reid_jax.training.loop import fit
 from reid_jax.training.parallel import make_layout
+from tests.keyframe_videos import of_images, write_videos
 from tests.paths import REPOSITORY
 
 OPTIONS = {
@@ -68,14 +70,14 @@ def environment(index: int) -> dict[str, str]:
     }
 
 
-def start(workdir, *own: dict[str, str]) -> list[subprocess.Popen]:
+def start(workdir, *own: dict[str, str], config="configs/demo.py") -> list[subprocess.Popen]:
     """Two processes of two devices, each with options of its own."""
-    port = free_port()
+    port, common = free_port(), OPTIONS if config == "configs/demo.py" else {}
     return [
         subprocess.Popen(
             [
-                *(sys.executable, "scripts/train.py", "configs/demo.py", f"--workdir={workdir}"),
-                *(f"--{name}={value}" for name, value in (OPTIONS | options).items()),
+                *(sys.executable, "scripts/train.py", config, f"--workdir={workdir}"),
+                *(f"--{name}={value}" for name, value in (common | options).items()),
                 f"--train.coordinator=127.0.0.1:{port}",
             ],
             cwd=REPOSITORY,
@@ -162,6 +164,34 @@ def test_they_train_as_one_process_and_end_together(tmp_path):
     assert [row["step"] for row in rows["both"]] == [row["step"] for row in rows["one"]]
     for ours, theirs in zip(rows["both"], rows["one"], strict=True):
         for name in {"loss", "grad_norm", "validation/mAP"} & theirs.keys():
+            np.testing.assert_allclose(ours[name], theirs[name], rtol=2e-3, err_msg=str(ours))
+
+
+def test_a_keyframe_network_from_images_trains_as_by_one_process(tmp_path):
+    """The batch, its clips and BatchNorm's statistics are those of all devices."""
+    path = write_videos(tmp_path / "videos.h5", frames=tmp_path / "frames")
+    config = of_images(path, data={"batch_size": 4}, train={"parallel": "auto", "steps": 3})
+    train = dataclasses.replace(config.train, evaluate_every=3, checkpoint_every=3)
+    config = dataclasses.replace(config, train=train)
+    own = tmp_path / "own.py"
+    own.write_text(
+        "from pathlib import Path\n\n"
+        "from reid_jax.keyframes.config import KeyframeConfig\n"
+        "from reid_jax.training.config_file import read_config\n\n\n"
+        "def get_config() -> KeyframeConfig:\n"
+        f"    return read_config(Path({str(tmp_path / 'kept')!r}), KeyframeConfig)\n"
+    )
+    claim_workdir(tmp_path / "kept", config)
+    first, _ = finish(start(tmp_path / "both", config=str(own)), 0, 0)
+    assert "4 x cpu (mesh)" in first
+    experiment = keyframe_experiment.build(config, keyframe_experiment.load_videos(config.data, 0))
+    layout = make_layout("mesh", jax.devices()[:4])
+    decay = config.optimizer.ema_decay
+    fit(experiment, config.train, layout, tmp_path / "one", ema_decay=decay)
+    both, one = (read_metrics(tmp_path / name) for name in ("both", "one"))
+    assert [row["step"] for row in both] == [row["step"] for row in one]
+    for ours, theirs in zip(both, one, strict=True):
+        for name in {"loss", "grad_norm", "validation/spearman"} & theirs.keys():
             np.testing.assert_allclose(ours[name], theirs[name], rtol=2e-3, err_msg=str(ours))
 
 
