@@ -21,10 +21,7 @@ def get_config() -> EmbeddingConfig:
             backbone="tf_efficientnet_lite0", pretrained="pypi", embedding_dim=256, whiten=0.5
         ),
         loss=MarginSoftmax(kind="arcface", scale=30.0, margin=0.3),
-        stages=(
-            Stage(start=0, blocks=0),
-            Stage(start=100, blocks=8, backbone_rate=0.3),
-        ),
-        optimizer=OptimizerConfig(learning_rate=2e-3, weight_decay=1e-3, warmup_steps=50),
-        train=TrainConfig(steps=400, log_every=20, evaluate_every=100, checkpoint_every=100),
+        stages=(Stage(start=0, blocks=8, backbone_rate=0.3),),
+        optimizer=OptimizerConfig(learning_rate=2e-3, weight_decay=1e-3, warmup_steps=20),
+        train=TrainConfig(steps=300, evaluate_every=100, checkpoint_every=100),
     )
