@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from reid_jax.errors import UserError
+from reid_jax.files import check_destinations
 from reid_jax.training import run
 from reid_jax.training.config_file import read_config, read_values
 from reid_jax.training.question import Question
@@ -77,19 +78,22 @@ def report(workdir: Path, **asked: Any) -> dict[str, Any]:
     Raises:
       UserError: something is asked that runs of this kind do not have.
     """
+    check_destinations(folder=asked.get("out"))
     question = question_of(workdir)
     given = {name: value for name, value in asked.items() if value not in (None, False)}
     known = inspect.signature(question.report).parameters
     for name in given:
         if name not in known:
-            raise UserError(f"{workdir} is a run of {question.about}; it has no --{name}.")
+            flag = "data" if name == "source" else name
+            raise UserError(f"{workdir} is a run of {question.about}; it has no --{flag}.")
     return question.report(workdir, **given)
 
 
-def compare_runs(workdirs: Sequence[Path], out: Path | None = None) -> None:
-    """Prints which differences between runs of one question are more than luck.
+def compare_runs(workdirs: Sequence[Path], out: Path | None = None) -> dict[str, Any]:
+    """Prints which differences between runs of one question are more than luck; returns them.
 
     Raises:
       UserError: fewer than two runs, of different kinds, or they hold out different examples.
     """
-    question_of(*workdirs).compare_runs(workdirs, out)
+    check_destinations(folder=out)
+    return question_of(*workdirs).compare_runs(workdirs, out)

@@ -67,17 +67,26 @@ def listing() -> str:
 def evaluate(
     workdir: Path,
     data: str | None = None,
+    query: str | None = None,
+    gallery: str | None = None,
+    out: Path | None = None,
     photos: str | None = None,
     videos: Path | None = None,
     rerank: bool = False,
     json: Path | None = None,
 ) -> None:
-    """Prints metrics beside those of baselines, and writes WORKDIR/report.
+    """Prints metrics beside those of baselines, and writes a report.
 
     Args:
         workdir: Folder of the run.
-        data: Another source (folder:PATH, csv:PATH, ...), all photos leave-one-out, or for a
-            keyframe run another H5 file, all videos; by default what the run held out.
+        data: Another source of photos (folder:PATH, csv:PATH, ...); where it has a column "split"
+            with query and gallery, the one is searched in the other, else each photo in all others.
+            For a keyframe run another H5 file, all videos. By default what the run held out.
+        query: A source of photos that are searched for, in those of --gallery; individuals of the
+            same name are the same.
+        gallery: A source of photos that are searched in.
+        out: Folder of the report; by default report in the run's folder, or one beside it that is
+            called after the source.
         photos: Where the photos of the run are now, should they have moved (folder:PATH, ...); they
             are found by their content, and the run remembers it.
         videos: Where the H5 file of the run is now, should it have moved, with splits and frames
@@ -90,7 +99,16 @@ def evaluate(
     from reid_jax.reporting.plain_json import plain_json
 
     check_destinations(json)
-    facts = report(workdir, source=data, rerank=rerank, photos=photos, videos=videos)
+    facts = report(
+        workdir,
+        source=data,
+        query=query,
+        gallery=gallery,
+        out=out,
+        rerank=rerank,
+        photos=photos,
+        videos=videos,
+    )
     if json is not None:
         write_text(json, plain_json(facts))
 

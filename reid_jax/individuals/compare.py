@@ -4,13 +4,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from reid_jax.compilations import keep_compilations
 from reid_jax.data.photos import Dataset, QueryGallery
 from reid_jax.errors import UserError
-from reid_jax.files import check_destinations
 from reid_jax.individuals.figures import precision_recall_curves, roc
 from reid_jax.individuals.glossary import COMPARED, MEASURES
 from reid_jax.individuals.measures import PER_QUERY, Details, evaluate_in_detail, left_out
@@ -50,15 +50,14 @@ class PhotoContender(Contender):
         return {"photos_per_second": self.photos_per_second}
 
 
-def compare_runs(workdirs: Sequence[Path], out: Path | None) -> None:
-    """Prints the comparison, and writes it with figures into a folder.
+def compare_runs(workdirs: Sequence[Path], out: Path | None) -> dict[str, Any]:
+    """Prints the comparison, and writes it with figures into a folder; returns what its JSON holds.
 
     Raises:
       UserError: fewer than two runs, of different kinds, or they hold out different examples.
     """
-    check_destinations(folder=out)
     keep_compilations()
-    compare(contend(workdirs)).tell(out)
+    return compare(contend(workdirs)).tell(out)
 
 
 def contend(workdirs: Sequence[Path]) -> list[PhotoContender]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from reid_jax.console import say
 from reid_jax.data.photos import Dataset, Splits, describe
 from reid_jax.data.photos.content import content_digests
 from reid_jax.individuals import config as configuration
@@ -49,7 +50,7 @@ class Individuals(Question[EmbeddingConfig, Photos]):
         dataset, splits = data
         agree_on_photos(dataset, splits)
         if is_first():
-            print(describe(dataset, str(workdir / SKIPPED)))
+            say(describe(dataset, str(workdir / SKIPPED)))
         check_matches(dataset.labels, *splits.test, dataset.columns)
 
     def build(self, config: EmbeddingConfig, data: Photos) -> Experiment:
@@ -68,10 +69,15 @@ class Individuals(Question[EmbeddingConfig, Photos]):
         workdir: Path,
         source: str | None = None,
         *,
+        query: str | None = None,
+        gallery: str | None = None,
+        out: Path | None = None,
         photos: str | None = None,
         rerank: bool = False,
     ) -> dict[str, Any]:
-        return evaluate_run(workdir, source, photos=photos, rerank=rerank)
+        return evaluate_run(
+            workdir, source, query=query, gallery=gallery, out=out, photos=photos, rerank=rerank
+        )
 
     def report_trained(self, workdir: Path, config: EmbeddingConfig, data: Photos) -> None:
         del config
@@ -83,5 +89,5 @@ class Individuals(Question[EmbeddingConfig, Photos]):
     def load(self, workdir: Path) -> TrainedModel:
         return load_run(workdir)
 
-    def compare_runs(self, workdirs: Sequence[Path], out: Path | None = None) -> None:
-        compare_runs(workdirs, out)
+    def compare_runs(self, workdirs: Sequence[Path], out: Path | None = None) -> dict[str, Any]:
+        return compare_runs(workdirs, out)

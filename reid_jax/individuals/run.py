@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from reid_jax.compilations import keep_compilations
-from reid_jax.console import counted
+from reid_jax.console import counted, say
 from reid_jax.data.photos import Dataset, QueryGallery, describe, load_dataset
 from reid_jax.data.photos.content import COLUMN, content_digests
-from reid_jax.data.photos.splits import check_several
+from reid_jax.data.photos.joined import joined
+from reid_jax.data.photos.splits import check_several, query_and_gallery
 from reid_jax.errors import UserError, said_unless_written
 from reid_jax.files import atomic_write, check_destinations
 from reid_jax.individuals.glossary import CONSOLE, MEASURES
@@ -46,51 +47,95 @@ def list_skipped(dataset: Dataset, listed: Path) -> None:
 
 
 def _describe(dataset: Dataset, listed: Path) -> None:
-    """Prints what a source holds; `listed` names the photos that were skipped."""
+    """Says what a source holds; `listed` names the photos that were skipped."""
     try:
         list_skipped(dataset, listed)
     except OSError:  # a run that may only be read can embed all the same
-        print(describe(dataset))
+        say(describe(dataset))
     else:
-        print(describe(dataset, str(listed)))
+        say(describe(dataset, str(listed)))
 
 
 def evaluate_run(
-    workdir: Path, source: str | None = None, *, photos: str | None = None, rerank: bool = False
+    workdir: Path,
+    source: str | None = None,
+    *,
+    query: str | None = None,
+    gallery: str | None = None,
+    out: Path | None = None,
+    photos: str | None = None,
+    rerank: bool = False,
 ) -> dict[str, Any]:
-    """Evaluates a run on what it held out, or leave-one-out on all photos of another source.
+    """Evaluates a run on what it held out, or on photos of other sources.
 
     Args:
+      source: its photos called "query" are searched for among those called "gallery", where its
+        column "split" knows both; else each photo among all others.
+      query, gallery: two sources, one searched for in the other.
+      out: folder of the report; by default one in the run's folder.
       photos: where the run's own photos are now, should they have moved; noted in its folder.
+      rerank: also rank anew.
+
+    Raises:
+      UserError: the arguments contradict each other, a source cannot be read, or nothing can be
+        searched for.
     """
-    if photos is not None and source is not None:
-        raise UserError("--photos says where the run's own photos are, --data names others.")
+    _check_asked(source, query, gallery, photos)
     keep_compilations()
     model = load_run(workdir)
     if photos is not None:
         model = model.with_photos_at(photos)
-    if source is None:
+    if source is None and query is None:
         dataset, splits = model.load_data()
         try:
             keep_moved(workdir, dataset, model.config.data.source)
         except OSError as error:
             print(f"{workdir} cannot remember where its photos are now: {error}")
-        test, folder = splits.test, workdir / "report"
+        test, folder, mark = splits.test, out or workdir / "report", None
         learnt: np.ndarray | None = content_digests(dataset)[splits.train]
     else:
-        dataset, named = load_dataset(source, seed=model.config.train.seed), source
-        check_several(dataset.labels)
-        source = absolute_photos(source)
-        folder = report_folder(workdir, re.sub(r"[^A-Za-z0-9]+", "-", named).strip("-"), source)
-        test = QueryGallery(np.arange(len(dataset)), np.arange(len(dataset)))
+        seed, sources = model.config.train.seed, [each for each in (source, query, gallery) if each]
+        dataset, test = _other_photos(sources, seed)
+        check_several(dataset.labels[test.gallery])
+        mark = " in ".join(map(absolute_photos, sources))
+        name = re.sub(r"[^A-Za-z0-9]+", "-", " in ".join(sources)).strip("-")
+        folder = out or report_folder(workdir, name, mark)
         learnt = _learnt(model)
     check_matches(dataset.labels, *test, dataset.columns)
-    _describe(dataset, (workdir if source is None else folder) / SKIPPED)
-    if source is not None:
+    _describe(dataset, (workdir if mark is None else folder) / SKIPPED)
+    if mark is not None:
+        say(f"{len(test.query):,} photos are searched for among {len(test.gallery):,}")
         with said_unless_written(folder):
-            mark_report(folder, source)
+            mark_report(folder, mark)
     title = workdir.name
     return report(model, folder, dataset, test, title=title, learnt=learnt, rerank=rerank)
+
+
+def _check_asked(
+    source: str | None, query: str | None, gallery: str | None, photos: str | None
+) -> None:
+    if (query is None) != (gallery is None):
+        raise UserError(
+            "--query and --gallery go together: photos of one are searched in the other."
+        )
+    if source is not None and query is not None:
+        raise UserError(
+            f"Give one source, {source}, or two as --query and --gallery, not three of them."
+        )
+    if photos is not None and (source is not None or query is not None):
+        other = "--data names others" if query is None else "--query and --gallery name others"
+        raise UserError(f"--photos says where the run's own photos are, {other}.")
+
+
+def _other_photos(sources: list[str], seed: int) -> tuple[Dataset, QueryGallery]:
+    """Photos that are not the run's own, and which of them are searched for in which."""
+    if len(sources) == 1:
+        dataset = load_dataset(sources[0], seed=seed)
+        everything = np.arange(len(dataset))
+        return dataset, query_and_gallery(dataset) or QueryGallery(everything, everything)
+    loaded = [load_dataset(absolute_photos(each), seed=seed) for each in sources]
+    dataset, query, gallery = joined(*loaded)
+    return dataset, QueryGallery(query, gallery)
 
 
 def _learnt(model: TrainedModel) -> np.ndarray | None:

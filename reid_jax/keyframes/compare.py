@@ -66,8 +66,8 @@ class KeyframeContender(Contender):
         }
 
 
-def compare_runs(workdirs: Sequence[Path], out: Path | None) -> None:
-    """Prints the comparison, and writes it with figures into a folder.
+def compare_runs(workdirs: Sequence[Path], out: Path | None) -> dict[str, Any]:
+    """Prints the comparison, and writes it with figures into a folder; returns what its JSON holds.
 
     Raises:
       UserError: fewer than two runs, they hold out different videos, or none.
@@ -77,7 +77,7 @@ def compare_runs(workdirs: Sequence[Path], out: Path | None) -> None:
     contenders = [*contenders, ensemble(contenders, split.test)]
     seed = load_scorer(workdirs[0]).config.train.seed
     baselines = keyframe_baselines(split.train + split.validation, split.test, seed)
-    compare(contenders, split.test, baselines).tell(out)
+    return compare(contenders, split.test, baselines).tell(out)
 
 
 def contend(workdirs: Sequence[Path]) -> tuple[list[KeyframeContender], VideoSplit]:

@@ -57,19 +57,25 @@ class Keyframes(Question[KeyframeConfig, VideoSplit]):
         keep_videos(workdir, config.data, parts_of(data))
 
     def report(
-        self, workdir: Path, source: str | None = None, videos: Path | None = None
+        self,
+        workdir: Path,
+        source: str | None = None,
+        *,
+        out: Path | None = None,
+        videos: Path | None = None,
     ) -> dict[str, Any]:
-        return evaluate_run(workdir, None if source is None else expanded(source), moved=videos)
+        data = None if source is None else expanded(source)
+        return evaluate_run(workdir, data, out=out, moved=videos)
 
     def report_trained(self, workdir: Path, config: KeyframeConfig, data: VideoSplit) -> None:
         del config
         if data.test:
-            report(load_scorer(workdir), data)
+            report(load_scorer(workdir), data, workdir / "report")
         else:
             say("Trained on all videos; there is no fold to test on.")
 
     def load(self, workdir: Path) -> TrainedScorer:
         return load_scorer(workdir)
 
-    def compare_runs(self, workdirs: Sequence[Path], out: Path | None = None) -> None:
-        compare_runs(workdirs, out)
+    def compare_runs(self, workdirs: Sequence[Path], out: Path | None = None) -> dict[str, Any]:
+        return compare_runs(workdirs, out)

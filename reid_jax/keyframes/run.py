@@ -47,10 +47,10 @@ def run_videos(scorer: TrainedScorer) -> VideoSplit:
     return load_run_videos(scorer.workdir, scorer.config)
 
 
-def report(scorer: TrainedScorer, split: VideoSplit) -> dict[str, Any]:
+def report(scorer: TrainedScorer, split: VideoSplit, folder: Path) -> dict[str, Any]:
     """Prints and writes the metrics of the fold's test videos; returns them without baselines."""
     return write_keyframe_report(
-        scorer.workdir / "report",
+        folder,
         scorer.workdir.name,
         scorer.score_videos(split.test, Path(scorer.config.data.path)),
         split.test,
@@ -61,11 +61,12 @@ def report(scorer: TrainedScorer, split: VideoSplit) -> dict[str, Any]:
 
 
 def evaluate_run(
-    workdir: Path, data: Path | None = None, *, moved: Path | None = None
+    workdir: Path, data: Path | None = None, *, out: Path | None = None, moved: Path | None = None
 ) -> dict[str, Any]:
     """Evaluates a run on its fold's test videos, or on all videos of another H5 file.
 
     Args:
+      out: folder of the report; by default one in the run's folder.
       moved: where the run's own file is now; noted in its folder.
 
     Raises:
@@ -81,7 +82,7 @@ def evaluate_run(
     if data is not None:
         videos = load_video_features(data)
         source = str(data.absolute())
-        folder = report_folder(workdir, data.stem, source)
+        folder = out or report_folder(workdir, data.stem, source)
         with said_unless_written(folder):
             mark_report(folder, source)
         return write_keyframe_report(
@@ -98,7 +99,7 @@ def evaluate_run(
         raise UserError(
             f"{workdir} was trained on all videos; give an H5 file of others to evaluate it on."
         )
-    return report(scorer, split)
+    return report(scorer, split, out or workdir / "report")
 
 
 def _keys_of_known(

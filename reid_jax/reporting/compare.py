@@ -255,7 +255,7 @@ class Comparison:
             ]
         )
 
-    def as_json(self) -> str:
+    def as_dict(self) -> dict[str, Any]:
         """Everything but the values of the examples."""
         runs = [
             {
@@ -268,13 +268,20 @@ class Comparison:
             for one in self.contenders
         ]
         differences = [one.as_json() for one in self.differences]
-        return plain_json({**self.facts, "runs": runs, "differences": differences})
+        return {**self.facts, "runs": runs, "differences": differences}
 
-    def tell(self, out: Path | None) -> None:
-        """Prints the comparison, and writes it with its figures into a folder if there is one."""
+    def as_json(self) -> str:
+        """The same for a file."""
+        return plain_json(self.as_dict())
+
+    def tell(self, out: Path | None) -> dict[str, Any]:
+        """Prints the comparison, and writes it with its figures into a folder if there is one.
+
+        Returns `as_dict`.
+        """
         print(self.as_text())
         if out is None:
-            return
+            return self.as_dict()
         write_text(out / "comparison.txt", self.as_text() + "\n")
         write_text(out / "comparison.json", self.as_json())
         for name, draw in self.figures.items():
@@ -282,6 +289,7 @@ class Comparison:
                 with atomic_write(out / f"{name}.png") as file:
                     file.write(png)
         print(f"\nwritten: {out}")
+        return self.as_dict()
 
 
 def mebibytes(number: int | None, unit: str = " MiB") -> str:

@@ -42,8 +42,10 @@ class SameVideo(Question[VideoSimilarityConfig, ClipSplit]):
     def keep(self, workdir: Path, config: VideoSimilarityConfig, data: ClipSplit) -> None:
         keep_videos(workdir, config.data, parts_of(data))
 
-    def report(self, workdir: Path, videos: Path | None = None) -> dict[str, Any]:
-        return report_pairs([workdir], workdir / "report", moved=videos)
+    def report(
+        self, workdir: Path, *, out: Path | None = None, videos: Path | None = None
+    ) -> dict[str, Any]:
+        return report_pairs([workdir], out or workdir / "report", moved=videos)
 
     def report_trained(self, workdir: Path, config: VideoSimilarityConfig, data: ClipSplit) -> None:
         del config
@@ -52,5 +54,5 @@ class SameVideo(Question[VideoSimilarityConfig, ClipSplit]):
     def load(self, workdir: Path) -> SimilarityRun:
         return load_similarity_run(workdir)
 
-    def compare_runs(self, workdirs: Sequence[Path], out: Path | None = None) -> None:
-        report_pairs(workdirs, out or workdirs[0] / "report")
+    def compare_runs(self, workdirs: Sequence[Path], out: Path | None = None) -> dict[str, Any]:
+        return report_pairs(workdirs, out or workdirs[0] / "report")

@@ -90,8 +90,10 @@ class Question(ABC, Generic[Config, Data]):
     def load(self, workdir: Path) -> Any:
         """The best network of a run, with the question's own word as a method."""
 
-    def compare_runs(self, workdirs: Sequence[Path], out: Path | None = None) -> None:
+    def compare_runs(self, workdirs: Sequence[Path], out: Path | None = None) -> dict[str, Any]:
         """Prints which differences between runs are more than luck; writes it where `out` is.
+
+        Returns what was found.
 
         Raises:
           UserError: the runs cannot be compared.

@@ -185,7 +185,7 @@ def test_a_run_trains_and_reports(tmp_path, capsys):
     assert "No videos were held out for validation" not in said
     for name in ("index.html", "tables.md", "pairs.json", "roc.png", "kinds.png", "loss_curve.png"):
         assert (tmp_path / "run" / "report" / name).is_file()
-    with pytest.raises(UserError, match="it has no --source"):
+    with pytest.raises(UserError, match="it has no --data"):
         questions.report(tmp_path / "run", source="folder:photos")
     split = load_videos(config.data, tmp_path / "run")
     alone = replace(split, train=split.train + split.validation, validation=())

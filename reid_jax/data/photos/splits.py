@@ -227,6 +227,13 @@ def in_no_side(split: np.ndarray) -> str | None:
     )
 
 
+def query_and_gallery(dataset: Dataset) -> QueryGallery | None:
+    """The photos that the column "split" calls "query" and "gallery"; None without either."""
+    column = np.char.lower(dataset.columns.get("split", np.zeros(0, str)).astype(str))
+    query, gallery = (np.flatnonzero(column == side) for side in ("query", "gallery"))
+    return QueryGallery(query, gallery) if len(query) and len(gallery) else None
+
+
 def _given(dataset: Dataset, fraction: float, generator: np.random.Generator) -> Splits:
     if "split" not in dataset.columns:
         raise UserError(
