@@ -54,8 +54,8 @@ def plain_errors(verbose: bool = False) -> Iterator[None]:
             traceback.print_exc()
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+    except KeyboardInterrupt as interrupt:
+        print(str(interrupt) or "interrupted", file=sys.stderr)
         sys.exit(130)
     finally:
         _print_what_waits()

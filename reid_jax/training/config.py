@@ -116,7 +116,7 @@ def check(config: Any) -> None:
     if optimizer.warmup_steps >= train.steps:
         raise UserError(
             f"optimizer.warmup_steps is {optimizer.warmup_steps}, but train.steps is only "
-            f"{train.steps}; warm up for fewer steps."
+            f"{train.steps}; warm up for fewer steps (--optimizer.warmup-steps)."
         )
     if config.data.batch_size % train.accumulate:
         raise UserError(

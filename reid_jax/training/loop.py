@@ -55,7 +55,7 @@ class Outcome:
     """The last state, and how training ended.
 
     Attributes:
-      end: "done", "early" (patience ran out) or "stopped" (SIGTERM or Ctrl-C).
+      end: "done", "early" (patience ran out), "stopped" (SIGTERM) or "interrupted" (Ctrl-C).
     """
 
     state: TrainState
@@ -226,7 +226,8 @@ class _Loop:
                     factor = config.reduce_factor
                     self.display.say(f"no improvement: the learning rate times {factor:g}")
                     state = state.replace(opt_state=with_reduced_rate(state.opt_state, factor))
-            end = "done" if done else self._exhausted(step) or ("stopped" if stopping else None)
+            asked = "interrupted" if stop.interrupted else "stopped"
+            end = "done" if done else self._exhausted(step) or (asked if stopping else None)
             if end:
                 self._keep_a_best(state)
             if due["checkpoint"] or end:

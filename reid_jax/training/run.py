@@ -27,6 +27,7 @@ def train(question: Question[Any, Any], config: Any, workdir: Path) -> None:
 
     Raises:
       UserError: configuration, data, devices and folder do not fit; before anything is compiled.
+      KeyboardInterrupt: by Ctrl-C, when all is saved.
     """
     check_length(workdir)
     train = config.train
@@ -59,8 +60,14 @@ def _train(question: Question[Any, Any], config: Any, workdir: Path) -> None:
             claim_workdir(workdir, config, question.free)
         decay = config.optimizer.ema_decay
         outcome = fit(experiment, config.train, layout, workdir, ema_decay=decay)
+    stopped = (
+        f"Stopped at step {int(outcome.state.step)}; the same command goes on from there, "
+        "and the run can be used as it is."
+    )
+    if outcome.end == "interrupted":
+        raise KeyboardInterrupt(stopped)
     if outcome.end == "stopped":
-        say(f"Stopped at step {int(outcome.state.step)}; the same command goes on from there.")
+        say(stopped)
     elif jax.process_count() > 1:
         say(f"Trained; reid-jax evaluate {workdir} writes the report.")
     else:

@@ -9,9 +9,10 @@ from typing import Any
 
 @dataclass
 class Stop:
-    """Whether somebody asked for the end of training."""
+    """Whether somebody asked for the end of training, and whether by Ctrl-C."""
 
     requested: bool = False
+    interrupted: bool = False
 
 
 @contextlib.contextmanager
@@ -21,7 +22,7 @@ def stoppable() -> Iterator[Stop]:
 
     def request(number: int, frame: object) -> None:
         del frame
-        stop.requested = True
+        stop.requested, stop.interrupted = True, number == signal.SIGINT
         signal.signal(number, previous[number])  # a second one ends at once
 
     previous: dict[int, Any] = {}

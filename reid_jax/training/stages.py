@@ -40,7 +40,10 @@ def check_stages(stages: Sequence[Stage], steps: int, steps_per_call: int) -> No
         raise UserError(f"Stages start at steps {starts}; each must start after the one before it.")
     for stage in stages:
         if stage.start >= steps:
-            raise UserError(f"A stage starts at step {stage.start}; train.steps is only {steps}.")
+            raise UserError(
+                f"A stage starts at step {stage.start}; train.steps is only {steps}. "
+                f"Train longer, or begin it sooner (--stages.{starts.index(stage.start)}.start)."
+            )
         if stage.start % steps_per_call:
             raise UserError(
                 f"A stage starts at step {stage.start}, which is not a multiple of "

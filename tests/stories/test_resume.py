@@ -114,13 +114,14 @@ def test_kill_minus_9_at_a_random_step_leaves_no_trace(undisturbed, tmp_path):
     assert steps.count(STEPS) == 2  # one row of training, one of validation
 
 
-def test_sigterm_saves_and_ends_cleanly(undisturbed, tmp_path):
+def test_a_signal_saves_and_ends_cleanly(undisturbed, tmp_path):
     devices, reference = undisturbed
+    sent, code = (signal.SIGTERM, 0) if devices == 1 else (signal.SIGINT, 130)
     process = start(tmp_path, devices)
     wait_for_step(process, tmp_path, 15)
-    process.send_signal(signal.SIGTERM)
-    output = finish(process)
-    assert "the same command goes on from there" in output
+    process.send_signal(sent)
+    output = finish(process, code)
+    assert "the same command goes on from there, and the run can be used as it is" in output
     stopped, _ = final(tmp_path)
     assert 15 <= stopped < STEPS
     finish(start(tmp_path, devices))
