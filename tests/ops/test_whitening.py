@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 
 from reid_jax.errors import UserError
-from reid_jax.individuals import validation
+from reid_jax.individuals import experiment, validation
 from reid_jax.individuals.measures import evaluate_embeddings
 from reid_jax.individuals.model import TrainedModel, load_run
 from reid_jax.ops.whitening import some_of_each, within_class_whitening
-from reid_jax.training import experiment
 from reid_jax.training.parallel import make_layout
 from reid_jax.training.predictor import make_predictor
 from tests.tiny_run import make_tiny_run
