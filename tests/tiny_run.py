@@ -1,6 +1,9 @@
 """A run that is trained in seconds, for tests of what comes after training."""
 
 import dataclasses
+import functools
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,8 +23,22 @@ from reid_jax.training.experiment import Experiment
 from reid_jax.training.loop import fit
 from reid_jax.training.parallel import make_layout
 
+_FOLDER = tempfile.TemporaryDirectory(prefix="tiny-runs-")
+
 
 def make_tiny_run(workdir: Path, *, steps: int = 20, seed: int = 0, **data: object) -> Path:
+    """Like `train_tiny_run`; who asks for what another test has trained gets a copy of it."""
+    trained = _trained(steps, seed, tuple(sorted(data.items())))
+    return shutil.copytree(trained, workdir, dirs_exist_ok=True)
+
+
+@functools.cache
+def _trained(steps: int, seed: int, data: tuple[tuple[str, object], ...]) -> Path:
+    workdir = Path(tempfile.mkdtemp(dir=_FOLDER.name))
+    return train_tiny_run(workdir, steps=steps, seed=seed, **dict(data))
+
+
+def train_tiny_run(workdir: Path, *, steps: int = 20, seed: int = 0, **data: object) -> Path:
     """Trains a small network for a few steps on drawn individuals, without a report."""
     config = configurations.get("demo")
     facts = {

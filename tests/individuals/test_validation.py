@@ -15,7 +15,7 @@ from reid_jax.individuals.config import going_on
 from reid_jax.individuals.experiment import build, load_data
 from reid_jax.individuals.validation import photo_blocks, some_photos
 from reid_jax.questions import read_run_config, train
-from tests.tiny_run import make_tiny_run
+from tests.tiny_run import make_tiny_run, train_tiny_run
 
 
 @pytest.fixture
@@ -48,9 +48,9 @@ def test_blocks_are_the_photos_in_order_each_time(streamed):
 
 def test_a_streamed_validation_gives_the_numbers_of_one_in_memory(tmp_path, request):
     facts = {"source": "synthetic:8x6", "split": "photo"}
-    kept = make_tiny_run(tmp_path / "kept", steps=4, **facts)
+    kept = train_tiny_run(tmp_path / "kept", steps=4, **facts)
     request.getfixturevalue("streamed")
-    anew = make_tiny_run(tmp_path / "anew", steps=4, **facts)
+    anew = train_tiny_run(tmp_path / "anew", steps=4, **facts)
 
     def numbers(run):
         rows = map(json.loads, (run / "metrics.jsonl").read_text().splitlines())
@@ -119,7 +119,7 @@ def test_the_first_line_says_that_a_part_is_looked_at():
 
 
 def test_a_run_from_before_the_limit_goes_on_without_one(tmp_path):
-    run = make_tiny_run(tmp_path / "run", steps=4)
+    run = make_tiny_run(tmp_path / "run", steps=3)
     config = read_run_config(run)
     assert config.data.validation_photos == 20_000
     file = run / "config.json"
