@@ -8,6 +8,7 @@ from typing import Any
 
 from reid_jax.errors import UserError
 from reid_jax.files import check_destinations
+from reid_jax.reporting.run_facts import run_names
 from reid_jax.training import run
 from reid_jax.training.config_file import read_config, read_values
 from reid_jax.training.question import Question
@@ -96,4 +97,5 @@ def compare_runs(workdirs: Sequence[Path], out: Path | None = None) -> dict[str,
       UserError: fewer than two runs, of different kinds, or they hold out different examples.
     """
     check_destinations(folder=out)
+    run_names(workdirs)
     return question_of(*workdirs).compare_runs(workdirs, out)

@@ -116,7 +116,7 @@ def test_a_configuration_of_ones_own_is_a_path(tmp_path):
     """It may define types of its own, also with postponed annotations."""
     (tmp_path / "mine.py").write_text(
         "from __future__ import annotations\nimport dataclasses\n"
-        "from reid_jax.training.config import DataConfig, EmbeddingConfig\n\n\n"
+        "from reid_jax.individuals.config import DataConfig, EmbeddingConfig\n\n\n"
         "@dataclasses.dataclass(frozen=True)\nclass Mine(EmbeddingConfig):\n"
         "    data: DataConfig = DataConfig(image_size=48)\n\n\n"
         "def get_config() -> Mine:\n    return Mine()\n"
