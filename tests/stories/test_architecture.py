@@ -87,6 +87,12 @@ def test_only_one_file_knows_a_library(module, allowed):
     assert users == allowed
 
 
+def test_only_commands_read_the_command_line():
+    for path in FILES:
+        if not path.is_relative_to(PACKAGE / "commands"):
+            assert not {imported.split(".")[0] for imported, _ in imports(path)} & {"tyro"}, path
+
+
 @pytest.mark.parametrize(
     "module", ["tensorflow", "tensorflow_datasets", "matplotlib", "av", "h5py"]
 )

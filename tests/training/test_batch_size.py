@@ -5,12 +5,13 @@ import json
 
 import jax
 import pytest
-import tyro
 
+from reid_jax.commands.learn import asked
 from reid_jax.errors import UserError
 from reid_jax.individuals.config import EmbeddingConfig, check
 from reid_jax.individuals.experiment import batch_bounds, build, load_data
 from reid_jax.individuals.question import Individuals
+from reid_jax.keyframes.config import KeyframeConfig
 from reid_jax.ops.losses.objectives import MarginSoftmax
 from reid_jax.training.batch_size import (
     bytes_of_step,
@@ -106,10 +107,15 @@ def test_a_run_keeps_what_it_found(config, tmp_path):
     assert kept_batch_size(tmp_path, given) == given
 
 
-def test_it_is_asked_for_by_name():
-    assert tyro.cli(EmbeddingConfig, args=["--batch-size", "auto"]).data.batch_size == AUTO
-    assert tyro.cli(EmbeddingConfig, args=["--data.batch-size", "32"]).data.batch_size == 32
-    assert tyro.cli(EmbeddingConfig, args=["--profile", "5"]).train.profile == 5
+@pytest.mark.parametrize("kind", [EmbeddingConfig, KeyframeConfig])
+@pytest.mark.parametrize(
+    ("words", "size"), [("--batch-size auto", AUTO), ("--data.batch-size=32", 32)]
+)
+def test_it_is_asked_for_by_name(kind, words, size):
+    _, config = asked(kind(), ["--workdir", "x", *words.split()], "train")
+    assert config == dataclasses.replace(
+        kind(), data=dataclasses.replace(kind().data, batch_size=size)
+    )
 
 
 def test_a_device_has_memory():
