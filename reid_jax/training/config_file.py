@@ -52,11 +52,10 @@ def from_json(values: Any, kind: Any) -> Any:
         return tuple(from_json(value, typing.get_args(kind)[0]) for value in values)
     if not kinds:
         return values
-    chosen = kinds.get(values.get("type"))
+    said = values.get("type") if isinstance(values, dict) else values
+    chosen = kinds.get(str(said))
     if chosen is None:
-        raise UserError(
-            f"The configuration says {values.get('type')!r} where {', '.join(kinds)} is known."
-        )
+        raise UserError(f"The configuration says {said!r} where {', '.join(kinds)} is known.")
     hints = typing.get_type_hints(chosen)
     unknown = set(values) - set(hints) - {"type"}
     if unknown:
@@ -75,13 +74,25 @@ def read_values(workdir: Path) -> dict[str, Any]:
     """What a run folder says of itself, as JSON values.
 
     Raises:
-      UserError: when the folder is not that of a run, or that of a newer program.
+      UserError: the folder is not that of a run, or of a newer program, or the file is damaged.
     """
     path = workdir / NAME
     if not path.is_file():
         raise UserError(f"{workdir} is not the folder of a run: it has no {NAME}.")
-    values: dict[str, Any] = json.loads(path.read_text())
-    check_form(workdir, values.pop("form", FORM), FORM)
+    try:
+        values = json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        raise UserError(f"{path} is damaged: {error}. Bring it back from a copy.") from error
+    if isinstance(values, dict):
+        check_form(workdir, values.pop("form", FORM), FORM)
+    if (
+        not isinstance(values, dict)
+        or not isinstance(values.get("type", ""), str)
+        or not all(isinstance(values.get(section), dict) for section in ("data", "train"))
+    ):
+        raise UserError(
+            f"{path} is damaged: it holds no configuration of a run. Bring it back from a copy."
+        )
     return values
 
 
@@ -96,8 +107,8 @@ def read_config(workdir: Path, kind: type[Config]) -> Config:
     values = {"type": kind.__name__, **read_values(workdir)}
     if values["type"] != kind.__name__:
         raise UserError(
-            f"{workdir} is a run of another kind: it holds a {values['type']}, not a "
-            f"{kind.__name__}."
+            f"{workdir} is a run of another kind: its configuration is of the type "
+            f"{values['type']}, not {kind.__name__}."
         )
     values["train"].setdefault("streams", 1)
     upgraded = getattr(kind, "upgraded", None)

@@ -262,6 +262,31 @@ def test_a_folder_that_is_no_run_is_named(tmp_path):
         read_run_config(tmp_path)
 
 
+@pytest.mark.parametrize("begun", [False, True])
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", "null", "3", "{}", "\xff", '{"type": "EmbeddingConfig"}'],
+)
+def test_a_damaged_configuration_of_a_run_is_one_sentence(tmp_path, text, begun):
+    (tmp_path / "config.json").write_bytes(text.encode("latin1"))
+    if begun:
+        (tmp_path / "checkpoints" / "latest" / "200").mkdir(parents=True)
+        config = EmbeddingConfig(data=DataConfig(source="synthetic:4x4", batch_size=0))
+        with pytest.raises(UserError, match=r"config\.json is damaged: .*\. Bring it back"):
+            train(config, tmp_path)
+    with pytest.raises(UserError, match=r"config\.json is damaged: .*\. Bring it back"):
+        read_run_config(tmp_path)
+
+
+def test_a_part_of_a_configuration_that_is_no_part_is_named(tmp_path):
+    claim_workdir(tmp_path, EmbeddingConfig())
+    file = tmp_path / "config.json"
+    for changed in ({"loss": "x"}, {"stages": ["x"]}, {"model": {"type": "x"}}):
+        file.write_text(json.dumps(json.loads(file.read_text()) | changed))
+        with pytest.raises(UserError, match=r"configuration says 'x' where .* is known"):
+            read_run_config(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("form", "refused"),
     [
