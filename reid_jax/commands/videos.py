@@ -6,11 +6,12 @@ from typing import Annotated, Literal
 from tyro.conf import Positional, arg
 
 Videos = Positional[Annotated[tuple[Path, ...], arg(metavar="VIDEO ...")]]
+Run = Annotated[Path, arg(aliases=("--workdir",))]
 
 
 def keyframes(
     videos: Videos,
-    workdir: Path,
+    run: Run,
     out: Path = Path("keyframes"),
     count: int | None = None,
     select: Literal["adaptive", "share", "shots"] = "adaptive",
@@ -25,7 +26,7 @@ def keyframes(
 
     Args:
         videos: Video files, folders of frames, or folders with either.
-        workdir: Folder of the run that scores the frames.
+        run: Folder of the run that scores the frames.
         out: Folder for what is found; each video gets a folder in it.
         count: How many keyframes; as many as the video has when not given.
         select: What becomes a keyframe: adaptive takes frames whose scores stand out, spread over
@@ -43,7 +44,7 @@ def keyframes(
     from reid_jax.keyframes.films.find import write_keyframes_of
 
     choice = Choice(select, count, share, per_scene, spacing)
-    write_keyframes_of(videos, workdir, out, choice, clip=clip, backbone=backbone, weights=weights)
+    write_keyframes_of(videos, run, out, choice, clip=clip, backbone=backbone, weights=weights)
 
 
 def extract(
@@ -77,7 +78,7 @@ def extract(
 
 def same_video(
     videos: Positional[Annotated[tuple[Path, ...], arg(metavar="FIRST SECOND ...")]],
-    workdir: Path,
+    run: Run,
     json: Path | None = None,
     backbone: str = "",
     weights: str = "",
@@ -91,7 +92,7 @@ def same_video(
 
     Args:
         videos: Video files, folders of frames, or folders with either.
-        workdir: Folder of a run that trained a similarity of videos.
+        run: Folder of a run that trained a similarity of videos.
         json: File for the same as JSON.
         backbone: What makes features of frames, if not what the run names.
         weights: Its weights, should they not be where the run had them: a .safetensors file, hub
@@ -100,7 +101,7 @@ def same_video(
     """
     from reid_jax.same_video.films import compare_films
 
-    compare_films(videos, workdir, json=json, backbone=backbone, weights=weights, rate=rate)
+    compare_films(videos, run, json=json, backbone=backbone, weights=weights, rate=rate)
 
 
 def score(workdir: Path, data: Path, out: Path, frames: Path | None = None) -> None:

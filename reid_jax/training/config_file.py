@@ -27,6 +27,7 @@ _FREE = {
     "train.parallel",
     "train.coordinator",
 }
+_TOLD = 5  # of the fields that differ
 
 
 def to_json(config: Any) -> Any:
@@ -157,20 +158,56 @@ def check_workdir(workdir: Path, config: Any, free: Collection[str] = ()) -> Non
     """
     if not (workdir / NAME).is_file() or not has_begun(workdir):
         return
-    before, now = flat(to_json(read_config(workdir, type(config)))), flat(to_json(config))
-    differing = [
-        name
-        for name in sorted(set(before) | set(now))
-        if before.get(name) != now.get(name) and name not in _FREE and name not in free
-    ]
-    if differing == ["train.steps"] and now["train.steps"] > before["train.steps"]:
+    kept = read_config(workdir, type(config))
+    changes = {
+        name: values
+        for name, values in _changes(to_json(kept), to_json(config)).items()
+        if name not in _FREE and name not in free
+    }
+    if changes.keys() == {"train.steps"} and config.train.steps > kept.train.steps:
         return
-    if differing:
-        changes = ", ".join(f"{n}: {before.get(n)} -> {now.get(n)}" for n in differing[:5])
+    if changes:
+        words = [
+            f"{name} was {_in_words(before)} and is {_in_words(now)}"
+            for name, (before, now) in list(changes.items())[:_TOLD]
+        ]
+        more = [f"{len(changes) - _TOLD} more differ"] if len(changes) > _TOLD else []
         raise UserError(
-            f"{workdir} holds a run with another configuration ({changes}); give the same "
+            f"{workdir} holds a run with other settings: {'; '.join(words + more)}. Give the same "
             "options to go on with it, or another --workdir to start a new one."
         )
+
+
+def _changes(before: Any, now: Any, name: str = "") -> dict[str, tuple[Any, Any]]:
+    """What differs between two configurations as JSON, by its dotted name.
+
+    Where a section is of another kind or was not there, it differs as a whole; sections in a list
+    have their number, from 1, behind its name.
+    """
+    parts: dict[str, tuple[Any, Any]] = {}
+    if isinstance(before, dict) and isinstance(now, dict) and before["type"] == now["type"]:
+        dot = f"{name}." if name else ""
+        parts = {dot + key: (before.get(key), now.get(key)) for key in sorted({*before, *now})}
+    elif _sections(before) and _sections(now) and len(before) == len(now):
+        pairs = zip(before, now, strict=True)
+        parts = {f"{name} {number}": pair for number, pair in enumerate(pairs, 1)}
+    if not parts:
+        return {} if before == now else {name: (before, now)}
+    return {key: each for part in parts for key, each in _changes(*parts[part], part).items()}
+
+
+def _sections(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(each, dict) for each in value)
+
+
+def _in_words(value: Any) -> str:
+    """A value of a configuration, as JSON, in a sentence."""
+    if isinstance(value, dict):
+        fields = [f"{key} {_in_words(each)}" for key, each in value.items() if key != "type"]
+        return f"{value['type']} ({', '.join(fields)})" if fields else str(value["type"])
+    if isinstance(value, list) and value:
+        return " and ".join(map(_in_words, value))
+    return "nothing" if value in (None, "", []) else str(value)
 
 
 def claim_workdir(workdir: Path, config: Any, free: Collection[str] = ()) -> None:

@@ -60,12 +60,15 @@ def _train(question: Question[Any, Any], config: Any, workdir: Path) -> None:
             claim_workdir(workdir, config, question.free)
         decay = config.optimizer.ema_decay
         outcome = fit(experiment, config.train, layout, workdir, ema_decay=decay)
+    step, best = int(outcome.state.step), outcome.progress.best_step
     stopped = (
-        f"Stopped at step {int(outcome.state.step)}; the same command goes on from there, "
-        "and the run can be used as it is."
+        f"Stopped at step {step}; the same command goes on from there. The run can be used as it "
+        f"is: reid-jax evaluate {workdir} judges its best network so far, of step {best}."
     )
     if outcome.end == "interrupted":
         raise KeyboardInterrupt(stopped)
+    if outcome.end == "early":
+        say(f"Ended early at step {step}: validation got no better than at step {best}.")
     if outcome.end == "stopped":
         say(stopped)
     elif jax.process_count() > 1:

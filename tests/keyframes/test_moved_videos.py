@@ -130,5 +130,5 @@ def test_a_run_without_digests_stays_where_it_was(made, moved):
 
 def test_only_places_may_differ(moved):
     config = going_on(moved / "run", "here", clip=8)
-    with pytest.raises(UserError, match=r"another configuration \(data.clip: 16 -> 8\)"):
+    with pytest.raises(UserError, match=r"other settings: data.clip was 16 and is 8\."):
         check_workdir(moved / "run", config, FREE)

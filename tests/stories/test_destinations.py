@@ -17,7 +17,7 @@ COMMANDS = {
     "evaluate": ("--workdir", "RUN", "--data", "folder:no/photos", "--json", "FILE"),
     "evaluate out": ("RUN", "folder:no/photos", "--out", "FOLDER"),
     "extract": ("no.mp4", "--weights", "no.safetensors", "--out", "FILE"),
-    "keyframes": ("no.mp4", "--workdir", "no/run", "--out", "FOLDER"),
+    "keyframes": ("no.mp4", "--run", "no/run", "--out", "FOLDER"),
     "losses": ("--out", "FOLDER"),
     "models": ("--json", "FILE"),
     "open-set": ("--workdir", "no/run", "--json", "FILE"),

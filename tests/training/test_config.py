@@ -25,7 +25,7 @@ from reid_jax.ops.losses.objectives import (
 from reid_jax.questions import question_named, read_run_config, train
 from reid_jax.training import run
 from reid_jax.training.config import OptimizerConfig, TrainConfig
-from reid_jax.training.config_file import claim_workdir, from_json, to_json
+from reid_jax.training.config_file import check_workdir, claim_workdir, from_json, to_json
 from reid_jax.training.stages import Stage
 from tests.paths import REPOSITORY
 
@@ -201,11 +201,42 @@ def test_a_run_folder_belongs_to_one_experiment(tmp_path):
     claim_workdir(tmp_path, longer)
     assert read_run_config(tmp_path) == longer
     other = dataclasses.replace(longer, loss=Triplet(margin=0.5))
-    with pytest.raises(UserError, match=r"loss.margin: 0.3 -> 0.5"):
+    with pytest.raises(UserError, match=r"other settings: loss\.margin was 0.3 and is 0.5\. Give"):
         claim_workdir(tmp_path, other)
-    with pytest.raises(UserError, match=r"train\.steps: 2000 -> 1000"):
+    with pytest.raises(UserError, match=r"train\.steps was 2000 and is 1000"):
         claim_workdir(tmp_path, config)
     assert read_run_config(tmp_path) == longer
+
+
+def test_sections_that_are_others_are_told_in_words(tmp_path):
+    """One that is of another kind or was not there, and those in a list."""
+    config = EmbeddingConfig(
+        model=ModelConfig(backbone="resnet18"),
+        loss=Triplet(),
+        stages=(Stage(blocks=0), Stage(start=500)),
+    )
+    claim_workdir(tmp_path, config)
+    (tmp_path / "checkpoints" / "latest" / "200").mkdir(parents=True)
+
+    def told(**changes):
+        with pytest.raises(UserError) as raised:
+            check_workdir(tmp_path, dataclasses.replace(config, **changes))
+        return str(raised.value)
+
+    assert "loss was Triplet (margin 0.3, " in told(loss=NPair())
+    assert ") and is NPair. Give" in told(loss=NPair())
+    later = (Stage(blocks=0), Stage(start=600))
+    assert "settings: stages 2.start was 500 and is 600. Give" in told(stages=later)
+    assert "stages was Stage (start 0, blocks 0, " in told(stages=())
+    assert ") and is nothing. Give" in told(stages=())
+    weights = dataclasses.replace(config.model, pretrained="hub")
+    assert "model.pretrained was nothing and is hub. Give" in told(model=weights)
+    optimizer = OptimizerConfig(
+        learning_rate=1.0, weight_decay=1.0, clip_norm=1.0, ema_decay=0.5, warmup_steps=1
+    )
+    many = told(optimizer=optimizer, model=weights)
+    assert many.count(" was ") == 5
+    assert "; 1 more differ. Give" in many
 
 
 def test_a_division_is_kept_from_the_first_state_that_is_saved(tmp_path):
