@@ -121,7 +121,7 @@ def test_a_signal_saves_and_ends_cleanly(undisturbed, tmp_path):
     wait_for_step(process, tmp_path, 15)
     process.send_signal(sent)
     output = finish(process, code)
-    assert "the same command goes on from there, and the run can be used as it is" in output
+    assert "the same command goes on from there. The run can be used as it is: " in output
     stopped, _ = final(tmp_path)
     assert 15 <= stopped < STEPS
     finish(start(tmp_path, devices))
