@@ -48,8 +48,15 @@ __all__ = [
 if not TYPE_CHECKING:  # which would take every name for one that is there
 
     def __getattr__(name: str) -> Any:
+        if name == "__version__":
+            from importlib.metadata import version
+
+            return version("reid-jax")
         if name not in NAMES:
-            raise AttributeError(f"module 'reid_jax' has no attribute {name!r}")
+            from difflib import get_close_matches
+
+            near = "".join(f"; did you mean {each}?" for each in get_close_matches(name, NAMES, 1))
+            raise AttributeError(f"module 'reid_jax' has no attribute {name!r}{near}")
         module = import_module(NAMES[name])
         return getattr(module, name, module)
 

@@ -3,6 +3,7 @@
 import ast
 import doctest
 import importlib
+import importlib.metadata
 import inspect
 import json
 import subprocess
@@ -114,6 +115,24 @@ def test_what_a_type_checker_sees_is_what_there_is():
 def test_a_name_that_is_not_there_is_refused():
     with pytest.raises(AttributeError, match="no attribute 'triplet'"):
         rj.triplet  # noqa: B018
+    with pytest.raises(AttributeError, match="no attribute 'lode'; did you mean load"):
+        rj.lode  # noqa: B018
+
+
+def test_it_says_its_version():
+    assert rj.__version__ == importlib.metadata.version("reid-jax")
+
+
+@pytest.mark.parametrize("name", ["triplet", "contrastive", "margin_softmax", "multi_similarity"])
+def test_a_loss_takes_a_list_of_labels_and_says_that_words_are_none(name):
+    def called(labels):
+        z = np.eye(4, 2, dtype=np.float32)
+        centers = [np.eye(2, dtype=np.float32)] if name == "margin_softmax" else []
+        return getattr(rj.losses, name)(z, *centers, labels)
+
+    assert called([0, 0, 1, 1]) == called(np.array([0, 0, 1, 1]))
+    with pytest.raises(rj.UserError, match=r"labels are words.*return_inverse"):
+        called(["a", "a", "b", "b"])
 
 
 @pytest.mark.parametrize(("name", "thing"), public().items())

@@ -50,7 +50,12 @@ GROUPS: dict[str, tuple[Command, ...]] = {
         Command("embed", f"{_INDIVIDUALS}:embed", "photos to vectors, in a file", _SOURCE),
         Command("gallery build", f"{_GALLERY}:build", "known individuals to a gallery", _SOURCE),
         Command("gallery add", f"{_GALLERY}:add", "more photos", ("--gallery", "--data")),
-        Command("gallery remove", f"{_GALLERY}:remove", "individuals or photos out", _KEPT),
+        Command(
+            "gallery remove",
+            f"{_GALLERY}:remove",
+            "individuals or photos out",
+            ("--gallery", "--identity"),
+        ),
         Command("gallery info", f"{_GALLERY}:info", "what is in it, when it is believed", _KEPT),
         Command(
             "gallery identify",

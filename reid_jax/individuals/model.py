@@ -3,7 +3,7 @@
 import contextlib
 import itertools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -56,8 +56,8 @@ class TrainedModel:
 
     workdir: Path
     config: EmbeddingConfig
-    params: Any
-    model_state: Any
+    params: Any = field(repr=False)
+    model_state: Any = field(repr=False)
     step: int
 
     @cached_property

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -41,8 +41,8 @@ class TrainedScorer:
 
     workdir: Path
     config: KeyframeConfig
-    params: Any
-    model_state: Any
+    params: Any = field(repr=False)
+    model_state: Any = field(repr=False)
     step: int
 
     @functools.cached_property

@@ -4,7 +4,7 @@ import functools
 import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -45,8 +45,8 @@ class SimilarityRun:
 
     workdir: Path
     config: VideoSimilarityConfig
-    params: Any
-    model_state: Any
+    params: Any = field(repr=False)
+    model_state: Any = field(repr=False)
     step: int
     threshold: float
 

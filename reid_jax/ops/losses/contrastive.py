@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from reid_jax.fields import POSITIVE, check
 from reid_jax.ops.distances import paired_euclidean
 from reid_jax.ops.losses.term import InBatch
+from reid_jax.ops.mining.in_batch import as_labels
 
 
 def pair_contrastive_loss(
@@ -49,6 +50,7 @@ def pair_contrastive_loss(
       '0.730 over 2 pairs'
     """
     del axis_name
+    labels = as_labels(labels)
     chex.assert_rank([embeddings, labels], [2, 1])
     chex.assert_type(labels, int)
     if mask is None:

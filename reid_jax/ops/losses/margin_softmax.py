@@ -14,6 +14,7 @@ from reid_jax.fields import NOT_NEGATIVE, POSITIVE, Bound, check
 from reid_jax.ops.losses.large_softmax import chunked_margin_softmax_loss, sample_classes
 from reid_jax.ops.losses.margins import Kind, center_cosines, margin_logits
 from reid_jax.ops.losses.term import Term, Tree
+from reid_jax.ops.mining.in_batch import as_labels
 
 
 def margin_softmax_loss(
@@ -50,6 +51,7 @@ def margin_softmax_loss(
       >>> f"{loss / count:.3f} over {count:.0f} photos"
       '31.989 over 4 photos'
     """
+    labels = as_labels(labels)
     chex.assert_equal_shape_prefix([embeddings, labels], 1)
     cosines = center_cosines(embeddings, centers)
     logits = margin_logits(cosines, labels, kind=kind, scale=scale, margin=margin)

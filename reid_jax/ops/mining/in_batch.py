@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from reid_jax.errors import UserError
+
 
 class Rows(NamedTuple):
     """This device's A anchors and all B references of the global batch."""
@@ -68,14 +70,16 @@ def gather_rows(
 
     Args:
       embeddings: (A, D) floating point; this device's rows of the batch.
-      labels: (A,) integer.
+      labels: (A,) integer; a list will do.
       mask: (A,) bool, False for padding; None means that all rows are real.
       axis_name: inside `pmap` or `shard_map`, the axis over which the batch is split: references
         are then gathered from all devices, in the order of the devices.
 
     Raises:
       AssertionError: on wrong ranks, lengths that differ, or labels that are not integers.
+      UserError: labels are words.
     """
+    labels = as_labels(labels)
     chex.assert_rank([embeddings, labels], [2, 1])
     chex.assert_type(labels, int)
     if mask is None:
@@ -91,6 +95,23 @@ def gather_rows(
         references = tuple(jax.lax.all_gather(x, axis_name, tiled=True) for x in references)
         positions += jax.lax.axis_index(axis_name) * labels.shape[0]
     return Rows(anchors, labels, mask, positions, *references)
+
+
+def as_labels(labels: jax.Array | np.ndarray) -> jax.Array:
+    """Labels as an array of JAX, also those of a list.
+
+    Raises:
+      UserError: they are words, which no device computes with.
+    """
+    if isinstance(labels, jax.Array):
+        return labels
+    found = np.asarray(labels)
+    if found.dtype.kind in "USO":
+        raise UserError(
+            "The labels are words; a loss takes integers: "
+            "np.unique(labels, return_inverse=True)[1] gives them."
+        )
+    return jnp.asarray(found)
 
 
 def pair_masks(rows: Rows) -> tuple[jax.Array, jax.Array]:
