@@ -8,12 +8,13 @@ import collections
 import math
 import sys
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Collection, Iterator
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+Item = TypeVar("Item")
 _PATIENCE = 2.0  # seconds until a bar appears
 _PERIOD = 10.0  # seconds between lines where there is no terminal
 _WINDOW = 60.0  # seconds that a rate is of
@@ -180,3 +181,11 @@ class Bar:
             _on_screen.append(self)
         task = self._progress.task_ids[0]
         self._progress.update(task, completed=self._completed, text=self._text(now))
+
+
+def counting(items: Collection[Item], description: str | None, unit: str = "") -> Iterator[Item]:
+    """The items, one after the other, with a bar of how many have been worked on."""
+    with Bar(description, len(items), unit) as bar:
+        for number, item in enumerate(items):
+            bar.update(number)
+            yield item

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reid_jax import console
-from reid_jax.console import Bar, Rate, duration
+from reid_jax.console import Bar, Rate, counting, duration
 
 
 @pytest.fixture
@@ -74,6 +74,19 @@ def test_the_time_left_counts_what_was_measured_and_not_what_was_begun(clock, ca
     assert capsys.readouterr().err.splitlines() == [
         "step: 11 of 1,000  0.50 steps/s  0:32:58 left",
         "step: 400 of 1,000  loss 1  0.50 steps/s  0:32:48 left",
+    ]
+
+
+def test_what_is_worked_on_one_by_one_is_counted(clock, capsys):
+    seen = []
+    for item in counting("abcd", "scoring", "videos"):
+        seen.append(item)
+        clock.now += 12
+    assert seen == list("abcd")
+    assert capsys.readouterr().err.splitlines() == [
+        "scoring: 1 of 4  0.08 videos/s  0:00:36 left",
+        "scoring: 2 of 4  0.08 videos/s  0:00:24 left",
+        "scoring: 3 of 4  0.08 videos/s  0:00:12 left",
     ]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from reid_jax.compilations import keep_compilations
+from reid_jax.console import say
 from reid_jax.data.photos import Dataset, QueryGallery
 from reid_jax.errors import UserError
 from reid_jax.individuals.figures import precision_recall_curves, roc
@@ -69,7 +70,8 @@ def contend(workdirs: Sequence[Path]) -> list[PhotoContender]:
     names = run_names(workdirs)
     contenders: list[PhotoContender] = []
     reference: dict[str, tuple[str, ...]] | None = None
-    for name, workdir in zip(names, workdirs, strict=True):
+    for number, (name, workdir) in enumerate(zip(names, workdirs, strict=True), 1):
+        say(f"run {number} of {len(names)}: {name}")
         model = load_run(workdir)
         dataset, splits = model.load_data()
         facts = _held_out(dataset, splits.test)

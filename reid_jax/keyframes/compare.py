@@ -10,6 +10,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from reid_jax.compilations import keep_compilations
+from reid_jax.console import say
 from reid_jax.data.videos.features import VideoFeatures
 from reid_jax.errors import UserError
 from reid_jax.keyframes import figures as keyframe_plots
@@ -102,7 +103,8 @@ def contend(workdirs: Sequence[Path]) -> tuple[list[KeyframeContender], VideoSpl
             )
     frames = _FRAMES if all(scorer.width is not None for scorer in scorers) else _IMAGES
     contenders = []
-    for name, scorer, split in zip(names, scorers, splits, strict=True):
+    for number, (name, scorer, split) in enumerate(zip(names, scorers, splits, strict=True), 1):
+        say(f"run {number} of {len(names)}: {name}")
         scores = scorer.score_videos(split.test, Path(scorer.config.data.path))
         contenders.append(
             KeyframeContender(

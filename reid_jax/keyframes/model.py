@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from reid_jax.console import counting
 from reid_jax.data.videos.features import VideoFeatures
 from reid_jax.data.videos.frames import indices_at_rate
 from reid_jax.data.videos.images import load_frames
@@ -146,11 +147,12 @@ class TrainedScorer:
                 raise UserError(
                     f"{self.workdir} scores features, which are in {source}; leave --frames out."
                 )
-            return {video.key: self.score_features(video.features) for video in videos}
+            each = counting(videos, "scoring videos", "videos")
+            return {video.key: self.score_features(video.features) for video in each}
         data = self.config.data
         folder = frames or Path(data.frames)
         found = {}
-        for video in videos:
+        for video in counting(videos, "scoring videos", "videos"):
             [(at_images, images)] = load_frames(source, folder, [video], data.image_size)
             scores = self.score_images(images)
             found[video.key] = np.interp(video.picks, at_images.picks, scores).astype(np.float32)

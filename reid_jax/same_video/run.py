@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from reid_jax.compilations import keep_compilations
+from reid_jax.console import counting
 from reid_jax.errors import UserError, said_unless_written
 from reid_jax.models.temporal.frames import masked_mean
 from reid_jax.ops.distances import normalize
@@ -124,8 +125,8 @@ def report_pairs(
     scored = ScoredPairs(
         test,
         tuning,
-        scores={name: score(test) for name, score in scorers.items()},
-        references={name: score(tuning) for name, score in scorers.items()},
+        scores={name: scorers[name](test) for name in counting(scorers, "scoring pairs")},
+        references={name: scorers[name](tuning) for name in counting(scorers, "thresholds")},
     )
     if len(names) > 1:
         _add_ensemble(scored, "ensemble of the runs", names)

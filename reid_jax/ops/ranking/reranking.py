@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import scipy.sparse as sp
 
+from reid_jax.console import counting
 from reid_jax.errors import UserError
 
 _CELLS = 2**22  # of a block of distances
@@ -99,7 +100,7 @@ def k_reciprocal_blocks(
         encoding = _average(encoding, neighbours[:, :k2])
     by_photo, columns = encoding[shown].tocsc(), photos.device[shown]
     rows_per_block = max(1, _CELLS // len(shown))
-    for start in range(0, len(asked), rows_per_block):
+    for start in counting(range(0, len(asked), rows_per_block), "ranking anew", "blocks"):
         rows = np.arange(start, min(start + rows_per_block, len(asked)))
         places = asked[rows]
         original = np.asarray(_squared(photos.device[places], columns)) / largest[places, None]
@@ -126,7 +127,7 @@ class _Photos:
         k = min(k, number)
         index, largest = np.empty((number, k), np.int64), np.empty(number, np.float32)
         size = max(1, min(number, _CELLS // number))
-        for start in range(0, number, size):
+        for start in counting(range(0, number, size), "neighbours to rank by", "blocks"):
             rows = np.arange(start, start + size) % number  # one shape, one compilation
             found, most = _nearest_and_farthest(self.device[rows], self.device, k=k)
             rows = rows[: number - start]
@@ -181,7 +182,7 @@ def _encode(photos: _Photos, neighbours: np.ndarray, largest: np.ndarray, k1: in
     candidates = np.where(_mutual(neighbours, half), neighbours[:, : half + 1], -1)
     sizes = (candidates >= 0).sum(axis=1)
     members = []
-    for start in range(0, number, _block(k1)):
+    for start in counting(range(0, number, _block(k1)), "mutual neighbours", "blocks"):
         rows = np.arange(start, min(start + _block(k1), number))
         own = np.where(mutual[rows], near[rows], -2)
         theirs = candidates[near[rows]]  # (B, k1 + 1, half + 1)
