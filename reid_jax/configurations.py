@@ -140,4 +140,20 @@ def _what_failed(path: Path, error: Exception) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     lines = [frame.lineno for frame in frames if frame.filename == str(path)]
     where = f", line {lines[-1]}" if lines else ""
-    return f"{path} fails{where}: {type(error).__name__}: {error}."
+    sentence = f"{path} fails{where}: {type(error).__name__}: {error}."
+    if isinstance(error, ImportError) and (error.name or "").startswith("reid_jax"):
+        places = _imported(*folder().rglob("*.py"))
+        now = sorted(
+            f"from {places[name]} import {name}"
+            for name, before in _imported(path).items()
+            if places.get(name, before) != before
+        )
+        sentence += f" It is elsewhere now: {'; '.join(now)}." if now else ""
+    return sentence
+
+
+def _imported(*files: Path) -> dict[str, str]:
+    """By name the module that files import it from."""
+    nodes = (node for file in files for node in ast.walk(ast.parse(file.read_bytes())))
+    froms = (node for node in nodes if isinstance(node, ast.ImportFrom))
+    return {name.name: node.module or "" for node in froms for name in node.names}

@@ -149,6 +149,20 @@ def test_a_configuration_that_is_not_there_is_answered_with_the_nearest(name):
         configurations.get(name)
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from reid_jax.training.config import DataConfig, TrainConfig",
+        "from reid_jax.tasks.objectives import DataConfig",
+    ],
+)
+def test_a_file_that_imports_from_an_earlier_place_is_told_the_one_of_now(tmp_path, line):
+    file = tmp_path / "mine.py"
+    file.write_text(line + "\n")
+    with pytest.raises(UserError, match=r"mine.py fails, line 1: .*Error: .*individuals\.config"):
+        configurations.get(str(file))
+
+
 def test_an_angle_is_refused_where_its_loss_would_refuse_it():
     assert Angular(angle=60.0).angle == 60.0
     for angle in (0.0, 60.5, 75.0):
