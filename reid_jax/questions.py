@@ -4,14 +4,15 @@ import inspect
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reid_jax.errors import UserError
 from reid_jax.files import check_destinations
 from reid_jax.reporting.run_facts import run_names
-from reid_jax.training import run
 from reid_jax.training.config_file import read_config, read_values
-from reid_jax.training.question import Question
+
+if TYPE_CHECKING:
+    from reid_jax.training.question import Question
 
 # By the name of their configurations, as runs keep it.
 QUESTIONS = {
@@ -22,7 +23,7 @@ QUESTIONS = {
 _FIRST = "EmbeddingConfig"  # whose runs did not say what they are when there was one question
 
 
-def question_named(kind: str) -> Question[Any, Any]:
+def question_named(kind: str) -> "Question[Any, Any]":
     """The question whose configurations have this name.
 
     Raises:
@@ -35,7 +36,7 @@ def question_named(kind: str) -> Question[Any, Any]:
     return question
 
 
-def question_of(*workdirs: Path) -> Question[Any, Any]:
+def question_of(*workdirs: Path) -> "Question[Any, Any]":
     """The question that runs answer.
 
     Raises:
@@ -56,6 +57,8 @@ def question_of(*workdirs: Path) -> Question[Any, Any]:
 
 def train(config: Any, workdir: Path) -> None:
     """Trains (or goes on training) whatever the configuration is of, and writes its report."""
+    from reid_jax.training import run
+
     run.train(question_named(type(config).__name__), config, workdir)
 
 

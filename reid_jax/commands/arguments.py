@@ -1,5 +1,6 @@
 """A function's arguments from words, by its signature and docstring."""
 
+import functools
 import inspect
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -34,13 +35,35 @@ def call(
     """Calls a function with words; `hint` stands under its description in the help."""
     text = inspect.cleandoc(function.__doc__ or "").partition("\n\nArgs:")[0]
     tyro.cli(
-        function,
+        _looking_first(function),
         prog=prog,
         description=text + hint,
         args=flags_alone(function, words),
         config=(tyro.conf.FlagCreatePairsOff,),
         registry=RULES,
     )
+
+
+def _looking_first(function: Callable[..., None]) -> Callable[..., None]:
+    """The function, refusing what is no run or no gallery before it imports what it works with."""
+
+    @functools.wraps(function)
+    def call_it(**given: Any) -> None:
+        written = ("out", "json", "csv", "html", "table", "plot")
+        if any(given.get(name) is not None for name in written):
+            pass  # a place that cannot be written comes first, and the function knows its places
+        elif isinstance(given.get("gallery"), Path):
+            from reid_jax.individuals.gallery.store import current
+
+            current(given["gallery"])
+        else:
+            from reid_jax.training.config_file import read_values
+
+            for run in given.get("runs", [given["workdir"]] if "workdir" in given else ()):
+                read_values(run)
+        function(**given)
+
+    return call_it
 
 
 def with_flags(

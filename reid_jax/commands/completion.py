@@ -5,27 +5,38 @@ from reid_jax.errors import UserError
 
 _BASH = """\
 _reid_jax() {{
-  local word="${{COMP_WORDS[COMP_CWORD]}}" words=""
-  case "$COMP_CWORD:${{COMP_WORDS[1]}}" in
+  local word="${{COMP_WORDS[COMP_CWORD]}}" words="" each given=()
+  for each in "${{COMP_WORDS[@]:0:$COMP_CWORD}}"; do
+    case "$each" in -q | -v | --quiet | --verbose) ;; *) given+=("$each") ;; esac
+  done
+  case "${{#given[@]}}:${{given[1]}}" in
     1:*) words="{first}" ;;
     2:gallery) words="{gallery}" ;;
     2:train) words="{configurations}" ;;
     2:completion) words="bash zsh fish" ;;
   esac
+  case "$word" in -*) words="{options}" ;; esac
   COMPREPLY=( $(compgen -W "$words" -- "$word") )
 }}
 complete -o bashdefault -o default -F _reid_jax reid-jax"""
 
 _ZSH = """\
 #compdef reid-jax
+(( $+functions[compdef] )) || {{ autoload -Uz compinit && compinit; }}
 autoload -U +X bashcompinit && bashcompinit
 {bash}"""
 
 _FISH = """\
-complete -c reid-jax -n __fish_use_subcommand -a "{first}"
-complete -c reid-jax -n "__fish_seen_subcommand_from gallery" -a "{gallery}"
-complete -c reid-jax -n "__fish_seen_subcommand_from train" -a "{configurations}"
-complete -c reid-jax -n "__fish_seen_subcommand_from completion" -a "bash zsh fish\""""
+complete -c reid-jax -f -n __fish_use_subcommand -a "{first}"
+complete -c reid-jax -s q -l quiet -d "results and errors alone"
+complete -c reid-jax -s v -l verbose -d "also what libraries say"
+function __reid_jax_after
+  set -l given (string match -v -r '^(-q|-v|--quiet|--verbose)$' -- (commandline -opc))
+  test (count $given) -eq 2; and test $given[2] = $argv[1]
+end
+complete -c reid-jax -f -n "__reid_jax_after gallery" -a "{gallery}"
+complete -c reid-jax -n "__reid_jax_after train" -a "{configurations}"
+complete -c reid-jax -f -n "__reid_jax_after completion" -a "bash zsh fish\""""
 
 
 def usage() -> str:
@@ -52,6 +63,7 @@ def completion(shell: str) -> str:
         "first": " ".join(dict.fromkeys([*(each.split()[0] for each in known), "completion"])),
         "gallery": " ".join(each.split()[1] for each in known if each.startswith("gallery ")),
         "configurations": " ".join(names()),
+        "options": "-q --quiet -v --verbose -h --help --version",
     }
     if shell == "bash":
         return _BASH.format(**words)

@@ -127,22 +127,27 @@ def read_gallery(folder: Path, *, thumbnails: bool = True) -> Gallery:
       UserError: there is no gallery, a newer version wrote it, or its files are damaged.
     """
     for _ in range(100):
-        name = _current(folder)
+        name = current(folder)
         try:
             return _read(folder / name, thumbnails)
         except FileNotFoundError as error:
-            if _current(folder) == name:  # else a writer was quicker: read what it wrote
+            if current(folder) == name:  # else a writer was quicker: read what it wrote
                 raise UserError(
                     f"The gallery {folder} is damaged ({Path(error.filename or name).name} is "
                     "missing); build it again."
                 ) from error
         except PermissionError as error:  # on Windows also while a writer removes what it replaced
-            if _current(folder) == name:
+            if current(folder) == name:
                 raise UserError(f"{error.filename} cannot be read ({error.strerror}).") from error
     raise UserError(f"The gallery {folder} is changed all the time; try again later.")
 
 
-def _current(folder: Path) -> str:
+def current(folder: Path) -> str:
+    """The name of the generation that counts.
+
+    Raises:
+      UserError: the folder is not that of a gallery.
+    """
     if not folder.is_dir():
         raise UserError(f"There is no gallery {folder}; make one with reid-jax gallery build.")
     try:
@@ -243,7 +248,7 @@ def update_gallery(folder: Path, change: Callable[[Gallery], Gallery]) -> Galler
     changed = change(stored)
     with _writing(folder):
         assert stored.folder is not None
-        if stored.folder.name != _current(folder):
+        if stored.folder.name != current(folder):
             stored = read_gallery(folder)
             changed = change(stored)
         if changed is not stored:
@@ -262,9 +267,9 @@ def _ours(name: str) -> bool:
 
 
 def _write(folder: Path, gallery: Gallery) -> None:
-    current = _current(folder) if is_gallery(folder) else None
-    _remove_others(folder, current)
-    number = 1 + (int(current.removeprefix("generation-")) if current else 0)
+    counts = current(folder) if is_gallery(folder) else None
+    _remove_others(folder, counts)
+    number = 1 + (int(counts.removeprefix("generation-")) if counts else 0)
     name = f"generation-{number:06d}"
     try:
         _write_files(folder / name, gallery)
@@ -323,9 +328,9 @@ def _synced(path: Path) -> Iterator[Any]:
     share(path)
 
 
-def _remove_others(folder: Path, current: str | None) -> None:
+def _remove_others(folder: Path, counts: str | None) -> None:
     for path in folder.iterdir():
-        if path.name.startswith("generation-") and path.name != current:
+        if path.name.startswith("generation-") and path.name != counts:
             shutil.rmtree(path, ignore_errors=True)
         elif path.name.startswith(f".{_CURRENT}."):
             path.unlink(missing_ok=True)
