@@ -31,7 +31,7 @@ GAINS = [
 SIBLINGS = {
     *("vgg13", "vgg13_bn", "vgg16_bn", "vgg19", "resnet34", "resnet101", "resnet152"),
     *("resnext101_32x8d", "densenet169", "densenet201", "tf_efficientnet_lite1"),
-    *(f"efficientnet_b{i}" for i in (1, 2, 4, 5, 6)),
+    *("wide_resnet50_2", *(f"efficientnet_b{i}" for i in range(1, 8))),
 }
 
 # The family each network is of; the first of a family is also compared in training mode.

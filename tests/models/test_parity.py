@@ -29,6 +29,8 @@ from tests.parity_cases import (
 EXPECTED = np.load(Path(__file__).parents[1] / "fixtures" / "parity.npz")
 # Compiling takes far longer than running here, so the compiler is told not to try hard.
 QUICK = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
+# At that level the products of attention are plain loops, forty times as slow.
+THOROUGH = {"xla_backend_optimization_level": 3, "xla_llvm_disable_expensive_passes": False}
 
 
 def drawn_variables(name: str) -> dict[str, Any]:
@@ -42,8 +44,7 @@ def evaluation(name: str, dtype: Any) -> dict[str, float]:
     model = create_backbone(name, 1000, dtype=dtype)
     pooled_model = create_backbone(name, dtype=dtype)
 
-    # At this level the products of attention are plain loops.
-    @partial(jax.jit, compiler_options=None if name.startswith("vit") else QUICK)
+    @partial(jax.jit, compiler_options=THOROUGH if name.startswith("vit") else QUICK)
     def compute(variables: Any, images: jax.Array, cotangent: jax.Array) -> dict[str, jax.Array]:
         logits, pull = jax.vjp(lambda x: model.apply(variables, x), images)
         features = pooled_model.apply(variables, images)

@@ -45,6 +45,7 @@ def test_a_far_negative_and_a_near_positive_cost_less(name):
         assert found.loss[-2, 0] < found.loss[3, 3]
 
 
+@pytest.mark.exhaustive
 def test_all_pictures_are_written(tmp_path):
     from PIL import Image
 

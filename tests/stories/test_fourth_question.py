@@ -15,6 +15,7 @@ from tests.stories import direction
 from tests.stories.direction import DirectionConfig, draw
 
 TRAIN = TrainConfig(steps=120, evaluate_every=40, checkpoint_every=40, log_every=20)
+SHORT = {"steps": 24, "evaluate_every": 8, "checkpoint_every": 8, "log_every": 8}
 
 
 @pytest.fixture(autouse=True)
@@ -38,6 +39,13 @@ def run(tmp_path_factory):
         return trained(tmp_path_factory.mktemp("direction"), parallel="single")
 
 
+@pytest.fixture(scope="module")
+def short(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(questions.QUESTIONS, "DirectionConfig", "tests.stories.direction:Direction")
+        return trained(tmp_path_factory.mktemp("short"), parallel="single", **SHORT)
+
+
 def test_it_is_one_short_file():
     assert len(Path(direction.__file__).read_text().splitlines()) < 120
 
@@ -58,11 +66,11 @@ def test_it_has_a_page_a_log_and_curves(run):
     assert list(run.glob("**/events.out.tfevents*"))
 
 
-def test_it_goes_on_where_it_stopped(run, tmp_path, monkeypatch):
+def test_it_goes_on_where_it_stopped(short, tmp_path, monkeypatch):
     class KilledError(Exception):
         pass
 
-    calls = iter(range(60))
+    calls = iter(range(12))
     original = loop._Loop._periods
 
     def periods(self):
@@ -72,26 +80,26 @@ def test_it_goes_on_where_it_stopped(run, tmp_path, monkeypatch):
 
     monkeypatch.setattr(loop._Loop, "_periods", periods)
     with pytest.raises(KilledError):
-        trained(tmp_path / "run", parallel="single")
+        trained(tmp_path / "run", parallel="single", **SHORT)
     monkeypatch.undo()
     questions.QUESTIONS["DirectionConfig"] = "tests.stories.direction:Direction"
-    trained(tmp_path / "run", parallel="single")
-    for ours, theirs in zip(variables(tmp_path / "run"), variables(run), strict=True):
+    trained(tmp_path / "run", parallel="single", **SHORT)
+    for ours, theirs in zip(variables(tmp_path / "run"), variables(short), strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
 
 @pytest.mark.parametrize("change", [{"parallel": "pmap"}, {"parallel": "mesh"}, {"accumulate": 2}])
-def test_it_trains_the_same_on_eight_devices_and_in_parts(run, tmp_path, change):
-    trained(tmp_path / "run", **{"parallel": "single", **change})
-    for ours, theirs in zip(variables(tmp_path / "run"), variables(run), strict=True):
+def test_it_trains_the_same_on_eight_devices_and_in_parts(short, tmp_path, change):
+    trained(tmp_path / "run", **{"parallel": "single", **SHORT, **change})
+    for ours, theirs in zip(variables(tmp_path / "run"), variables(short), strict=True):
         np.testing.assert_allclose(ours, theirs, atol=2e-3)
 
 
-def test_its_mistakes_are_told_as_everywhere(run, tmp_path):
+def test_its_mistakes_are_told_as_everywhere(run, short, tmp_path):
     with pytest.raises(UserError, match="a run of a network of drawn animals; it has no --rerank"):
         questions.report(run, rerank=True)
     with pytest.raises(UserError, match="no comparison of runs of a network of drawn animals"):
-        questions.compare_runs([run, run])
+        questions.compare_runs([run, short])
     with pytest.raises(UserError, match=r"train\.steps is 0; it must be above 0"):
         trained(tmp_path / "run", steps=0)
     with pytest.raises(UserError, match="several processes train networks of images"):

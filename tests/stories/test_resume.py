@@ -95,7 +95,12 @@ def undisturbed(request, tmp_path_factory):
     return request.param, workdir
 
 
-def test_kill_minus_9_at_a_random_step_leaves_no_trace(undisturbed, tmp_path):
+# One kill for one device and for eight; fifty where `make acceptance` runs.
+KILLS = [0, *(pytest.param(kill, marks=pytest.mark.acceptance) for kill in range(1, 25))]
+
+
+@pytest.mark.parametrize("kill", KILLS)
+def test_kill_minus_9_at_a_random_step_leaves_no_trace(undisturbed, tmp_path, kill):
     devices, reference = undisturbed
     process = start(tmp_path, devices)
     wait_for_step(process, tmp_path, random.randint(1, STEPS - 10))
