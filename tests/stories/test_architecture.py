@@ -93,6 +93,12 @@ def test_only_commands_read_the_command_line():
             assert not {imported.split(".")[0] for imported, _ in imports(path)} & {"tyro"}, path
 
 
+def test_only_commands_know_the_command_line():
+    for path in FILES:
+        users = {imported.split(".")[0] for imported, _ in imports(path)}
+        assert "tyro" not in users or path.is_relative_to(PACKAGE / "commands"), name(path)
+
+
 @pytest.mark.parametrize(
     "module", ["tensorflow", "tensorflow_datasets", "matplotlib", "av", "h5py"]
 )
