@@ -122,7 +122,11 @@ def test_embed_writes_what_the_contract_says(run, tmp_path):
 @pytest.mark.parametrize(
     ("code", "options", "message"),
     [
-        (1, ["--data.batch-size", "4096"], "1024 individuals, the training photos show"),
+        (
+            1,
+            ["--data.batch-size", "4096", "--data.source", "synthetic:20x4"],
+            "1024 individuals, the training photos show",
+        ),
         (2, ["--train.stepps", "3"], "--train.steps"),
         (1, ["--model.backbone", "resnet19"], "resnet18"),
         (1, ["--data.source", "folder:nowhere"], "nowhere"),
