@@ -18,7 +18,7 @@ from reid_jax.api import NAMES
 if TYPE_CHECKING:
     from reid_jax import configurations as configs
     from reid_jax import losses, metrics, mining, models, weights
-    from reid_jax.api import evaluate_retrieval, load, train
+    from reid_jax.api import compare, evaluate_retrieval, load, report, train
     from reid_jax.data.photos import load_dataset
     from reid_jax.data.photos.samplers import IdentitySampler
     from reid_jax.errors import UserError
@@ -31,6 +31,7 @@ __all__ = [
     "IdentitySampler",
     "UserError",
     "augment",
+    "compare",
     "configs",
     "evaluate_retrieval",
     "example_keys",
@@ -40,6 +41,7 @@ __all__ = [
     "metrics",
     "mining",
     "models",
+    "report",
     "train",
     "weights",
 ]

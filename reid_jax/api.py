@@ -14,6 +14,8 @@ NAMES = {
     # trained runs
     "load": "reid_jax.api",
     "train": "reid_jax.api",
+    "report": "reid_jax.api",
+    "compare": "reid_jax.api",
     "configs": "reid_jax.configurations",
     # who is this
     "Gallery": "reid_jax.individuals.gallery.opened",
@@ -64,7 +66,8 @@ def train(config: Any, workdir: str | PathLike[str]) -> Any:
     A run that was begun goes on where it stopped. The report is `workdir`/report/index.html.
 
     Args:
-      config: of `configs.get`, or one's own: a frozen dataclass, changed by `dataclasses.replace`.
+      config: of `configs.get`, or its name, or one's own: a frozen dataclass, changed by
+        `dataclasses.replace`.
       workdir: the folder of the run.
 
     Returns:
@@ -79,10 +82,54 @@ def train(config: Any, workdir: str | PathLike[str]) -> Any:
       600
       >>> run = rj.train(config, workdir="runs/demo")  # doctest: +SKIP
     """
-    from reid_jax import questions
+    from reid_jax import configurations, questions
 
+    config = configurations.get(config) if isinstance(config, str) else config
     questions.train(config, Path(workdir))
     return questions.load(Path(workdir))
+
+
+def report(run: str | PathLike[str], **asked: Any) -> dict[str, Any]:
+    """Judges a run again, on what it held out or as asked; prints, and writes its report.
+
+    Args:
+      run: its folder.
+      asked: as `reid-jax evaluate`: `source`, `query`, `gallery`, `out`, `photos`, `rerank`.
+
+    Returns:
+      The measures by their keys, as in `metrics.json`.
+
+    Raises:
+      UserError: runs of this kind do not have what is asked, or the data cannot be read.
+
+    Example:
+      >>> rj.report("runs/mine")["rank1"]  # doctest: +SKIP
+      0.87
+    """
+    from reid_jax import questions
+
+    return questions.report(Path(run), **asked)
+
+
+def compare(runs: Sequence[str | PathLike[str]], out: str | PathLike[str] | None = None) -> Any:
+    """Which differences between runs are more than luck; prints them, and writes them into `out`.
+
+    Args:
+      runs: folders of two runs or more, of one kind, with the same held-out examples.
+      out: folder for tables and figures.
+
+    Returns:
+      What `comparison.json` holds.
+
+    Raises:
+      UserError: the runs cannot be compared.
+
+    Example:
+      >>> rj.compare(["runs/mine", "runs/other"])  # doctest: +SKIP
+    """
+    from reid_jax import questions
+
+    return questions.compare_runs([Path(run) for run in runs], None if out is None else Path(out))
 
 
 def evaluate_retrieval(

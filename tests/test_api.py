@@ -155,6 +155,19 @@ def test_a_name_has_a_docstring_whose_examples_run(name, thing, at_the_desk):
     assert runner.summarize(verbose=False).failed == 0, "".join(said)
 
 
+def test_a_run_is_judged_and_compared_as_by_the_command(at_the_desk):
+    facts = rj.report("runs/mine", out="judged")
+    assert 0 <= facts["rank1"] <= 1
+    assert (at_the_desk / "judged" / "index.html").is_file()
+    with pytest.raises(rj.UserError, match="two runs"):
+        rj.compare(["runs/mine"])
+
+
+def test_a_configuration_is_trained_by_its_name_too():
+    with pytest.raises(rj.UserError, match="did you mean demo"):
+        rj.train("dmeo", workdir="x")
+
+
 def test_photos_are_embedded_however_they_are_held(at_the_desk):
     model = rj.load("runs/mine")
     paths = sorted((at_the_desk / "photos").rglob("*.png"))
