@@ -19,9 +19,9 @@ FLOORS = (
     {"training"},
     {"reporting"},
     {"individuals", "keyframes", "same_video"},
-    {"questions"},
+    {"questions", "configurations"},
     {"architectures", "plan"},  # what a question's network and its step are made of, and cost
-    {"configurations", "api", "losses", "metrics", "mining"},
+    {"api", "losses", "metrics", "mining"},
     {"commands"},
 )
 HEIGHT = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
