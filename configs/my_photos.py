@@ -1,12 +1,13 @@
 r"""Your own photos, a folder an individual, in minutes on a CPU: a small network from ImageNet.
 
 Needs: photos of your own
-Score: no score yet
+Score: Rank-1 0.530 on 100 turtles (frozen features 0.568), a minute and a half on two CPU cores
 
     reid-jax train my_photos --workdir runs/mine --data.source folder:PHOTOS
 
-A step takes about one CPU second: some three minutes on two free cores for all, besides the start
-and the report. Not yet run to its end on an idle machine, so that no score is claimed.
+On 1,402 photos of 100 sea turtles, whole individuals held out, 300 steps took 81 seconds on two CPU
+cores and gave Rank-1 0.530 and mAP 0.210, where the frozen features it starts from have 0.568 and
+0.202: a first look. Validation mAP still rose, 0.321, 0.337, 0.343; more steps were not measured.
 """
 
 from reid_jax.individuals.config import DataConfig, EmbeddingConfig, ModelConfig
