@@ -20,10 +20,17 @@ os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 import jax
 import pytest
 
-from reid_jax import files
+from reid_jax import console, files
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+@pytest.fixture(autouse=True)
+def told():
+    """A command's `-q` ends with its test."""
+    yield
+    console.be_quiet(False)
 
 
 @pytest.fixture

@@ -59,7 +59,8 @@ def _looking_first(function: Callable[..., None]) -> Callable[..., None]:
         else:
             from reid_jax.training.config_file import read_values
 
-            for run in given.get("runs", [given["workdir"]] if "workdir" in given else ()):
+            one = [given[name] for name in ("run", "workdir") if given.get(name) is not None]
+            for run in given.get("runs", one):
                 read_values(run)
         function(**given)
 

@@ -17,7 +17,6 @@ from reid_jax.training.config import AUTO
 from reid_jax.training.experiment import initial_variables
 from reid_jax.training.parallel import Layout
 from tests.keyframe_videos import make_config, of_images, one_batch, write_videos
-from tests.quick_compilations import quick_compilations  # noqa: F401
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +49,7 @@ def test_the_largest_batch_that_fits_is_chosen_said_and_kept(path, tmp_path, mon
 @pytest.mark.parametrize(
     ("section", "change", "message"),
     [
-        ("data", {"batch_size": AUTO}, "auto, which is for networks of images; give a number"),
+        ("data", {"batch_size": AUTO}, "auto, which is for a backbone; give a number"),
         ("model", {"remat": True}, "model.remat is for a backbone; a scorer of features has none"),
         ("train", {"coordinator": "auto"}, "several processes train networks of images"),
     ],

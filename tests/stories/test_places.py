@@ -35,15 +35,15 @@ def test_the_home_folder_is_meant_wherever_a_path_is_taken(monkeypatch, tmp_path
     got = []
 
     def main(
-        workdir: Path,
+        place: Path,
         more: tuple[Path, ...] = (),
         none: Path | None = None,
         s: Settings = Settings(),
     ) -> None:
-        got.append((workdir, more, none, s.inner.file))
+        got.append((place, more, none, s.inner.file))
 
-    call(main, ["--workdir=~/x", "--more", "~", "a~b", "--s.inner.file=~/y"])
-    call(main, ["--workdir=./~/x", "--none=~/n"])
+    call(main, ["--place=~/x", "--more", "~", "a~b", "--s.inner.file=~/y"])
+    call(main, ["--place=./~/x", "--none=~/n"])
     assert got[0] == (tmp_path / "x", (tmp_path, Path("a~b")), None, tmp_path / "y")
     assert got[1] == (Path("~/x"), (), tmp_path / "n", Path("nothing"))
     assert absolute_photos("folder:~/photos") == f"folder:{tmp_path / 'photos'}"

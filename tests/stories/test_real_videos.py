@@ -64,7 +64,7 @@ def test_as_many_frames_as_asked_for_are_described(name, tmp_path, monkeypatch):
     assert video.features.shape == (7, 3)
     np.testing.assert_allclose(video.picks, (np.arange(7) + 0.5) * frames / 7, atol=1)
     with pytest.raises(UserError, match="--frames is 0; it must be 1 or more"):
-        extract.extract((film(name),), tmp_path / "none.h5", frames=0)
+        extract.extract_features((film(name),), tmp_path / "none.h5", frames=0)
 
 
 def test_keyframes_of_films(tmp_path, monkeypatch):
