@@ -108,6 +108,8 @@ def report(run: str | PathLike[str], **asked: Any) -> dict[str, Any]:
     """
     from reid_jax import questions
 
+    if asked.get("out") is not None:
+        asked["out"] = Path(asked["out"])
     return questions.report(Path(run), **asked)
 
 
