@@ -3,7 +3,7 @@
 import contextlib
 import itertools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,7 +31,7 @@ from reid_jax.training.experiment import start_from
 from reid_jax.training.parallel import Layout, make_layout
 from reid_jax.training.paths import absolute_photos
 from reid_jax.training.predictor import Predict, make_predictor
-from reid_jax.training.run import restore
+from reid_jax.training.run import TrainedRun, restore
 from reid_jax.training.task import Batch
 
 
@@ -44,21 +44,10 @@ class Network(NamedTuple):
 
 
 @dataclass(frozen=True)
-class TrainedModel:
-    """The best network of a run.
+class TrainedModel(TrainedRun):
+    """The best network of a run that embeds photos."""
 
-    Attributes:
-      workdir: the run's folder.
-      config: what it was trained with.
-      params, model_state: its variables.
-      step: the step they are from.
-    """
-
-    workdir: Path
     config: EmbeddingConfig
-    params: Any = field(repr=False)
-    model_state: Any = field(repr=False)
-    step: int
 
     @cached_property
     def task(self) -> EmbeddingTask:

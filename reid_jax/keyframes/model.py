@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -23,28 +23,17 @@ from reid_jax.keyframes.inputs import as_batch, prepare_video
 from reid_jax.keyframes.task import PREPARATION, KeyframeTask
 from reid_jax.ops.batching import in_blocks
 from reid_jax.ops.convolution.compilation import compiler_options
-from reid_jax.training.run import restore
+from reid_jax.training.run import TrainedRun, restore
 from reid_jax.weights.frozen import FrameEncoder, frozen_encoder
 
 _IMAGES = 64  # images whose features are made at a time
 
 
 @dataclass(frozen=True)
-class TrainedScorer:
-    """The best network of a run.
+class TrainedScorer(TrainedRun):
+    """The best network of a run that scores frames."""
 
-    Attributes:
-      workdir: the run's folder.
-      config: what it was trained with.
-      params, model_state: its variables.
-      step: the step they are from.
-    """
-
-    workdir: Path
     config: KeyframeConfig
-    params: Any = field(repr=False)
-    model_state: Any = field(repr=False)
-    step: int
 
     @functools.cached_property
     def task(self) -> KeyframeTask:

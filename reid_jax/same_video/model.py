@@ -4,7 +4,7 @@ import functools
 import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,7 +25,7 @@ from reid_jax.same_video.similarity import chamfer_similarity
 from reid_jax.same_video.task import WHITENING
 from reid_jax.training.parallel import make_layout
 from reid_jax.training.predictor import make_predictor
-from reid_jax.training.run import restore
+from reid_jax.training.run import TrainedRun, restore
 from reid_jax.weights.frozen import FrameEncoder, frozen_encoder
 
 _BLOCK = 64  # pairs that go through the network at a time
@@ -40,14 +40,10 @@ class Similarity(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class SimilarityRun:
+class SimilarityRun(TrainedRun):
     """The best network of a run, and the Chamfer similarity from which clips are of one video."""
 
-    workdir: Path
     config: VideoSimilarityConfig
-    params: Any = field(repr=False)
-    model_state: Any = field(repr=False)
-    step: int
     threshold: float
 
     @property

@@ -1,5 +1,6 @@
 """The one driver of runs: whatever the question, it is trained, gone on with and restored here."""
 
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,6 +21,24 @@ from reid_jax.training.paths import check_length
 from reid_jax.training.question import Question
 
 Config = TypeVar("Config")
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedRun:
+    """The best network of a run; a question adds its own word.
+
+    Attributes:
+      workdir: the run's folder.
+      config: what it was trained with.
+      params, model_state: its variables.
+      step: the step they are from.
+    """
+
+    workdir: Path
+    config: Any
+    params: Any = field(repr=False)
+    model_state: Any = field(repr=False)
+    step: int
 
 
 def train(question: Question[Any, Any], config: Any, workdir: Path) -> None:
