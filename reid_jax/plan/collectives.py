@@ -1,16 +1,24 @@
-"""What a compiled program sends between devices, read from its text."""
+"""What a compiled program sends between devices."""
 
 import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-KINDS = ("all-reduce", "all-gather", "reduce-scatter", "all-to-all", "collective-permute")
-_BITS = {"pred": 8, "bf16": 16, "f16": 16, "f32": 32, "f64": 64}
-_OPERATION = re.compile(rf"= (\(?.*?\)?) ({'|'.join(KINDS)})(-start)?\(")
-_ARRAY = re.compile(r"([a-z]+\d*)\[([\d,]*)\]")
+from reid_jax.hlo import Computation, Instruction
+
+KINDS = (
+    "all-reduce",
+    "all-gather",
+    "reduce-scatter",
+    "all-to-all",
+    "ragged-all-to-all",
+    "collective-permute",
+)
 _LISTED = re.compile(r"replica_groups=\{\{([\d,]+)\}")
 _COUNTED = re.compile(r"replica_groups=\[(\d+),(\d+)\]")
+_MESH = re.compile(r"replica_groups=mesh\[([^]]*)\] \{([^}]*)\}")
+_AXIS = re.compile(r"('[^']+')(?:=(\d+)|:\(\d+\)(\d+))?")
 
 
 @dataclass(frozen=True)
@@ -34,29 +42,24 @@ class Collective:
         return rounds * self.payload * (self.devices - 1) / self.devices
 
 
-def collectives(program: str, devices: int) -> list[Collective]:
-    """The exchanges in the text of a compiled program (`compiled.as_text()`).
-
-    Those inside the body of a loop count once.
+def collective_of(
+    kind: str, each: Instruction, computation: Computation, devices: int
+) -> Collective:
+    """An exchange of a kind from its instruction, or from the start of one.
 
     Args:
-      program: HLO.
+      computation: that it is in.
       devices: how many the program runs on, for groups that are not spelled out.
     """
-    found = []
-    for line in program.splitlines():
-        if match := _OPERATION.search(line):
-            result, kind, started = match.groups()
-            group = _group_size(line) or devices
-            size = sum(_bytes(*array) for array in _ARRAY.findall(result))
-            if kind == "all-gather" and started:  # (operands, results) of 1 : group
-                size = size * group // (group + 1)
-            elif kind == "collective-permute" and started:
-                size //= 2
-            elif kind == "reduce-scatter":
-                size = size * group // (group + 1) if started else size * group
-            found.append(Collective(kind, size, group))
-    return found
+    group = _group_size(each.attributes) or devices
+    given = sum(
+        array.bytes
+        for name in dict.fromkeys(each.operands)
+        if name in computation
+        for array in computation[name].arrays
+    )
+    size = given * group if kind == "all-gather" else given
+    return Collective(kind, size, group)
 
 
 def bytes_by_kind(found: Iterable[Collective]) -> dict[str, float]:
@@ -67,14 +70,12 @@ def bytes_by_kind(found: Iterable[Collective]) -> dict[str, float]:
     return sent
 
 
-def _group_size(line: str) -> int | None:
-    if match := _LISTED.search(line):
+def _group_size(attributes: str) -> int | None:
+    if match := _LISTED.search(attributes):
         return match[1].count(",") + 1
-    if match := _COUNTED.search(line):
+    if match := _COUNTED.search(attributes):
         return int(match[2])
+    if match := _MESH.search(attributes):
+        sizes = {name: int(size) for name, size, _ in _AXIS.findall(match[1])}
+        return math.prod(int(part or sizes[name]) for name, _, part in _AXIS.findall(match[2]))
     return None
-
-
-def _bytes(kind: str, shape: str) -> int:
-    bits = _BITS.get(kind) or int(re.sub(r"\D", "", kind) or 0)
-    return math.prod(int(size) for size in shape.split(",") if size) * bits // 8

@@ -13,10 +13,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from reid_jax.hlo import read_hlo
 from reid_jax.plan.case import Case, make_batch, make_step, make_task
-from reid_jax.plan.collectives import Collective, bytes_by_kind, collectives
+from reid_jax.plan.collectives import Collective, bytes_by_kind
 from reid_jax.plan.measure import device_name, measure
 from reid_jax.plan.process import in_process
+from reid_jax.plan.program import count
 from reid_jax.plan.roofline import work_of
 from reid_jax.plan.scale_model import PLATFORMS, Prediction, assumptions, predict
 from reid_jax.reporting.table import Table
@@ -101,7 +103,8 @@ def work_on(case: dict[str, Any], devices: int, repeats: int) -> dict[str, Any]:
         current[0], metrics = compiled(current[0], {}, batch)
         return current[0], metrics
 
-    found = collectives(compiled.as_text(), devices) if devices > 1 else []
+    counted = count(read_hlo(compiled.as_text()), devices).collectives
+    found = [each for each, times in counted for _ in range(times)]
     program = {
         "operations": work_of(compiled).operations,
         "found": [(each.kind, each.payload, each.devices) for each in found],

@@ -16,6 +16,7 @@ import numpy as np
 from flax.traverse_util import flatten_dict
 
 from reid_jax.compilations import program_memory
+from reid_jax.hlo import read_hlo
 from reid_jax.models.backbones.vit import EncoderBlock
 from reid_jax.models.layers import BatchNorm
 from reid_jax.models.registry import backbone_info, create_backbone
@@ -135,28 +136,21 @@ def multiply_adds_of(function: Callable[..., Any], *arguments: Any) -> int:
 def count_multiply_adds(hlo: str) -> int:
     """Multiply-adds of the convolutions and matrix products in the text of an HLO module."""
     total = 0
-    shapes: dict[str, list[int]] = {}
-    for line in hlo.splitlines():
-        found = re.match(r"\s*(?:ROOT )?%?([\w.\-]+) = \w+\[([\d,]*)\]\S* ([\w\-]+)\((.*)", line)
-        if not found:
-            continue
-        name, dims, operation, rest = found.groups()
-        shapes[name] = [int(d) for d in dims.split(",") if d]
-        if operation not in ("convolution", "dot"):
-            continue
-        operands = [shapes[o] for o in re.findall(r"%([\w.\-]+)", rest.split(")")[0])]
-        outputs = math.prod(shapes[name])
-        if operation == "dot":
-            contracted = re.search(r"lhs_contracting_dims=\{([\d,]*)\}", rest)
-            sizes = (
-                [operands[0][int(d)] for d in contracted[1].split(",") if d] if contracted else []
-            )
-            total += outputs * math.prod(sizes)
-        else:
-            labels = re.search(r"dim_labels=\w+_(\w+)->", rest)
+    for computation in read_hlo(hlo).computations.values():
+        for each in computation.values():
+            if each.operation not in ("convolution", "dot"):
+                continue
+            left, right = (computation[name].arrays[0].shape for name in each.operands[:2])
+            outputs = math.prod(each.arrays[0].shape)
+            if each.operation == "dot":
+                axes = re.search(r"lhs_contracting_dims=\{([\d,]*)\}", each.attributes)
+                sizes = [left[int(axis)] for axis in axes[1].split(",") if axis] if axes else []
+                total += outputs * math.prod(sizes)
+                continue
+            labels = re.search(r"dim_labels=\w+_(\w+)->", each.attributes)
             if labels is None:
-                raise ValueError(f"a convolution without labels: {line.strip()[:100]}")
-            total += outputs * math.prod(operands[1]) // operands[1][labels[1].index("o")]
+                raise ValueError(f"a convolution without labels: {each.name}")
+            total += outputs * math.prod(right) // right[labels[1].index("o")]
     return total
 
 

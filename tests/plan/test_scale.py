@@ -7,32 +7,46 @@ import numpy as np
 import pytest
 
 from reid_jax.errors import UserError
+from reid_jax.hlo import read_hlo
 from reid_jax.plan import process, scale, scale_report
 from reid_jax.plan.case import Case, make_task
-from reid_jax.plan.collectives import Collective, bytes_by_kind, collectives
+from reid_jax.plan.collectives import Collective, bytes_by_kind
+from reid_jax.plan.program import count
 from reid_jax.plan.scale_model import PLATFORMS, Prediction, exchange_seconds, predict
 from reid_jax.training.parallel import make_layout
 from scripts.bench import startup
 
 PROGRAM = """
+ENTRY %main (a: f32[128,64]) -> f32[10] {
+  %a = f32[128,64]{1,0} parameter(0)
+  %b = f32[64]{0} parameter(1)
+  %c = bf16[8,16]{1,0} parameter(2)
+  %d = f32[4,8]{1,0} parameter(3)
+  %f = f32[80]{0} parameter(4)
+  %g = pred[7]{0} parameter(5)
   %ar = (f32[128,64]{1,0}, f32[64]{0}) all-reduce(%a, %b), replica_groups={{0,1,2,3}}, to_apply=%add
   %ag = bf16[32,16]{1,0} all-gather(%c), replica_groups=[2,4]<=[8], dimensions={0}
-  %s = (f32[4,8]{1,0}, f32[32,8]{1,0}) all-gather-start(%d), replica_groups=[1,8]<=[8]
+  %s = (f32[4,8]{1,0}, f32[32,8]{1,0}) all-gather-start(%d), replica_groups=mesh['x'=8,'y'=1] {'x'}
   %e = f32[32,8]{1,0} all-gather-done(%s)
   ROOT %rs = f32[10]{0} reduce-scatter(f32[80]{0} %f), dimensions={0}, to_apply=%add
   %cp = pred[7]{0} collective-permute(%g), source_target_pairs={{0,1},{1,0}}
+}
 """
 
 
+def exchanges(text):
+    return [each for each, _ in count(read_hlo(text), 8).collectives]
+
+
 def test_collectives_are_read_from_the_text():
-    assert collectives(PROGRAM, 8) == [
+    assert exchanges(PROGRAM) == [
         Collective("all-reduce", 4 * (128 * 64 + 64), 4),
         Collective("all-gather", 2 * 32 * 16, 4),
         Collective("all-gather", 4 * 32 * 8, 8),
         Collective("reduce-scatter", 4 * 80, 8),
         Collective("collective-permute", 7, 8),
     ]
-    sent = bytes_by_kind(collectives(PROGRAM, 8))
+    sent = bytes_by_kind(exchanges(PROGRAM))
     assert sent["all-reduce"] == 2 * 3 / 4 * 4 * (128 * 64 + 64)
     assert sent["all-gather"] == 3 / 4 * 1024 + 7 / 8 * 1024
     assert sent["reduce-scatter"] == 7 / 8 * 320
@@ -45,7 +59,7 @@ def test_a_compiled_program_shows_its_reduction():
     )
     state = layout.everywhere(np.zeros(1000, np.float32))
     batch = layout.divide(np.ones((16, 1000), np.float32), 0)
-    found = collectives(compiled.lower(state, {}, batch).compile().as_text(), 8)
+    found = exchanges(compiled.lower(state, {}, batch).compile().as_text())
     assert [(each.kind, each.payload, each.devices) for each in found] == [("all-reduce", 4000, 8)]
 
 
