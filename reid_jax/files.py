@@ -21,6 +21,9 @@ import numpy as np
 from reid_jax.errors import UserError
 from reid_jax.platforms import replace, sync
 
+PROBE = ".probe-"
+"""How the empty folder is named by which a place is tried; one stays of a process that is killed."""
+
 _PREFIX = 200  # bytes at most of a name that stands in that of its temporary file
 
 
@@ -162,9 +165,10 @@ def _try(path: Path, folder: Path) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.lstat(path)  # refuses names that are too long
         there = next(one for one in around if os.path.lexists(one))
-        probe = there / f".{secrets.token_hex(8)}"
+        probe = there / f"{PROBE}{secrets.token_hex(8)}"
         probe.mkdir()
-        probe.rmdir()
+        with contextlib.suppress(FileNotFoundError):  # taken for one that was left
+            probe.rmdir()
     except OSError as error:
         files = [str(one) for one in around if os.path.lexists(one) and not os.path.isdir(one)]
         why = f"{files[0]} is a file, not a folder" if files else error.strerror

@@ -23,7 +23,7 @@ from pyarrow import parquet
 
 from reid_jax.data.names import composed
 from reid_jax.errors import UserError
-from reid_jax.files import check_destinations, check_form, make_folder, share, write_text
+from reid_jax.files import PROBE, check_destinations, check_form, make_folder, share, write_text
 from reid_jax.locks import locked
 from reid_jax.platforms import patiently, sync, sync_folder
 
@@ -263,7 +263,7 @@ def _foreign(folder: Path) -> bool:
 
 
 def _ours(name: str) -> bool:
-    return name == _CURRENT or name.startswith((_LOCK, f".{_CURRENT}.", "generation-"))
+    return name == _CURRENT or name.startswith((_LOCK, PROBE, f".{_CURRENT}.", "generation-"))
 
 
 def _write(folder: Path, gallery: Gallery) -> None:
@@ -330,7 +330,7 @@ def _synced(path: Path) -> Iterator[Any]:
 
 def _remove_others(folder: Path, counts: str | None) -> None:
     for path in folder.iterdir():
-        if path.name.startswith("generation-") and path.name != counts:
+        if path.name.startswith(("generation-", PROBE)) and path.name != counts:
             shutil.rmtree(path, ignore_errors=True)
         elif path.name.startswith(f".{_CURRENT}."):
             path.unlink(missing_ok=True)

@@ -57,6 +57,21 @@ def test_a_writer_killed_at_any_point_leaves_the_old_or_the_new_gallery(tmp_path
     assert names == {"CURRENT", ".lock", (folder / "CURRENT").read_text().strip()}
 
 
+def test_what_a_writer_left_that_was_killed_while_it_looked_at_the_place_is_removed(
+    tmp_path, monkeypatch
+):
+    folder = tmp_path / "gallery"
+    folder.mkdir()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "rmdir", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            write_gallery(folder, numbered(1))
+    assert len(list(folder.iterdir())) == 1
+    write_gallery(folder, numbered(2))
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"CURRENT", ".lock", (folder / "CURRENT").read_text().strip()}
+
+
 @pytest.mark.parametrize("step", range(1, 12))
 def test_a_write_that_fails_at_any_system_call_leaves_the_old_one(tmp_path, monkeypatch, step):
     """A full disk at the n-th call, instead of a kill."""
