@@ -22,7 +22,7 @@ from reid_jax.errors import UserError
 from reid_jax.platforms import replace, sync
 
 PROBE = ".probe-"
-"""How the empty folder is named by which a place is tried; one stays of a process that is killed."""
+"""How an empty folder is named by which a place is tried; who is killed meanwhile leaves it."""
 
 _PREFIX = 200  # bytes at most of a name that stands in that of its temporary file
 
