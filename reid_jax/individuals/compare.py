@@ -13,7 +13,7 @@ from reid_jax.console import say
 from reid_jax.data.photos import Dataset, QueryGallery
 from reid_jax.errors import UserError
 from reid_jax.individuals.figures import precision_recall_curves, roc
-from reid_jax.individuals.glossary import COMPARED, MEASURES
+from reid_jax.individuals.glossary import COMPARED, MEASURES, SPLITS
 from reid_jax.individuals.measures import PER_QUERY, Details, evaluate_in_detail, left_out
 from reid_jax.individuals.model import TrainedModel, load_run
 from reid_jax.reporting.compare import Comparison, Contender, find_differences
@@ -112,7 +112,7 @@ def _contend(
     )
     return PhotoContender(
         name=name,
-        metrics=metrics,
+        metrics={**metrics, "split": model.config.data.split},
         parameters=number_of_parameters(model.params["net"]),
         bytes_on_disk=bytes_on_disk(workdir),
         details=details,
@@ -158,6 +158,7 @@ def compare(contenders: Sequence[PhotoContender], *, seed: int = 0) -> Compariso
         about=[
             f"{asked:,} photos looked up among {metrics['num_gallery']:,}, "
             f"{metrics['num_individuals']:,} individuals.",
+            SPLITS[metrics["split"]],
             *left_out(metrics),
         ],
         figures={

@@ -12,6 +12,7 @@ from reid_jax.data.photos.samplers import IdentitySampler, PairSampler, UniformS
 from reid_jax.data.photos.stream import Sampler
 from reid_jax.data.photos.transforms import relabelled, with_symmetries
 from reid_jax.individuals.config import DataConfig, EmbeddingConfig, ModelConfig
+from reid_jax.individuals.glossary import SPLITS
 from reid_jax.individuals.task import EmbeddingTask
 from reid_jax.individuals.validation import about_validation, make_validation, with_whitening
 from reid_jax.models import EmbeddingNet, block_names, create_backbone
@@ -120,7 +121,8 @@ def build(config: EmbeddingConfig, dataset: Dataset, splits: Splits) -> Experime
         example={"image": np.zeros((1, data.image_size, data.image_size, data.channels), np.uint8)},
         unit=2 if data.sampler == "pairs" else 1,
         validation=validation,
-        summary=f"{len(photos):,} training photos of {len(photos.identities):,} individuals"
+        summary=f"{len(photos):,} training photos of {len(photos.identities):,} individuals, "
+        + SPLITS[data.split].partition(":")[0].lower()
         + about_validation(validation, splits, photos, train.seed),
         counted="images",
     )

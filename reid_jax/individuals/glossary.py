@@ -1,7 +1,7 @@
 """What the measures of individuals are called, and what they mean in plain words."""
 
 from reid_jax.reporting.measure import Measure, Measures, by_key
-from reid_jax.reporting.page import WORDS as COMMON
+from reid_jax.reporting.words import WORDS as COMMON
 
 PAGE, CONSOLE, COMPARED, README = "page", "console", "compared", "readme"
 VALIDATION = "validation"
@@ -177,10 +177,22 @@ OPEN_SET: Measures = by_key(
     ),
 )
 """How well known individuals are named and strangers turned away."""
+SPLITS = {
+    "identity": "Split by individual: whole individuals were held out, and the network was trained "
+    "on none of them. Photos of one encounter, where there are such, still flatter.",
+    "date": "Split by date: later days were held out, of individuals that the network was trained "
+    "on by earlier days.",
+    "open": "Split by date with strangers: later days were held out, and some individuals as a "
+    "whole, which the network was trained on no photo of.",
+    "photo": "Random split by photo: photos of one encounter, which are nearly the same, are on "
+    "both sides, so these numbers flatter. A split by date or by individual is the one to go by.",
+    "given": "The source's own split: the numbers mean what its author meant.",
+}
+"""What numbers on a split of `data.split` say, and what they flatter."""
 WORDS = {
     **COMMON,
     "balanced accuracy": "The share of right answers for each individual, averaged over "
     "individuals: those with many photos do not outweigh the others.",
-    "known, unknown, stranger": "An individual is known when the gallery has photos of it; a "
-    "stranger, or an unknown one, is in no photo of the gallery.",
+    "stranger": "An individual that is in no photo of the gallery, also called unknown; one that "
+    "the gallery has photos of is known.",
 }

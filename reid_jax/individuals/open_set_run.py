@@ -11,7 +11,7 @@ from reid_jax.data.photos import Dataset, QueryGallery, Splits
 from reid_jax.errors import UserError
 from reid_jax.files import check_destinations, write_text
 from reid_jax.individuals.calibration import best_threshold
-from reid_jax.individuals.glossary import CONSOLE, OPEN_SET
+from reid_jax.individuals.glossary import CONSOLE, OPEN_SET, SPLITS
 from reid_jax.individuals.model import embed_beside_baselines, load_run
 from reid_jax.individuals.open_set import evaluate_open_set
 from reid_jax.ops.ranking.matching import encounters, has_match
@@ -161,9 +161,13 @@ def as_text(result: dict[str, Any]) -> str:
     """The table, and what it was measured on."""
     rows = result["rows"]
     one = next(iter(rows.values()))
+    shown = columns(OPEN_SET, [one], CONSOLE)
     lines = [
-        results_table(rows, columns(OPEN_SET, [one], CONSOLE), short=True).as_text(),
+        results_table(rows, shown, short=True).as_text(),
         "",
+        *(f"{each.head}: {each.explanation}" for each in shown),
+        "",
+        SPLITS[result["split"]],
         f"{one['num_known']:,} photos of {one['num_known_individuals']:,} known individuals, "
         f"{one['num_unknown']:,} of {one['num_unknown_individuals']:,} unknown ones; photos of the "
         "same day are never matched",

@@ -36,16 +36,19 @@ TIES = (
 
 
 def opening(
-    title: str, metrics: Mapping[str, Any], baselines: Mapping[str, Mapping[str, Any]]
+    title: str,
+    about: str,
+    metrics: Mapping[str, Any],
+    baselines: Mapping[str, Mapping[str, Any]],
 ) -> str:
-    """The title and the one number that matters, beside its baselines."""
+    """The title and the one number that matters, beside its baselines; `about` what it is of."""
     asked = int(metrics.get("num_queries") or 0) - int(metrics.get("num_excluded") or 0)
     lead = (
         f"Each of <b>{asked:,} photos</b> was looked up among <b>{metrics.get('num_gallery', 0):,} "
         f"photos</b> ({metrics.get('num_individuals', 0):,} individuals in all). How often is the "
         "best match the right individual?"
     )
-    note = page.notes(left_out(metrics))
+    note = page.notes([*([about] if about else []), *left_out(metrics)])
     if copied := int(metrics.get("num_queries_with_copy", 0)):
         without = percent(metrics.get("rank1_without_copies"))
         note += page.notes(

@@ -11,6 +11,7 @@ from reid_jax.individuals import config as configuration
 from reid_jax.individuals.compare import compare_runs
 from reid_jax.individuals.config import EmbeddingConfig
 from reid_jax.individuals.experiment import batch_bounds, build
+from reid_jax.individuals.glossary import SPLITS
 from reid_jax.individuals.model import TrainedModel, load_run
 from reid_jax.individuals.run import SKIPPED, evaluate_run, list_skipped, report
 from reid_jax.individuals.split_file import agree_on_photos, keep_moved, keep_split, load_run_data
@@ -80,11 +81,14 @@ class Individuals(Question[EmbeddingConfig, Photos]):
         )
 
     def report_trained(self, workdir: Path, config: EmbeddingConfig, data: Photos) -> None:
-        del config
         dataset, splits = data
-        learnt = content_digests(dataset)[splits.train]
-        folder, title = workdir / "report", workdir.name
-        report(load_run(workdir), folder, dataset, splits.test, title=title, learnt=learnt)
+        report(
+            *(load_run(workdir), workdir / "report", dataset, splits.test),
+            title=workdir.name,
+            about=SPLITS[config.data.split],
+            split=config.data.split,
+            learnt=content_digests(dataset)[splits.train],
+        )
 
     def load(self, workdir: Path) -> TrainedModel:
         return load_run(workdir)

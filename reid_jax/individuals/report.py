@@ -11,7 +11,7 @@ from reid_jax.individuals import figures as plots
 from reid_jax.individuals import page as parts
 from reid_jax.individuals.findings import Findings, Row, Strip, find
 from reid_jax.individuals.flatten import flatten
-from reid_jax.individuals.glossary import MEASURES, OPEN_SET, PAGE, WORDS
+from reid_jax.individuals.glossary import MEASURES, PAGE, WORDS
 from reid_jax.individuals.measures import Details, held_out, in_part
 from reid_jax.reporting import page
 from reid_jax.reporting.figures import loss_curve
@@ -19,6 +19,7 @@ from reid_jax.reporting.measure import OURS, columns
 from reid_jax.reporting.report import Results
 from reid_jax.reporting.report import write_report as write_files
 from reid_jax.reporting.table import Table, results_table
+from reid_jax.reporting.words import meanings
 
 _MAP_POINTS = 1000
 _TABLE_ROWS = 12
@@ -28,6 +29,7 @@ def write_report(
     folder: Path,
     *,
     title: str,
+    about: str = "",
     embeddings: np.ndarray,
     dataset: Any,
     query: np.ndarray,
@@ -44,6 +46,7 @@ def write_report(
     Args:
       folder: made if it is not there; files of an older report are replaced.
       title: of the page.
+      about: what the numbers stand on and flatter, in a sentence.
       embeddings: ``(N, D)`` of the photos of ``dataset``.
       dataset: as :class:`reid_jax.data.Dataset`: ``load, labels, identities, paths, columns``.
       query, gallery: rows of the dataset.
@@ -71,7 +74,9 @@ def write_report(
         content=_content(metrics, baselines, found, names),
         tables=_tables(results, found, names),
         figures=figures,
-        sections=_sections(title, dataset, results, found, thumbnails, figures, history),
+        sections=_sections(title, about, dataset, results, found, thumbnails, figures, history),
+        meanings=meanings(MEASURES.values(), WORDS),
+        remarks=[about] if about else [],
         last=parts.TIES,
         style=parts.STYLE,
     )
@@ -141,6 +146,7 @@ def _strip_cells(
 
 def _sections(
     title: str,
+    about: str,
     dataset: Any,
     results: Results,
     found: Findings,
@@ -160,7 +166,7 @@ def _sections(
         return page.heading(f"By {name}{note}") + parts.breakdown(name, rows).as_html()
 
     return [
-        parts.opening(title, metrics, baselines),
+        parts.opening(title, about, metrics, baselines),
         page.section(
             "How good is it?",
             page.metrics_table(
@@ -243,7 +249,6 @@ def _sections(
             ),
         ),
         page.loss_figure(figures.get("loss_curve"), history, "photos"),
-        page.glossary([*columns(MEASURES, [metrics]), *OPEN_SET.values()], WORDS),
     ]
 
 

@@ -14,7 +14,7 @@ from reid_jax.data.photos.joined import joined
 from reid_jax.data.photos.splits import check_several, query_and_gallery
 from reid_jax.errors import UserError, said_unless_written
 from reid_jax.files import atomic_write, check_destinations
-from reid_jax.individuals.glossary import CONSOLE, MEASURES
+from reid_jax.individuals.glossary import CONSOLE, MEASURES, SPLITS
 from reid_jax.individuals.measures import (
     Details,
     evaluate_embeddings,
@@ -92,10 +92,12 @@ def evaluate_run(
         except OSError as error:
             print(f"{workdir} cannot remember where its photos are now: {error}")
         test, folder, mark = splits.test, out or workdir / "report", None
+        split: str | None = model.config.data.split
         learnt: np.ndarray | None = content_digests(dataset)[splits.train]
     else:
         seed, sources = model.config.train.seed, [each for each in (source, query, gallery) if each]
         dataset, test = _other_photos(sources, seed)
+        split = None
         check_several(dataset.labels[test.gallery])
         mark = " in ".join(map(absolute_photos, sources))
         name = re.sub(r"[^A-Za-z0-9]+", "-", " in ".join(sources)).strip("-")
@@ -107,8 +109,14 @@ def evaluate_run(
         say(f"{len(test.query):,} photos are searched for among {len(test.gallery):,}")
         with said_unless_written(folder):
             mark_report(folder, mark)
-    title = workdir.name
-    return report(model, folder, dataset, test, title=title, learnt=learnt, rerank=rerank)
+    return report(
+        *(model, folder, dataset, test),
+        title=workdir.name,
+        about=f"Other photos than the run held out: {mark}." if split is None else SPLITS[split],
+        split=split,
+        learnt=learnt,
+        rerank=rerank,
+    )
 
 
 def _check_asked(
@@ -157,12 +165,17 @@ def report(
     test: QueryGallery,
     *,
     title: str,
+    about: str,
+    split: str | None,
     learnt: np.ndarray | None,
     rerank: bool = False,
 ) -> dict[str, Any]:
     """Prints and writes the metrics of a model and of its baselines; returns the model's.
 
-    `learnt`: digests of the photos that the model was trained on, if they are known.
+    Args:
+      about: what the numbers stand on and flatter, in a sentence.
+      split: which of `SPLITS` that is, for the metrics.
+      learnt: digests of the photos that the model was trained on, if they are known.
     """
     rows = np.union1d(test.query, test.gallery)
     query, gallery = np.searchsorted(rows, test.query), np.searchsorted(rows, test.gallery)
@@ -179,13 +192,16 @@ def report(
     metrics, details, baselines = evaluate_candidates(
         candidates, photos.labels, query, gallery, seed=model.config.train.seed, **options
     )
+    if split is not None:
+        metrics["split"] = split
     _print_table({OURS: metrics, **baselines})
-    for sentence in (*left_out(metrics), *in_part(metrics, baselines)):
+    for sentence in (about, *left_out(metrics), *in_part(metrics, baselines)):
         print(sentence)
     with said_unless_written(folder):
         write_report(
             folder,
             title=title,
+            about=about,
             embeddings=ours,
             dataset=photos,
             query=query,

@@ -25,6 +25,7 @@ from reid_jax.keyframes.run import run_videos
 from reid_jax.reporting.compare import Comparison, Contender, find_differences, mebibytes
 from reid_jax.reporting.cost import ForwardCost, number_of_parameters
 from reid_jax.reporting.run_facts import bytes_on_disk, run_names
+from reid_jax.training.kept_videos import about_fold
 
 ENSEMBLE = "ensemble"
 _COMPARED = [key for key, each in MEASURES.items() if COMPARED in each.tables]
@@ -76,9 +77,10 @@ def compare_runs(workdirs: Sequence[Path], out: Path | None) -> dict[str, Any]:
     keep_compilations()
     contenders, split = contend(workdirs)
     contenders = [*contenders, ensemble(contenders, split.test)]
-    seed = load_scorer(workdirs[0]).config.train.seed
-    baselines = keyframe_baselines(split.train + split.validation, split.test, seed)
-    return compare(contenders, split.test, baselines).tell(out)
+    config = load_scorer(workdirs[0]).config
+    baselines = keyframe_baselines(split.train + split.validation, split.test, config.train.seed)
+    about = about_fold(config.data)
+    return compare(contenders, split.test, baselines, held_out=about).tell(out)
 
 
 def contend(workdirs: Sequence[Path]) -> tuple[list[KeyframeContender], VideoSplit]:
@@ -167,9 +169,13 @@ def compare(
     videos: Sequence[VideoFeatures],
     baselines: Mapping[str, Mapping[str, Any]],
     *,
+    held_out: str = "",
     seed: int = 0,
 ) -> Comparison:
-    """Every pair in the correlations with annotators; each video is a group."""
+    """Every pair in the correlations with annotators; each video is a group.
+
+    `held_out` says in a sentence what the numbers stand on.
+    """
     metrics = contenders[0].metrics
     device = jax.devices()[0].device_kind
     scores = {one.name: one.scores for one in contenders}
@@ -195,7 +201,8 @@ def compare(
         ],
         about=[
             f"{metrics['num_videos']} videos, {metrics['num_picks']:,} frames; intervals over "
-            "videos."
+            "videos.",
+            *([held_out] if held_out else []),
         ],
         figures={
             "curves": lambda: keyframe_plots.score_curves(scores, videos[:_VIDEOS_DRAWN]),

@@ -1,7 +1,7 @@
 """What the measures of keyframe scores are called, and what they mean in plain words."""
 
 from reid_jax.reporting.measure import OURS, Measure, Measures, by_key
-from reid_jax.reporting.page import WORDS as COMMON
+from reid_jax.reporting.words import WORDS as COMMON
 
 PAGE, README, CORRELATION, COMPARED = "page", "readme", "correlation", "compared"
 """Tables that measures have columns in; the last two are of which videos are left out, and which

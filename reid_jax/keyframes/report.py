@@ -17,9 +17,10 @@ from reid_jax.keyframes.glossary import CORRELATION, LEGEND, MEASURES, PAGE, WOR
 from reid_jax.keyframes.measures import evaluate_keyframes, mean_over_videos
 from reid_jax.reporting import page
 from reid_jax.reporting.figures import loss_curve
-from reid_jax.reporting.measure import OURS, columns, number
+from reid_jax.reporting.measure import OURS, number
 from reid_jax.reporting.report import Results, write_report
 from reid_jax.reporting.table import Table, results_table
+from reid_jax.reporting.words import meanings
 
 _VIDEOS_DRAWN = 10
 _SHOWN = [each for each in MEASURES.values() if PAGE in each.tables]
@@ -36,6 +37,8 @@ def write_keyframe_report(
     history: Sequence[Mapping[str, Any]] = (),
     seed: int = 0,
     trained: Collection[str] = (),
+    *,
+    about: str = "",
 ) -> dict[str, Any]:
     """Evaluates scores beside the baselines, prints a table, and writes everything into a folder.
 
@@ -51,6 +54,7 @@ def write_keyframe_report(
       history: rows of the run's ``metrics.jsonl``.
       seed: of what is drawn at random.
       trained: keys of test videos that the network learnt or chose from all the same.
+      about: what the numbers stand on, in a sentence.
 
     Returns:
       The metrics of the scores, see ``evaluate_keyframes``; with `trained` also num_trained, and
@@ -64,7 +68,8 @@ def write_keyframe_report(
     results = {OURS: metrics, **keyframe_baselines(train_videos, test_videos, seed)}
     print(results_table(results, _SHOWN, short=True).as_text())
     print(LEGEND)
-    for sentence in remarks(metrics):
+    said = [*([about] if about else []), *remarks(metrics)]
+    for sentence in said:
         print(sentence)
     with said_unless_written(folder):
         figures = _figures(scores, test_videos, results, history)
@@ -77,7 +82,9 @@ def write_keyframe_report(
                 "Video by video": _video_table(metrics, test_videos),
             },
             figures=figures,
-            sections=_sections(title, results, test_videos, figures, history),
+            sections=_sections(title, said, results, test_videos, figures, history),
+            meanings=meanings(MEASURES.values(), WORDS),
+            remarks=said,
             last=_TIES,
         )
         write_arrays(folder / "scores.npz", scores)
@@ -142,6 +149,7 @@ def _figures(
 
 def _sections(
     title: str,
+    said: Sequence[str],
     results: Results,
     videos: Sequence[VideoFeatures],
     figures: Mapping[str, bytes],
@@ -157,7 +165,7 @@ def _sections(
     )
     rest = len(videos) - _VIDEOS_DRAWN
     return [
-        page.headline(title, lead, page.cards(results, first)) + page.notes(remarks(metrics)),
+        page.headline(title, lead, page.cards(results, first)) + page.notes(said),
         page.section(
             "How good is it?",
             page.metrics_table(
@@ -192,7 +200,6 @@ def _sections(
         ),
         page.section("Video by video", _video_table(metrics, videos).as_html()),
         page.loss_figure(figures.get("loss_curve"), history, "videos"),
-        page.glossary(columns(MEASURES, [metrics]), WORDS),
     ]
 
 

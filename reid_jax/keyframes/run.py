@@ -16,7 +16,7 @@ from reid_jax.keyframes.experiment import VideoSplit, load_videos
 from reid_jax.keyframes.model import TrainedScorer, load_scorer
 from reid_jax.keyframes.report import write_keyframe_report
 from reid_jax.reporting.run_facts import mark_report, report_folder
-from reid_jax.training.kept_videos import Parts, kept_videos, moved_to
+from reid_jax.training.kept_videos import Parts, about_fold, kept_videos, moved_to
 from reid_jax.training.logging import read_metrics
 
 
@@ -57,6 +57,7 @@ def report(scorer: TrainedScorer, split: VideoSplit, folder: Path) -> dict[str, 
         split.train + split.validation,
         read_metrics(scorer.workdir),
         scorer.config.train.seed,
+        about=about_fold(scorer.config.data),
     )
 
 
@@ -94,6 +95,7 @@ def evaluate_run(
             read_metrics(workdir),
             scorer.config.train.seed,
             _keys_of_known(videos, split.train + split.validation),
+            about=f"Other videos than the run held out: {data}.",
         )
     if not split.test:
         raise UserError(

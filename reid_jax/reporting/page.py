@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from reid_jax.ops.significance import FEWEST_FOR_INTERVAL
-from reid_jax.reporting.measure import OURS, Measure, Measures, columns, number
+from reid_jax.reporting.measure import Measure, Measures, columns, number
 from reid_jax.reporting.table import results_table
+from reid_jax.reporting.words import STYLE, explained
 
 _CSS = """
 :root{--ink:#1f2a2c;--soft:#5d6b6e;--line:#dfe4e2;--paper:#fbfbf8;--card:#fff;--green:#1a7f4b;
@@ -62,37 +63,28 @@ dl{grid-template-columns:1fr;gap:.1rem}dd{margin-bottom:.6rem}}
 """
 
 
-WORDS = {
-    OURS: "The network of this run, with the parameters that did best in validation where there "
-    "is one, else with the last.",
-    "untrained network": "The same network before any training, with random parameters: what its "
-    "form alone gives.",
-    "raw pixels": "No network: the photo itself at 32 x 32 pixels, without its mean brightness "
-    "and its contrast.",
-    "frozen features": "What a published network, trained on other pictures, gives without any "
-    "training on these.",
-    "whitening": "A linear change of the features after which they vary alike in all directions, "
-    "so that none outweighs the others.",
-    "95% interval": "Where the value would lie in 95 of 100 repetitions with others of what was "
-    "measured, as far as these can tell.",
-}
-"""Words of results that are no measures."""
-
-
-def page(title: str, sections: Iterable[str], *, last: str = "", style: str = "") -> str:
+def page(
+    title: str,
+    sections: Iterable[str],
+    *,
+    meanings: Mapping[str, str] | None = None,
+    last: str = "",
+    style: str = "",
+) -> str:
     """The document.
 
     Args:
       title: of the window.
       sections: HTML.
+      meanings: of words; those that the page uses are explained at its end.
       last: the end of the small print (HTML).
       style: CSS of what only this kind of page has.
     """
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{_CSS}{style}</style></head><body><main>"
-        + "\n".join(sections)
+        f"<title>{escape(title)}</title><style>{_CSS}{STYLE}{style}</style></head><body><main>"
+        + explained("\n".join(sections), meanings or {})
         + f"<footer>Written by reid_jax. {last}</footer></main></body></html>\n"
     )
 
@@ -115,23 +107,11 @@ def heading(text: str) -> str:
     return f"<h3>{escape(text)}</h3>"
 
 
-def glossary(measures: Iterable[Measure], words: Mapping[str, str]) -> str:
-    """What each measure and word means; ``#words`` leads to it."""
-    meanings = {**{each.name: each.explanation for each in measures}, **words}
-    return f'<section id="words"><h2>What the words mean</h2>{_meanings(meanings)}</section>'
-
-
-def _meanings(meanings: Mapping[str, str]) -> str:
-    items = "".join(
-        f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in meanings.items()
-    )
-    return f"<dl>{items}</dl>" if items else ""
-
-
 def headline(title: str, lead: str, cards: Mapping[str, str]) -> str:
     """The title, a sentence (HTML), and big numbers by name, the first of them ours."""
     items = "".join(
-        f'<li class="{"" if place else "ours"}"><b>{value}</b><span>{escape(name)}</span></li>'
+        f'<li class="{"" if place else "ours"}"><b>{value}</b>'
+        f'<span class="word">{escape(name)}</span></li>'
         for place, (name, value) in enumerate(cards.items())
     )
     big = f'<ul class="big">{items}</ul>' if items else ""
@@ -150,7 +130,7 @@ def metrics_table(
     table: str | None = None,
     otherwise: str = "",
 ) -> str:
-    """A row for the network and each baseline; what the columns mean below.
+    """A row for the network and each baseline; further measures of the network are folded away.
 
     Args:
       results: values of the measures by row, the network first.
@@ -162,7 +142,7 @@ def metrics_table(
     ours = next(iter(results.values()))
     shown = columns(measures, [ours], table)
     more = "".join(
-        f"<dt>{escape(each.name)}: {number(ours[each.key])}</dt><dd>{escape(each.explanation)}</dd>"
+        f'<dt class="word">{escape(each.name)}</dt><dd>{number(ours[each.key])}</dd>'
         for each in columns(measures, [ours])
         if each not in shown
     )
@@ -176,7 +156,6 @@ def metrics_table(
         results_table(results, shown, marked=(next(iter(results)),)).as_html()
         + f'<p class="note">{escape(" ".join(said))} '
         '<a href="#words">What the words mean.</a></p>'
-        + _meanings({each.name: each.explanation for each in shown})
         + (f"<details><summary>More measures</summary><dl>{more}</dl></details>" if more else "")
     )
 

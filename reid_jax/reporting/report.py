@@ -10,6 +10,7 @@ from reid_jax.reporting.figures import loss_curve
 from reid_jax.reporting.measure import Measures, columns
 from reid_jax.reporting.plain_json import plain_json
 from reid_jax.reporting.table import Table, results_table
+from reid_jax.reporting.words import WORDS, meanings
 
 Results = Mapping[str, Mapping[str, Any]]
 """Values by the measure's key, by the row's name: the network first, then its baselines."""
@@ -23,6 +24,8 @@ def write_report(
     tables: Mapping[str, Table],
     figures: Mapping[str, bytes],
     sections: Sequence[str],
+    meanings: Mapping[str, str],
+    remarks: Sequence[str] = (),
     last: str = "",
     style: str = "",
 ) -> None:
@@ -35,11 +38,13 @@ def write_report(
       tables: of ``tables.md``, by heading; the first may have none, as "".
       figures: PNGs by name.
       sections: HTML of the page.
+      meanings: of the words on it, see :func:`reid_jax.reporting.page.page`.
+      remarks: sentences under the title of ``tables.md``.
       last: the end of the page's small print (HTML).
       style: see :func:`reid_jax.reporting.page.page`.
     """
     write_text(folder / "metrics.json", plain_json(content))
-    parts = [f"# {title}\n"]
+    parts = [f"# {title}\n", *(f"{sentence}\n" for sentence in remarks)]
     for heading, table in tables.items():
         parts += [f"## {heading}\n"] if heading else []
         parts.append(table.as_markdown() + "\n")
@@ -48,7 +53,8 @@ def write_report(
         with atomic_write(folder / f"{name}.png") as file:
             file.write(png)
     small = f"{page.FILES} {last}"
-    write_text(folder / "index.html", page.page(title, sections, last=small, style=style))
+    html = page.page(title, sections, meanings=meanings, last=small, style=style)
+    write_text(folder / "index.html", html)
 
 
 def write_page(
@@ -62,7 +68,7 @@ def write_page(
     figures: Mapping[str, tuple[bytes | None, str]] | None = None,
     remarks: Sequence[str] = (),
     tables: Mapping[str, Table] | None = None,
-    words: Mapping[str, str] = page.WORDS,
+    words: Mapping[str, str] = WORDS,
     table: str | None = None,
     validated: str = "examples",
 ) -> None:
@@ -99,7 +105,6 @@ def write_page(
             *(page.figure(png, caption) for png, caption in (figures or {}).values()),
         ),
         page.loss_figure(curve, history, validated),
-        page.glossary(shown, words),
     ]
     write_report(
         folder,
@@ -108,4 +113,6 @@ def write_page(
         tables={"": results_table(results, shown), **(tables or {})},
         figures=drawn | ({} if curve is None else {"loss_curve": curve}),
         sections=sections,
+        meanings=meanings(shown, words),
+        remarks=remarks,
     )

@@ -32,12 +32,14 @@ class Table:
       align: "l" or "r" for each column; the first is to the left and the others to the right
         unless given.
       marked: first cells of the rows that a page emphasises.
+      named: whether first cells are words that a page explains, as the heads are.
     """
 
     head: Sequence[str]
     rows: Sequence[Sequence[Any]]
     align: str = ""
     marked: tuple[str, ...] = ()
+    named: bool = False
 
     def __post_init__(self) -> None:
         assert len(self._sides) == len(self.head), "an alignment a column"
@@ -70,15 +72,18 @@ class Table:
 
     def as_html(self) -> str:
         """A ``<table>`` in a box that scrolls where the window is narrow."""
-        sides = ['class="l"' if side == "l" else "" for side in self._sides]
+        sides = ["l" if side == "l" else "" for side in self._sides]
         head = "".join(
-            f"<th {side}>{escape(cell)}</th>" for side, cell in zip(sides, self.head, strict=True)
+            f'<th class="word {side}">{escape(cell)}</th>'
+            for side, cell in zip(sides, self.head, strict=True)
         )
+        if self.named:
+            sides[0] = "word l"
 
         def line(row: Sequence[Any]) -> str:
             ours = "ours" if _cell(row[0]).text in self.marked else ""
             cells = zip(sides, map(_html, row), strict=True)
-            inside = "".join(f"<td {side}>{cell}</td>" for side, cell in cells)
+            inside = "".join(f'<td class="{side}">{cell}</td>' for side, cell in cells)
             return f'<tr class="{ours}">{inside}</tr>'
 
         body = "".join(map(line, self.rows))
@@ -133,4 +138,5 @@ def results_table(
             for name, values in results.items()
         ],
         marked=marked,
+        named=True,
     )

@@ -1,7 +1,7 @@
 """What the measures of scores of pairs are called, and what they mean in plain words."""
 
 from reid_jax.reporting.measure import OURS, Measure, Measures, by_key
-from reid_jax.reporting.page import WORDS as COMMON
+from reid_jax.reporting.words import WORDS as COMMON
 from reid_jax.same_video.pairs import NEGATIVE, POSITIVE
 
 PAGE = "page"
@@ -51,7 +51,8 @@ MEASURES: Measures = by_key(
     Measure("accuracy", "Accuracy", "The share of pairs that are accepted or rejected rightly."),
 )
 WORDS = {
-    **{name: COMMON[name] for name in (OURS, "whitening")},
+    OURS: COMMON[OURS],
+    "whitened": COMMON["whitening"],
     "features": "The frozen features of frames as they are in the file, without a network.",
     "centred": "Features minus the mean over the frames of training videos.",
     "cosine of means": "Each clip is the mean of its frames' features; the score is the cosine of "

@@ -27,7 +27,7 @@ from reid_jax.same_video.pairs import PairSource, PairVideo, evaluation_pairs
 from reid_jax.same_video.report import pairs_table, write_pairs_report
 from reid_jax.same_video.similarity import paired_chamfer_similarity, paired_euclidean_similarity
 from reid_jax.training.config_file import read_config
-from reid_jax.training.kept_videos import Parts, kept_alike, kept_videos, moved_to
+from reid_jax.training.kept_videos import Parts, about_fold, kept_alike, kept_videos, moved_to
 from reid_jax.training.logging import read_metrics
 from reid_jax.training.parallel import make_layout
 from reid_jax.training.predictor import make_predictor
@@ -134,7 +134,7 @@ def report_pairs(
     results = scored.results()
     print(f"{len(split.test)} held-out videos, {len(test['same'])} pairs; AUC of each kind")
     print(pairs_table(results).as_markdown())
-    remarks = [] if split.validation else [_NO_VALIDATION]
+    remarks = [about_fold(data), *([] if split.validation else [_NO_VALIDATION])]
     for sentence in remarks:
         print(sentence)
     with said_unless_written(folder):

@@ -114,6 +114,16 @@ def kept_alike(workdirs: Sequence[Path]) -> bool:
     return _DIGESTS in first and all(other == first for other in others)
 
 
+def about_fold(data: Any) -> str:
+    """What the numbers of a run stand on, in a sentence.
+
+    Args:
+      data: a section of a configuration: its fold.
+    """
+    folds = Path(data.splits).name if data.splits else f"{data.folds}, dealt out by name"
+    return f"Split by video: whole videos were held out, those of fold {data.fold} of {folds}."
+
+
 def _read(workdir: Path) -> dict[str, Any]:
     path = workdir / _NAME
     kept: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}

@@ -7,7 +7,7 @@ from typing import Any
 
 from reid_jax.architectures.keyframes import keyframes_table
 from reid_jax.files import write_text
-from reid_jax.individuals.glossary import MEASURES, OPEN_SET, README, WORDS
+from reid_jax.individuals.glossary import MEASURES, OPEN_SET, README, SPLITS, WORDS
 from reid_jax.keyframes.glossary import MEASURES as KEYFRAMES
 from reid_jax.keyframes.glossary import README as KEYFRAME_README
 from reid_jax.keyframes.glossary import WORDS as KEYFRAME_WORDS
@@ -120,8 +120,9 @@ def _headline(asked: str, measure: str, values: Mapping[str, float]) -> list[str
 
 def _glossary() -> str:
     """Every measure and word of reports, a question after the other."""
+    splits = {f"data.split {name}": text for name, text in SPLITS.items()}
     parts: tuple[tuple[str, Iterable[Measure], Mapping[str, str]], ...] = (
-        ("Who is this", [*MEASURES.values(), *OPEN_SET.values()], WORDS),
+        ("Who is this", [*MEASURES.values(), *OPEN_SET.values()], {**WORDS, **splits}),
         ("Which frames matter", KEYFRAMES.values(), KEYFRAME_WORDS),
         ("Same video", VIDEOS.values(), VIDEO_WORDS),
     )

@@ -29,6 +29,7 @@ def contender(name: str, right: np.ndarray, individuals: np.ndarray) -> PhotoCon
             "num_excluded": 0,
             "num_gallery": 10,
             "num_individuals": 5,
+            "split": "identity",
         },
         parameters=1,
         bytes_on_disk=1,

@@ -110,8 +110,11 @@ def test_few_strangers_and_photos_left_out_are_said():
         "calibrated_with": "others",
         "unknown_were_trained_on": False,
         "left_out": 4,
+        "split": "photo",
     }
     text = as_text(result)
+    assert "Random split by photo: " in text
+    assert "AUROC: Of a photo of an individual" in text
     assert "Few unknown individuals (1)" in text
     assert "4 photos are left out" in text
     data = dataset()

@@ -52,13 +52,14 @@ def write(folder, dataset, embeddings, query=None, gallery=None, **more):
 class Page(HTMLParser):
     def __init__(self, text):
         super().__init__()
-        self.images, self.links, self.open, self.words = [], [], [], []
+        self.images, self.links, self.open, self.words, self.anchors = [], [], [], [], []
         self.feed(text)
 
     def handle_starttag(self, tag, attrs):
         attrs = dict(attrs)
         if tag == "img":
             self.images.append(attrs["src"])
+        self.anchors += [attrs["id"]] if "id" in attrs else []
         self.links += [attrs[name] for name in ("href", "src") if name in attrs]
         if tag not in ("img", "meta"):
             self.open.append(tag)
@@ -107,13 +108,19 @@ def test_everything_is_written_and_the_page_stands_alone(tmp_path):
 
     page = Page((tmp_path / "index.html").read_text())
     assert not page.open
-    assert all(link.startswith("data:image/") or link == "#words" for link in page.links)
+    anchors = [link for link in page.links if not link.startswith("data:image/")]
+    assert all(link[0] == "#" and link[1:] in page.anchors for link in anchors)
     assert len(page.images) > 70
     text = "".join(page.words)
     assert "A <test> & more" in text
     assert "By orientation" in text
-    for word in ("frozen features", "balanced accuracy", "AUROC", "OSCR", "BAKS", "BAUS"):
-        assert word in text
+    html = (tmp_path / "index.html").read_text()
+    for word, meaning in (("Rank-1", "single best match"), ("raw pixels", "32 x 32 pixels")):
+        assert f">{word}</a></t" in html
+        assert text.count(word) > 1
+        assert meaning in text
+    for word in ("frozen features", "AUROC", "whitening"):
+        assert word not in text
     assert "| raw pixels |" in (tmp_path / "tables.md").read_text()
 
 
@@ -240,7 +247,7 @@ def test_a_baseline_judged_by_a_part_says_so(tmp_path):
     every = np.arange(30)
     part = evaluate_embeddings(embeddings, dataset.labels, every[:7], every)
     write(tmp_path, dataset, embeddings, baselines={"raw pixels": part})
-    text = (tmp_path / "index.html").read_text()
+    text = "".join(Page((tmp_path / "index.html").read_text()).words)
     assert "raw pixels were judged by 7 of the 30 photos, drawn at random." in text
     write(tmp_path, dataset, embeddings)
     assert "were judged by" not in (tmp_path / "index.html").read_text()

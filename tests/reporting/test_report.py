@@ -59,6 +59,8 @@ def test_a_report_in_one_call(tmp_path):
         assert words not in html
     assert 'id="words"' in html
     assert "Lower is better." in html
+    assert '<th class="word "><a class="word" href="#word-accuracy"' in html
+    assert "Few pictures." in tables
 
 
 def test_a_report_of_next_to_nothing(tmp_path):

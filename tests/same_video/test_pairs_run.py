@@ -194,7 +194,7 @@ def test_a_run_trains_and_reports(tmp_path, capsys):
         assert "thresholds come from pairs of training videos" in text
     again = report_pairs([tmp_path / "run", tmp_path / "run"], tmp_path / "both")
     assert "ensemble of the runs" in again
-    assert "ensemble of the runs" in (tmp_path / "both" / "index.html").read_text()
+    assert "ensemble of the runs" in (tmp_path / "both" / "tables.md").read_text()
 
 
 def test_without_a_run_it_says_what_to_name():

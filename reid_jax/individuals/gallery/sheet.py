@@ -48,7 +48,6 @@ td{white-space:normal;overflow-wrap:anywhere}
 ol{grid-template-columns:repeat(auto-fill,minmax(6.6rem,1fr))}}
 @media print{nav{display:none}article{break-inside:avoid}}
 """
-_SHARED = ("known, unknown, stranger",)
 _WORDS = {
     "similarity": "How alike the network finds two photos: the higher, the more alike. Between "
     "galleries only chances can be compared.",
@@ -78,8 +77,8 @@ def as_html(found: Identification) -> str:
         [
             _opening(found) + _filter(found) + cards,
             _skipped(found.skipped),
-            page.glossary([], {**_WORDS, **{name: WORDS[name] for name in _SHARED}}),
         ],
+        meanings={**_WORDS, "stranger": WORDS["stranger"]},
         last=f"Gallery: {escape(shown(str(found.folder)))}, network {escape(str(fingerprint))}.",
         style=_STYLE,
     )
