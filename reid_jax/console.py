@@ -5,8 +5,10 @@ Results are printed. Remarks are printed too, and how far it is goes to stderr, 
 """
 
 import collections
+import contextlib
 import math
 import sys
+import threading
 import time
 from collections.abc import Callable, Collection, Iterator
 from typing import TYPE_CHECKING, TypeVar
@@ -142,6 +144,23 @@ class Bar:
         elif now - self._said >= _PERIOD:
             self._said = now
             print(f"{self._description}: {self._text(now)}", file=sys.stderr, flush=True)
+
+    @contextlib.contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Shows itself as often while something goes on that cannot update it."""
+        over = threading.Event()
+
+        def show() -> None:
+            while not over.wait(_PERIOD):
+                self.update(self._completed, measured=False)
+
+        thread = threading.Thread(target=show, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
 
     def close(self) -> None:
         """Takes the bar off the screen."""

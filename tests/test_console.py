@@ -77,6 +77,17 @@ def test_the_time_left_counts_what_was_measured_and_not_what_was_begun(clock, ca
     ]
 
 
+def test_what_cannot_say_how_far_it_is_is_spoken_for(monkeypatch, capsys):
+    monkeypatch.setattr(console, "_PERIOD", 0.02)
+    bar = Bar("step", 9, "steps", left=lambda rate: 0.0, patience=0)
+    bar.update(0, "compiling", measured=False)
+    said = ""
+    with bar.waiting():
+        while said.count("\n") < 2:
+            said += capsys.readouterr().err
+    assert set(said.splitlines()) == {"step: 0 of 9  compiling"}
+
+
 def test_what_is_worked_on_one_by_one_is_counted(clock, capsys):
     seen = []
     for item in counting("abcd", "scoring", "videos"):

@@ -43,6 +43,7 @@ def plain_errors(verbose: bool = False) -> Iterator[None]:
     `verbose` adds the traceback, and what libraries have to say.
     """
     _prepare_terminal(verbose)
+    refused = False  # by a disk, which may be that of the output
     try:
         with all_written():
             yield
@@ -52,16 +53,17 @@ def plain_errors(verbose: bool = False) -> Iterator[None]:
             sys.exit(1)
         if verbose:
             traceback.print_exc()
+        refused = isinstance(error, OSError)
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt as interrupt:
         print(str(interrupt) or "interrupted", file=sys.stderr)
         sys.exit(130)
     finally:
-        _print_what_waits()
+        _print_what_waits(told=refused)
 
 
-def _print_what_waits() -> None:
+def _print_what_waits(told: bool) -> None:
     """Else Python prints it after the last handler, and a traceback where nobody reads it."""
     if sys.stdout is None:  # `>&-`
         return
@@ -69,7 +71,7 @@ def _print_what_waits() -> None:
         sys.stdout.flush()
     except OSError as error:
         _nothing_more()
-        if not reader_left(error):
+        if not told and not reader_left(error):
             print(f"error: the output cannot be written: {error}", file=sys.stderr)
         sys.exit(1)
 
@@ -80,8 +82,9 @@ def _nothing_more() -> None:
 
 def _prepare_terminal(verbose: bool) -> None:
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # file names need not be Unicode
-            stream.reconfigure(errors="backslashreplace")
+        if isinstance(stream, io.TextIOWrapper):  # file names need not be Unicode, and who
+            # watches a file of the output wants each line when it is printed
+            stream.reconfigure(errors="backslashreplace", line_buffering=True)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0" if verbose else "3")
     if verbose:
         logging.basicConfig(level=logging.INFO, stream=sys.stderr)

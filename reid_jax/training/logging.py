@@ -110,6 +110,10 @@ class Display:
         self._step = step
         self._bar.update(step, words)
 
+    def waiting(self) -> contextlib.AbstractContextManager[None]:
+        """While a step is compiled, which cannot say how far it is."""
+        return self._bar.waiting()
+
     def begin_stage(self) -> None:
         """From now on steps have another pace."""
         self._bar.rate.forget()

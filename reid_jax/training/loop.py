@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,12 @@ class _Window:
     started: float = field(default_factory=time.perf_counter)
     waited: float = 0.0
     metrics: list[Any] = field(default_factory=list)
+    first_calls: tuple[int, float] = (0, 0.0)
+
+    def compiled(self, steps: int, seconds: float) -> None:
+        """The last steps waited for a compilation; the speed is that of the others."""
+        before = self.first_calls
+        self.first_calls = before[0] + steps, before[1] + seconds
 
     def row(self) -> dict[str, float]:
         """Means over the window, and its speed.
@@ -88,9 +95,12 @@ class _Window:
         ):
             if not (math.isfinite(loss) and math.isfinite(norm)):
                 raise FloatingPointError(self.first_step + index + 1)
-        number = self.batch_size * len(columns["loss"])
         means = {name: float(np.mean(values)) for name, values in columns.items()}
-        speed = {"seconds": seconds, f"{self.counted}_per_second": number / seconds}
+        steps, measured = len(columns["loss"]), seconds
+        if self.first_calls[0] < steps:
+            steps, measured = steps - self.first_calls[0], seconds - self.first_calls[1]
+        pace = self.batch_size * steps / measured
+        speed = {"seconds": seconds, f"{self.counted}_per_second": pace}
         return {**means, **speed, "input_wait_seconds": self.waited}
 
 
@@ -199,15 +209,21 @@ class _Loop:
             batch, count = next(calls)
             window.waited += time.perf_counter() - waiting
             stage = stage_at(experiment.stages, step)
-            if stage not in compiled:
+            new = stage not in compiled
+            if new:
                 self.display.begin_stage()
+                self.display.say("compiling the training step, which can take a minute")
                 compiled = {stage: self._compile(stage, state, ema_decay)}
             if 0 < step == stage.start:
                 state = self._begin_stage(state)
             divided = layout.divide(batch, feed.batch_axis, own_rows=feed.own_rows)
-            state, metrics = profile.call(step, count, compiled[stage], state, shared, divided)
+            called = time.perf_counter()
+            with self.display.waiting() if new else nullcontext():
+                state, metrics = profile.call(step, count, compiled[stage], state, shared, divided)
+                if new:
+                    jax.block_until_ready(metrics)
+                    window.compiled(count, time.perf_counter() - called)
             if step == first:
-                jax.block_until_ready(metrics)
                 self.display.say(f"first step after {time.perf_counter() - started:.1f} s")
                 self.display.done(first + count, "")
             window.metrics.append(metrics)

@@ -147,6 +147,19 @@ def test_output_that_nobody_takes_is_no_traceback(words, unbuffered):
         assert done.stderr.count(b"\n") == 1
 
 
+def test_a_line_is_in_a_log_when_it_is_printed():
+    """Or else a training whose output goes to a file is silent for minutes."""
+    program = (
+        "import sys, time; from reid_jax.commands.terminal import plain_errors\n"
+        "with plain_errors():\n    print('a line'); sys.stdin.read()"
+    )
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    environment = {**os.environ, "PYTHONUNBUFFERED": ""}
+    with subprocess.Popen([sys.executable, "-c", program], env=environment, **pipes) as process:
+        assert process.stdout.readline() == b"a line\n"  # while it still waits
+        process.stdin.close()
+
+
 def test_a_configuration_of_ones_own_is_a_path(tmp_path):
     """It may define types of its own, also with postponed annotations."""
     (tmp_path / "mine.py").write_text(

@@ -1,6 +1,7 @@
 """The loop: several steps a call, also from the middle on, and training in bfloat16."""
 
 import dataclasses
+import types
 
 import jax
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from reid_jax.individuals.config import DataConfig, EmbeddingConfig
 from reid_jax.individuals.experiment import build, load_data
 from reid_jax.ops.losses.objectives import MarginSoftmax
+from reid_jax.training import loop
 from reid_jax.training.config import OptimizerConfig, TrainConfig
 from reid_jax.training.logging import read_metrics
 from reid_jax.training.loop import fit
@@ -72,6 +74,25 @@ def test_four_steps_a_call_are_four_single_steps(single, data, stops, tmp_path):
     assert set(logged) >= {4, 8}
     if not stops:
         assert logged == pytest.approx(losses(workdir), rel=1e-4)
+
+
+@pytest.mark.parametrize(("steps", "pace"), [(5, 4 * 10 / 8), (1, 10 / 100)])
+def test_the_speed_is_that_of_the_steps_that_waited_for_no_compilation(steps, pace, monkeypatch):
+    """Where every step did, it is that of all."""
+    monkeypatch.setattr(loop, "time", types.SimpleNamespace(perf_counter=lambda: 100.0))
+    window = loop._Window(0, 10, "images", started=0.0)
+    window.compiled(1, 92.0)
+    window.metrics += [{"loss": np.ones(1), "grad_norm": np.ones(1)}] * steps
+    row = window.row()
+    assert row["images_per_second"] == pytest.approx(pace)
+    assert row["seconds"] == 100
+
+
+def test_what_is_compiled_is_said_before(data, tmp_path, capsys):
+    train(tmp_path, data, 1)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1] == "compiling the training step, which can take a minute"
+    assert lines[2].startswith("first step after")
 
 
 def test_bfloat16_trains_and_stays_near_float32(single, data, tmp_path):
