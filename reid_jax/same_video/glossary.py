@@ -4,8 +4,9 @@ from reid_jax.reporting.measure import OURS, Measure, Measures, by_key
 from reid_jax.reporting.words import WORDS as COMMON
 from reid_jax.same_video.pairs import NEGATIVE, POSITIVE
 
-PAGE = "page"
-"""The table that measures have columns in."""
+PAGE, COMPARED = "page", "compared"
+"""Tables that measures have columns in; the last is of those whose differences between runs are
+looked at."""
 _KINDS = {
     "same shot": "Two parts of one shot that do not overlap.",
     "same video": "Two parts of one video, of different shots where it has several.",
@@ -20,7 +21,7 @@ MEASURES: Measures = by_key(
         "Of a pair of clips of one video and a pair of two videos, how often the first scores "
         "higher. 0.5 is guessing.",
         share=False,
-        tables=(PAGE,),
+        tables=(PAGE, COMPARED),
     ),
     Measure(
         "average_precision",
@@ -48,7 +49,12 @@ MEASURES: Measures = by_key(
     ),
     Measure("precision", "Precision", "Of the accepted pairs, the share that is of one video."),
     Measure("recall", "Recall", "Of the pairs of one video, the share that is accepted."),
-    Measure("accuracy", "Accuracy", "The share of pairs that are accepted or rejected rightly."),
+    Measure(
+        "accuracy",
+        "Accuracy",
+        "The share of pairs that are accepted or rejected rightly.",
+        tables=(COMPARED,),
+    ),
 )
 WORDS = {
     OURS: COMMON[OURS],

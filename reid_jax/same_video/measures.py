@@ -88,6 +88,20 @@ def rank_normalized(scores: np.ndarray, reference: np.ndarray) -> np.ndarray:
     return (below + up_to) / (2 * len(ordered))
 
 
+def auc_components(scores: np.ndarray, same: np.ndarray) -> np.ndarray:
+    """(N,) what each pair adds to ROC-AUC, which is their mean over all, over same, over different.
+
+    Of a pair of one video the share of pairs of two that score lower; of a pair of two videos the
+    share of pairs of one that score higher; equal scores count half (DeLong et al. 1988,
+    "Comparing the areas under two or more correlated ROC curves", equations 3 and 4).
+    """
+    scores, same = np.asarray(scores, np.float64), np.asarray(same, bool)
+    found = np.empty(len(scores))
+    found[same] = rank_normalized(scores[same], scores[~same])
+    found[~same] = 1 - rank_normalized(scores[~same], scores[same])
+    return found
+
+
 def ensemble(
     scores: Sequence[np.ndarray], references: Sequence[np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray]:

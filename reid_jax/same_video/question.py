@@ -6,6 +6,7 @@ from typing import Any
 
 from reid_jax.console import say
 from reid_jax.same_video import config as configuration
+from reid_jax.same_video.compare import compare_runs
 from reid_jax.same_video.config import VideoSimilarityConfig
 from reid_jax.same_video.experiment import ClipSplit, build
 from reid_jax.same_video.model import SimilarityRun, load_similarity_run
@@ -55,4 +56,4 @@ class SameVideo(Question[VideoSimilarityConfig, ClipSplit]):
         return load_similarity_run(workdir)
 
     def compare_runs(self, workdirs: Sequence[Path], out: Path | None = None) -> dict[str, Any]:
-        return report_pairs(workdirs, out or workdirs[0] / "report")
+        return compare_runs(workdirs, out)

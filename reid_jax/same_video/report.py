@@ -8,6 +8,7 @@ import numpy as np
 
 from reid_jax.files import write_text
 from reid_jax.reporting.figures import roc_curves
+from reid_jax.reporting.measure import columns
 from reid_jax.reporting.plain_json import plain_json
 from reid_jax.reporting.report import Results, write_page
 from reid_jax.reporting.table import Table, results_table
@@ -15,6 +16,7 @@ from reid_jax.same_video.figures import confusion_chart, kinds_chart
 from reid_jax.same_video.glossary import MEASURES, PAGE, WORDS
 
 _MATRICES = 4
+ROC_AXES = ("Pairs of one video recognised (ROC)", "pairs of two videos taken for one")
 
 
 def write_pairs_report(
@@ -48,17 +50,13 @@ def write_pairs_report(
         title=title,
         lead=f"<b>{len(same):,} pairs</b> of clips of videos that the network had never seen were "
         "scored. How often does a pair of one video score higher than a pair of two? (ROC-AUC)",
-        results=_flat(results),
+        results=by_measure(results),
         measures=MEASURES,
         history=history,
         validated="videos",
         figures={
             "roc": (
-                roc_curves(
-                    {name: (scores[name], same) for name in pictured},
-                    "Pairs of one video recognised (ROC)",
-                    "pairs of two videos taken for one",
-                ),
+                roc_curves({name: (scores[name], same) for name in pictured}, *ROC_AXES),
                 "By the share of pairs of two videos that are taken for one, the share of pairs of "
                 "one video that are recognised.",
             ),
@@ -77,14 +75,12 @@ def write_pairs_report(
 
 def pairs_table(results: Results) -> Table:
     """A row a score: AUC, AP and F1 over all pairs, and AUC by kind."""
-    flat = _flat(results)
-    first = next(iter(flat.values()))
-    shown = [each for key, each in MEASURES.items() if key in first and PAGE in each.tables]
-    return results_table(flat, shown, first="score")
+    flat = by_measure(results)
+    return results_table(flat, columns(MEASURES, flat.values(), PAGE), first="score")
 
 
-def _flat(results: Results) -> dict[str, dict[str, Any]]:
-    """The AUC of a kind under its name."""
+def by_measure(results: Results) -> dict[str, dict[str, Any]]:
+    """Results of `evaluate_pairs`, with the AUC of each kind under its name."""
     return {
         name: {**row, **{kind: part["roc_auc"] for kind, part in row["kinds"].items()}}
         for name, row in results.items()

@@ -57,12 +57,23 @@ _PICTURED = (
 
 @dataclass(frozen=True)
 class ScoredPairs:
-    """Scores by name, of the pairs that are reported and of those that thresholds come from."""
+    """What runs, their ensembles and what they have to beat make of the same pairs.
 
+    Attributes:
+      names: of the runs.
+      test, tuning: the pairs that are reported, and those that thresholds come from.
+      scores, references: (N,) and (M,) of these, by name; the runs come first.
+      videos: how many are held out.
+      remarks: what must be known to read the numbers.
+    """
+
+    names: Sequence[str]
     test: Pairs
     tuning: Pairs
     scores: dict[str, np.ndarray]
     references: dict[str, np.ndarray]
+    videos: int
+    remarks: Sequence[str]
 
     def results(self) -> dict[str, dict[str, Any]]:
         """`evaluate_pairs` of each score."""
@@ -88,6 +99,38 @@ def report_pairs(
     moved: Path | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Tests runs, their ensembles and what they have to beat on the same pairs; writes the report.
+
+    `split`, `moved` and what is raised: see :func:`score_runs`.
+    """
+    scored = score_runs(workdirs, _names(workdirs), split=split, moved=moved)
+    results = scored.results()
+    print(f"{scored.videos} held-out videos, {len(scored.test['same'])} pairs; AUC of each kind")
+    print(pairs_table(results).as_markdown())
+    for sentence in scored.remarks:
+        print(sentence)
+    with said_unless_written(folder):
+        write_pairs_report(
+            folder,
+            workdirs[0].name if len(workdirs) == 1 else "Pairs of held-out videos",
+            results,
+            scored.scores,
+            scored.test["same"],
+            [*scored.names, *_PICTURED],
+            remarks=scored.remarks,
+            history=read_metrics(workdirs[0]) if len(workdirs) == 1 else (),
+        )
+        print(f"report: {folder / 'index.html'}")
+    return results
+
+
+def score_runs(
+    workdirs: Sequence[Path],
+    names: Sequence[str],
+    *,
+    split: ClipSplit | None = None,
+    moved: Path | None = None,
+) -> ScoredPairs:
+    """Scores of runs, called by `names`, and of what they have to beat, of the same pairs.
 
     Args:
       split: the videos of the first run, where they are loaded already.
@@ -117,39 +160,23 @@ def report_pairs(
     test = evaluation_pairs(source, data.pairs, PAIRS_SEED)
     held = PairSource(split.validation or split.train, data.clip)
     tuning = evaluation_pairs(held, data.pairs, PAIRS_SEED)
-    names = _names(workdirs)
     scorers: dict[str, Score] = {}
     for name, workdir, config in zip(names, workdirs, configs, strict=True):
         scorers[name] = _network(config, workdir)
     scorers |= _baselines(split.train, configs[0].model.embedding_dim)
     scored = ScoredPairs(
+        names,
         test,
         tuning,
         scores={name: scorers[name](test) for name in counting(scorers, "scoring pairs")},
         references={name: scorers[name](tuning) for name in counting(scorers, "thresholds")},
+        videos=len(split.test),
+        remarks=[about_fold(data), *([] if split.validation else [_NO_VALIDATION])],
     )
     if len(names) > 1:
         _add_ensemble(scored, "ensemble of the runs", names)
     _add_ensemble(scored, "ensemble with Chamfer", [*names, CHAMFER])
-    results = scored.results()
-    print(f"{len(split.test)} held-out videos, {len(test['same'])} pairs; AUC of each kind")
-    print(pairs_table(results).as_markdown())
-    remarks = [about_fold(data), *([] if split.validation else [_NO_VALIDATION])]
-    for sentence in remarks:
-        print(sentence)
-    with said_unless_written(folder):
-        write_pairs_report(
-            folder,
-            workdirs[0].name if len(workdirs) == 1 else "Pairs of held-out videos",
-            results,
-            scored.scores,
-            test["same"],
-            [*names, *_PICTURED],
-            remarks=remarks,
-            history=read_metrics(workdirs[0]) if len(workdirs) == 1 else (),
-        )
-        print(f"report: {folder / 'index.html'}")
-    return results
+    return scored
 
 
 def parts_of(split: ClipSplit) -> Parts:
