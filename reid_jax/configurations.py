@@ -86,8 +86,6 @@ def find(name: str) -> Path:
 
 
 def _unknown(name: str, stem: str) -> str:
-    if name.startswith("-"):
-        return f"The configuration comes first: reid-jax train CONFIG {name} ..."
     if name and expanded(name).is_file():
         return f"{name} is no configuration: the name of a Python file ends in .py."
     near = difflib.get_close_matches(stem.lower(), names(), 1)

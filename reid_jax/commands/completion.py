@@ -1,7 +1,7 @@
 """Scripts that let a shell complete commands and names of configurations."""
 
 from reid_jax.commands.catalogue import all_commands
-from reid_jax.errors import UserError
+from reid_jax.commands.terminal import UsageError
 
 _BASH = """\
 _reid_jax() {{
@@ -54,7 +54,7 @@ def completion(shell: str) -> str:
     """The script for a shell, to be sourced: `source <(reid-jax completion bash)`.
 
     Raises:
-      UserError: for another shell than bash, zsh and fish.
+      UsageError: for another shell than bash, zsh and fish.
     """
     from reid_jax.configurations import names
 
@@ -71,4 +71,4 @@ def completion(shell: str) -> str:
         return _ZSH.format(bash=_BASH.format(**words))
     if shell == "fish":
         return _FISH.format(**words)
-    raise UserError(f"There is no completion for {shell or 'no shell'}; name bash, zsh or fish.")
+    raise UsageError(f"There is no completion for {shell}; name bash, zsh or fish.")

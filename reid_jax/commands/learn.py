@@ -9,26 +9,46 @@ from tyro.conf import Positional, arg
 
 from reid_jax import configurations
 from reid_jax.commands.arguments import RULES
-from reid_jax.commands.terminal import reads_words, use_huge_pages
+from reid_jax.commands.settings import RefusedError
+from reid_jax.commands.terminal import UsageError, reads_words, use_huge_pages
 
 
 @reads_words
 def train(words: list[str]) -> None:
-    """`train CONFIG --workdir DIR [fields]`; alone, lists the configurations."""
-    if not words or words[0] in ("-h", "--help"):
+    """`train CONFIG --workdir DIR [fields]`; alone, lists the configurations.
+
+    Raises:
+      UsageError: there are fields, but no configuration.
+    """
+    name, fields = _configuration_first(words)
+    if not name and (not words or {"-h", "--help"} & set(words)):
         print(listing())
         return
-    path = configurations.find(words[0])
+    if not name:
+        raise UsageError(f"No configuration is named: reid-jax train CONFIG {' '.join(fields)}")
+    path = configurations.find(name)
     use_huge_pages()
-    workdir, config = asked(configurations.get(words[0]), words[1:], f"reid-jax train {path.stem}")
+    workdir, config = asked(configurations.get(name), fields, f"reid-jax train {path.stem}")
 
     from reid_jax.questions import train
 
     train(config, workdir)
 
 
+def _configuration_first(words: list[str]) -> tuple[str, list[str]]:
+    """The first word that belongs to no flag, of which each has a value; and the others."""
+    place = 0
+    while words[place : place + 1] and words[place].startswith("-"):
+        place += 1 if "=" in words[place] or words[place] in ("-h", "--help") else 2
+    return "".join(words[place : place + 1]), words[:place] + words[place + 1 :]
+
+
 def asked(default: Any, words: list[str], prog: str) -> tuple[Path, Any]:
-    """The folder of a run, and the configuration with what words change in it."""
+    """The folder of a run, and the configuration with what words change in it.
+
+    Raises:
+      UserError: the configuration refuses a value.
+    """
 
     def train_run(
         workdir: Path,
@@ -42,13 +62,16 @@ def asked(default: Any, words: list[str], prog: str) -> tuple[Path, Any]:
         """
         return workdir, config
 
-    return tyro.cli(
-        train_run,
-        prog=prog,
-        args=words,
-        config=(tyro.conf.FlagConversionOff, tyro.conf.AvoidSubcommands),
-        registry=RULES,
-    )
+    try:
+        return tyro.cli(
+            train_run,
+            prog=prog,
+            args=words,
+            config=(tyro.conf.FlagConversionOff, tyro.conf.AvoidSubcommands),
+            registry=RULES,
+        )
+    except RefusedError as refused:
+        raise refused.__cause__ or refused from None
 
 
 def listing() -> str:

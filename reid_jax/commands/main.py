@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from reid_jax.commands.catalogue import GROUPS, Command, all_commands
+from reid_jax.commands.terminal import UsageError, plain_errors, run_command
 from reid_jax.console import be_quiet
 
 _ABOUT = "Who is this individual? Which frames matter? Are these clips of one video?"
@@ -21,8 +22,6 @@ def main(*before: str) -> None:
 
     Exit codes: 0, 1 for what cannot be done, 2 for words that mean nothing, 130 when interrupted.
     """
-    from reid_jax.commands.terminal import plain_errors, run_command
-
     words = [*before, *sys.argv[1:]]
     verbose = _taken(words, "-v", "--verbose")
     be_quiet(_taken(words, "-q", "--quiet"))
@@ -38,7 +37,8 @@ def main(*before: str) -> None:
             from reid_jax.commands.completion import completion, usage
 
             asked = words[1:2] in (["-h"], ["--help"])
-            print(usage() if asked else completion(words[1] if len(words) > 1 else ""))
+            print(usage() if asked or not words[1:] else completion(words[1]))
+            sys.exit(0 if words[1:] else 2)
         else:
             run_command(*find(words))
 
@@ -51,7 +51,11 @@ def _taken(words: list[str], *flags: str) -> bool:
 
 
 def find(words: Sequence[str]) -> tuple[Command, list[str]]:
-    """The command that begins these words, and what comes after it; exits with 2 without one."""
+    """The command that begins these words, and what comes after it.
+
+    Raises:
+      UsageError: there is none.
+    """
     known = all_commands()
     for length in (2, 1):
         command = known.get(" ".join(words[:length]))
@@ -63,10 +67,7 @@ def find(words: Sequence[str]) -> tuple[Command, list[str]]:
         print("\n".join([f"usage: reid-jax {words[0]} COMMAND ...", "", *lines]))
         sys.exit(0 if words[1:2] in (["-h"], ["--help"]) else 2)
     called = " ".join(words[:2] if inside else words[:1])
-    print(
-        f"error: there is no command {called or 'without a name'}{_hint(called)}", file=sys.stderr
-    )
-    sys.exit(2)
+    raise UsageError(f"there is no command {called or 'without a name'}{_hint(called)}")
 
 
 def _hint(called: str) -> str:

@@ -11,7 +11,15 @@ from typing import Annotated, Any
 
 import tyro
 
+from reid_jax.errors import UserError
 from reid_jax.fields import HIDDEN, OFTEN, Auto, marks_of
+
+
+class RefusedError(Exception):
+    """A value that its configuration refuses, past tyro, which takes it for a word misunderstood.
+
+    Its cause is the UserError.
+    """
 
 
 def as_arguments(info: tyro.constructors.StructTypeInfo) -> Any:
@@ -32,10 +40,13 @@ def as_arguments(info: tyro.constructors.StructTypeInfo) -> Any:
     ]
 
     def make(**given: Any) -> Any:
-        for each in often:
-            section, _, name = each.name.partition(".")
-            given[section] = dataclasses.replace(given[section], **{name: given.pop(each.name)})
-        return dataclasses.replace(default, **given)
+        try:
+            for each in often:
+                section, _, name = each.name.partition(".")
+                given[section] = dataclasses.replace(given[section], **{name: given.pop(each.name)})
+            return dataclasses.replace(default, **given)
+        except UserError as error:
+            raise RefusedError from error
 
     make.__doc__ = inspect.getdoc(info.type)  # what stands over its section
     return tyro.constructors.StructConstructorSpec(

@@ -14,6 +14,10 @@ from reid_jax.errors import UserError, all_written
 from reid_jax.platforms import reader_left
 
 
+class UsageError(UserError):
+    """Words that mean nothing, whatever they are given for: exit code 2."""
+
+
 def run_command(command: Command, words: Sequence[str]) -> None:
     """Calls a command with what follows it on the command line."""
     from reid_jax.commands.arguments import call, flags_alone, with_flags
@@ -55,7 +59,7 @@ def plain_errors(verbose: bool = False) -> Iterator[None]:
             traceback.print_exc()
         refused = isinstance(error, OSError)
         print(f"error: {error}", file=sys.stderr)
-        sys.exit(1)
+        sys.exit(2 if isinstance(error, UsageError) else 1)
     except KeyboardInterrupt as interrupt:
         print(str(interrupt) or "interrupted", file=sys.stderr)
         sys.exit(130)

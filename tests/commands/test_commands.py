@@ -132,9 +132,9 @@ def test_embed_writes_what_the_contract_says(run, tmp_path):
         (1, ["--data.source", "folder:nowhere"], "nowhere"),
         (1, ["--data.source", "flder:x"], "folder"),
         (2, ["--optimizer.learning-rate", "fast"], "fast"),
-        # A loss refuses what it cannot be while the words are read, hence 2.
-        (2, ["--loss.mining", "semi_hard", "--loss.soft", "True"], "semi_hard"),
-        (2, ["--loss.margin", "-1"], "loss.margin"),
+        # A loss refuses what it cannot be while the words are read.
+        (1, ["--loss.mining", "semi_hard", "--loss.soft", "True"], "semi_hard"),
+        (1, ["--loss.margin", "-1"], "error: loss.margin of Triplet is -1.0; it must be"),
         (1, ["--train.seed", "-1"], "train.seed"),
         (1, ["--model.pretrained", "weights.pth"], "small_cnn is a network of this library"),
     ],

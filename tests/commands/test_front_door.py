@@ -44,7 +44,11 @@ def test_all_commands_are_on_one_screen_and_exist():
 MISTAKES = {  # and the code that they end with
     "trian": 2,
     "gallery": 2,
+    "completion": 2,
+    "completion tcsh": 2,
     "train nosuch": 1,
+    "train --workdir x": 2,
+    "train --workdir x --steps=3 nosuch": 1,
     "embed": 2,
     "evaluate nosuch": 1,
     "evaluate nosuch --bad-option": 2,
@@ -68,7 +72,13 @@ MISTAKES = {  # and the code that they end with
 
 def test_help_and_mistakes_are_answered_without_jax():
     """In one program: what one line imports, all that follow would be blamed for."""
-    asked = {"--help": 0, "train": 0, "completion zsh": 0, **MISTAKES}
+    asked = {
+        "--help": 0,
+        "train": 0,
+        "train --workdir x --help": 0,
+        "completion zsh": 0,
+        **MISTAKES,
+    }
     asked |= {f"{words} --help": 0 for words in all_commands()}
     program = (
         "import json, sys\nfrom reid_jax.commands.main import main\n"
@@ -147,6 +157,13 @@ def test_output_that_nobody_takes_is_no_traceback(words, unbuffered):
         assert done.stderr.count(b"\n") == 1
 
 
+@pytest.mark.parametrize(
+    "words", ["demo --workdir x --help", "--workdir x demo --help", "--help --steps=3 demo"]
+)
+def test_a_configuration_is_found_among_fields(words):
+    assert "usage: reid-jax train demo" in reid_jax("train", *words.split())
+
+
 def test_a_line_is_in_a_log_when_it_is_printed():
     """Or else a training whose output goes to a file is silent for minutes."""
     program = (
@@ -199,7 +216,6 @@ def test_a_name_that_is_no_configuration_is_one_sentence(tmp_path):
     (tmp_path / "mine").write_text("def get_config(): ...\n")
     for name, words in (
         (str(tmp_path / "mine"), "the name of a Python file ends in .py"),
-        ("--workdir", "The configuration comes first: reid-jax train CONFIG --workdir"),
         ("DEMO", "did you mean demo"),
         ("", "without a name"),
     ):
