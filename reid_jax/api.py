@@ -198,7 +198,7 @@ def evaluate_retrieval(
             raise UserError("gallery_cameras and gallery_encounters need gallery_embeddings.")
         gallery_embeddings, gallery_labels = embeddings, labels
         gallery_cameras, gallery_encounters = cameras, encounters
-        index = np.arange(len(np.asarray(labels)))
+        index = np.arange(len(np.atleast_1d(labels)))
     return rank(
         embeddings,
         gallery_embeddings,

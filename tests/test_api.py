@@ -1,6 +1,7 @@
 """The front door, as somebody in a notebook uses it; every example of its docstrings runs."""
 
 import ast
+import copy
 import doctest
 import importlib
 import importlib.metadata
@@ -203,6 +204,88 @@ def test_a_photo_that_cannot_be_used_is_named(at_the_desk):
         model.embed(np.zeros((5, 8, 8), np.uint8))
 
 
+@pytest.mark.parametrize(
+    ("photos", "said"),
+    [
+        (None, "Photos are NoneType; give files"),
+        (3, "Photos are int"),
+        ({"a.jpg": 1}, "Photos are dict"),
+        (b"a.jpg", "Photos are bytes"),
+        ("folder:photos", r"is a source of photos, not a photo: rj\.load_dataset"),
+        (np.ones((2, 8, 8, 3), np.float32), r"float32; it must be uint8.*\(255 \* photo\)"),
+        (np.ones(4), r"shape \(4,\) are neither one"),
+        (np.ones((1, 2, 8, 8, 3), np.uint8), r"shape \(1, 2, 8, 8, 3\) are neither one"),
+        (np.ones((0, 0, 3), np.uint8), r"shape \(0, 0, 3\); it must be"),
+    ],
+)
+def test_what_is_no_photo_is_refused_in_a_sentence(at_the_desk, photos, said):
+    with pytest.raises(rj.UserError, match=said):
+        rj.load("runs/mine").embed(photos)
+
+
+def test_a_run_says_what_it_is_asked_by(at_the_desk):
+    run = rj.load("runs/mine")
+    with pytest.raises(rj.UserError, match=r"mine is a run .* embed\(\.\.\.\); it has no score"):
+        run.score("film.mp4")
+    assert not hasattr(run, "similarity")
+    for name, word in (("mine", "embed"), ("tvsum", "score"), ("same_video", "similarity")):
+        run = rj.load(f"runs/{name}")
+        assert run.word == word
+        assert callable(getattr(run, word))
+        assert copy.copy(run).step == run.step
+    with pytest.raises(rj.UserError, match="A video is NoneType"):
+        rj.load("runs/tvsum").score(None)
+    with pytest.raises(rj.UserError, match="A video is NoneType"):
+        run.similarity(None, None)
+
+
+@pytest.mark.parametrize(
+    ("loss", "options"),
+    [
+        ("triplet", {"margin": -1}),
+        ("triplet", {"margin": float("nan")}),
+        ("contrastive", {"margin": 0.0}),
+        ("angular", {"angle": 61.0}),
+        ("multi_similarity", {"alpha": 0.0}),
+        ("multi_similarity", {"beta": -1.0}),
+        ("multi_similarity", {"epsilon": -0.1}),
+        ("supervised_contrastive", {"temperature": 0}),
+    ],
+)
+def test_a_loss_refuses_options_out_of_range(loss, options):
+    (name,) = options
+    z, labels = jnp.eye(4), jnp.array([0, 0, 1, 1])
+    with pytest.raises(rj.UserError, match=f"{name} is .*; it must be"):
+        jax.jit(lambda z: getattr(rj.losses, loss)(z, labels, **options))(z)
+    with pytest.raises(AssertionError, match="4 embeddings, but 3 labels"):
+        jax.jit(lambda z: getattr(rj.losses, loss)(z, labels[:3]))(z)
+
+
+def test_losses_of_centres_refuse_options_out_of_range():
+    z, labels = jnp.eye(4), jnp.array([0, 0, 1, 1])
+    for loss, more in (
+        (rj.losses.margin_softmax, {}),
+        (rj.losses.chunked_margin_softmax, {"chunk": 2}),
+    ):
+        for options in ({"margin": -0.1}, {"margin": 1.6}, {"scale": 0.0}):
+            with pytest.raises(rj.UserError, match="it must be"):
+                loss(z, jnp.eye(4), labels, **options, **more)
+
+
+def test_numbers_that_are_none_are_never_averaged():
+    z = np.random.default_rng(0).normal(size=(6, 4))
+    labels = [0, 0, 1, 1, 2, 2]
+    for wrong in (np.full_like(z, np.nan), np.where(z == z[1], np.nan, z)):
+        with pytest.raises(rj.UserError, match="not finite"):
+            rj.evaluate_retrieval(wrong, labels)
+    with pytest.raises(rj.UserError, match=r"6 query embeddings, but 5"):
+        rj.evaluate_retrieval(z, labels[:5])
+    with pytest.raises(rj.UserError, match="each photo needs one"):
+        rj.evaluate_retrieval(z, None)
+    with pytest.raises(rj.UserError, match="not numbers"):
+        rj.metrics.roc_auc([0.1, float("nan")], [True, False])
+
+
 def test_a_generator_is_read_a_block_at_a_time(at_the_desk, monkeypatch):
     from reid_jax.data.photos import given
 
@@ -232,6 +315,7 @@ def test_a_gallery_answers_in_values(at_the_desk):
     mixed = gallery.identify([files[0], np.zeros((30, 30, 3), np.uint8)])
     assert [answer.path for answer in mixed] == files[:1]
     assert mixed.skipped == (("photo 1", "there is nothing to see on it, it is of one colour"),)
+    assert repr(gallery) == "Gallery('gallery': 18 photos of 6 individuals)"
     assert len(gallery) == len(gallery.identities) == len(gallery.embeddings) == 18
 
 

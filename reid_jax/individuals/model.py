@@ -48,6 +48,7 @@ class TrainedModel(TrainedRun):
     """The best network of a run that embeds photos."""
 
     config: EmbeddingConfig
+    word = "embed"
 
     @cached_property
     def task(self) -> EmbeddingTask:
@@ -93,6 +94,9 @@ class TrainedModel(TrainedRun):
             C), or a generator, which is read a few hundred at a time; a single photo is one row. Or
             a `Dataset`.
           indices: (N,) rows of a `Dataset`; by default all.
+
+        A large JPEG file is decoded at a fraction of its size where the network sees it small, so
+        that its embedding differs from that of the decoded array: by up to 0.03 at 48 pixels.
 
         Raises:
           UserError: a photo cannot be used; it is named.

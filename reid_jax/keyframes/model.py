@@ -34,6 +34,7 @@ class TrainedScorer(TrainedRun):
     """The best network of a run that scores frames."""
 
     config: KeyframeConfig
+    word = "score"
 
     @functools.cached_property
     def task(self) -> KeyframeTask:
@@ -71,7 +72,7 @@ class TrainedScorer(TrainedRun):
         if isinstance(video, np.ndarray):
             return self.score_images(video) if video.ndim == 4 else self.score_features(video)
         rate = self.config.data.features_rate
-        film = open_video(Path(video), rate)
+        film = open_video(video, rate)
         named = backbone, weights
         if named not in self._encoders:
             self._encoders[named] = encoder_of(self, *named)

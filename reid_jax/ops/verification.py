@@ -128,6 +128,8 @@ def _accepted(scores: np.ndarray, same: np.ndarray) -> tuple[np.ndarray, np.ndar
             f"Scores and labels of pairs have the shapes {scores.shape} and {same.shape}: "
             "they must be one value per pair, with at least one pair."
         )
+    if np.isnan(scores).any():
+        raise UserError("Some scores of pairs are not numbers (nan).")
     order = np.argsort(-scores, kind="stable")
     ends = _ends(scores[order])
     return (ends + 1).astype(np.float64), np.cumsum(same[order])[ends] * 1.0, scores[order][ends]

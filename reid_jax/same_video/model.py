@@ -44,6 +44,7 @@ class SimilarityRun(TrainedRun):
     """The best network of a run, and the Chamfer similarity from which clips are of one video."""
 
     config: VideoSimilarityConfig
+    word = "similarity"
     threshold: float
 
     @property
@@ -85,7 +86,7 @@ class SimilarityRun(TrainedRun):
 
     def _features(self, clip: str | PathLike[str] | np.ndarray, rate: float) -> np.ndarray:
         if not isinstance(clip, np.ndarray):
-            film = open_video(Path(clip), rate)
+            film = open_video(clip, rate)
             return features_at(film, indices_at_rate(film.times, rate), self._encoder)
         if clip.ndim != 2 or clip.shape[1] != self.width or not len(clip):
             raise UserError(

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import jax
 
@@ -39,6 +39,22 @@ class TrainedRun:
     params: Any = field(repr=False)
     model_state: Any = field(repr=False)
     step: int
+
+    word: ClassVar[str]
+    """What it is asked by: the name of a method."""
+
+    if not TYPE_CHECKING:  # which would take every name for one that is there
+
+        def __getattr__(self, name: str) -> Any:
+            if name.startswith("_"):
+                raise AttributeError(name)
+            raise _NoSuchWordError(
+                f"{self.workdir} is a run that is asked by {self.word}(...); it has no {name}."
+            )
+
+
+class _NoSuchWordError(UserError, AttributeError):
+    """An attribute that there is not, said to a person; `hasattr` knows it as well."""
 
 
 def train(question: Question[Any, Any], config: Any, workdir: Path) -> None:

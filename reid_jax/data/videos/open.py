@@ -38,12 +38,15 @@ _STARTS = (
 )
 
 
-def open_video(path: Path, folder_rate: float = 2.0) -> Video:
+def open_video(path: str | os.PathLike[str], folder_rate: float = 2.0) -> Video:
     """A video file, or a folder of pictures that were taken `folder_rate` times a second.
 
     Raises:
       UserError: for what has no frames, with the reason.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise UserError(f"A video is {type(path).__name__}; give a film or a folder of frames.")
+    path = Path(path)
     if path.is_dir():
         return PictureFolder(path, folder_rate)
     return VideoFile(path)

@@ -77,6 +77,11 @@ class Gallery:
         members.build(Path(run), source, Path(folder), strangers)
         return cls(folder, run)
 
+    def __repr__(self) -> str:
+        names = self.identities
+        held = f"{len(names)} photos of {len(set(names.tolist()))} individuals"
+        return f"Gallery({str(self.folder)!r}: {held})"
+
     def __len__(self) -> int:
         """How many photos."""
         return len(read_gallery(self.folder, thumbnails=False))

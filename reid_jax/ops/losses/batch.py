@@ -13,11 +13,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from reid_jax.errors import UserError
 from reid_jax.fields import NOT_NEGATIVE, POSITIVE, Bound, check
 from reid_jax.ops.distances import dot_products, normalize
 from reid_jax.ops.losses.term import InBatch
 from reid_jax.ops.mining.in_batch import in_batch
+
+_DEGREES = Bound(above=0, most=60)
 
 
 def n_pair_loss(
@@ -97,8 +98,7 @@ def angular_loss(
       >>> f"{loss / count:.3f} over {count:.0f} pairs"
       '1.626 over 4 pairs'
     """
-    if not 0.0 < angle <= 60.0:
-        raise UserError(f"the angle of the angular loss is {angle}; it must be in (0, 60] degrees.")
+    _DEGREES.check("angle", angle)
     batch = in_batch(embeddings, labels, mask, axis_name)
     anchors, references = normalize(batch.anchors), normalize(batch.references)
     squared_tangent = math.tan(math.radians(angle)) ** 2
@@ -119,7 +119,7 @@ def angular_loss(
 class Angular(InBatch, loss=angular_loss, term="angular"):
     """Angular loss (Wang et al. 2017)."""
 
-    angle: Annotated[float, Bound(above=0, most=60)] = 45.0
+    angle: Annotated[float, _DEGREES] = 45.0
     """Upper bound of the angle at the negative, in degrees; at most 60."""
 
     def __post_init__(self) -> None:
@@ -157,6 +157,9 @@ def multi_similarity_loss(
       >>> f"{loss / count:.3f} over {count:.0f} anchors"
       '0.160 over 4 anchors'
     """
+    for name, value in (("alpha", alpha), ("beta", beta)):
+        POSITIVE.check(name, value)
+    NOT_NEGATIVE.check("epsilon", epsilon)
     batch = in_batch(embeddings, labels, mask, axis_name)
     similarity = dot_products(normalize(batch.anchors), normalize(batch.references))
     fixed = jax.lax.stop_gradient(similarity)
@@ -215,6 +218,7 @@ def supervised_contrastive_loss(
 
     Raises:
       AssertionError: on wrong ranks or lengths that differ.
+      UserError: options out of range.
 
     Example:
       >>> z = jnp.array([[0.0, 0.2], [0.0, 1.0], [0.5, 0.1], [0.6, 1.0]])
@@ -223,6 +227,7 @@ def supervised_contrastive_loss(
       >>> f"{loss / count:.3f} over {count:.0f} anchors"
       '0.766 over 4 anchors'
     """
+    POSITIVE.check("temperature", temperature)
     batch = in_batch(embeddings, labels, mask, axis_name)
     logits = dot_products(normalize(batch.anchors), normalize(batch.references)) / temperature
     log_denominator = logsumexp(logits, batch.positives | batch.negatives)

@@ -41,6 +41,7 @@ def pair_contrastive_loss(
 
     Raises:
       AssertionError: on wrong ranks, lengths that differ, or an odd number of rows.
+      UserError: a margin that is not above 0.
 
     Example:
       >>> z = jnp.array([[0.0, 0.2], [0.0, 1.0], [0.5, 0.1], [0.6, 1.0]])
@@ -50,7 +51,8 @@ def pair_contrastive_loss(
       '0.730 over 2 pairs'
     """
     del axis_name
-    labels = as_labels(labels)
+    POSITIVE.check("margin", margin)
+    labels = as_labels(labels, embeddings)
     chex.assert_rank([embeddings, labels], [2, 1])
     chex.assert_type(labels, int)
     if mask is None:

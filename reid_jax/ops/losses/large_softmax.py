@@ -12,6 +12,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from reid_jax.fields import POSITIVE
 from reid_jax.ops.distances import normalize
 from reid_jax.ops.losses.margins import Kind, center_cosines, margin_cosine
 from reid_jax.ops.mining.in_batch import as_labels
@@ -65,7 +66,8 @@ def chunked_margin_softmax_loss(
       >>> f"{loss / count:.3f} over {count:.0f} photos"
       '31.989 over 4 photos'
     """
-    labels = as_labels(labels)
+    POSITIVE.check("scale", scale)
+    labels = as_labels(labels, embeddings)
     chex.assert_rank([embeddings, centers, labels], [2, {2, 3}, 1])
     chex.assert_type(labels, int)
     chex.assert_equal_shape_prefix([embeddings, labels], 1)

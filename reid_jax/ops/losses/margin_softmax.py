@@ -12,7 +12,7 @@ import numpy as np
 
 from reid_jax.fields import NOT_NEGATIVE, POSITIVE, Bound, check
 from reid_jax.ops.losses.large_softmax import chunked_margin_softmax_loss, sample_classes
-from reid_jax.ops.losses.margins import Kind, center_cosines, margin_logits
+from reid_jax.ops.losses.margins import MARGIN, Kind, center_cosines, margin_logits
 from reid_jax.ops.losses.term import Term, Tree
 from reid_jax.ops.mining.in_batch import as_labels
 
@@ -51,7 +51,7 @@ def margin_softmax_loss(
       >>> f"{loss / count:.3f} over {count:.0f} photos"
       '31.989 over 4 photos'
     """
-    labels = as_labels(labels)
+    labels = as_labels(labels, embeddings)
     chex.assert_equal_shape_prefix([embeddings, labels], 1)
     cosines = center_cosines(embeddings, centers)
     logits = margin_logits(cosines, labels, kind=kind, scale=scale, margin=margin)
@@ -75,7 +75,7 @@ class MarginSoftmax:
     """Margin on the angle (arcface) or on its cosine (cosface)."""
     scale: Annotated[float, POSITIVE] = 64.0
     """Multiplies the cosines before the softmax."""
-    margin: Annotated[float, Bound(least=0, below=1.58)] = 0.5
+    margin: Annotated[float, MARGIN] = 0.5
     """Radians for arcface (0.5), cosine for cosface (0.35)."""
     centers: Annotated[int, Bound(least=1)] = 1
     """Centres an individual; the closest one counts."""

@@ -8,9 +8,11 @@ import jax
 import jax.numpy as jnp
 
 from reid_jax.errors import UserError
+from reid_jax.fields import POSITIVE, Bound
 from reid_jax.ops.distances import dot_products, normalize
 
 Kind = Literal["arcface", "cosface"]
+MARGIN = Bound(least=0, below=1.58)
 
 # 1 - cos^2 is kept above this: the slope of the sine at angle 0 is infinite.
 _SMALLEST_SQUARED_SINE = 1e-6
@@ -39,8 +41,9 @@ def margin_cosine(cosine: jax.Array, kind: Kind, margin: float | None = None) ->
 
     `margin`: None means 0.5 for ArcFace (radians) and 0.35 for CosFace.
 
-    Raises UserError on an unknown kind.
+    Raises UserError on an unknown kind, or a margin out of range.
     """
+    MARGIN.check("margin", margin)
     if kind == "arcface":
         return arcface_cosine(cosine, 0.5 if margin is None else margin)
     if kind == "cosface":
@@ -83,13 +86,14 @@ def margin_logits(
 
     Raises:
       AssertionError: on wrong ranks or lengths that differ.
-      UserError: on an unknown kind.
+      UserError: on an unknown kind, a scale or a margin out of range.
 
     Example:
       >>> cosines, labels = jnp.array([[0.9, 0.1]]), jnp.array([0])
       >>> rj.losses.margin_logits(cosines, labels, kind="cosface", scale=10.0, margin=0.35).round(2)
       Array([[5.5, 1. ]], dtype=float32)
     """
+    POSITIVE.check("scale", scale)
     chex.assert_rank([cosines, labels], [2, 1])
     chex.assert_type(labels, int)
     chex.assert_equal_shape_prefix([cosines, labels], 1)

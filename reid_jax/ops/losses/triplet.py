@@ -76,7 +76,7 @@ def triplet_loss(
 
     Raises:
       AssertionError: on wrong ranks or lengths that differ.
-      UserError: on an unknown `mining`, or "semi_hard" without a margin.
+      UserError: on an unknown `mining`, a margin below 0, or "semi_hard" without a margin.
 
     Example:
       >>> z = jnp.array([[0.0, 0.2], [0.0, 1.0], [0.5, 0.1], [0.6, 1.0]])
@@ -88,6 +88,7 @@ def triplet_loss(
       >>> gradient.shape
       (4, 2)
     """
+    NOT_NEGATIVE.check("margin", margin)
     rows = gather_rows(embeddings, labels, mask, axis_name)
     if mining == "hard":
         return _hard(rows, margin)

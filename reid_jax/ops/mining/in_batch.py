@@ -79,7 +79,7 @@ def gather_rows(
       AssertionError: on wrong ranks, lengths that differ, or labels that are not integers.
       UserError: labels are words.
     """
-    labels = as_labels(labels)
+    labels = as_labels(labels, embeddings)
     chex.assert_rank([embeddings, labels], [2, 1])
     chex.assert_type(labels, int)
     if mask is None:
@@ -97,20 +97,21 @@ def gather_rows(
     return Rows(anchors, labels, mask, positions, *references)
 
 
-def as_labels(labels: jax.Array | np.ndarray) -> jax.Array:
+def as_labels(labels: jax.Array | np.ndarray, embeddings: jax.Array | np.ndarray) -> jax.Array:
     """Labels as an array of JAX, also those of a list.
 
     Raises:
+      AssertionError: embeddings are more or fewer.
       UserError: they are words, which no device computes with.
     """
-    if isinstance(labels, jax.Array):
-        return labels
-    found = np.asarray(labels)
+    found = labels if isinstance(labels, jax.Array) else np.asarray(labels)
     if found.dtype.kind in "USO":
         raise UserError(
             "The labels are words; a loss takes integers: "
             "np.unique(labels, return_inverse=True)[1] gives them."
         )
+    rows, named = (len(each) if np.ndim(each) else 0 for each in (embeddings, found))
+    assert rows == named, f"{rows} embeddings, but {named} labels: each embedding needs one."
     return jnp.asarray(found)
 
 
