@@ -23,7 +23,7 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# With CI set, also every parity, the wheel and what else compiles for minutes.
+# With CI set, also every parity, the wheel, and each promise at more sizes, networks and devices.
 test: lint
 	$(BIN)/pytest $(if $(CI),-m 'not acceptance')
 

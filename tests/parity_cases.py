@@ -26,12 +26,11 @@ GAINS = [
     ("efficientnet", 2.1),
 ]
 
-# Siblings that differ from a compared one in a number of the registry's table only: these take
-# minutes to compile, and run with `make test CI=1`.
-SIBLINGS = {
-    *("vgg13", "vgg13_bn", "vgg16_bn", "vgg19", "resnet34", "resnet101", "resnet152"),
-    *("resnext101_32x8d", "densenet169", "densenet201", "tf_efficientnet_lite1"),
-    *("wide_resnet50_2", *(f"efficientnet_b{i}" for i in range(1, 8))),
+# The small ones, of one family each, that every `make test` compares; the others take minutes to
+# compile, and run with `make test CI=1`.
+SAMPLE = {
+    *("alexnet", "resnet18", "mobilenetv1_100", "mobilenet_v3_small", "efficientnet_b0"),
+    *("tf_efficientnet_lite0", "vit_small_patch16_224"),
 }
 
 # The family each network is of; the first of a family is also compared in training mode.

@@ -26,6 +26,7 @@ from reid_jax.individuals.run import evaluate_run
 from reid_jax.individuals.split_file import keep_split, load_run_data
 from reid_jax.questions import train
 from reid_jax.reporting.run_facts import mark_report, report_folder
+from tests.devices import xla_flags
 from tests.paths import REPOSITORY
 from tests.tiny_run import make_tiny_run
 
@@ -34,7 +35,7 @@ def command(*arguments, code=0, **environment):
     result = subprocess.run(
         [sys.executable, *map(str, arguments)],
         cwd=REPOSITORY,
-        env={**os.environ, "XLA_FLAGS": "", "COLUMNS": "200", **environment},
+        env={**os.environ, "XLA_FLAGS": xla_flags(1), "COLUMNS": "200", **environment},
         capture_output=True,
         text=True,
         timeout=300,

@@ -16,6 +16,7 @@ from reid_jax import UserError, configurations
 from reid_jax.commands import completion, gallery, learn, main, videos
 from reid_jax.commands.arguments import flags_alone, with_flags
 from reid_jax.commands.catalogue import all_commands
+from tests.devices import xla_flags
 from tests.paths import REPOSITORY
 
 
@@ -23,7 +24,7 @@ def reid_jax(*words: object, code: int = 0, **environment: str) -> str:
     program = "import sys; from reid_jax.commands.main import main; main()"
     result = subprocess.run(
         [sys.executable, "-c", program, *map(str, words)],
-        env={**os.environ, "XLA_FLAGS": "", **environment},
+        env={**os.environ, "XLA_FLAGS": xla_flags(1), **environment},
         capture_output=True,
         text=True,
     )
@@ -353,7 +354,7 @@ def test_a_wheel_trains_elsewhere_by_bare_name(tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", program, *words],
         cwd=work,
-        env={**os.environ, "XLA_FLAGS": "", "PYTHONPATH": str(tmp_path / "installed")},
+        env={**os.environ, "XLA_FLAGS": xla_flags(1), "PYTHONPATH": str(tmp_path / "installed")},
         capture_output=True,
         text=True,
     )

@@ -155,7 +155,7 @@ def test_findings_match_loops():
     assert len(found.individuals) == 5
 
 
-@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("channels", [1, pytest.param(3, marks=pytest.mark.exhaustive)])
 def test_two_dimensions_few_classes_no_history(tmp_path, channels):
     dataset = photos(3, 20, channels, names=("shoe", "a|b", "<bag>"))
     embeddings = np.eye(3)[dataset.labels][:, :2] + 0.01 * np.arange(60)[:, None]

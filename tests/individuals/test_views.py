@@ -27,7 +27,9 @@ def trained(photos):
     return task, *task.init(jax.random.key(1), {"image": photos})
 
 
-@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+@pytest.mark.parametrize(
+    "metric", [pytest.param("cosine", marks=pytest.mark.exhaustive), "euclidean"]
+)
 def test_an_embedding_is_the_mean_over_views(photos, trained, metric):
     task, params, state = trained
     task = replace(task, metric=metric, net=task.net.clone(normalize=metric == "cosine"))

@@ -25,6 +25,7 @@ def path(tmp_path_factory):
     return write_videos(folder / "videos.h5", frames=folder / "frames")
 
 
+@pytest.mark.exhaustive
 def test_the_largest_batch_that_fits_is_chosen_said_and_kept(path, tmp_path, monkeypatch, capsys):
     """As many clips as there are training frames at most; in parts where a batch is accumulated."""
     memory = 4 * 10**7

@@ -306,6 +306,7 @@ def test_one_annotator_against_the_others():
     )
 
 
+@pytest.mark.exhaustive
 def test_the_protocol_on_real_videos():
     """The five folds land where this protocol is known to put them."""
     videos = {v.key: v for v in load_video_features(shared("data/tvsum/tvsum.h5"))}

@@ -70,7 +70,7 @@ def test_evaluate_says_how_and_then_remembers(made, moved, name):
     assert report(run)["spearman_users"] == found["spearman_users"]
 
 
-@pytest.mark.parametrize("name", ["run", "seen"])
+@pytest.mark.parametrize("name", ["run", pytest.param("seen", marks=pytest.mark.exhaustive)])
 def test_training_goes_on_where_the_videos_are(moved, name, capsys):
     config = going_on(moved / name, "here")
     longer = dataclasses.replace(config.train, steps=4)

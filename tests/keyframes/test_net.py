@@ -81,7 +81,9 @@ def test_a_skipped_network_starts_as_its_linear_path(key):
     np.testing.assert_allclose(scores, jax.nn.sigmoid(features @ weights)[..., 0], rtol=1e-5)
 
 
-@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+@pytest.mark.parametrize(
+    "dtype", [jnp.float32, pytest.param(jnp.bfloat16, marks=pytest.mark.exhaustive)]
+)
 def test_dropout_only_disturbs_training(key, dtype):
     module = KeyframeScorer(**SMALL, dropout=0.5, dtype=dtype)
     features, mask = jax.random.normal(key, (1, T, D)), jnp.ones((1, T), bool)

@@ -127,6 +127,7 @@ def test_weight_decay_pulls_on_kernels_and_not_on_biases_and_batch_norm(path):
     assert {"bias", "scale"} <= names[False] - names[True]
 
 
+@pytest.mark.exhaustive
 def test_eight_devices_take_the_same_steps(path, tmp_path):
     config = make_config(path, optimizer={"name": "sgd"}, train={"steps": 3})
     one, eight = (leaves(fitted(config, tmp_path / m, mode=m).state) for m in ("single", "pmap"))

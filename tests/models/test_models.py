@@ -26,7 +26,14 @@ def test_a_misspelt_name_suggests_the_right_one() -> None:
         create_backbone("small_cnn", widht=8)
 
 
-@pytest.mark.parametrize(("name", "size"), [("two_conv", 28), ("small_cnn", 28), ("resnet18", 64)])
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        ("two_conv", 28),
+        ("small_cnn", 28),
+        pytest.param("resnet18", 64, marks=pytest.mark.exhaustive),
+    ],
+)
 def test_features_maps_and_logits(name: str, size: int, key: jax.Array) -> None:
     x = images(size)
     model = create_backbone(name)

@@ -84,6 +84,7 @@ def test_more_devices_are_never_more_efficient_and_overlap_never_hurts():
     assert Prediction(8, 1.0, 0.5).overlapped == 1.0
 
 
+@pytest.mark.exhaustive
 def test_two_devices_are_measured_and_reported(tmp_path, capsys):
     case = Case("small_cnn", 16, 1, "triplet", 8)
     files = tmp_path / "s.json", tmp_path / "s.png"

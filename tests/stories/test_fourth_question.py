@@ -88,7 +88,15 @@ def test_it_goes_on_where_it_stopped(short, tmp_path, monkeypatch):
         np.testing.assert_array_equal(ours, theirs)
 
 
-@pytest.mark.parametrize("change", [{"parallel": "pmap"}, {"parallel": "mesh"}, {"accumulate": 2}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"parallel": "mesh", "accumulate": 2},
+        pytest.param({"parallel": "pmap"}, marks=pytest.mark.exhaustive),
+        pytest.param({"parallel": "mesh"}, marks=pytest.mark.exhaustive),
+        pytest.param({"accumulate": 2}, marks=pytest.mark.exhaustive),
+    ],
+)
 def test_it_trains_the_same_on_eight_devices_and_in_parts(short, tmp_path, change):
     trained(tmp_path / "run", **{"parallel": "single", **SHORT, **change})
     for ours, theirs in zip(variables(tmp_path / "run"), variables(short), strict=True):

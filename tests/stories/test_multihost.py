@@ -32,6 +32,7 @@ from reid_jax.training.lock import only_trainer
 from reid_jax.training.logging import read_metrics
 from reid_jax.training.loop import fit
 from reid_jax.training.parallel import make_layout
+from tests.devices import xla_flags
 from tests.keyframe_videos import of_images, write_videos
 from tests.paths import REPOSITORY
 
@@ -62,7 +63,7 @@ def environment(index: int) -> dict[str, str]:
     """Of one of two processes, with two devices each."""
     return {
         **os.environ,
-        "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
+        "XLA_FLAGS": xla_flags(2),
         "JAX_PLATFORMS": "cpu",
         "JAX_NUM_PROCESSES": "2",
         "JAX_PROCESS_ID": str(index),
@@ -168,6 +169,7 @@ def test_they_train_as_one_process_and_end_together(tmp_path):
             np.testing.assert_allclose(ours[name], theirs[name], rtol=2e-3, err_msg=str(ours))
 
 
+@pytest.mark.exhaustive
 def test_a_keyframe_network_from_images_trains_as_by_one_process(tmp_path):
     """The batch, its clips and BatchNorm's statistics are those of all devices."""
     path = write_videos(tmp_path / "videos.h5", frames=tmp_path / "frames")
@@ -285,7 +287,7 @@ def test_slurm_says_who_takes_part():
     others = ("SLURM_", "OMPI_", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
     environment = {name: os.environ[name] for name in os.environ if not name.startswith(others)}
     environment |= {
-        "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
+        "XLA_FLAGS": xla_flags(2),
         "JAX_PLATFORMS": "cpu",
         "SLURM_JOB_ID": str(random.randrange(2**20)),
         "SLURM_STEP_ID": "0",

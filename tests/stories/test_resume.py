@@ -20,6 +20,7 @@ from reid_jax.individuals.experiment import build, load_data
 from reid_jax.training.checkpoint import Checkpoints
 from reid_jax.training.loop import fit
 from reid_jax.training.parallel import make_layout
+from tests.devices import xla_flags
 from tests.paths import REPOSITORY
 
 STEPS = 40
@@ -38,12 +39,11 @@ OPTIONS = {
 
 
 def start(workdir: Path, devices: int, **options: str) -> subprocess.Popen:
-    flags = f"--xla_force_host_platform_device_count={devices}"
     arguments = [f"--{k}={v}" for k, v in (OPTIONS | options).items()]
     return subprocess.Popen(
         [sys.executable, "scripts/train.py", "configs/demo.py", f"--workdir={workdir}", *arguments],
         cwd=REPOSITORY,
-        env={**os.environ, "XLA_FLAGS": flags},
+        env={**os.environ, "XLA_FLAGS": xla_flags(devices)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -88,14 +88,14 @@ def assert_same(expected, found):
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.fixture(scope="module", params=[1, 8])
+@pytest.fixture(scope="module", params=[1, pytest.param(8, marks=pytest.mark.exhaustive)])
 def undisturbed(request, tmp_path_factory):
     workdir = tmp_path_factory.mktemp(f"undisturbed{request.param}")
     finish(start(workdir, request.param))
     return request.param, workdir
 
 
-# One kill for one device and for eight; fifty where `make acceptance` runs.
+# One kill on one device; where CI is set also one on eight; fifty where `make acceptance` runs.
 KILLS = [0, *(pytest.param(kill, marks=pytest.mark.acceptance) for kill in range(1, 25))]
 
 

@@ -91,7 +91,7 @@ def test_parameters_after_a_step_are_those_of_one_pass():
     assert_same(whole, parts)
 
 
-@pytest.mark.parametrize("mode", ["pmap", "mesh"])
+@pytest.mark.parametrize("mode", [pytest.param("pmap", marks=pytest.mark.exhaustive), "mesh"])
 def test_eight_devices_accumulate_what_one_does(mode):
     """Also with batch norms: a part is every other row, the same examples on any layout."""
     assert_same(one_step(PARTS), one_step(PARTS, mode))
@@ -135,7 +135,9 @@ def same_video(path):
     return experiment, next(iter(experiment.feed.calls(0, 1)))[0]
 
 
-@pytest.mark.parametrize("question", [keyframes, same_video])
+@pytest.mark.parametrize(
+    "question", [pytest.param(keyframes, marks=pytest.mark.exhaustive), same_video]
+)
 def test_networks_of_videos_accumulate_the_gradient_of_the_whole_batch(videos, question):
     """Of losses within a clip, and of ones that compare clips of different parts."""
     experiment, batch = question(videos)

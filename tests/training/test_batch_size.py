@@ -62,7 +62,14 @@ def config():
     return config
 
 
-@pytest.mark.parametrize("mode", ["single", "pmap", "mesh"])
+@pytest.mark.parametrize(
+    "mode",
+    [
+        "single",
+        pytest.param("pmap", marks=pytest.mark.exhaustive),
+        pytest.param("mesh", marks=pytest.mark.exhaustive),
+    ],
+)
 def test_memory_grows_with_the_batch_and_is_that_of_a_device(config, mode):
     layout = make_layout(mode)
     data = load_data(config.data, 0)

@@ -20,6 +20,7 @@ from reid_jax.questions import train
 from reid_jax.training.checkpoint import Checkpoints
 from reid_jax.training.parallel import make_layout
 from reid_jax.training.state import create_state
+from tests.devices import xla_flags
 from tests.paths import REPOSITORY
 
 OPTIMIZER = optax.adam(1e-3)
@@ -218,7 +219,14 @@ def read_in_each_mode(folder):
                 assert ours.sharding.is_equivalent_to(theirs.sharding, ours.ndim)
 
 
-@pytest.mark.parametrize("devices", [1, 2, 4])
+@pytest.mark.parametrize(
+    "devices",
+    [
+        pytest.param(1, marks=pytest.mark.exhaustive),
+        2,
+        pytest.param(4, marks=pytest.mark.exhaustive),
+    ],
+)
 def test_what_one_number_of_devices_saved_another_reads(tmp_path, devices):
     """Eight devices, these ones, and one, two or four in another process, either way."""
     save_in_each_mode(tmp_path / "eight")
@@ -227,11 +235,10 @@ def test_what_one_number_of_devices_saved_another_reads(tmp_path, devices):
         "t.read_in_each_mode(Path(sys.argv[1]) / 'eight')\n"
         "t.save_in_each_mode(Path(sys.argv[1]) / 'few')"
     )
-    flags = f"--xla_force_host_platform_device_count={devices}"
     result = subprocess.run(
         [sys.executable, "-c", program, str(tmp_path)],
         cwd=REPOSITORY,
-        env={**os.environ, "XLA_FLAGS": flags},
+        env={**os.environ, "XLA_FLAGS": xla_flags(devices)},
         capture_output=True,
         text=True,
         timeout=120,

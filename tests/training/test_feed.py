@@ -15,7 +15,7 @@ from reid_jax.training.loop import Progress, fit
 from reid_jax.training.parallel import make_layout
 
 
-@pytest.mark.parametrize("mode", ["single", "mesh"])
+@pytest.mark.parametrize("mode", ["single", pytest.param("mesh", marks=pytest.mark.exhaustive)])
 def test_streamed_and_resident_training_agree(tmp_path, mode):
     config = EmbeddingConfig(loss=MarginSoftmax())
     results = {}

@@ -61,7 +61,14 @@ def single(data, tmp_path_factory):
     return workdir, train(workdir, data, 8)
 
 
-@pytest.mark.parametrize("stops", [(), (4,), (2,)], ids=["through", "resumed", "within_a_call"])
+@pytest.mark.parametrize(
+    "stops",
+    [
+        pytest.param((), id="through"),
+        pytest.param((4,), id="resumed", marks=pytest.mark.exhaustive),
+        pytest.param((2,), id="within_a_call"),
+    ],
+)
 def test_four_steps_a_call_are_four_single_steps(single, data, stops, tmp_path):
     workdir, expected = single
     for steps in stops:  # what ends within a call was begun with other calls

@@ -220,7 +220,7 @@ def test_blocks_begin_to_train_with_fresh_moments(adam, tmp_path):
     assert not any(leaf.any() for leaf in jax.tree.leaves(frozen))
 
 
-@pytest.mark.parametrize("stop", [1, 2])
+@pytest.mark.parametrize("stop", [pytest.param(1, marks=pytest.mark.exhaustive), 2])
 def test_a_run_goes_on_at_the_edge_of_a_stage_as_if_it_had_not_stopped(adam, stop, tmp_path):
     expected = adam(5, tmp_path / "whole")
     adam(stop, tmp_path / "parts")

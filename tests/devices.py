@@ -1,0 +1,8 @@
+"""What XLA is told in tests and in the processes that they start."""
+
+import os
+
+
+def xla_flags(devices: int) -> str:
+    """The value of XLA_FLAGS for a process with so many CPU devices, otherwise as it is here."""
+    return f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={devices}"
