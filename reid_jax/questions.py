@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from reid_jax.errors import UserError
 from reid_jax.files import check_destinations
 from reid_jax.reporting.run_facts import run_names
-from reid_jax.training.config_file import read_config, read_values
+from reid_jax.training.config_file import read_values
 
 if TYPE_CHECKING:
     from reid_jax.training.question import Question
@@ -60,15 +60,6 @@ def train(config: Any, workdir: Path) -> None:
     from reid_jax.training import run
 
     run.train(question_named(type(config).__name__), config, workdir)
-
-
-def read_run_config(workdir: Path) -> Any:
-    """The configuration that a run folder was trained with.
-
-    Raises:
-      UserError: when the folder is not that of a run.
-    """
-    return read_config(workdir, question_of(workdir).config)
 
 
 def load(workdir: Path) -> Any:

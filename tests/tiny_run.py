@@ -12,18 +12,24 @@ from reid_jax import configurations
 from reid_jax.individuals.experiment import build, load_data
 from reid_jax.individuals.split_file import keep_split
 from reid_jax.ops.losses.objectives import Triplet
+from reid_jax.questions import question_of
 from reid_jax.same_video.config import (
     ClipDataConfig,
     SimilarityConfig,
     VideoSimilarityConfig,
 )
 from reid_jax.training.config import OptimizerConfig, TrainConfig
-from reid_jax.training.config_file import claim_workdir
+from reid_jax.training.config_file import claim_workdir, read_config
 from reid_jax.training.experiment import Experiment
 from reid_jax.training.loop import fit
 from reid_jax.training.parallel import make_layout
 
 _FOLDER = tempfile.TemporaryDirectory(prefix="tiny-runs-")
+
+
+def read_run_config(workdir: Path) -> Any:
+    """The configuration that a run folder was trained with."""
+    return read_config(workdir, question_of(workdir).config)
 
 
 def make_tiny_run(workdir: Path, *, steps: int = 20, seed: int = 0, **data: object) -> Path:

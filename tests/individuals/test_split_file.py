@@ -13,8 +13,8 @@ from reid_jax.data.photos import load_dataset
 from reid_jax.errors import UserError
 from reid_jax.individuals.run import evaluate_run
 from reid_jax.individuals.split_file import kept_source, load_run_data
-from reid_jax.questions import read_run_config, train
-from tests.tiny_run import make_tiny_run
+from reid_jax.questions import train
+from tests.tiny_run import make_tiny_run, read_run_config
 
 SPLIT = "split.npz"
 

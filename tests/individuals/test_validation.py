@@ -14,8 +14,8 @@ from reid_jax.individuals import validation
 from reid_jax.individuals.config import going_on
 from reid_jax.individuals.experiment import build, load_data
 from reid_jax.individuals.validation import photo_blocks, some_photos
-from reid_jax.questions import read_run_config, train
-from tests.tiny_run import make_tiny_run, train_tiny_run
+from reid_jax.questions import train
+from tests.tiny_run import make_tiny_run, read_run_config, train_tiny_run
 
 
 @pytest.fixture

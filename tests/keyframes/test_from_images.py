@@ -11,12 +11,13 @@ from reid_jax.errors import UserError
 from reid_jax.keyframes.experiment import build, load_videos
 from reid_jax.keyframes.net import KeyframeNet
 from reid_jax.models.backbones.resnet import ResNet
-from reid_jax.questions import read_run_config, train
+from reid_jax.questions import train
 from reid_jax.training.accumulate import make_gradient
 from reid_jax.training.config import AUTO
 from reid_jax.training.experiment import initial_variables
 from reid_jax.training.parallel import Layout
 from tests.keyframe_videos import make_config, of_images, one_batch, write_videos
+from tests.tiny_run import read_run_config
 
 
 @pytest.fixture(scope="module")

@@ -9,10 +9,11 @@ import pytest
 from PIL import Image
 
 from reid_jax.errors import UserError
-from reid_jax.questions import read_run_config, report, train
+from reid_jax.questions import report, train
 from reid_jax.training.config_file import check_workdir
 from reid_jax.training.kept_videos import FREE
 from tests.keyframe_videos import make_config, of_images, write_videos
+from tests.tiny_run import read_run_config
 
 STEPS = {"steps": 2, "log_every": 1, "evaluate_every": 2, "checkpoint_every": 2}
 FEW = {"train": STEPS, "optimizer": {"warmup_steps": 0}}

@@ -23,10 +23,10 @@ from reid_jax.models import EmbeddingNet
 from reid_jax.ops.images.augment import Augmentation
 from reid_jax.ops.keys import clip_keys, initial_key, step_key
 from reid_jax.ops.losses.objectives import MarginSoftmax
-from reid_jax.questions import read_run_config
 from reid_jax.training.config_file import claim_workdir, kept_streams
 from reid_jax.training.state import create_state
 from reid_jax.training.step import make_train_step
+from tests.tiny_run import read_run_config
 
 STEPS = 100
 

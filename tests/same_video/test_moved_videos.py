@@ -10,12 +10,12 @@ import pytest
 from PIL import Image
 
 from reid_jax.errors import UserError
-from reid_jax.questions import read_run_config, report, train
+from reid_jax.questions import report, train
 from reid_jax.same_video import copies
 from reid_jax.same_video.run import report_pairs
 from reid_jax.weights.frozen import FrameEncoder
 from tests.keyframe_videos import write_videos
-from tests.tiny_run import tiny_similarity_config
+from tests.tiny_run import read_run_config, tiny_similarity_config
 
 h5py = pytest.importorskip("h5py")
 WIDTH = 12

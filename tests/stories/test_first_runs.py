@@ -23,10 +23,11 @@ from reid_jax.individuals.gallery.identify import identify
 from reid_jax.individuals.gallery.store import read_gallery
 from reid_jax.individuals.model import load_run
 from reid_jax.keyframes.model import load_scorer
-from reid_jax.questions import read_run_config, train
+from reid_jax.questions import train
 from reid_jax.same_video.films import compare_clips
 from reid_jax.same_video.model import load_similarity_run
 from tests.paths import REPOSITORY
+from tests.tiny_run import read_run_config
 
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}  # processors differ
 

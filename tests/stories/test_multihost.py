@@ -23,7 +23,6 @@ from reid_jax.individuals.config import DataConfig
 from reid_jax.individuals.experiment import build, load_data
 from reid_jax.individuals.split_file import load_run_data
 from reid_jax.keyframes import experiment as keyframe_experiment
-from reid_jax.questions import read_run_config
 from reid_jax.training import lock
 from reid_jax.training.config_file import claim_workdir, saved_steps
 from reid_jax.training.hosts import join as multihost
@@ -35,6 +34,7 @@ from reid_jax.training.parallel import make_layout
 from tests.devices import xla_flags
 from tests.keyframe_videos import of_images, write_videos
 from tests.paths import REPOSITORY
+from tests.tiny_run import read_run_config
 
 OPTIONS = {
     "data.source": "synthetic:28x6",

@@ -22,12 +22,13 @@ from reid_jax.ops.losses.objectives import (
     NPair,
     Triplet,
 )
-from reid_jax.questions import question_named, read_run_config, train
+from reid_jax.questions import question_named, train
 from reid_jax.training import run
 from reid_jax.training.config import OptimizerConfig, TrainConfig
 from reid_jax.training.config_file import check_workdir, claim_workdir, from_json, to_json
 from reid_jax.training.stages import Stage
 from tests.paths import REPOSITORY
+from tests.tiny_run import read_run_config
 
 CONFIGS = sorted((REPOSITORY / "configs").glob("*.py"))
 
