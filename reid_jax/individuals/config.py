@@ -15,9 +15,9 @@ from reid_jax.ops.losses.objectives import AnyObjective, Contrastive, Joint, Mar
 from reid_jax.training import config as training
 from reid_jax.training.config import AUTO, OptimizerConfig, TrainConfig
 from reid_jax.training.config_file import has_begun, read_values
-from reid_jax.training.paths import located
+from reid_jax.training.paths import located_with_weights
 from reid_jax.training.stages import Stage
-from reid_jax.weights import input_info, with_origin
+from reid_jax.weights import input_info
 
 
 @dataclass(frozen=True)
@@ -144,17 +144,11 @@ def check(config: EmbeddingConfig) -> None:
 
 
 def complete(config: EmbeddingConfig) -> EmbeddingConfig:
-    """The configuration with what does not depend on the current folder, nor on a file of weights.
-
-    Of such a file, whose weights they are is noted: a run's normalisation must not depend on
-    whether the file is still there. An image size of 0 becomes that which the network is made for.
-    """
-    config = located(config)
-    pretrained = with_origin(config.model.backbone, config.model.pretrained)
-    config = replace(config, model=replace(config.model, pretrained=pretrained))
+    """See `located_with_weights`; an image size of 0 becomes that which the network is made for."""
+    config = located_with_weights(config)
     if config.data.image_size:
         return config
-    inputs = input_info(config.model.backbone, pretrained)
+    inputs = input_info(config.model.backbone, config.model.pretrained)
     return replace(config, data=replace(config.data, image_size=inputs.input_size))
 
 

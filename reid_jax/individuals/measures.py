@@ -84,10 +84,9 @@ def evaluate_in_detail(
 ) -> tuple[dict[str, Any], Details]:
     """Retrieval, verification and (where the photos have alphabets) one-shot recognition.
 
-    The same photo never counts as its own match. Where the photos come from more than one camera,
-    the same individual by the same camera does not count either (Market-1501's protocol). Where
-    photos have dates, and some queries have matches of their own day, the measures are also given
-    without those: photos of one encounter are alike for reasons that say nothing about who it is.
+    What counts as a match: see :func:`retrieval_rules`. Where photos have dates, and some queries
+    have matches of their own day, the measures are also given without those: photos of one
+    encounter are alike for reasons that say nothing about who it is.
     Where a query has an exact copy in the gallery, under another name, the measures are also given
     with every photo counted once: its copies are then the photo itself. Where queries were trained
     on, the measures are also given of the other queries.

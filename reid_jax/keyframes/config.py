@@ -3,7 +3,7 @@
 Field docstrings are the texts of `--help`, as in `reid_jax.training.config`.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from reid_jax.data.videos.features import check_named
@@ -15,9 +15,7 @@ from reid_jax.models import backbone_info
 from reid_jax.ops.images.augment import Augmentation
 from reid_jax.training import config as training
 from reid_jax.training.config import OptimizerConfig, TrainConfig
-from reid_jax.training.paths import located
 from reid_jax.training.stages import Stage
-from reid_jax.weights import with_origin
 
 AUTO = -1.0  # a penalty that is still to be chosen
 
@@ -149,18 +147,3 @@ def check(config: KeyframeConfig) -> None:
     elif data.batch_size == training.AUTO:
         raise UserError("data.batch_size is auto, which is for a backbone; give a number.")
     training.check_patience(config.train, validated=data.validation_fraction > 0)
-
-
-def complete(config: KeyframeConfig) -> KeyframeConfig:
-    """The configuration with what does not depend on the current folder, nor on a file of weights.
-
-    Of such a file, whose weights they are is noted: a run knows its normalisation also when the
-    file is gone.
-    """
-    config = located(config)
-    model = config.model
-    if not model.backbone:
-        return config
-    return replace(
-        config, model=replace(model, pretrained=with_origin(model.backbone, model.pretrained))
-    )

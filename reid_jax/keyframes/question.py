@@ -16,6 +16,7 @@ from reid_jax.keyframes.run import evaluate_run, load_run_videos, parts_of, repo
 from reid_jax.training.experiment import Experiment
 from reid_jax.training.hosts.join import agree
 from reid_jax.training.kept_videos import FREE, digests_of, keep_videos
+from reid_jax.training.paths import located_with_weights
 from reid_jax.training.question import Question
 
 
@@ -30,7 +31,7 @@ class Keyframes(Question[KeyframeConfig, VideoSplit]):
         configuration.check(config)
 
     def complete(self, config: KeyframeConfig) -> KeyframeConfig:
-        return configuration.complete(config)
+        return located_with_weights(config)
 
     def going_on(self, workdir: Path, config: KeyframeConfig) -> KeyframeConfig:
         return kept_choice(config, workdir)

@@ -1,6 +1,7 @@
 """Paths of a configuration, made independent of the folder that a command was given in."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -8,7 +9,7 @@ from reid_jax.errors import UserError
 from reid_jax.fields import PATH, PHOTOS, WEIGHTS, changed
 from reid_jax.files import expanded
 from reid_jax.platforms import longest_path
-from reid_jax.weights import is_published
+from reid_jax.weights import is_published, with_origin
 from reid_jax.weights.inputs import TIMM
 
 Config = TypeVar("Config")
@@ -41,6 +42,19 @@ def check_length(workdir: Path) -> None:
 def located(config: Config) -> Config:
     """The configuration with the paths in it made independent of the current folder."""
     return changed(config, {PATH: absolute, WEIGHTS: absolute_weights, PHOTOS: absolute_photos})
+
+
+def located_with_weights(config: Config) -> Config:
+    """The same, which also notes of a file of weights for `model.backbone` whose they are.
+
+    A run's normalisation must not depend on whether the file is still there.
+    """
+    config = located(config)
+    model = config.model  # type: ignore[attr-defined]
+    if not model.backbone:
+        return config
+    pretrained = with_origin(model.backbone, model.pretrained)
+    return replace(config, model=replace(model, pretrained=pretrained))  # type: ignore[type-var]
 
 
 def absolute(path: str) -> str:
