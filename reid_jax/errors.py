@@ -15,6 +15,19 @@ class UserError(ValueError):
     """
 
 
+class OtherRunError(UserError):
+    """A folder holds a run that answers another question than the one it is needed for.
+
+    Args:
+      workdir: the folder.
+      found, needed: the names of the two kinds of configuration.
+    """
+
+    def __init__(self, workdir: object, found: str, needed: str):
+        super().__init__(f"{workdir} is a run of another kind, of {found}, not {needed}.")
+        self.workdir, self.found, self.needed = workdir, found, needed
+
+
 def missing(what: str, package: str, extra: str) -> UserError:
     """What to raise where `what` needs a package that only the extra installs."""
     return UserError(f"{what} needs {package}: pip install 'reid-jax[{extra}]'.")

@@ -6,7 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reid_jax.errors import UserError
+from reid_jax.errors import OtherRunError, UserError
 from reid_jax.files import check_destinations
 from reid_jax.reporting.run_facts import run_names
 from reid_jax.training.config_file import read_values
@@ -49,10 +49,16 @@ def question_of(*workdirs: Path) -> "Question[Any, Any]":
     for other in others:
         if kinds[other] != kinds[first]:
             raise UserError(
-                f"{first} and {other} answer different questions, {kinds[first]} and "
-                f"{kinds[other]}; runs of one kind can be compared."
+                f"{other} holds {question_named(kinds[other]).about}, {first} "
+                f"{question_named(kinds[first]).about}; runs of one kind can be compared."
             )
     return question_named(kinds[first])
+
+
+def in_words(error: OtherRunError) -> str:
+    """What kind of run that is, and which is needed."""
+    found, needed = question_named(error.found).about, question_named(error.needed).about
+    return f"{error.workdir} holds {found} where {needed} is needed; name another folder."
 
 
 def train(config: Any, workdir: Path) -> None:
@@ -80,7 +86,7 @@ def report(workdir: Path, **asked: Any) -> dict[str, Any]:
     for name in given:
         if name not in known:
             flag = "data" if name == "source" else name
-            raise UserError(f"{workdir} is a run of {question.about}; it has no --{flag}.")
+            raise UserError(f"{workdir} holds {question.about}; it has no --{flag}.")
     return question.report(workdir, **given)
 
 

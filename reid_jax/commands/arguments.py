@@ -2,13 +2,14 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import tyro
 
 from reid_jax.commands.settings import as_arguments
+from reid_jax.errors import UserError
 from reid_jax.files import expanded
 
 RULES = tyro.constructors.ConstructorRegistry()
@@ -30,12 +31,13 @@ def _path(kind: tyro.constructors.PrimitiveTypeInfo) -> Any:
 
 
 def call(
-    function: Callable[..., None], words: Sequence[str], prog: str | None = None, hint: str = ""
+    function: Callable[..., None], words: Sequence[str], prog: str | None = None, order: str = ""
 ) -> None:
-    """Calls a function with words; `hint` stands under its description in the help."""
+    """Calls a function with words; `order` is how they stand without flags, for help and errors."""
+    hint = f"\n\nAlso without flags: {order}" if order else ""
     text = inspect.cleandoc(function.__doc__ or "").partition("\n\nArgs:")[0]
     tyro.cli(
-        _looking_first(function),
+        _looking_first(function, order),
         prog=prog,
         description=text + hint,
         args=flags_alone(function, words),
@@ -44,11 +46,12 @@ def call(
     )
 
 
-def _looking_first(function: Callable[..., None]) -> Callable[..., None]:
+def _looking_first(function: Callable[..., None], order: str) -> Callable[..., None]:
     """The function, refusing what is no run or no gallery before it imports what it works with."""
 
     @functools.wraps(function)
     def call_it(**given: Any) -> None:
+        _check_order(given, order)
         written = ("out", "json", "csv", "html", "table", "plot")
         if any(given.get(name) is not None for name in written):
             pass  # a place that cannot be written comes first, and the function knows its places
@@ -65,6 +68,23 @@ def _looking_first(function: Callable[..., None]) -> Callable[..., None]:
         function(**given)
 
     return call_it
+
+
+def _check_order(given: Mapping[str, Any], order: str) -> None:
+    """Refuses a run or gallery that stands where its photos or videos should, and they there."""
+    from reid_jax.individuals.gallery.store import is_gallery
+    from reid_jax.training.config_file import is_run
+
+    kept = "gallery" if isinstance(given.get("gallery"), Path) else "workdir"
+    is_one = is_gallery if kept == "gallery" else is_run
+    if not order or is_one(given[kept]):
+        return
+    for name in ("data", "identity", "photos"):
+        value = given.get(name)
+        for each in value if isinstance(value, tuple) else (value,):
+            if each is not None and is_one(expanded(str(each))):
+                word = "gallery" if kept == "gallery" else "run"
+                raise UserError(f"{given[kept]} is no {word}, but {each} is one: {order}")
 
 
 def with_flags(

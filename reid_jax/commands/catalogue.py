@@ -21,6 +21,12 @@ class Command:
     help: str
     first: tuple[str, ...] = ()
 
+    @property
+    def order(self) -> str:
+        """How it is called with what may stand without flags; empty where nothing may."""
+        short = " ".join(_SHORT[flag] for flag in self.first)
+        return f"reid-jax {self.words} {short} ..." if short else ""
+
     def function(self) -> Callable[..., None]:
         """What is called, imported now."""
         module, name = self.place.split(":")
@@ -28,6 +34,7 @@ class Command:
         return function
 
 
+_SHORT = {"--workdir": "RUN", "--data": "SOURCE", "--gallery": "GALLERY", "--identity": "NAME"}
 _LEARN = "reid_jax.commands.learn"
 _INDIVIDUALS = "reid_jax.commands.individuals"
 _VIDEOS = "reid_jax.commands.videos"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from reid_jax.commands.catalogue import Command
-from reid_jax.errors import UserError, all_written
+from reid_jax.errors import OtherRunError, UserError, all_written
 from reid_jax.platforms import reader_left
 
 
@@ -19,17 +19,28 @@ class UsageError(UserError):
 
 
 def run_command(command: Command, words: Sequence[str]) -> None:
-    """Calls a command with what follows it on the command line."""
+    """Calls a command with what follows it on the command line.
+
+    Raises:
+      UserError: it is given a run of another kind than it needs, and what the command raises.
+    """
+    try:
+        _run_command(command, words)
+    except OtherRunError as error:
+        from reid_jax.questions import in_words
+
+        raise UserError(in_words(error)) from error
+
+
+def _run_command(command: Command, words: Sequence[str]) -> None:
     from reid_jax.commands.arguments import call, flags_alone, with_flags
 
     function = command.function()
     if getattr(function, "reads_words", False):  # its arguments follow from its arguments
         function(list(words))
         return
-    short = " ".join(flag.removeprefix("--").upper() for flag in command.first)
-    hint = f"\n\nAlso without flags: reid-jax {command.words} {short} ..." if short else ""
     flagged = with_flags(flags_alone(function, words), command.first, function)
-    call(function, flagged, f"reid-jax {command.words}", hint)
+    call(function, flagged, f"reid-jax {command.words}", command.order)
 
 
 def run(function: Callable[..., None]) -> None:

@@ -20,7 +20,7 @@ from reid_jax.training.question import Question
 class SameVideo(Question[VideoSimilarityConfig, ClipSplit]):
     """Networks that say how alike two clips are."""
 
-    about = "a similarity of videos, tested on pairs of those that it held out"
+    about = "a similarity of videos"
     config = VideoSimilarityConfig
     free = FREE
 

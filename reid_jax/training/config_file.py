@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from reid_jax.errors import UserError
+from reid_jax.errors import OtherRunError, UserError
 from reid_jax.files import check_form, write_text
 
 Config = TypeVar("Config")
@@ -71,6 +71,11 @@ def _members(kind: Any) -> tuple[Any, ...]:
     return (kind,)
 
 
+def is_run(folder: Path) -> bool:
+    """Whether it is the folder of a run."""
+    return (folder / NAME).is_file()
+
+
 def read_values(workdir: Path) -> dict[str, Any]:
     """What a run folder says of itself, as JSON values.
 
@@ -78,7 +83,7 @@ def read_values(workdir: Path) -> dict[str, Any]:
       UserError: the folder is not that of a run, or of a newer program, or the file is damaged.
     """
     path = workdir / NAME
-    if not path.is_file():
+    if not is_run(workdir):
         raise UserError(f"{workdir} is not the folder of a run: it has no {NAME}.")
     try:
         values = json.loads(path.read_text("utf-8"))
@@ -103,14 +108,11 @@ def read_config(workdir: Path, kind: type[Config]) -> Config:
     A kind with a function `upgraded` says there what a file of an earlier version means.
 
     Raises:
-      UserError: when the folder is not that of a run, or of one of another kind.
+      UserError: when the folder is not that of a run, or (OtherRunError) of one of another kind.
     """
     values = {"type": kind.__name__, **read_values(workdir)}
     if values["type"] != kind.__name__:
-        raise UserError(
-            f"{workdir} is a run of another kind: its configuration is of the type "
-            f"{values['type']}, not {kind.__name__}."
-        )
+        raise OtherRunError(workdir, values["type"], kind.__name__)
     values["train"].setdefault("streams", 1)
     upgraded = getattr(kind, "upgraded", None)
     config: Config = from_json(upgraded(values) if upgraded else values, kind)
@@ -156,7 +158,7 @@ def check_workdir(workdir: Path, config: Any, free: Collection[str] = ()) -> Non
     Raises:
       UserError: naming the fields that differ.
     """
-    if not (workdir / NAME).is_file() or not has_begun(workdir):
+    if not is_run(workdir) or not has_begun(workdir):
         return
     kept = read_config(workdir, type(config))
     changes = {

@@ -16,6 +16,8 @@ from reid_jax import UserError, configurations
 from reid_jax.commands import completion, gallery, learn, main, videos
 from reid_jax.commands.arguments import flags_alone, with_flags
 from reid_jax.commands.catalogue import all_commands
+from reid_jax.training.config_file import claim_workdir
+from tests import doors
 from tests.devices import xla_flags
 from tests.paths import REPOSITORY
 
@@ -65,14 +67,25 @@ MISTAKES = {  # and the code that they end with
     "gallery identify nosuch photo.jpg": 1,
     "gallery duplicates nosuch": 1,
     "open-set nosuch": 1,
+    "embed RUN nosuch": 2,
+    "embed nosuch RUN --out x.npz": 1,
+    "evaluate folder:nosuch RUN": 1,
+    "score nosuch.h5 RUN --out x.npz": 1,
+    "gallery build nosuch RUN --out x": 1,
+    "gallery add nosuch GALLERY": 1,
+    "gallery remove nosuch GALLERY": 1,
+    "gallery identify nosuch.jpg GALLERY": 1,
     "extract": 2,
     "same-video a.mp4 b.mp4 --workdir nosuch": 1,
     "pairs nosuch": 1,
 }
 
 
-def test_help_and_mistakes_are_answered_without_jax():
+def test_help_and_mistakes_are_answered_without_jax(tmp_path):
     """In one program: what one line imports, all that follow would be blamed for."""
+    for kept, file in (("RUN", "config.json"), ("GALLERY", "CURRENT")):
+        (tmp_path / kept).mkdir()
+        (tmp_path / kept / file).write_text("")
     asked = {
         "--help": 0,
         "train": 0,
@@ -92,9 +105,39 @@ def test_help_and_mistakes_are_answered_without_jax():
         "    assert ended == code and not slow, (words, ended, slow)\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program, json.dumps(asked)], capture_output=True, text=True
+        [sys.executable, "-c", program, json.dumps(asked)],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr[-2000:]
+    assert "nosuch is no run, but RUN is one: reid-jax embed RUN SOURCE" in done.stderr
+    assert "but GALLERY is one: reid-jax gallery identify GALLERY ..." in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "found", "needed"),
+    [
+        ("keyframes film.mp4 --run demo", "a network of photos", "a keyframe scorer"),
+        ("score video_similarity x.h5 --out x.npz", "a similarity of videos", "a keyframe scorer"),
+        ("same-video a.mp4 b.mp4 --run tvsum", "a keyframe scorer", "a similarity of videos"),
+        ("pairs demo", "a network of photos", "a similarity of videos"),
+        ("embed tvsum synthetic:2 --out x.npz", "a keyframe scorer", "a network of photos"),
+        ("open-set tvsum", "a keyframe scorer", "a network of photos"),
+        ("gallery build tvsum synthetic:2 --out x", "a keyframe scorer", "a network of photos"),
+    ],
+)
+def test_a_run_of_another_kind_is_told_in_words(
+    words, found, needed, tmp_path, monkeypatch, capsys
+):
+    for name in ("demo", "tvsum", "video_similarity"):
+        claim_workdir(tmp_path / name, configurations.get(name))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as raised:
+        doors.call(*words.split())
+    assert raised.value.code == 1
+    assert f" holds {found} where {needed} is needed; name another" in capsys.readouterr().err
 
 
 def test_defaults_that_are_written_twice_are_the_same():
