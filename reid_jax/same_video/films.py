@@ -9,7 +9,7 @@ import numpy as np
 from reid_jax.compilations import keep_compilations
 from reid_jax.console import say
 from reid_jax.data.videos.frames import indices_at_rate
-from reid_jax.data.videos.named import named_videos
+from reid_jax.data.videos.named import named_videos, pass_over
 from reid_jax.data.videos.open import open_video
 from reid_jax.data.videos.walk import features_at
 from reid_jax.errors import UserError
@@ -73,7 +73,7 @@ def _each_clip(
             video = open_video(path, rate)
             features = features_at(video, indices_at_rate(video.times, rate), encoder)
         except (UserError, OSError) as error:
-            print(f"skipped: {error}")
+            pass_over(str(error), len(paths) - 2)
             continue
         if video.problem:
             say(f"{path}: {video.problem}")

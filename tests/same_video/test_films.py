@@ -134,8 +134,10 @@ def test_what_cannot_be_done_is_said(run, clips, folder):
         compare_films((one,), run)
     with pytest.raises(UserError, match="--rate is 0"):
         compare_films((one, one), run, rate=0.0)
-    with pytest.raises(UserError, match="Only 1 of 2 videos could be used"):
+    with pytest.raises(UserError, match=r"absent.mp4 does not exist\.$"):
         compare_films((one, folder / "absent.mp4"), run)
+    with pytest.raises(UserError, match="Only 1 of 3 videos could be used"):
+        compare_films((one, folder / "absent.mp4", folder / "lost.mp4"), run)
     loaded = load_similarity_run(run)
     whitening = {"mean": np.zeros(7), "matrix": np.zeros((7, 8))}
     narrow = replace(loaded, model_state={"whitening": whitening})

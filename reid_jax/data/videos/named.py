@@ -10,6 +10,7 @@ from reid_jax.data.names import composed
 from reid_jax.data.photos.dataset import counts_text
 from reid_jax.data.videos.open import find_videos
 from reid_jax.data.videos.picture_folder import pictures_of
+from reid_jax.errors import UserError
 
 _BLOCK = 1 << 22  # bytes
 
@@ -32,11 +33,25 @@ def name_of(path: Path) -> str:
     return composed(path.name if path.is_dir() else path.stem) or "video"
 
 
+def pass_over(why: str, others: int) -> None:
+    """Says why a video is skipped where there are others that will do.
+
+    Raises:
+      UserError: there are none.
+    """
+    if others < 1:
+        raise UserError(why)
+    print(f"skipped: {why}")
+
+
 def distinct(paths: Sequence[Path], digests: dict[Path, str]) -> Iterator[Path]:
     """The videos one by one, those that have name and content of an earlier one left out, said.
 
     Args:
       digests: gets the digest of each, before it is handed out; none of what does not exist.
+
+    Raises:
+      UserError: the only one cannot be read.
     """
     seen: dict[tuple[str, str], Path] = {}
     for path in paths:
@@ -45,7 +60,7 @@ def distinct(paths: Sequence[Path], digests: dict[Path, str]) -> Iterator[Path]:
             try:
                 digests[path] = video_digest(path)
             except OSError as error:
-                print(f"skipped: {path} cannot be read ({error.strerror}).")
+                pass_over(f"{path} cannot be read ({error.strerror}).", len(paths) - 1)
                 continue
             earlier = seen.setdefault((name_of(path), digests[path]), path)
         if earlier == path:

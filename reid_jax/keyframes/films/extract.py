@@ -5,7 +5,7 @@ from pathlib import Path
 
 from reid_jax.compilations import keep_compilations
 from reid_jax.console import counted
-from reid_jax.data.videos.named import distinct, named_videos
+from reid_jax.data.videos.named import distinct, named_videos, pass_over
 from reid_jax.errors import UserError
 from reid_jax.files import check_destinations
 from reid_jax.keyframes.films.feature_file import FeatureFile
@@ -73,7 +73,7 @@ def _add_videos(
 
     for path, described in each_video(missing(), encoder, rate, frames):
         if isinstance(described, str):
-            print(f"skipped: {described}")
+            pass_over(described, len(paths) - 1)
             continue
         store.add(described, digests[path])
         problem = f" ({described.video.problem})" if described.video.problem else ""

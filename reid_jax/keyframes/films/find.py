@@ -5,7 +5,7 @@ from pathlib import Path
 
 from reid_jax.compilations import keep_compilations
 from reid_jax.data.names import composed
-from reid_jax.data.videos.named import distinct, name_of, named_videos
+from reid_jax.data.videos.named import distinct, name_of, named_videos, pass_over
 from reid_jax.errors import UserError
 from reid_jax.files import check_destinations
 from reid_jax.keyframes.films.choice import Choice, choose
@@ -42,7 +42,7 @@ def write_keyframes_of(
     rate = scorer.config.data.features_rate
     for path, described in each_video(distinct(paths, digests), encoder, rate):
         if isinstance(described, str):
-            print(f"skipped: {described}")
+            pass_over(described, len(paths) - 1)
             continue
         found = find_keyframes(scorer, described, choice)
         with new_folder(out) as folder:
@@ -51,11 +51,7 @@ def write_keyframes_of(
         print(_summary(found, place, choice.count))
         done += 1
     if not done:
-        raise UserError(
-            f"None of {len(paths)} videos could be used."
-            if len(paths) > 1
-            else f"{paths[0]} could not be used."
-        )
+        raise UserError(f"None of {len(paths)} videos could be used.")
 
 
 def find_keyframes(scorer: TrainedScorer, described: Described, choice: Choice) -> Keyframes:

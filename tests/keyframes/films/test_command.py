@@ -363,9 +363,14 @@ def test_keyframes_are_chosen_as_asked(run, videos, folder, capsys):
     assert np.diff(found(count=6, spacing=0.9)[1]).min() >= 2  # frames that are half a second apart
 
 
-def test_what_cannot_be_done_is_said(run, videos, folder):
-    with pytest.raises(UserError, match="could not be used"):
-        keyframes((folder / "absent.mp4",), run, folder / "none")
+def test_what_cannot_be_done_is_said(run, videos, folder, capsys):
+    absent, lost = folder / "absent.mp4", folder / "lost.mp4"
+    with pytest.raises(UserError, match=r"absent.mp4 does not exist\.$"):
+        keyframes((absent,), run, folder / "none")
+    assert capsys.readouterr().out == ""
+    with pytest.raises(UserError, match="None of 2 videos"):
+        keyframes((absent, lost), run, folder / "none")
+    assert capsys.readouterr().out.count("skipped: ") == 2
     with pytest.raises(UserError, match="not the folder of a run"):
         keyframes((videos,), videos, folder / "none")
     scorer = load_scorer(run)
@@ -374,9 +379,7 @@ def test_what_cannot_be_done_is_said(run, videos, folder):
     with pytest.raises(UserError, match="does not say what made the features"):
         encoder_of(nameless)
     with pytest.raises(UserError, match="nothing was written"):
-        extract(
-            (folder / "absent.mp4",), folder / "x.h5", BACKBONE, str(folder / "weights.safetensors")
-        )
+        extract((absent, lost), folder / "x.h5", BACKBONE, str(folder / "weights.safetensors"))
 
 
 def test_features_are_those_of_the_data_set():
