@@ -29,8 +29,9 @@ section{margin-top:3.25rem;padding-top:2rem;border-top:1px solid var(--line)}
 p{margin:.4rem 0 1rem;max-width:42rem}
 .lead{font-size:1.12rem;color:var(--soft)}.lead b{color:var(--ink)}
 .note{color:var(--soft);font-size:.92rem}
-.big{display:flex;flex-wrap:wrap;gap:1rem;margin:1.8rem 0 0;padding:0;list-style:none}
-.big li{flex:1 1 11rem;background:var(--card);border:1px solid var(--line);border-radius:10px;
+.big{display:grid;grid-template-columns:repeat(auto-fit,minmax(11rem,1fr));gap:1rem;
+margin:1.8rem 0 0;padding:0;list-style:none}
+.big li{background:var(--card);border:1px solid var(--line);border-radius:10px;
 padding:1rem 1.2rem}
 .big b{display:block;font-size:2.1rem;line-height:1.2;font-variant-numeric:tabular-nums;
 letter-spacing:-.02em}
@@ -38,7 +39,7 @@ letter-spacing:-.02em}
 .big span{color:var(--soft);font-size:.92rem}
 .scroll{overflow-x:auto}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums;min-width:32rem;width:100%}
-th,td{padding:.5rem .75rem;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}
+th,td{padding:.5rem;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}
 th.l,td.l{text-align:left}th:first-child,td:first-child{padding-left:0}
 thead th{font-weight:600;font-size:.85rem;color:var(--soft);white-space:normal;
 vertical-align:bottom}
@@ -48,7 +49,8 @@ i.bar{display:block;height:.35rem;border-radius:2px;background:var(--teal);min-w
 margin:.15rem 0 0 auto}
 .two{display:grid;grid-template-columns:repeat(auto-fit,minmax(20rem,1fr));gap:1.2rem}
 figure{margin:0;background:var(--card);border:1px solid
-var(--line);border-radius:10px;padding:.8rem} section>figure+figure{margin-top:1.2rem}
+var(--line);border-radius:10px;padding:.8rem}
+section>figure+figure,details+figure{margin-top:1.2rem}
 figure img{display:block;width:100%;height:auto}
 figcaption{font-size:.88rem;color:var(--soft);padding:.4rem .3rem .1rem}
 dl{display:grid;grid-template-columns:max-content 1fr;gap:.45rem 1.4rem;margin:1rem 0}
@@ -148,9 +150,10 @@ def metrics_table(
     )
     said = [_about_intervals(ours, shown, otherwise)] if otherwise else []
     if len(results) > 1:
+        apart = ", ensembles apart" if any("ensemble" in name for name in results) else ""
         said.append(
-            "The rows below the first show what can be had without learning; a network earns its "
-            "keep by the distance to them."
+            f"The rows below the first show what can be had without learning{apart}; a network "
+            "earns its keep by the distance to them."
         )
     return (
         results_table(results, shown, marked=(next(iter(results)),)).as_html()

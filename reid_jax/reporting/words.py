@@ -43,7 +43,7 @@ def explained(body: str, meanings: Mapping[str, str]) -> str:
     """
     by_text = {escape(word).lower(): word for word in meanings}
     longest_first = "|".join(map(re.escape, sorted(by_text, key=len, reverse=True)))
-    pattern = re.compile(rf"(?<!\w)({longest_first})s?(?!\w)", re.IGNORECASE)
+    pattern = re.compile(rf"(?<![\w-])({longest_first})s?(?![\w-])", re.IGNORECASE)
     used = {each.lower() for each in pattern.findall(_TAG.sub(" ", body))} & by_text.keys()
     in_sentences = set(used)
 

@@ -63,6 +63,7 @@ WORDS = {
     "centred": "Features minus the mean over the frames of training videos.",
     "cosine of means": "Each clip is the mean of its frames' features; the score is the cosine of "
     "the angle between two.",
+    "Euclidean of means": "As cosine of means, by the distance between the two means.",
     "Chamfer": "Each frame of one clip is compared with its most similar one of the other; the "
     "score is the mean, taken both ways.",
     "ensemble": "The mean of several scores, each by its rank among pairs of other videos.",

@@ -20,7 +20,7 @@ def linked(html: str) -> list[str]:
 def test_only_what_a_page_says_is_explained_and_linked():
     html = explained(
         '<th class="word ">Rank-1, another day</th><td class="word l">R&amp;D</td>'
-        '<p class="note">Half are strangers. A stranger is not MAPPED.</p><b>Rank-1x</b>',
+        '<p class="note">Half are strangers. A stranger is not MAPPED (--mAP).</p><b>Rank-1x</b>',
         MEANINGS,
     )
     assert linked(html) == ["word-rank-1-another-day", "word-r-d", "word-stranger"]

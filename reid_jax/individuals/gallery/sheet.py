@@ -71,7 +71,10 @@ def as_html(found: Identification) -> str:
         _card(answer, picture, found, pictures)
         for answer, picture in zip(found.answers, asked, strict=True)
     )
-    fingerprint = found.gallery.settings["fingerprint"]
+    settings = found.gallery.settings
+    names = f"Gallery: {shown(str(found.folder))}, network {settings['fingerprint']}."
+    if found.calibration is not None:
+        names += f" Chances are calibrated on {settings['calibrated_with']}."
     return page.page(
         "Who is it?",
         [
@@ -79,7 +82,7 @@ def as_html(found: Identification) -> str:
             _skipped(found.skipped),
         ],
         meanings={**_WORDS, "stranger": WORDS["stranger"]},
-        last=f"Gallery: {escape(shown(str(found.folder)))}, network {escape(str(fingerprint))}.",
+        last=escape(names),
         style=_STYLE,
     )
 
