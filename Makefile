@@ -5,6 +5,8 @@ PEERS := .venv-peers
 # cuda or tpu for a JAX that uses one; empty for the CPU.
 ACCELERATOR :=
 INSTALLED := $(VENV)/installed$(ACCELERATOR:%=-%)
+# The compilers of accelerators, 310 MB, to hold programs to their bounds.
+PLAN := ,plan
 # What is installed names its folder: after that was moved it is installed anew.
 moved = $(shell [ ! -e $(1) ] || grep -qsF '$(CURDIR)/$(1)' $(1)/bin/activate || echo FORCE)
 
@@ -15,7 +17,7 @@ setup: $(INSTALLED)
 $(INSTALLED): pyproject.toml $(call moved,$(VENV))
 	$(PYTHON) -m venv $(if $(call moved,$(VENV)),--clear) $(VENV)
 	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet --editable '.[all,dev$(ACCELERATOR:%=,%)]'
+	$(BIN)/pip install --quiet --editable '.[all,dev$(if $(CI),$(PLAN))$(ACCELERATOR:%=,%)]'
 	touch $@
 
 lint: setup

@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from reid_jax.api import NAMES
+from reid_jax.platforms import hide_compilers
 
 if TYPE_CHECKING:
     from reid_jax import configurations as configs
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from reid_jax.errors import UserError
     from reid_jax.individuals.gallery.opened import Gallery
     from reid_jax.ops.images.augment import Augmentation, augment, example_keys
+
+hide_compilers()
 
 __all__ = [
     "Augmentation",

@@ -4,17 +4,46 @@ No other file asks which system it runs on, but for what trains on a cluster.
 """
 
 import errno
+import glob
 import importlib
 import os
+import sys
 import time
+import types
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, TypeVar
 
 Result = TypeVar("Result")
 
+COMPILERS = "REID_JAX_COMPILERS"  # in the environment of a process that compiles for others
 _PATIENCE = 10.0  # seconds for others to close a file
 _NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}
+
+
+def hide_compilers() -> None:
+    """Keeps JAX from the compilers of accelerators that this machine does not have.
+
+    The extra `plan` installs what JAX would take for a GPU's or a TPU's driver; it would fail to
+    start it, and say so in pages. Called before jax is imported; what is there stays.
+    """
+    if COMPILERS in os.environ or "jax" in sys.modules:
+        return
+    if not _has_tpu():
+        sys.modules.setdefault("libtpu", None)  # type: ignore[arg-type]
+    if not _has_nvidia():
+        nothing = types.ModuleType("jax_plugins.xla_cuda12")
+        nothing.initialize = lambda: None  # type: ignore[attr-defined]
+        sys.modules.setdefault(nothing.__name__, nothing)
+        sys.modules.setdefault("jax_cuda12_plugin", None)  # type: ignore[arg-type]
+
+
+def _has_tpu() -> bool:
+    return bool(glob.glob("/dev/accel*") or glob.glob("/dev/vfio/[0-9]*"))
+
+
+def _has_nvidia() -> bool:
+    return any(map(os.path.exists, ("/proc/driver/nvidia/version", "/dev/nvidiactl", "/dev/dxg")))
 
 
 def with_slashes(path: str) -> str:

@@ -84,6 +84,11 @@ GROUPS: dict[str, tuple[Command, ...]] = {
     ),
     "machine": (
         Command(
+            "plan",
+            "reid_jax.commands.machine:plan",
+            "what a run needs on accelerators that are not here",
+        ),
+        Command(
             "scale",
             "reid_jax.commands.machine:scale",
             "a step on several devices, measured and foretold",

@@ -1,6 +1,113 @@
 """Commands about the machine that a training runs on."""
 
 from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+from tyro.conf import arg
+
+from reid_jax import configurations
+from reid_jax.commands.arguments import RULES
+from reid_jax.commands.terminal import reads_words
+from reid_jax.errors import UserError
+
+
+@reads_words
+def plan(words: list[str]) -> None:
+    """`plan CONFIG --device NAME [--devices N,N,...] [fields]`."""
+    from reid_jax.plan.accelerators import accelerators
+
+    if not words or words[0] in ("-h", "--help"):
+        print(
+            "usage: reid-jax plan CONFIG --device NAME [--devices N,N,...] [fields]\n\n"
+            "What a training or an embedding run needs and costs on accelerators that are not here;"
+            f"\ncompiled for them, never run. Devices: {', '.join(accelerators())}.\n\n"
+            "reid-jax plan CONFIG --help explains every argument."
+        )
+        return
+    path = configurations.find(words[0])
+    given = _asked(configurations.get(words[0]), words[1:], f"reid-jax plan {path.stem}")
+
+    from reid_jax.plan.plan import Question, plan_and_report
+
+    config, json, plot = (given.pop(name) for name in ("config", "json", "plot"))
+    plan_and_report(config, Question(**given), json, plot)
+
+
+_SWITCHES = ("--largest-batch", "--explain")
+
+
+def _asked(default: Any, words: list[str], prog: str) -> dict[str, Any]:
+    """The arguments of `plan` by name."""
+
+    def planned(
+        device: str,
+        devices: str = "1",
+        what: Literal["step", "embed", "evaluate", "search"] = "step",
+        identities: int | None = None,
+        photos: int | None = None,
+        gallery: int = 100_000,
+        queries: int = 10_000,
+        largest_batch: bool = False,
+        explain: bool = False,
+        decode_rate: float | None = None,
+        cores: int = 0,
+        json: Path | None = None,
+        plot: Path | None = None,
+        config: Annotated[type(default), arg(name="")] = default,  # type: ignore[valid-type]
+    ) -> dict[str, Any]:
+        """What a training needs and costs on accelerators that are not here.
+
+        The step is compiled by the device's own compiler (extra `plan`) and never run. GFLOP: two a
+        multiply-add of every product and convolution of the traced step, loops times their trips.
+        Kernels: instructions of the compiled program that launch something (no parameter, tuple,
+        get-tuple-element, bitcast, constant or iota), a loop's body times its trips. GB moved: the
+        bytes of their operands and results, each once, a slice only for what it takes, on a TPU
+        nothing for on-chip memory. ms: a lower bound from these and the published rates. Workspaces
+        of convolutions are not in the memory.
+
+        Args:
+            device: The accelerator: h100, h200, a100, b200, l4, v5e, v5p or v6e.
+            devices: How many, or several numbers with commas between: 1,8,64,256.
+            what: A training step; or one call that embeds a batch; or all of an evaluation or of a
+                search.
+            identities: Training individuals (of videos, videos); by default those of the data, or
+                1,000.
+            photos: Of the training set (of videos, frames); by default those of the data, or four
+                an individual.
+            gallery: Photos that are searched, of evaluate and search.
+            queries: Photos that are searched for, of evaluate and search.
+            largest_batch: Also find the largest batch that fits: two more compilations.
+            explain: Also list the ten heaviest groups of kernels, by layer and kind.
+            decode_rate: Photos a second that one core of a host decodes; by default this machine's,
+                measured for a second.
+            cores: Of all hosts together; with it, the bound may be input.
+            json: File for a list of rows.
+            plot: File for a picture of scaling (PNG).
+            config: The experiment.
+        """
+        return dict(locals())
+
+    full = []
+    for place, word in enumerate(words):
+        full.append(word)
+        if word in _SWITCHES and words[place + 1 : place + 2] not in (["True"], ["False"]):
+            full.append("True")
+    given: dict[str, Any] = tyro.cli(
+        planned,
+        prog=prog,
+        args=full,
+        config=(tyro.conf.FlagConversionOff, tyro.conf.AvoidSubcommands),
+        registry=RULES,
+    )
+    given.pop("default", None)
+    try:
+        given["devices"] = tuple(int(each) for each in given["devices"].split(","))
+    except ValueError as error:
+        raise UserError(
+            f"--devices is {given['devices']!r}; it is numbers with commas between: 1,8,64."
+        ) from error
+    return given
 
 
 def scale(

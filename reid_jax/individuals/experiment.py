@@ -16,8 +16,14 @@ from reid_jax.individuals.glossary import SPLITS
 from reid_jax.individuals.task import EmbeddingTask
 from reid_jax.individuals.validation import about_validation, make_validation, with_whitening
 from reid_jax.models import EmbeddingNet, block_names, create_backbone
-from reid_jax.training.experiment import Experiment, make_experiment, start_from
-from reid_jax.training.feed import make_feed
+from reid_jax.training.experiment import (
+    Experiment,
+    Validation,
+    make_experiment,
+    start_from,
+    unchanged,
+)
+from reid_jax.training.feed import imagined_feed, make_feed
 from reid_jax.weights import input_info, load_pretrained
 
 
@@ -105,11 +111,10 @@ def build(config: EmbeddingConfig, dataset: Dataset, splits: Splits) -> Experime
         validation = make_validation(dataset, splits, data, train.seed)
         if config.model.whiten:
             validation = with_whitening(validation, photos, data, train.seed)
-    return make_experiment(
+    return _experiment(
         config,
-        task=make_task(config, len(photos.identities)),
+        len(photos.identities),
         start=functools.partial(start_from, load_backbone(config.model)),
-        blocks=block_names(config.model.backbone),
         feed=make_feed(
             photos,
             sampler,
@@ -118,13 +123,43 @@ def build(config: EmbeddingConfig, dataset: Dataset, splits: Splits) -> Experime
             input=data.input,
             steps_per_call=train.steps_per_call,
         ),
-        example={"image": np.zeros((1, data.image_size, data.image_size, data.channels), np.uint8)},
-        unit=2 if data.sampler == "pairs" else 1,
         validation=validation,
         summary=f"{len(photos):,} training photos of {len(photos.identities):,} individuals, "
         + SPLITS[data.split].partition(":")[0].lower()
         + about_validation(validation, splits, photos, train.seed),
+    )
+
+
+def imagine(config: EmbeddingConfig, individuals: int, photos: int) -> Experiment:
+    """The experiment of a set of so many training individuals and photos that is not there."""
+    data = config.data
+    return _experiment(
+        config,
+        individuals * data.symmetries,
+        start=unchanged,
+        feed=imagined_feed(
+            photos * data.symmetries,
+            data.batch_size,
+            size=data.image_size,
+            channels=data.channels,
+            input=data.input,
+            steps_per_call=config.train.steps_per_call,
+        ),
+        validation=Validation(inputs=lambda: (), examples={}),
+        summary=f"{photos:,} training photos of {individuals:,} individuals, imagined",
+    )
+
+
+def _experiment(config: EmbeddingConfig, num_classes: int, **parts: Any) -> Experiment:
+    data = config.data
+    return make_experiment(
+        config,
+        task=make_task(config, num_classes),
+        blocks=block_names(config.model.backbone),
+        example={"image": np.zeros((1, data.image_size, data.image_size, data.channels), np.uint8)},
+        unit=2 if data.sampler == "pairs" else 1,
         counted="images",
+        **parts,
     )
 
 

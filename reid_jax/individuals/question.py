@@ -10,7 +10,7 @@ from reid_jax.data.photos.content import content_digests
 from reid_jax.individuals import config as configuration
 from reid_jax.individuals.compare import compare_runs
 from reid_jax.individuals.config import EmbeddingConfig
-from reid_jax.individuals.experiment import batch_bounds, build
+from reid_jax.individuals.experiment import batch_bounds, build, imagine
 from reid_jax.individuals.glossary import SPLITS
 from reid_jax.individuals.model import TrainedModel, load_run
 from reid_jax.individuals.run import SKIPPED, evaluate_run, list_skipped, report
@@ -56,6 +56,9 @@ class Individuals(Question[EmbeddingConfig, Photos]):
 
     def build(self, config: EmbeddingConfig, data: Photos) -> Experiment:
         return build(config, *data)
+
+    def imagined(self, config: EmbeddingConfig, individuals: int, photos: int) -> Experiment:
+        return imagine(config, individuals, photos)
 
     def batch_bounds(self, config: EmbeddingConfig, data: Photos) -> tuple[int, int]:
         return batch_bounds(config, *data)

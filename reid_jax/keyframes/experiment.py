@@ -19,7 +19,7 @@ from reid_jax.keyframes.net import KeyframeNet, KeyframeScorer
 from reid_jax.keyframes.ridge import LinearStart, linear_start
 from reid_jax.keyframes.targets import annotations, importance
 from reid_jax.keyframes.task import PREPARATION, KeyframeTask, normalised_ranks
-from reid_jax.keyframes.video_set import end_to_end
+from reid_jax.keyframes.video_set import VideoSet, end_to_end
 from reid_jax.models import block_names, create_backbone
 from reid_jax.ops.batching import padded
 from reid_jax.training.experiment import (
@@ -28,10 +28,12 @@ from reid_jax.training.experiment import (
     Validation,
     make_experiment,
     start_from,
+    unchanged,
 )
 from reid_jax.weights import input_info, load_pretrained
 
 _VALIDATION_BATCH = 4  # whole videos at a time
+_IMAGINED_WIDTH = 1024
 
 
 @dataclass(frozen=True)
@@ -133,20 +135,57 @@ def build(config: KeyframeConfig, split: VideoSplit) -> Experiment:
     Raises:
       UserError: when configuration and data do not fit.
     """
-    data, train = config.data, config.train
     inputs = _images(config, split) if config.model.backbone else _features(config, split)
     validation = None
     if inputs.validation:
         validation = _validation(inputs.name, inputs.validation, inputs.validation_videos)
     videos = end_to_end(inputs.train, [importance(video) for video in inputs.train_videos])
+    example = inputs.train[0][None, :1]
+    return _experiment(config, videos, inputs.name, example, inputs.start, validation)
+
+
+def imagine(config: KeyframeConfig, videos: int, frames: int) -> Experiment:
+    """The experiment of training videos that are not there, with so many frames in all.
+
+    Features are taken to have 1,024 numbers a frame, as the published ones (GoogLeNet's).
+    """
+    data = config.data
+    validation = Validation(inputs=lambda: (), examples={})
+    length = np.full(videos, max(frames // videos, 1), np.int32)
+    targets: Any = jax.ShapeDtypeStruct((int(length.sum()),), np.float32)
+    start: Start = unchanged
+    if config.model.backbone:
+        name, width = "image", (data.image_size, data.image_size, 3)
+        example = np.zeros((1, 1, *width), np.uint8)
+    else:
+        some = [np.random.default_rng(0).normal(size=(64, _IMAGINED_WIDTH)).astype(np.float32)]
+        preparation = fit_preparation(some, components=data.components, context=data.context)
+        example = prepare_video(preparation, some[0])[None, :1]
+        name, width = "features", example.shape[2:]
+        start = _prepared_start(preparation, None)
+    flat: Any = jax.ShapeDtypeStruct((int(length.sum()), *width), example.dtype)
+    offset = (np.cumsum(length) - length).astype(np.int32)
+    all_videos = VideoSet(flat, targets, offset, length)
+    return _experiment(config, all_videos, name, example, start, validation)
+
+
+def _experiment(
+    config: KeyframeConfig,
+    videos: VideoSet,
+    name: str,
+    example: np.ndarray,
+    start: Start,
+    validation: Validation | None,
+) -> Experiment:
+    data, train = config.data, config.train
     return make_experiment(
         config,
         task=make_task(config),
-        start=inputs.start,
+        start=start,
         blocks=block_names(config.model.backbone) if config.model.backbone else (),
         feed=make_clip_feed(
             videos,
-            name=inputs.name,
+            name=name,
             clip=data.clip,
             batch_size=data.batch_size,
             spec=config.augment,
@@ -154,7 +193,7 @@ def build(config: KeyframeConfig, split: VideoSplit) -> Experiment:
             streams=train.streams,
             steps_per_call=train.steps_per_call,
         ),
-        example={inputs.name: inputs.train[0][None, :1]},
+        example={name: example},
         validation=validation,
         summary=f"{len(videos.length)} training videos, {len(videos.targets):,} frames",
         counted="clips",

@@ -9,7 +9,7 @@ from reid_jax.files import expanded
 from reid_jax.keyframes import config as configuration
 from reid_jax.keyframes.compare import compare_runs
 from reid_jax.keyframes.config import KeyframeConfig
-from reid_jax.keyframes.experiment import VideoSplit, build
+from reid_jax.keyframes.experiment import VideoSplit, build, imagine
 from reid_jax.keyframes.model import TrainedScorer, load_scorer
 from reid_jax.keyframes.ridge_choice import chosen, kept_choice
 from reid_jax.keyframes.run import evaluate_run, load_run_videos, parts_of, report
@@ -49,6 +49,9 @@ class Keyframes(Question[KeyframeConfig, VideoSplit]):
 
     def build(self, config: KeyframeConfig, data: VideoSplit) -> Experiment:
         return build(config, data)
+
+    def imagined(self, config: KeyframeConfig, individuals: int, photos: int) -> Experiment:
+        return imagine(config, individuals, photos)
 
     def batch_bounds(self, config: KeyframeConfig, data: VideoSplit) -> tuple[int, int]:
         del config

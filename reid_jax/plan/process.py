@@ -12,8 +12,13 @@ from reid_jax.errors import UserError
 
 _CHILD = """
 import importlib, json, sys
+from reid_jax.errors import UserError
 module, name, arguments = json.loads(sys.argv[1])
-print(json.dumps(getattr(importlib.import_module(module), name)(**arguments)))
+try:
+    answer = {"answer": getattr(importlib.import_module(module), name)(**arguments)}
+except UserError as error:
+    answer = {"refused": str(error)}
+print(json.dumps(answer))
 """
 
 
@@ -30,7 +35,7 @@ def in_process(
       what: is named where it fails: "2 devices".
 
     Raises:
-      UserError: it failed, with what it complained of.
+      UserError: it failed, with what it complained of; or the function's own.
     """
     done = subprocess.run(
         [sys.executable, "-c", _CHILD, json.dumps([module, name, arguments])],
@@ -41,7 +46,10 @@ def in_process(
     )
     if done.returncode:
         raise UserError(f"{what}: {why_it_failed(done)}")
-    return json.loads(done.stdout.strip().splitlines()[-1])
+    said = json.loads(done.stdout.strip().splitlines()[-1])
+    if "refused" in said:
+        raise UserError(said["refused"])
+    return said["answer"]
 
 
 def why_it_failed(done: subprocess.CompletedProcess[str]) -> str:

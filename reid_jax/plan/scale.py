@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from reid_jax.hlo import read_hlo
+from reid_jax.plan.accelerators import accelerator
 from reid_jax.plan.case import Case, make_batch, make_step, make_task
 from reid_jax.plan.collectives import Collective, bytes_by_kind
 from reid_jax.plan.measure import device_name, measure
@@ -154,17 +155,18 @@ def model(
     device = device_name()
     measured = [each for each in results if each.devices == 1 and each.mode == "weak"]
     outcomes = []
-    for platform in PLATFORMS:
-        if platform.name.split()[0] in device and measured:
+    for platform in map(accelerator, PLATFORMS):
+        if platform.key in device.lower() and measured:
             compute, words = measured[0].seconds, f"measured on one {device}"
         else:
-            compute = said["operations"] / (UTILISATION * platform.peak)
+            peak = platform.operations_per_second["bfloat16"]
+            compute = said["operations"] / (UTILISATION * peak)
             words = (
                 f"{said['operations']:.3g} counted operations at {UTILISATION:.0%} of the peak "
                 "(assumed, not measured there)"
             )
         words = f"{compute:.4g} s, {words}; {case} a device"
-        predictions = predict(compute, found, platform)
+        predictions = predict(compute, found, platform.links)
         outcomes.append((platform.name, predictions, assumptions(platform, words)))
     return outcomes
 

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from reid_jax.data.videos.features import load_folds, load_video_features
+from reid_jax.data.videos.features import VideoFeatures, load_folds, load_video_features
 from reid_jax.errors import UserError
 from reid_jax.same_video.config import (
     ClipDataConfig,
@@ -36,6 +36,7 @@ from reid_jax.training.experiment import Experiment, Validation, make_experiment
 from reid_jax.training.feed import Feed
 from reid_jax.training.step import make_streamed_step
 
+_IMAGINED = 16  # videos; more change no shape but the classes'
 PAIRS_SEED = 0  # of the pairs for validation and test: the same for all runs
 
 
@@ -157,6 +158,25 @@ def build(config: VideoSimilarityConfig, split: ClipSplit) -> Experiment:
         summary=f"{len(split.train)} training videos",
         counted="clips",
     )
+
+
+def imagine(config: VideoSimilarityConfig, videos: int, frames: int) -> Experiment:
+    """The experiment of training videos that are not there, with so many frames in all.
+
+    Features are taken to have 1,024 numbers a frame, as the published ones (GoogLeNet's).
+    """
+    random = np.random.default_rng(0)
+    length = max(frames // videos, 2 * config.data.clip)
+    drawn = [
+        VideoFeatures(
+            key=str(number),
+            features=random.normal(size=(length, 1024)).astype(np.float32),
+            picks=np.arange(length) * 15,
+            n_frames=length * 15,
+        )
+        for number in range(min(videos, _IMAGINED))
+    ]
+    return build(config, ClipSplit(pair_videos(drawn, {}), pair_videos(drawn[:2], {}), ()))
 
 
 def _make_feed(sampler: ClipSampler) -> Feed:

@@ -8,7 +8,7 @@ from reid_jax.console import say
 from reid_jax.same_video import config as configuration
 from reid_jax.same_video.compare import compare_runs
 from reid_jax.same_video.config import VideoSimilarityConfig
-from reid_jax.same_video.experiment import ClipSplit, build
+from reid_jax.same_video.experiment import ClipSplit, build, imagine
 from reid_jax.same_video.model import SimilarityRun, load_similarity_run
 from reid_jax.same_video.run import load_run_videos, parts_of, report_pairs
 from reid_jax.training.experiment import Experiment
@@ -39,6 +39,9 @@ class SameVideo(Question[VideoSimilarityConfig, ClipSplit]):
 
     def build(self, config: VideoSimilarityConfig, data: ClipSplit) -> Experiment:
         return build(config, data)
+
+    def imagined(self, config: VideoSimilarityConfig, individuals: int, photos: int) -> Experiment:
+        return imagine(config, individuals, photos)
 
     def keep(self, workdir: Path, config: VideoSimilarityConfig, data: ClipSplit) -> None:
         keep_videos(workdir, config.data, parts_of(data))

@@ -11,13 +11,12 @@ import jax
 from reid_jax.compilations import program_memory
 from reid_jax.console import say
 from reid_jax.errors import UserError
+from reid_jax.training.ahead import step_ahead
 from reid_jax.training.config import AUTO
 from reid_jax.training.config_file import has_begun, read_values
-from reid_jax.training.experiment import Experiment, step_of_stage
-from reid_jax.training.loop import initial_state
+from reid_jax.training.experiment import Experiment
 from reid_jax.training.parallel import Layout
 from reid_jax.training.question import Question
-from reid_jax.training.stages import Stage, frozen_blocks
 
 _SHARE = 0.9  # of the memory; the rest is for what is not the step's
 _MOST = 16_384
@@ -110,44 +109,12 @@ def find_batch_size(needed: Callable[[int], int], unit: int, most: int, memory: 
     return unit * low
 
 
-def hungriest_stage(experiment: Experiment) -> Stage:
-    """The stage whose step needs most memory: that with the fewest frozen blocks.
-
-    Of what trains, activations are kept for the backward pass; a run must not end at a later stage.
-    """
-    stages = experiment.stages or (Stage(),)
-    return min(stages, key=lambda stage: len(frozen_blocks(stage, experiment.blocks)))
-
-
-def bytes_of_step(experiment: Experiment, config: Any, layout: Layout) -> Any:
-    """batch size -> bytes that a step needs on a device, as XLA lays it out.
-
-    Where training goes in stages, that of the stage that needs most.
-    """
-    feed, train = experiment.feed, config.train
-    state = layout.everywhere(
-        initial_state(experiment, train.seed, ema=config.optimizer.ema_decay > 0)
-    )
-    shared = layout.everywhere(feed.shared)
-    step = step_of_stage(
-        experiment,
-        hungriest_stage(experiment),
-        state.params,
-        seed=train.seed,
-        ema_decay=config.optimizer.ema_decay,
-        accumulate=train.accumulate,
-    )
-    compiled = layout.compile(feed.make_step(step), batch_axis=feed.batch_axis, donate=True)
-    batch, _ = next(iter(feed.calls(0, train.steps)))
+def bytes_of_step(experiment: Experiment, config: Any, layout: Layout) -> Callable[[int], int]:
+    """batch size -> bytes that a step needs on a device, as XLA lays it out."""
+    compiled, arguments = step_ahead(experiment, config, layout)
 
     def needed(size: int) -> int:
-        def resized(leaf: Any) -> jax.ShapeDtypeStruct:
-            shape = list(leaf.shape)
-            shape[feed.batch_axis] = size
-            return layout.divided_shape(shape, leaf.dtype, feed.batch_axis)
-
-        arguments = state, shared, jax.tree.map(resized, batch)
-        held = program_memory(compiled.lower(*arguments).compile())
+        held = program_memory(compiled.lower(*arguments(size)).compile())
         if held is None:
             raise UserError("The device does not say what a step takes; give the batch a size.")
         return held

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import jax
 import numpy as np
 
 from reid_jax.data.photos.dataset import Dataset
@@ -36,9 +37,30 @@ class Feed:
     own_rows: bool = False
 
 
-def set_bytes(dataset: Dataset, size: int, channels: int) -> int:
-    """Memory of the whole set at this size, uint8."""
-    return len(dataset) * size * size * channels
+def is_resident(input: str, photos: int, size: int, channels: int) -> bool:
+    """Whether a set of so many photos is kept in device memory; `input` as in `make_feed`."""
+    small = photos * size * size * channels <= RESIDENT_BYTES
+    return input == "resident" or (input == "auto" and small)
+
+
+def imagined_feed(
+    photos: int, batch_size: int, *, size: int, channels: int, input: str, steps_per_call: int
+) -> Feed:
+    """The feed of a set of photos that is not there, of shapes alone."""
+
+    def shape(number: int) -> Any:
+        return jax.ShapeDtypeStruct((number, size, size, channels), np.uint8)
+
+    def labels(number: int) -> Any:
+        return jax.ShapeDtypeStruct((number,), np.int32)
+
+    if is_resident(input, photos, size, channels):
+        rows = jax.ShapeDtypeStruct((steps_per_call, batch_size), np.int32)
+        shared: Any = {"image": shape(photos), "label": labels(photos)}
+        return Feed(shared, 1, make_resident_steps, lambda start, stop: iter([(rows, 1)]))
+    mask = jax.ShapeDtypeStruct((batch_size,), bool)
+    batch = {"image": shape(batch_size), "label": labels(batch_size), "mask": mask}
+    return Feed({}, 0, make_streamed_step, lambda start, stop: iter([(batch, 1)]))
 
 
 def make_feed(
@@ -52,10 +74,7 @@ def make_feed(
 ) -> Feed:
     """A resident feed, or a streamed one where asked for or where the set is too large."""
     sampler = own_rows(sampler)
-    if input == "auto":
-        small = set_bytes(dataset, size, channels) <= RESIDENT_BYTES
-        input = "resident" if small else "stream"
-    if input == "resident":
+    if is_resident(input, len(dataset), size, channels):
         shared = {"image": load_resident(dataset, size, channels), "label": dataset.labels}
 
         def calls(start: int, stop: int) -> Iterator[tuple[np.ndarray, int]]:

@@ -104,7 +104,7 @@ class Layout:
             compiler_options=self._options,
         )
 
-    def compile_map(self, function: Callable[[Tree, Any], Any]) -> Callable[[Tree, Any], Any]:
+    def compile_map(self, function: Callable[[Tree, Any], Any]) -> Any:
         """Compiles `function(shared, batch)` whose result has a row an example."""
         divided = self._divided(0)
         if jax.process_count() == 1:
@@ -152,6 +152,16 @@ class Layout:
             shape = (*shape[:axis], size, shape[axis] // size, *shape[axis + 1 :])
         place = self._divided(batch_axis) if self.mode == "mesh" else None
         return jax.ShapeDtypeStruct(tuple(shape), dtype, sharding=place)
+
+    def shapes(self, tree: Tree) -> Tree:
+        """What `everywhere` would make of a tree, of arrays or shapes, without the arrays."""
+        if self.mode != "mesh":
+            return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), tree)
+        return jax.tree.map(
+            lambda leaf, place: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place),
+            tree,
+            self._places(tree),
+        )
 
     @property
     def memory(self) -> int:

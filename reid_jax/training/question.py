@@ -59,6 +59,18 @@ class Question(ABC, Generic[Config, Data]):
     def build(self, config: Config, data: Data) -> Experiment:
         """What the loop runs."""
 
+    def imagined(self, config: Config, individuals: int, photos: int) -> Experiment:
+        """What the loop would run for a set of so many individuals and photos that is not there.
+
+        It has shapes in the place of what would be read; nothing but a compiler can use it. Of
+        videos, `individuals` are videos and `photos` their frames.
+
+        Raises:
+          UserError: the question does not say.
+        """
+        del config, individuals, photos
+        raise UserError(f"What {self.about} would need cannot be said without its data.")
+
     def batch_bounds(self, config: Config, data: Data) -> tuple[int, int]:
         """For a batch size of `auto`: what it is a multiple of, and the most that makes sense.
 

@@ -9,6 +9,7 @@ import pytest
 from reid_jax.errors import UserError
 from reid_jax.hlo import read_hlo
 from reid_jax.plan import process, scale, scale_report
+from reid_jax.plan.accelerators import accelerator
 from reid_jax.plan.case import Case, make_task
 from reid_jax.plan.collectives import Collective, bytes_by_kind
 from reid_jax.plan.program import count
@@ -64,7 +65,7 @@ def test_a_compiled_program_shows_its_reduction():
 
 
 def test_an_exchange_takes_what_its_links_take():
-    h100 = PLATFORMS[0]
+    h100 = accelerator("h100").links
     gradients = Collective("all-reduce", 100_000_000, 8)
     inside = exchange_seconds(gradients, 8, h100)
     assert inside == pytest.approx(2 * 1e8 * 7 / 8 / 450e9 + 3 * 5e-6)
@@ -76,7 +77,7 @@ def test_an_exchange_takes_what_its_links_take():
 def test_more_devices_are_never_more_efficient_and_overlap_never_hurts():
     found = [Collective("all-reduce", 10**8, 8), Collective("all-gather", 10**6, 8)]
     for platform in PLATFORMS:
-        predictions = predict(0.1, found, platform)
+        predictions = predict(0.1, found, accelerator(platform).links)
         assert [each.devices for each in predictions] == [8, 16, 32, 64, 128, 256, 512, 1024]
         exposed = [each.exposed for each in predictions]
         assert exposed == sorted(exposed, reverse=True)

@@ -9,7 +9,7 @@ import pytest
 from reid_jax.individuals.config import EmbeddingConfig
 from reid_jax.individuals.experiment import build, load_data
 from reid_jax.ops.losses.objectives import MarginSoftmax
-from reid_jax.training.feed import set_bytes
+from reid_jax.training.feed import RESIDENT_BYTES, is_resident
 from reid_jax.training.logging import RunLog, read_metrics
 from reid_jax.training.loop import Progress, fit
 from reid_jax.training.parallel import make_layout
@@ -34,9 +34,12 @@ def test_streamed_and_resident_training_agree(tmp_path, mode):
     np.testing.assert_allclose(results["stream"], results["resident"], rtol=1e-5)
 
 
-def test_the_size_of_a_set_is_counted_in_bytes():
-    experiment_bytes = set_bytes(list(range(10)), 8, 3)
-    assert experiment_bytes == 10 * 8 * 8 * 3
+def test_a_set_is_resident_where_asked_for_or_where_it_is_small():
+    most = RESIDENT_BYTES // (1024 * 1024)
+    assert is_resident("auto", most, 1024, 1)
+    assert not is_resident("auto", most + 1, 1024, 1)
+    assert is_resident("resident", most + 1, 1024, 1)
+    assert not is_resident("stream", 10, 8, 3)
 
 
 def test_a_log_forgets_what_will_be_done_again_and_survives_a_cut_row(tmp_path):

@@ -221,6 +221,29 @@ class GallerySearch:
         return collected(len(queries), k, answers())
 
 
+def trace_search(mesh: Mesh, queries: int, photos: int, dimension: int, k: int) -> Any:
+    """The search for the ``k`` nearest of so many photos, divided over a mesh, from shapes alone.
+
+    For compilers; gives what ``jax.jit(f).trace`` does.
+    """
+    everywhere = NamedSharding(mesh, PartitionSpec())
+    divided = NamedSharding(mesh, PartitionSpec(*mesh.axis_names))
+    shape = partial(jax.ShapeDtypeStruct, sharding=divided)
+    return _best.trace(
+        jax.ShapeDtypeStruct((queries, dimension), jnp.float32, sharding=everywhere),
+        shape((photos, dimension), jnp.float32),
+        shape((photos,), jnp.int32),
+        (),
+        (),
+        jax.ShapeDtypeStruct((), jnp.int32, sharding=everywhere),
+        mesh=mesh,
+        num_individuals=1,
+        k=k,
+        rule=None,
+        metric="cosine",
+    )
+
+
 def rounded_up(number: int, parts: int = 1) -> int:
     """A size of at least ``number`` for which programs are compiled, divisible by ``128 * parts``.
 
