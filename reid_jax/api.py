@@ -10,6 +10,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
+    from reid_jax.individuals.model import TrainedModel
+    from reid_jax.keyframes.model import TrainedScorer
+    from reid_jax.same_video.model import SimilarityRun
+
+    class Run(TrainedModel, TrainedScorer, SimilarityRun):  # type: ignore[misc]
+        """What `load` gives, as a type checker knows it: one of these, nobody can tell which."""
+
+        config: Any
+
+
 NAMES = {
     # trained runs
     "load": "reid_jax.api",
@@ -38,7 +48,7 @@ NAMES = {
 """By name the module itself, or that which the name is in."""
 
 
-def load(run: str | PathLike[str]) -> Any:
+def load(run: str | PathLike[str]) -> Run:
     """The best network of a run folder, ready to be asked.
 
     What it is depends on what was trained: `embed(photos)` for individuals, `score(film)` for
@@ -57,10 +67,11 @@ def load(run: str | PathLike[str]) -> Any:
     """
     from reid_jax import questions
 
-    return questions.load(Path(run))
+    found: Run = questions.load(Path(run))
+    return found
 
 
-def train(config: Any, workdir: str | PathLike[str]) -> Any:
+def train(config: Any, workdir: str | PathLike[str]) -> Run:
     """Trains what a configuration says, writes a report, and returns the trained network.
 
     A run that was begun goes on where it stopped. The report is `workdir`/report/index.html.
@@ -86,7 +97,7 @@ def train(config: Any, workdir: str | PathLike[str]) -> Any:
 
     config = configurations.get(config) if isinstance(config, str) else config
     questions.train(config, Path(workdir))
-    return questions.load(Path(workdir))
+    return load(workdir)
 
 
 def report(run: str | PathLike[str], **asked: Any) -> dict[str, Any]:

@@ -512,6 +512,9 @@ network = rj.models.create_backbone("resnet50")
 variables = rj.weights.load_pretrained("resnet50", "hub")
 config = rj.configs.get("demo")
 run = rj.train(config, workdir="x")
+z = run.embed("a.jpg")
+same: bool = rj.load("runs/same_video").similarity("a.mp4", "b.mp4").same
+width, fold = rj.load("runs/tvsum").width, rj.load("runs/tvsum").config.data.fold
 try:
     scores = rj.load("runs/tvsum").score("film.mp4")
 except rj.UserError as error:
@@ -537,8 +540,9 @@ def test_a_type_checker_passes_on_a_users_script(tmp_path):
 
     done = check(SCRIPT)
     assert done.returncode == 0, done.stdout
-    done = check('import reid_jax as rj\nrj.losses.triplets\nrj.Gallery.open(3)\nrj.loat("x")\n')
-    assert done.stdout.count("error:") == 3, done.stdout
+    wrong = ("rj.losses.triplets", "rj.Gallery.open(3)", 'rj.loat("x")', 'rj.load("x").embd("a")')
+    done = check("\n".join(["import reid_jax as rj", *wrong, ""]))
+    assert done.stdout.count("error:") == 4, done.stdout
 
 
 def test_the_package_says_that_it_is_typed():
