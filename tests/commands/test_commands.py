@@ -1,6 +1,7 @@
 """The commands as a person gives them: what they print, what they write, what they refuse."""
 
 import dataclasses
+import io
 import json
 import os
 import re
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import tomllib
 import unicodedata
+from contextlib import redirect_stderr, redirect_stdout
 
 import numpy as np
 import pytest
@@ -27,6 +29,7 @@ from reid_jax.individuals.split_file import keep_split, load_run_data
 from reid_jax.questions import train
 from reid_jax.reporting.run_facts import mark_report, report_folder
 from tests.devices import xla_flags
+from tests.doors import call
 from tests.paths import REPOSITORY
 from tests.tiny_run import make_tiny_run
 
@@ -43,6 +46,22 @@ def command(*arguments, code=0, **environment):
     assert result.returncode == code, result.stdout + result.stderr
     assert "Traceback" not in result.stderr, result.stderr
     return result.stdout + result.stderr
+
+
+def said(*words, code=0):
+    """What a command prints that runs within this process, which spares it the imports."""
+    stream = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(stream), redirect_stderr(stream):
+        patch.chdir(REPOSITORY)
+        patch.setenv("COLUMNS", "200")
+        patch.setenv("GLIBC_TUNABLES", "")  # else training starts the process again
+        try:
+            call(*words)
+            ended = 0
+        except SystemExit as end:
+            ended = end.code
+    assert ended == code, stream.getvalue()
+    return stream.getvalue()
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +96,7 @@ def test_make_installs_jax_for_an_accelerator():
 
 def test_photos_among_which_nothing_can_be_searched_for_are_one_sentence(run, tmp_path):
     arguments = ("--workdir", run, "--data", "synthetic:6x1", "--json", tmp_path / "m.json")
-    output = command("scripts/evaluate.py", *arguments, code=1)
+    output = said("evaluate", *arguments, code=1)
     assert "error: Nothing can be searched for: no photo has another one of its" in output
     assert not (tmp_path / "m.json").exists()
 
@@ -96,8 +115,8 @@ def test_photos_of_nobody_and_of_one_individual_are_refused_and_copies_are_said(
     with pytest.raises(UserError, match="not in the folder of an individual"):
         members.build(run, f"folder:{tmp_path / 'pile'}", tmp_path / "gallery")
     json_path = tmp_path / "m.json"
-    output = command(
-        *("scripts/evaluate.py", "--workdir", run, "--json", json_path),
+    output = said(
+        *("evaluate", "--workdir", run, "--json", json_path),
         *("--data", f"folder:{tmp_path / 'twice'}"),
     )
     assert "24 of 24 photos that are searched for have an exact copy" in output
@@ -108,9 +127,7 @@ def test_photos_of_nobody_and_of_one_individual_are_refused_and_copies_are_said(
 
 
 def test_embed_writes_what_the_contract_says(run, tmp_path):
-    output = command(
-        "scripts/embed.py", "--workdir", run, "--data", "synthetic:3x4", "--out", tmp_path / "e.npz"
-    )
+    output = said("embed", "--workdir", run, "--data", "synthetic:3x4", "--out", tmp_path / "e.npz")
     assert "12 embeddings of 8 numbers" in output
     with np.load(tmp_path / "e.npz") as file:
         assert file["embeddings"].shape == (12, 8)
@@ -141,15 +158,13 @@ def test_embed_writes_what_the_contract_says(run, tmp_path):
     ],
 )
 def test_what_is_misspelt_or_impossible_is_refused(code, options, message, tmp_path):
-    output = command(
-        "scripts/train.py", "configs/demo.py", "--workdir", tmp_path / "run", *options, code=code
-    )
+    output = said("train", "configs/demo.py", "--workdir", tmp_path / "run", *options, code=code)
     assert message in output
     assert not (tmp_path / "run").exists()
 
 
 def test_a_misspelt_configuration_names_those_that_are_there(tmp_path):
-    output = command("scripts/train.py", "configs/dmeo.py", "--workdir", tmp_path, code=1)
+    output = said("train", "configs/dmeo.py", "--workdir", tmp_path, code=1)
     assert "did you mean demo?" in output
 
 
@@ -172,7 +187,7 @@ def test_photos_that_are_added_later_stay_out_of_the_split(tmp_path):
     ):
         assert before[0].paths[old].tolist() == after[0].paths[new].tolist()
     (photos / dataset.identities[dataset.labels[0]]).rename(tmp_path / "elsewhere")
-    output = command("scripts/evaluate.py", "--workdir", run)
+    output = said("evaluate", "--workdir", run)
     assert "4 photos of the run are no longer in its source" in output
 
 
@@ -225,7 +240,7 @@ def test_all_that_was_skipped_is_listed_beside_what_was_made(run, tmp_path):
     for name in names:
         (tmp_path / "a" / os.fsdecode(name)).touch()
     arguments = ("--data", f"folder:{tmp_path}", "--out", tmp_path / "e.npz")
-    output = command("scripts/embed.py", "--workdir", run, *arguments)
+    output = said("embed", "--workdir", run, *arguments)
     listed = tmp_path / "e.npz.skipped.txt"  # the run's own list stays as it is
     assert f"... and 2 more, listed in {listed}" in output
     assert not (run / "skipped.txt").exists()
@@ -235,14 +250,14 @@ def test_all_that_was_skipped_is_listed_beside_what_was_made(run, tmp_path):
 
 
 def test_help_explains_each_field():
-    output = command("scripts/train.py", "configs/demo.py", "--help")
+    output = said("train", "configs/demo.py", "--help")
     for text in ("--optimizer.learning-rate", "the warm-up", "--loss.mining", "--augment.crop"):
         assert text in output
 
 
 def test_a_loss_that_is_not_finite_names_the_step_and_the_last_good_checkpoint(tmp_path):
-    output = command(
-        "scripts/train.py",
+    output = said(
+        "train",
         "configs/demo.py",
         *("--workdir", tmp_path / "run", "--data.source", "synthetic:16x4"),
         *("--data.image-size", "16", "--data.batch-size", "16", "--train.checkpoint-every", "2"),
@@ -255,7 +270,7 @@ def test_a_loss_that_is_not_finite_names_the_step_and_the_last_good_checkpoint(t
 
 
 def test_a_folder_that_is_no_run_is_one_sentence(tmp_path):
-    output = command("scripts/evaluate.py", "--workdir", tmp_path, code=1)
+    output = said("evaluate", "--workdir", tmp_path, code=1)
     assert output.strip().splitlines()[-1].startswith("error: ")
 
 
