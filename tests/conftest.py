@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from tests.devices import xla_flags
+from tests.devices import QUICK, xla_flags
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # What one test has compiled no other compiles again: not the next, nor one in the other worker, in
@@ -14,6 +14,8 @@ os.environ.setdefault(
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 # Compiling takes longer than running here; `make acceptance` compiles and draws as users do.
 if os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1") == "1":
+    if QUICK not in os.environ.get("XLA_FLAGS", ""):
+        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {QUICK}"
     os.environ.setdefault("MATPLOTLIBRC", str(Path(__file__).with_name("matplotlibrc")))
 if "xla_force_host_platform_device_count" not in os.environ.get("XLA_FLAGS", ""):
     os.environ["XLA_FLAGS"] = xla_flags(8)
