@@ -126,7 +126,7 @@ def identify(
     )
     if found.answers:
         print(f"{output.as_table(found)}\n\n{output.summary(found)}")
-    elif found.skipped:
+    elif len(found.skipped) > 1:  # of one the error says why
         print(output.skipped_text(found.skipped))
     for path, content in (
         (json, output.as_json),

@@ -318,7 +318,6 @@ def check_answered(found: Identification) -> None:
     if not found.skipped:
         raise UserError("Name the photos to identify, or folders with photos.")
     path, reason = found.skipped[0]
-    raise UserError(
-        f"None of the {len(found.skipped)} photos could be used ({as_text(path)!r}: {reason}); "
-        "give image files such as .jpg or .png, or folders with some."
-    )
+    of, number = f"{as_text(path)!r}: {reason}", len(found.skipped)
+    what = f"None of the {number} photos could be used ({of})" if number > 1 else of
+    raise UserError(f"{what}; give image files such as .jpg or .png, or folders with some.")

@@ -557,8 +557,11 @@ def test_folders_links_and_odd_files_are_listed(photos, tmp_path):
 def test_nothing_usable_is_one_sentence(gallery, tmp_path):
     (tmp_path / "x.jpg").write_bytes(b"")
     found = identify(gallery, [str(tmp_path / "x.jpg")])
-    with pytest.raises(UserError, match=r"None of the 1 photos could be used .*empty"):
+    with pytest.raises(UserError, match=r"^'\S+x.jpg': \S.*empty; give image files"):
         check_answered(found)
+    two = dataclasses.replace(found, skipped=found.skipped * 2)
+    with pytest.raises(UserError, match=r"None of the 2 photos could be used .*empty"):
+        check_answered(two)
     assert json.loads(as_json(found))["photos"] == []
     assert "Skipped" in as_html(found)
 
