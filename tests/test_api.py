@@ -309,6 +309,8 @@ def test_a_gallery_answers_in_values(at_the_desk):
     assert len(answers) == 2
     assert [answer.candidates[0].identity for answer in answers] == ["animal 3", "animal 5"]
     assert answers[1].path == files[1]
+    assert "animal 3" in repr(answers)
+    assert "embeddings" not in repr(answers), "a notebook would show the whole gallery"
     held = gallery.identify([Image.open(files[0]), np.asarray(Image.open(files[1]))])
     for answer, other in zip(answers, held, strict=True):
         assert answer.candidates == other.candidates

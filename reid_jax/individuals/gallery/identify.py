@@ -132,7 +132,7 @@ class Identification:
       root: the path of the folder that holds all that was asked for; empty where there is none.
     """
 
-    gallery: Gallery
+    gallery: Gallery = field(repr=False)
     folder: Path
     rule: Rule
     calibration: Calibration | None
