@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from reid_jax.console import counting
 from reid_jax.files import atomic_write, check_destinations, write_text
 from reid_jax.ops.losses.contrastive import pair_contrastive_loss
 from reid_jax.ops.losses.margin_softmax import margin_softmax_loss
@@ -296,7 +297,7 @@ def draw_losses(folder: Path) -> list[tuple[str, str]]:
     for name, landscapes in families().items():
         figures[name] = (_TRIPLES[name], functools.partial(landscape_figure, landscapes))
     shown = []
-    for name, (words, draw) in figures.items():
+    for name, (words, draw) in counting(figures.items(), "drawing objectives", "pictures"):
         with atomic_write(folder / f"{name}.png") as file:
             file.write(draw())
         shown.append((f"{name}.png", words))
