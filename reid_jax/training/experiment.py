@@ -11,7 +11,7 @@ import optax
 from reid_jax.ops.keys import STREAMS, initial_key
 from reid_jax.training.config import check_patience
 from reid_jax.training.feed import Feed
-from reid_jax.training.optimizer import make_optimizer, make_schedule
+from reid_jax.training.optimizer import optimizer_of
 from reid_jax.training.stages import Stage, frozen_blocks, update_rates
 from reid_jax.training.step import TrainStep, make_train_step
 from reid_jax.training.task import Batch, Task
@@ -92,28 +92,15 @@ def make_experiment(
     Raises:
       UserError: training is to wait for a better validation where there is none.
     """
-    optimizer, train = config.optimizer, config.train
+    train = config.train
     check_patience(train, validated=validation is not None)
-    schedule = make_schedule(
-        optimizer.learning_rate,
-        optimizer.final_learning_rate,
-        optimizer.warmup_steps,
-        train.steps,
-        optimizer.schedule,
-    )
+    made, schedule = optimizer_of(config)
     return Experiment(
         task=task,
         start=start,
         stages=getattr(config, "stages", ()),
         blocks=blocks,
-        optimizer=make_optimizer(
-            optimizer.name,
-            schedule,
-            momentum=optimizer.momentum,
-            weight_decay=optimizer.weight_decay,
-            clip_norm=optimizer.clip_norm,
-            reducible=train.reduce_patience > 0,
-        ),
+        optimizer=made,
         schedule=schedule,
         feed=feed,
         example=example,

@@ -66,6 +66,27 @@ def make_optimizer(
     )
 
 
+def optimizer_of(config: Any) -> tuple[optax.GradientTransformation, optax.Schedule]:
+    """The optimiser that a configuration with `optimizer` and `train` says, and its schedule."""
+    said, train = config.optimizer, config.train
+    schedule = make_schedule(
+        said.learning_rate,
+        said.final_learning_rate,
+        said.warmup_steps,
+        train.steps,
+        said.schedule,
+    )
+    optimizer = make_optimizer(
+        said.name,
+        schedule,
+        momentum=said.momentum,
+        weight_decay=said.weight_decay,
+        clip_norm=said.clip_norm,
+        reducible=train.reduce_patience > 0,
+    )
+    return optimizer, schedule
+
+
 class RateFactor(NamedTuple):
     """What the schedule's learning rate is multiplied by, float32."""
 

@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from reid_jax.plan.case import MOMENTUM, RATE, Case, make_batch, make_task
+from reid_jax.plan.case import Case, make_batch, make_step, make_task
 from reid_jax.plan.measure import Measurement
 from reid_jax.plan.process import in_process
 from scripts.bench.report import make_row
@@ -26,10 +26,7 @@ def first_step(**case: Any) -> dict[str, float]:
     """In a fresh process: makes one step, says what compiling took."""
     from reid_jax.compilations import keep_compilations
     from reid_jax.training.observe import Compilations
-    from reid_jax.training.optimizer import make_optimizer, make_schedule
     from reid_jax.training.parallel import make_layout
-    from reid_jax.training.state import create_state
-    from reid_jax.training.step import make_streamed_step, make_train_step
 
     keep_compilations()
     what = Case(**case)
@@ -38,14 +35,8 @@ def first_step(**case: Any) -> dict[str, float]:
         task = make_task(what, dtype=dtype, augmented=True)
         batch = make_batch(what, 0)
         params, model_state = task.init(jax.random.key(0), batch)
-        schedule = make_schedule(RATE, 0.0, 10, 100)
-        optimizer = make_optimizer(
-            "sgd", schedule, momentum=MOMENTUM, weight_decay=0.0, clip_norm=0.0
-        )
         layout = make_layout("single")
-        state = layout.everywhere(create_state(params, model_state, optimizer, ema=False))
-        step = make_streamed_step(make_train_step(task, optimizer, seed=0, ema_decay=0.0))
-        compiled = layout.compile(step, batch_axis=0, donate=True)
+        state, _, compiled = make_step(what, task, params, model_state, layout)
         jax.block_until_ready(compiled(state, {}, layout.divide(batch, 0)))
         return compilations.take()
 

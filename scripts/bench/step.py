@@ -19,7 +19,7 @@ import numpy as np
 
 from reid_jax.individuals.task import EmbeddingTask
 from reid_jax.ops.convolution.compilation import compiler_options
-from reid_jax.plan.case import CROP, MOMENTUM, RATE, Case, make_batch, make_step, make_task
+from reid_jax.plan.case import Case, configuration, make_batch, make_step, make_task
 from reid_jax.plan.measure import Measurement, measure
 from reid_jax.plan.roofline import Work, attainable_seconds, ceilings, operations_of
 from reid_jax.training.parallel import make_layout
@@ -80,12 +80,13 @@ def _row(case: Case, *, peer: bool, repeats: int) -> dict[str, Any]:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "weights.npz"
             np.savez(path, **weights)  # type: ignore[arg-type]
+            config = configuration(case)
             arguments = {
                 "backbone": case.backbone,
                 "loss": case.loss,
-                "crop": CROP,
-                "rate": RATE,
-                "momentum": MOMENTUM,
+                "crop": config.augment.crop,
+                "rate": config.optimizer.learning_rate,
+                "momentum": config.optimizer.momentum,
                 "weights": str(path),
             }
             make = lambda seed: make_batch(case, seed)  # noqa: E731
@@ -108,7 +109,7 @@ def _time_step(
 ) -> tuple[Measurement, float]:
     layout = make_layout("single")
     params, model_state = jax.tree.map(jnp.copy, (params, model_state))  # donated below
-    state, step, function = make_step(task, params, model_state, layout)
+    state, step, function = make_step(case, task, params, model_state, layout)
     batch = layout.divide(make_batch(case, 0), 0)
     operations = operations_of(step, state, {}, batch)
     started = time.perf_counter()
@@ -177,5 +178,6 @@ def tensors_of(case: Case, params: Any, model_state: Any) -> dict[str, np.ndarra
         variables = {"params": backbone, "batch_stats": statistics}
         tensors = dict(tensors_from_variables(case.backbone, variables))
     if "centers" in params["objective"]:
-        tensors["centers"] = params["objective"]["centers"][:, 0]
+        centers = params["objective"]["centers"]
+        tensors["centers"] = centers.reshape(len(centers), -1)
     return {name: np.ascontiguousarray(value) for name, value in tensors.items()}
