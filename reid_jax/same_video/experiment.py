@@ -149,13 +149,13 @@ def build(config: VideoSimilarityConfig, split: ClipSplit) -> Experiment:
         validation = Validation(inputs=lambda: [inputs], examples={"same": pairs["same"]})
     return make_experiment(
         config,
-        task=make_task(config, len(split.train)),
+        task=make_task(config, len(source.videos)),
         start=start,
         feed=_make_feed(sampler),
         example=sampler(0),
         unit=2 if data.clips_per_video == 0 else 1,
         validation=validation,
-        summary=f"{len(split.train)} training videos",
+        summary=f"{len(source.videos)} training videos",
         counted="clips",
     )
 

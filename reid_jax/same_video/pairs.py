@@ -21,6 +21,7 @@ NEGATIVE: tuple[Kind, ...] = ("same category", "other video")
 # What leads from the seed to the draws of a step and to those of a set for evaluation.
 _STEP, _SET = 11, 12
 _FEWEST_ROWS = 4
+FEWEST_ROWS_OF_A_VIDEO = 3 * _FEWEST_ROWS  # two clips that share none, wherever they are cut
 _DOUBLE_SPEED_ROWS = 4 * _FEWEST_ROWS  # of a window whose copy at double speed has enough
 _ROWS = (8, 33)  # of a window of the original, about 4 to 16 seconds at two rows a second
 _COPIED_ROWS = (4, 11)  # of a window of a copy, whose rows lie farther apart
@@ -49,6 +50,11 @@ class PairVideo:
     segments: np.ndarray
     category: str | None = None
     copies: Mapping[str, Track] = field(default_factory=dict)
+
+
+def too_short(video: PairVideo) -> bool:
+    """Whether no two clips can be drawn from it."""
+    return len(video.original.frames) < FEWEST_ROWS_OF_A_VIDEO
 
 
 class Clip(NamedTuple):
@@ -102,22 +108,20 @@ def close_videos(videos: Sequence[PairVideo]) -> tuple[list[np.ndarray], bool]:
 
 
 class PairSource:
-    """Draws pairs of clips from some videos."""
+    """Draws pairs of clips from some videos, but for those that are too short for two clips."""
 
     def __init__(self, videos: Sequence[PairVideo], length: int):
         """`length`: the most rows of a clip.
 
         Raises:
-          UserError: fewer than two videos, or one with too few rows for two clips.
+          UserError: fewer than two videos, not counting those that are too short.
         """
+        videos = [video for video in videos if not too_short(video)]
         if len(videos) < 2:
-            raise UserError(f"{len(videos)} video is too few: pairs need at least two.")
-        for video in videos:
-            if len(video.original.frames) < 3 * _FEWEST_ROWS:
-                raise UserError(
-                    f"{video.key} has {len(video.original.frames)} rows of features; to draw two "
-                    f"clips of it there must be at least {3 * _FEWEST_ROWS}."
-                )
+            raise UserError(
+                f"Pairs need at least two videos with {FEWEST_ROWS_OF_A_VIDEO} rows of features or "
+                f"more, and found {len(videos)}."
+            )
         self.videos, self.length = tuple(videos), length
         self._close, self.by_category = close_videos(videos)
         self._with_close = np.array([i for i, close in enumerate(self._close) if len(close)], int)

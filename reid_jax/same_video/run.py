@@ -1,5 +1,6 @@
 """Runs that train a similarity of videos: training, then pairs of held-out videos."""
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,13 @@ from reid_jax.same_video.experiment import (
     whitening_of,
 )
 from reid_jax.same_video.measures import choose_threshold, ensemble, evaluate_pairs
-from reid_jax.same_video.pairs import PairSource, PairVideo, evaluation_pairs
+from reid_jax.same_video.pairs import (
+    FEWEST_ROWS_OF_A_VIDEO,
+    PairSource,
+    PairVideo,
+    evaluation_pairs,
+    too_short,
+)
 from reid_jax.same_video.report import pairs_table, write_pairs_report
 from reid_jax.same_video.similarity import paired_chamfer_similarity, paired_euclidean_similarity
 from reid_jax.training.config_file import read_config
@@ -170,7 +177,7 @@ def score_runs(
         tuning,
         scores={name: scorers[name](test) for name in counting(scorers, "scoring pairs")},
         references={name: scorers[name](tuning) for name in counting(scorers, "thresholds")},
-        videos=len(split.test),
+        videos=len(source.videos),
         remarks=[about_fold(data), *([] if split.validation else [_NO_VALIDATION])],
     )
     if len(names) > 1:
@@ -192,8 +199,19 @@ def parts_of(split: ClipSplit) -> Parts:
 
 
 def load_run_videos(data: ClipDataConfig, workdir: Path) -> ClipSplit:
-    """The videos of a configuration; of a run that has begun only those that it began with."""
-    return kept_videos(workdir, data, lambda: load_videos(data, workdir), parts_of)
+    """The videos of a configuration; of a run that has begun only those that it began with.
+
+    Those that are too short for pairs are named on stderr.
+    """
+    split = kept_videos(workdir, data, lambda: load_videos(data, workdir), parts_of)
+    for video in (*split.train, *split.validation, *split.test):
+        if too_short(video):
+            print(
+                f"{video.key} is left out: {len(video.original.frames)} rows of features are too "
+                f"few for two clips, which take {FEWEST_ROWS_OF_A_VIDEO}.",
+                file=sys.stderr,
+            )
+    return split
 
 
 def _add_ensemble(scored: ScoredPairs, name: str, members: Sequence[str]) -> None:

@@ -183,8 +183,8 @@ def test_impossible_batches_are_refused(source, size, clips):
 def test_too_few_videos_or_rows_are_refused():
     with pytest.raises(UserError, match="at least two"):
         PairSource([make_video(0, None)], T)
-    with pytest.raises(UserError, match="video_1"):
-        PairSource([make_video(0, None), make_video(1, None, rows=8)], T)
+    with pytest.raises(UserError, match="12 rows of features or more, and found 1"):
+        PairSource([make_video(0, None), make_video(1, None, rows=11)], T)
 
 
 def test_videos_without_segments_are_cut_evenly():

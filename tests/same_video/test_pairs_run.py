@@ -174,13 +174,17 @@ def test_a_run_trains_and_reports(tmp_path, capsys):
     with h5py.File(tmp_path / "videos.h5", "w") as file:
         for number in range(12):
             group = file.create_group(f"video_{number}")
-            centre = rng.normal(size=8)
-            group["features"] = (centre + rng.normal(size=(30, 8))).astype(np.float32)
-            group["picks"] = np.arange(30) * 15
-            group["n_frames"] = 450
+            centre, rows = rng.normal(size=8), 1 if number in (3, 1) else 30
+            group["features"] = (centre + rng.normal(size=(rows, 8))).astype(np.float32)
+            group["picks"] = np.arange(rows) * 15
+            group["n_frames"] = rows * 15
     config = tiny_similarity_config(tmp_path / "videos.h5")
     questions.train(config, tmp_path / "run")
-    said = capsys.readouterr().out
+    said, problems = capsys.readouterr()
+    for short in ("video_3", "video_1"):
+        assert problems.count(f"{short} is left out: 1 rows of features are too few") == 1
+    assert "5 training videos" in said
+    assert "3 held-out videos" in said
     assert "whitened, Chamfer" in said
     assert "No videos were held out for validation" not in said
     for name in ("index.html", "tables.md", "pairs.json", "roc.png", "kinds.png", "loss_curve.png"):
