@@ -1,5 +1,6 @@
 """Commands that train runs, judge them, and say what can be trained."""
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Annotated, Any
@@ -66,12 +67,30 @@ def asked(default: Any, words: list[str], prog: str) -> tuple[Path, Any]:
         return tyro.cli(
             train_run,
             prog=prog,
-            args=words,
+            args=_with_values(words, default),
             config=(tyro.conf.FlagConversionOff, tyro.conf.AvoidSubcommands),
             registry=RULES,
         )
     except RefusedError as refused:
         raise refused.__cause__ or refused from None
+
+
+def _with_values(words: list[str], config: Any) -> list[str]:
+    """Words in which a field that is True or False has a value: alone it is True."""
+    sections = {each.name: getattr(config, each.name) for each in dataclasses.fields(config)}
+    alone = {
+        f"--{section}.{name}".replace("_", "-")
+        for section, fields in sections.items()
+        if dataclasses.is_dataclass(fields)
+        for name, value in vars(fields).items()
+        if isinstance(value, bool)
+    }
+    return [
+        f"{word}=True"
+        if word.replace("_", "-") in alone and (not after or after.startswith("-"))
+        else word
+        for word, after in zip(words, [*words[1:], ""], strict=True)
+    ]
 
 
 def listing() -> str:

@@ -63,6 +63,9 @@ def read(words, default=None):
         ("", Experiment()),
         ("--size 3", Experiment(Section(3))),
         ("--size auto --data.rare True", Experiment(Section(0, rare=True))),
+        ("--data.rare --size 3", Experiment(Section(3, rare=True))),
+        ("--size 3 --data.rare", Experiment(Section(3, rare=True))),
+        ("--data.rare False", Experiment()),
         ("--data.size=3 --loss.margin 1", Experiment(Section(3), Small(1.0))),
     ],
 )
