@@ -12,7 +12,7 @@ from reid_jax.individuals.glossary import MEASURES, VALIDATION
 from reid_jax.models import EmbeddingNet
 from reid_jax.models.layers import frozen_batch_norm
 from reid_jax.ops.distances import normalize
-from reid_jax.ops.images.augment import Augmentation, augment, example_keys
+from reid_jax.ops.images.augment import Augmentation, augment, augment_alike, example_keys
 from reid_jax.ops.losses.objectives import Objective
 from reid_jax.ops.ranking.matching import retrieval_rules
 from reid_jax.ops.ranking.retrieval import evaluate_retrieval
@@ -113,8 +113,7 @@ class EmbeddingTask(DividedLoss):
         embeddings = embed(images.astype(jnp.float32) / 255)
         if self.views:
             for key in jax.random.split(jax.random.key(0), self.views):
-                keys = jnp.broadcast_to(key, images.shape[:1])
-                embeddings += embed(augment(keys, images, self.augmentation))
+                embeddings += embed(augment_alike(key, images, self.augmentation))
             embeddings /= self.views + 1
             embeddings = normalize(embeddings) if self.metric == "cosine" else embeddings
         return embeddings

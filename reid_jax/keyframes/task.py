@@ -1,5 +1,6 @@
 """Training a network that says how important each frame of a video is."""
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
@@ -15,7 +16,7 @@ from reid_jax.keyframes import soft_rank
 from reid_jax.keyframes.context import frame_context
 from reid_jax.keyframes.net import KeyframeNet
 from reid_jax.models.layers import frozen_batch_norm
-from reid_jax.ops.images.augment import Augmentation, augment, example_keys
+from reid_jax.ops.images.augment import Augmentation, augment_alike, example_keys
 from reid_jax.training.task import Batch, DividedLoss, Term, Tree
 
 PREPARATION = "preparation"  # in the model state: how features become the scorer's inputs
@@ -102,7 +103,8 @@ class KeyframeTask(DividedLoss):
         if self.net.backbone is None:
             frames = self._disturbed(each, batch["features"], model_state)
         else:
-            frames = self._normalised(_augmented_alike(each, batch["image"], self.augmentation))
+            alike = functools.partial(augment_alike, spec=self.augmentation)
+            frames = self._normalised(jax.vmap(alike)(each, batch["image"]))
         statistics = _statistics(model_state)
         with frozen_batch_norm(("backbone", block) for block in self.frozen):
             scores, updated = self._net(axis_name).apply(
@@ -207,15 +209,6 @@ class KeyframeTask(DividedLoss):
 def _statistics(model_state: Tree) -> dict[str, Tree]:
     """What of the model state is the network's own."""
     return {name: value for name, value in model_state.items() if name != PREPARATION}
-
-
-def _augmented_alike(keys: jax.Array, images: jax.Array, spec: Augmentation) -> jax.Array:
-    """uint8 (B, T, H, W, C) -> float32 in [0, 1]; the frames of a clip share its key."""
-
-    def clip(key: jax.Array, frames: jax.Array) -> jax.Array:
-        return augment(jnp.broadcast_to(key, frames.shape[:1]), frames, spec)
-
-    return jax.vmap(clip)(keys, images)
 
 
 def prepare(preparation: Tree, features: jax.Array, mask: jax.Array) -> jax.Array:

@@ -10,7 +10,7 @@ import pytest
 
 from reid_jax.errors import UserError
 from reid_jax.ops.images import photometric, underwater, warp
-from reid_jax.ops.images.augment import Augmentation, augment, example_keys
+from reid_jax.ops.images.augment import Augmentation, augment, augment_alike, example_keys
 
 EVERYTHING = Augmentation(
     crop=0.5,
@@ -63,6 +63,13 @@ def test_same_keys_same_pixels_and_other_keys_others():
     np.testing.assert_array_equal(first, compiled(_keys(16), images, EVERYTHING))
     other = np.asarray(compiled(_keys(16, seed=1), images, EVERYTHING))
     assert (np.abs(first - other).max(axis=(1, 2, 3)) > 0.01).all()
+
+
+def test_alike_is_the_same_key_for_each():
+    key, images = jax.random.key(5), _images()
+    alike = jax.jit(augment_alike, static_argnames="spec")(key, images, spec=EVERYTHING)
+    each = compiled(jnp.broadcast_to(key, 16), images, EVERYTHING)
+    np.testing.assert_allclose(alike, each, atol=1e-6)
 
 
 def test_equal_photos_in_a_batch_come_out_different():
@@ -208,6 +215,33 @@ def test_resampling_is_the_loop_far_beyond_the_border():
     got = warp.resample(jnp.asarray(image), jnp.asarray(y), jnp.asarray(x))
     expected = [[_bilinear(image, y[i, j], x[i, j]) for j in range(7)] for i in range(5)]
     np.testing.assert_allclose(got, expected, atol=1e-4)
+
+
+@hypothesis.given(
+    st.tuples(*[st.integers(1, 9)] * 2),
+    st.floats(0.1, 1.0),
+    st.floats(-1.5, 1.5),
+    st.booleans(),
+    st.sampled_from(["reflect", "edge"]),
+)
+@hypothesis.settings(max_examples=40, deadline=None)
+def test_matrix_products_are_the_gathers(size, crop, shift, flip, border):
+    image = jnp.asarray(_images(size=(*size, 3)))
+    geometry = warp.Geometry(
+        scale=jnp.float32(1.3),
+        shift_y=jnp.float32(shift),
+        shift_x=jnp.float32(-shift),
+        flip=jnp.asarray(flip),
+        crop_height=jnp.float32(crop),
+        crop_left=jnp.float32(0.2),
+    )
+    y, x = warp.coordinates(geometry, *size)
+    assert (y.shape, x.shape) == ((size[0], 1), (1, size[1]))
+    gathered = warp.resample(image, y, x, border)
+    whole = warp.resample(image, *jnp.broadcast_arrays(y, x), border)
+    np.testing.assert_array_equal(gathered, whole)
+    inside = (warp._inside(at, n, border) for at, n in zip((y, x), size, strict=True))
+    np.testing.assert_allclose(warp._products(image, *inside), gathered, atol=1e-4)
 
 
 def test_displacement_moves_pixels_and_is_smooth():

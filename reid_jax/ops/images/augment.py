@@ -108,6 +108,16 @@ def augment(keys: jax.Array, images: jax.Array, spec: Augmentation) -> jax.Array
     return jax.vmap(functools.partial(_augment_one, spec=spec))(keys, images)
 
 
+def augment_alike(key: jax.Array, images: jax.Array, spec: Augmentation) -> jax.Array:
+    """`augment`, with one typed `key` () for all `images`: what each gets is computed once.
+
+    Raises AssertionError if the images are not uint8 of rank 4, or there is not one key.
+    """
+    chex.assert_rank([key, images], [0, 4])
+    chex.assert_type(images, jnp.uint8)
+    return jax.vmap(functools.partial(_augment_one, key, spec=spec))(images)
+
+
 def _augment_one(key: jax.Array, image: jax.Array, spec: Augmentation) -> jax.Array:
     is_color = image.shape[2] == 3
     # All draws of an example at once: calls of the generator cost more than its numbers.

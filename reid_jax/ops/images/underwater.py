@@ -44,8 +44,10 @@ JERLOV = np.array(
 def attenuation(water_type: jax.Array) -> jax.Array:
     """Position among the water types, from 0 (type I) to 6 (3C), any fraction -> (3,) 1/m."""
     chex.assert_rank(water_type, 0)
-    types = np.arange(len(JERLOV), dtype=np.float32)
-    return jnp.stack([jnp.interp(water_type, types, channel) for channel in JERLOV.T])
+    # The weights of linear interpolation; a search among the types would be a loop on a device.
+    types = jnp.arange(len(JERLOV), dtype=jnp.float32)
+    weights = jnp.maximum(1.0 - jnp.abs(water_type - types), 0.0)
+    return jnp.sum(weights[:, None] * JERLOV, axis=0)
 
 
 def veil(attenuation: jax.Array, depth: jax.Array, brightness: jax.Array) -> jax.Array:
