@@ -1,123 +1,139 @@
 #!/usr/bin/env bash
-# Tests, benchmarks and trainings on a fresh machine with a GPU, in under 25 minutes.
+# What a GPU that is there for minutes is asked, the most valuable first.
 #
-#   scripts/gpu_session.sh [PART...]        all parts, or those named
+#   scripts/gpu_session.sh pack first|second   gathers what has to travel in build/session, and
+#                                              refuses more than 60 MiB
+#   scripts/gpu_session.sh first               training steps beside PyTorch and beside the plan,
+#                                              ops against references, an epoch, TVSum
+#   scripts/gpu_session.sh second              mining, a head of 10^6, embedding, turtles, search
 #
-# Needs no network and no TensorFlow. OUT (default scripts/results/session) gets bench.json,
-# keyframe_models.json, scale.json, scale.png, summary.txt and session.tar.gz with every log and
-# every run's metrics.
-# DATA is the folder with turtles/ and tvsum/, WEIGHTS that with published weights, FASHION_MNIST
-# that with the four files; parts whose data are not there fail alone. MINUTES (24) is the time for
-# all; SMOKE=1 makes trainings a few steps and leaves the large suites out.
+# Measuring takes under six minutes each, on a machine with Python, jax, flax, optax, orbax, chex
+# and PyTorch; it needs no network and no TensorFlow. Every figure is written to OUT (default
+# scripts/results/session) as it comes, and what fails leaves the rest running.
+# DATA and WEIGHTS are where turtles/ and tvsum/ and published weights are, for pack. MINUTES (5.8)
+# is the time for all; SMOKE=1 runs a few small parts on a CPU.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
 PYTHON=${PYTHON:-python3}
-OUT=${OUT:-scripts/results/session}
-for folder in shared ../shared; do
-  DATA=${DATA:-$([ -d $folder/data ] && echo $folder/data)}
-  WEIGHTS=${WEIGHTS:-$([ -d $folder/weights ] && echo $folder/weights)}
-  if [ -z "${FASHION_MNIST:-}" ] && [ -d $folder/fashion-mnist ]; then
-    export FASHION_MNIST=$PWD/$folder/fashion-mnist
+CARRIED=build/session
+MOST=60 # MiB a call
+
+pack() { # pack first|second
+  local wheels=(tyro docstring-parser shtab typeguard tensorboardX)
+  [ "$1" = second ] && wheels+=(faiss-cpu)
+  rm -rf $CARRIED && mkdir -p $CARRIED/wheels
+  "$PYTHON" -m pip download --quiet --no-deps --only-binary=:all: --python-version 3.12 \
+    --implementation cp --platform manylinux_2_28_x86_64 --platform manylinux_2_27_x86_64 \
+    --platform manylinux2014_x86_64 --dest $CARRIED/wheels "${wheels[@]}" || return 1
+  "$PYTHON" -m scripts.bench.carried "$1" $CARRIED --data "${DATA:-../shared/data}" \
+    --weights "${WEIGHTS:-../shared/weights}" || return 1
+  if [ "$1" = first ]; then
+    for name in resnet50 efficientnet_b0 resnet18 small; do
+      for device in h100 h200; do
+        "$PYTHON" -m reid_jax -q plan throughput_$name --device $device --identities 1000 \
+          --json $CARRIED/plan_${device}_$name.json >/dev/null || return 1
+      done
+    done
+    "$PYTHON" -c "import json, pathlib, sys; folder = pathlib.Path(sys.argv[1]); \
+(folder / 'plan.json').write_text(json.dumps(sum((json.loads(f.read_text()) \
+for f in sorted(folder.glob('plan_*.json'))), [])))" $CARRIED || return 1
   fi
-done
-END=$((SECONDS + ${MINUTES:-24} * 60))
+  local size
+  size=$(du -sm --apparent-size $CARRIED | cut -f1)
+  echo "$CARRIED: $size MiB"
+  [ "$size" -le $MOST ] || { echo "more than $MOST MiB cannot travel in one call"; return 1; }
+}
+
+if [ "${1:-}" = pack ]; then
+  pack "${2:?first or second}"
+  exit
+fi
+WHICH=${1:?first, second or pack}
+
+OUT=${OUT:-scripts/results/session}
+END=$((SECONDS + $(printf '%.0f' "$(echo "${MINUTES:-5.8} * 60" | bc 2>/dev/null || echo 348)")))
 WORK=$(mktemp -d)
-LOGS=$WORK/session
+LOGS=$WORK/logs
 mkdir -p "$OUT" "$LOGS"
 OUT=$(cd "$OUT" && pwd)
-export PYTHONPATH=".${PYTHONPATH:+:$PYTHONPATH}" PYTHONUNBUFFERED=1
+export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}" PYTHONUNBUFFERED=1
 export PEER_PYTHON=${PEER_PYTHON:-$(command -v "$PYTHON")} # the machine's own PyTorch
 export JAX_COMPILATION_CACHE_DIR=${JAX_COMPILATION_CACHE_DIR:-$WORK/xla}
-WANTED=" $* "
+export PLAN=$PWD/$CARRIED/plan.json
+if compgen -G "$CARRIED/wheels/*.whl" >/dev/null; then
+  "$PYTHON" -m pip install --quiet --no-index --no-deps --no-compile --upgrade \
+    --target "$WORK/site" $CARRIED/wheels/*.whl && PYTHONPATH=$WORK/site:$PYTHONPATH
+fi
+PEER=--peer
+"$PEER_PYTHON" -c 'import torch' 2>/dev/null || PEER=
 
-# part NAME SECONDS COMMAND...: runs it if wanted, within its limit and what is left of all.
+# part NAME SECONDS COMMAND...: within its limit and what is left of all.
 part() {
   local name=$1 limit=$2 left=$((END - SECONDS)) begun=$SECONDS code
   shift 2
-  if [ "$WANTED" != "  " ] && [[ $WANTED != *" $name "* ]]; then return 0; fi
-  if [ $left -lt 20 ]; then
-    echo "$name: no time left" | tee -a "$LOGS/summary.txt"
+  if [ $left -lt 10 ]; then
+    echo "$name: no time left" | tee -a "$OUT/summary.$WHICH.txt"
     return 0
   fi
-  timeout --kill-after=10 $((limit < left ? limit : left)) "$@" >"$LOGS/$name.log" 2>&1
+  timeout --kill-after=5 $((limit < left ? limit : left)) "$@" >"$LOGS/$name.log" 2>&1
   code=$?
   echo "$name: $([ $code = 0 ] && echo ok || echo "FAILED ($code)") in $((SECONDS - begun)) s" |
-    tee -a "$LOGS/summary.txt"
+    tee -a "$OUT/summary.$WHICH.txt"
   [ $code = 0 ] || tail -n 3 "$LOGS/$name.log"
+  tar -czf "$OUT/logs.$WHICH.tar.gz" -C "$WORK" logs
 }
 
 bench() { # bench SUITE SECONDS
-  part "$1" "$2" "$PYTHON" -m scripts.bench "$1" --peer --json "$OUT/bench.json"
+  part "$1" "$2" "$PYTHON" -m scripts.bench "$1" $PEER --json "$OUT/bench.json"
 }
 
-# train NAME CONFIG SECONDS OPTIONS...: a run, of which the log and the metrics are kept.
-train() {
-  local name=$1 config=$2 limit=$3 run=$WORK/runs/$1 file
-  shift 3
-  if [ -n "${SMOKE:-}" ]; then
-    set -- "$@" --train.steps 4 --train.steps-per-call 1 --train.log-every 2 \
-      --train.evaluate-every 4 --train.checkpoint-every 4 --optimizer.warmup-steps 1
-  fi
-  part "$name" "$limit" "$PYTHON" -m reid_jax train "$config" --workdir "$run" "$@"
+train() { # train NAME SECONDS CONFIG OPTIONS...
+  local name=$1 limit=$2 run=$WORK/runs/$1 file
+  shift 2
+  part "$name" "$limit" "$PYTHON" -m reid_jax train "$@" --workdir "$run"
   for file in metrics.jsonl config.json report/metrics.json; do
     if [ -f "$run/$file" ]; then cp "$run/$file" "$LOGS/$name.$(basename "$file")"; fi
   done
 }
 
-turtles() { # turtles NAME SECONDS OPTIONS...: in bfloat16, the photos in device memory
-  local name=$1 limit=$2
-  shift 2
-  if [ -n "${SMOKE:-}" ]; then set -- "$@" --data.image-size 32 --data.batch-size 16; fi
-  train "$name" "$name" "$limit" --data.source "csv:${DATA:-missing}/turtles/metadata.csv" \
-    --model.dtype bfloat16 "$@"
-}
-
 {
-  nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader || true
+  nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader 2>/dev/null || true
   "$PYTHON" -c 'import sys, jax; print(sys.version.split()[0], "jax", jax.__version__, jax.devices())'
-  "$PYTHON" -c 'import torch; print("torch", torch.__version__)' || true
-} 2>&1 | tee "$LOGS/summary.txt"
-if ! "$PYTHON" -c 'import flax, optax, orbax.checkpoint, chex, tyro, rich, PIL, pyarrow, matplotlib' 2>"$LOGS/imports.log"; then
-  echo "cannot start: $(tail -n 1 "$LOGS/imports.log")" | tee -a "$LOGS/summary.txt"
-  cp "$LOGS/summary.txt" "$OUT"
-  exit 1
-fi
+} 2>&1 | tee "$OUT/summary.$WHICH.txt"
 
-# Operations against their references, on the device itself.
-part tests_device 200 "$PYTHON" -m pytest -n0 -q tests/ops/test_distances.py tests/ops/test_triplet.py \
-  tests/ops/test_batch_losses.py tests/ops/test_margin_softmax.py tests/ops/test_retrieval.py \
-  tests/ops/test_blockwise_mining.py tests/ops/test_large_softmax.py
-bench step 400
-bench epoch 150
-bench mining 150
-bench head 120
-if [ -z "${SMOKE:-}" ]; then
-  bench retrieval 120
-  bench input 90
-  bench keyframes 120
-  bench evaluation 300
-  part keyframe_models 100 "$PYTHON" -m reid_jax models --keyframes --speed \
-    --json "$OUT/keyframe_models.json"
-fi
-bench startup 240
-part scale 150 "$PYTHON" -m reid_jax scale --json "$OUT/scale.json" --plot "$OUT/scale.png"
-
-# The other cores run the whole of the tests while the GPU trains.
-part tests_host 420 env JAX_PLATFORMS=cpu "$PYTHON" -m pytest -n 8 -q &
-turtles turtles_arcface 150 --train.steps-per-call 50
-turtles turtles_triplet 150 --train.steps-per-call 50
-turtles turtles_siamese 120 --train.steps-per-call 50
-turtles turtles_pretrained 150 --train.steps-per-call 20 \
-  --model.pretrained "${WEIGHTS:-missing}/efficientnet_lite0.safetensors"
-for fold in 0 1 2 3 4; do
-  train "tvsum$fold" tvsum 60 --data.path "${DATA:-missing}/tvsum/tvsum.h5" \
-    --data.splits "${DATA:-missing}/tvsum/splits.json" --data.fold "$fold"
-done
-wait
-if [ -z "${SMOKE:-}" ]; then bench search 500; fi # last: it lays out 20 GB for each call
-
-cp "$LOGS/summary.txt" "$OUT"
-tar -czf "$OUT/session.tar.gz" -C "$WORK" session
+case $WHICH in
+first)
+  if [ -n "${SMOKE:-}" ]; then
+    part step 150 "$PYTHON" -c "from scripts.bench import step; from reid_jax.plan.case import Case
+for row in step.run((Case('small_cnn', 16, 1, 'triplet', 16),), repeats=1): print(row)"
+    train demo 150 demo --train.steps 4 --optimizer.warmup-steps 1 --data.image-size 16
+  else
+    bench step 190
+    part tests 60 "$PYTHON" -m pytest -n 0 -q tests/ops/test_distances.py tests/ops/test_triplet.py \
+      tests/ops/test_margin_softmax.py tests/ops/test_retrieval.py
+    bench epoch 60
+    train tvsum 60 tvsum --data.path $CARRIED/tvsum.h5 --data.splits $CARRIED/splits.json
+  fi
+  ;;
+second)
+  if [ -n "${SMOKE:-}" ]; then
+    part mining 150 "$PYTHON" -c "from scripts.bench import mining
+for row in mining.run({'hard': ((32, 8),)}): print(row)"
+  else
+    bench mining 70
+    bench head 40
+    bench input 40
+    train turtles 110 turtles_pretrained --data.source csv:$CARRIED/turtles/metadata.csv \
+      --model.pretrained $CARRIED/efficientnet_lite0.safetensors --model.dtype bfloat16
+    bench retrieval 60
+    [ $((END - SECONDS)) -lt 150 ] || bench search 150
+  fi
+  ;;
+*)
+  echo "$WHICH is neither first nor second"
+  exit 2
+  ;;
+esac
 rm -rf "$WORK"
 echo "results: $OUT"

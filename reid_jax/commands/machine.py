@@ -31,7 +31,7 @@ def plan(words: list[str]) -> None:
     from reid_jax.plan.plan import Question, plan_and_report
 
     config, json, plot = (given.pop(name) for name in ("config", "json", "plot"))
-    plan_and_report(config, Question(**given), json, plot)
+    plan_and_report(config, Question(**given), json, plot, name=path.stem)
 
 
 _SWITCHES = ("--largest-batch", "--explain")

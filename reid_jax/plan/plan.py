@@ -163,7 +163,8 @@ def _decode_rate(config: Any) -> float:
 
 
 def _assumptions(chip: Accelerator, row: dict[str, Any], origin: str, rate: float) -> list[str]:
-    lines = [
+    lines = [] if row["fits"] else [_too_much(row)]
+    lines += [
         f"{chip.name}: {chip.source}",
         f"compiled is {row['note']}",
         "step_seconds is a lower bound: the longest of products, traffic and exchanges at the "
@@ -186,6 +187,15 @@ def _assumptions(chip: Accelerator, row: dict[str, Any], origin: str, rate: floa
             f"counted once, their trips are not in the program: {', '.join(row['unknown_loops'])}"
         )
     return lines
+
+
+def _too_much(row: dict[str, Any]) -> str:
+    given, made = row["argument_bytes"] / 1e9, row["temporary_bytes"] / 1e9
+    larger = "what the step makes" if made > given else "parameters, moments and resident data"
+    return (
+        f"does not fit into {row['memory_of_device'] / 1e9:.0f} GB: {given:.2f} are given and "
+        f"{made:.2f} made meanwhile; too large is {larger}; --largest-batch says what would fit"
+    )
 
 
 def as_table(rows: Sequence[dict[str, Any]]) -> Table:
@@ -231,9 +241,9 @@ def groups_table(row: dict[str, Any]) -> Table:
 
 
 def plan_and_report(
-    config: Any, asked: Question, json_file: Path | None, plot: Path | None
+    config: Any, asked: Question, json_file: Path | None, plot: Path | None, *, name: str = ""
 ) -> None:
-    """Prints the plan, and writes what files were asked for.
+    """Prints the plan, and writes what files were asked for; `name` is the configuration's.
 
     Raises:
       UserError: see `plan`.
@@ -246,15 +256,15 @@ def plan_and_report(
     for line in rows[-1]["assumptions"]:
         print(f"  {line}")
     if json_file is not None:
-        write_text(json_file, json.dumps(_as_json(rows), indent=1) + "\n")
+        write_text(json_file, json.dumps(_as_json(rows, name), indent=1) + "\n")
     if plot is not None:
         draw(rows, plot)
 
 
-def _as_json(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def _as_json(rows: Sequence[dict[str, Any]], name: str) -> list[dict[str, Any]]:
     import jax
 
-    made = {"date": datetime.now(UTC).date().isoformat(), "jax": jax.__version__}
+    made = {"config": name, "date": datetime.now(UTC).date().isoformat(), "jax": jax.__version__}
     return [row | made for row in rows]
 
 

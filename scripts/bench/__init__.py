@@ -1,5 +1,6 @@
 """Benchmarks beside what one would use instead: one file a suite, found by its name."""
 
+from collections.abc import Iterable
 from importlib import import_module
 from typing import Any
 
@@ -19,9 +20,9 @@ SUITES = (
 )
 
 
-def run_suite(suite: str, *, peer: bool) -> list[dict[str, Any]]:
-    """Rows of ``scripts.bench/SUITE.py``, with ``peer`` beside the others; UserError if none."""
+def run_suite(suite: str, *, peer: bool) -> Iterable[dict[str, Any]]:
+    """Rows of ``scripts.bench/SUITE.py`` as they come; UserError if there is none."""
     if suite not in SUITES:
         raise UserError(f"There is no suite {suite!r}: use one of {', '.join(SUITES)}.")
-    rows: list[dict[str, Any]] = import_module(f"scripts.bench.{suite}").run(peer=peer)
+    rows: Iterable[dict[str, Any]] = import_module(f"scripts.bench.{suite}").run(peer=peer)
     return rows

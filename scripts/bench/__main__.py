@@ -23,10 +23,12 @@ def main(suite: Positional[str], peer: UseCounterAction[int] = 0, json: Path | N
     check_destinations(json)
     if json is not None:
         others(json, [suite])
-    rows = run_suite(suite, peer=bool(peer))
+    rows = []
+    for row in run_suite(suite, peer=bool(peer)):
+        rows.append(row)
+        if json is not None:  # what is measured stays, should the next one not end
+            keep(rows, json)
     print(as_table(rows))
-    if json is not None:
-        keep(rows, json)
 
 
 if __name__ == "__main__":

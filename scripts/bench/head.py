@@ -5,6 +5,7 @@ the embeddings and by the centres) over centres that are read twice and whose gr
 In chunks there is a fourth product: the cosines again.
 """
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import jax
@@ -77,11 +78,11 @@ def work(objective: MarginSoftmax, size: Size) -> Work:
 
 def run(
     sizes: dict[str, tuple[Size, ...]] | None = None, *, peer: bool = False
-) -> list[dict[str, Any]]:
+) -> Iterable[dict[str, Any]]:
     """A row for each way and size."""
     if sizes is None:
         sizes = _CPU if jax.default_backend() == "cpu" else _ELSEWHERE
-    return [_row(way, size, peer=peer) for way in sizes for size in sizes[way]]
+    return (_row(way, size, peer=peer) for way in sizes for size in sizes[way])
 
 
 def _row(way: str, size: Size, *, peer: bool) -> dict[str, Any]:

@@ -4,7 +4,7 @@ The roofline is that of the bare matrix products: of all pairs, and for all trip
 ones two more for the gradient, which for the hardest needs none.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import jax
@@ -61,11 +61,11 @@ def work(mining: Mining, size: tuple[int, int]) -> Work:
     return Work(products * 2.0 * rows**2 * dimension, 2.0 * 4 * rows * dimension)
 
 
-def run(sizes: Sizes | None = None, *, peer: bool = False) -> list[dict[str, Any]]:
+def run(sizes: Sizes | None = None, *, peer: bool = False) -> Iterable[dict[str, Any]]:
     """A row for each mining and size."""
     if sizes is None:
         sizes = _CPU if jax.default_backend() == "cpu" else _ELSEWHERE
-    return [_row(mining, size, peer=peer) for mining in sizes for size in sizes[mining]]
+    return (_row(mining, size, peer=peer) for mining in sizes for size in sizes[mining])
 
 
 def _row(mining: Mining, size: tuple[int, int], *, peer: bool) -> dict[str, Any]:

@@ -6,9 +6,11 @@ the networks run in bfloat16. The loss of the first batch, in float32 and not au
 with the peer's for the same weights.
 """
 
+import json
+import os
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,10 +19,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from reid_jax.hlo import read_hlo
 from reid_jax.individuals.task import EmbeddingTask
 from reid_jax.ops.convolution.compilation import compiler_options
 from reid_jax.plan.case import Case, configuration, make_batch, make_step, make_task
-from reid_jax.plan.measure import Measurement, measure
+from reid_jax.plan.measure import Measurement, device_name, measure
+from reid_jax.plan.program import Program, count
 from reid_jax.plan.roofline import Work, attainable_seconds, ceilings, operations_of
 from reid_jax.training.parallel import make_layout
 from reid_jax.weights.convert import tensors_from_variables
@@ -34,22 +38,22 @@ _CPU = (
     Case("resnet50", 224, 3, "arcface", 8),
     Case("efficientnet_b0", 224, 3, "arcface", 8),
 )
-_ELSEWHERE = (
-    Case("small_cnn", 28, 1, "triplet", 1024),
-    Case("resnet18", 96, 3, "arcface", 512),
-    Case("mobilenet_v2", 96, 3, "arcface", 512),
+_ELSEWHERE = (  # the most telling first, should time end
     Case("resnet50", 224, 3, "arcface", 256),
     Case("efficientnet_b0", 224, 3, "arcface", 256),
+    Case("resnet18", 96, 3, "arcface", 512),
+    Case("small_cnn", 28, 1, "triplet", 1024),
+    Case("mobilenet_v2", 96, 3, "arcface", 512),
 )
 
 
 def run(
     cases: tuple[Case, ...] | None = None, *, peer: bool = False, repeats: int = 7
-) -> list[dict[str, Any]]:
-    """A row a case."""
+) -> Iterable[dict[str, Any]]:
+    """A row a case, when it is measured."""
     if cases is None:
         cases = _CPU if jax.default_backend() == "cpu" else _ELSEWHERE
-    return [_row(case, peer=peer, repeats=repeats) for case in cases]
+    return (_row(case, peer=peer, repeats=repeats) for case in cases)
 
 
 def first_loss(case: Case, params: Any, model_state: Any) -> float:
@@ -74,7 +78,7 @@ def _row(case: Case, *, peer: bool, repeats: int) -> dict[str, Any]:
     weights = tensors_of(case, params, model_state)
     loss = first_loss(case, params, model_state) if peer else float("nan")
     network = _time_network(case, task, params, model_state, repeats)
-    ours, attainable = _time_step(case, task, params, model_state, repeats)
+    ours, attainable, counted = _time_step(case, task, params, model_state, repeats)
     theirs = None
     if peer:
         with tempfile.TemporaryDirectory() as folder:
@@ -101,12 +105,32 @@ def _row(case: Case, *, peer: bool, repeats: int) -> dict[str, Any]:
         loss_difference=difference([loss], theirs) if theirs else None,
         note=f"{share:.1%} of the step is not the network",
     )
-    return row | {"share_not_network": share, "images_per_second": case.batch / ours.seconds}
+    row |= {"share_not_network": share, "images_per_second": case.batch / ours.seconds}
+    row |= {"kernels": counted.number_of_kernels, "hbm_bytes": counted.hbm_bytes}
+    return row | planned(case, ours.seconds)
+
+
+def planned(case: Case, seconds: float) -> dict[str, Any]:
+    """What `reid-jax plan` foretold of this step on one such device, and the share of it.
+
+    PLAN in the environment names the file, made beforehand; without one, or without this device
+    or step in it, nothing.
+    """
+    file = Path(os.environ.get("PLAN", ""))
+    rows = json.loads(file.read_text()) if file.is_file() else []
+    kind = device_name().lower()
+    for row in rows:
+        same = row["batch"] == case.batch and row["config"].endswith(case.backbone.split("_cnn")[0])
+        if same and row["device"] in kind:
+            bound = row["step_seconds"]
+            told = {"planned_seconds": bound, "share_of_plan": bound / seconds}
+            return told | {f"planned_{name}": row[name] for name in ("kernels", "hbm_bytes")}
+    return {}
 
 
 def _time_step(
     case: Case, task: EmbeddingTask, params: Any, model_state: Any, repeats: int
-) -> tuple[Measurement, float]:
+) -> tuple[Measurement, float, Program]:
     layout = make_layout("single")
     params, model_state = jax.tree.map(jnp.copy, (params, model_state))  # donated below
     state, step, function = make_step(case, task, params, model_state, layout)
@@ -130,6 +154,7 @@ def _time_step(
     return (
         Measurement(measured.seconds, measured.spread, held, compiling, measured.results),
         attainable_seconds(Work(operations, read_and_written), limit),
+        count(read_hlo(compiled.as_text()), 1),
     )
 
 

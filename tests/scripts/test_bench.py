@@ -233,7 +233,7 @@ def check(rows, peer, *, compared):
 @WITH_PEERS
 @pytest.mark.usefixtures("low_ceilings")
 def test_suite_mining(peer):
-    rows = mining.run(dict.fromkeys(("hard", "semi_hard", "all"), ((32, 8),)), peer=peer)
+    rows = list(mining.run(dict.fromkeys(("hard", "semi_hard", "all"), ((32, 8),)), peer=peer))
     assert rows[0]["ratio_to_roofline"] == pytest.approx(2 * 32 * 32 * 8 / rows[0]["ours"])
     check(rows, peer, compared=lambda row: "semi_hard" not in row["case"])
 
@@ -247,7 +247,7 @@ def test_suite_head(peer, monkeypatch):
         "sampled 10%": head.WAYS["sampled 10%"],
     }
     monkeypatch.setattr(head, "WAYS", ways)
-    rows = head.run(dict.fromkeys(ways, (head.Size(50, 8, 4),)), peer=peer)
+    rows = list(head.run(dict.fromkeys(ways, (head.Size(50, 8, 4),)), peer=peer))
     assert rows[0]["peak_memory_bytes"] > 4 * 50 * 8
     check(rows, peer, compared=lambda row: "sampled" not in row["case"])
 
