@@ -244,6 +244,21 @@ def test_matrix_products_are_the_gathers(size, crop, shift, flip, border):
     np.testing.assert_allclose(warp._products(image, *inside), gathered, atol=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("spec", "separable"),
+    [
+        (Augmentation(crop=0.4, flip=True, scale=0.2, translation=0.1), True),
+        (Augmentation(crop=0.4, rotation=10.0), False),
+        (Augmentation(scale=0.2, shear=10.0), False),
+        (Augmentation(translation=0.2, elastic=0.1), False),
+    ],
+    ids=str,
+)
+def test_only_what_turns_or_bends_mixes_rows_and_columns(spec, separable):
+    program = str(jax.make_jaxpr(functools.partial(augment, spec=spec))(_keys(16), _images()))
+    assert ("dot_general" in program and "platform_index" in program) == separable
+
+
 def test_displacement_moves_pixels_and_is_smooth():
     image = _image(size=(8, 8, 1))
     field = jnp.zeros((8, 8, 2)).at[..., 1].set(1.0)

@@ -156,8 +156,8 @@ def _warp(
     if affine:
         rotation, shear, scale, shift_y, shift_x = _either_way(draws[1:6])
         geometry = geometry._replace(
-            rotation=math.radians(spec.rotation) * rotation,
-            shear=math.radians(spec.shear) * shear,
+            rotation=math.radians(spec.rotation) * rotation if spec.rotation else 0.0,
+            shear=math.radians(spec.shear) * shear if spec.shear else 0.0,
             scale=jnp.exp(math.log1p(spec.scale) * scale),
             shift_y=spec.translation * shift_y,
             shift_x=spec.translation * shift_x,
