@@ -124,31 +124,45 @@ def test_masks_do_not_depend_on_the_devices(layer: type, key: jax.Array) -> None
 
 @pytest.mark.parametrize(
     ("size", "window", "stride", "padding"),
-    [(7, 2, 2, 0), (9, 3, 3, 0), (8, 3, 2, 1), (36, 17, 17, 0)],
+    [
+        (7, 2, 2, 0),
+        (9, 3, 3, 0),
+        (8, 3, 2, 1),
+        (9, 3, 2, 1),
+        (9, 4, 2, 1),
+        (6, 3, 1, 1),
+        (8, 2, 3, 0),
+        (36, 17, 17, 0),
+    ],
 )
 def test_max_pool_equals_the_windowed_maximum(
     size: int, window: int, stride: int, padding: int
 ) -> None:
-    x = images(size)
-
     def reference(x: jax.Array) -> jax.Array:
         pads = ((padding, padding), (padding, padding))
         return nn.max_pool(x, (window, window), (stride, stride), pads)
 
-    for f in (lambda f: f(x), lambda f: jax.grad(lambda x: jnp.sum(jnp.sin(f(x))))(x)):
-        ours = f(lambda x: max_pool(x, window, stride, padding))
-        np.testing.assert_allclose(ours, f(reference), rtol=1e-6)
+    def pool(x: jax.Array) -> jax.Array:
+        return max_pool(x, window, stride, padding)
+
+    x = images(size)
+    weights = jnp.cos(jnp.arange(pool(x).size).reshape(pool(x).shape))
+    for values in (x, jnp.round(x)):  # of tied ones the first
+        np.testing.assert_array_equal(pool(values), reference(values))
+        ours = jax.grad(lambda x: jnp.sum(weights * pool(x)))(values)
+        theirs = jax.grad(lambda x: jnp.sum(weights * reference(x)))(values)
+        np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-6)
     assert max_pool(x[:, :1], 2, 2).shape == (2, 0, size // 2, 3)
 
 
-def test_of_tied_values_the_first_of_a_tile_takes_the_gradient() -> None:
+def test_of_tied_values_the_first_of_a_window_takes_the_gradient() -> None:
     x = jnp.asarray([[1.0, 3.0, 2.0], [3.0, 3.0, 9.0], [9.0, 9.0, 9.0]])[None, :, :, None]
     gradient = jax.jit(jax.grad(lambda x: 5.0 * jnp.sum(max_pool(x, 2, 2))))(x)
     expected = [[0.0, 5.0, 0.0], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]
     np.testing.assert_array_equal(gradient[0, :, :, 0], expected)
 
 
-def test_tiles_of_nan_stay_nan() -> None:
+def test_windows_of_nan_stay_nan() -> None:
     assert jnp.isnan(max_pool(jnp.full((1, 2, 2, 1), jnp.nan), 2, 2)).all()
 
 
