@@ -1,8 +1,28 @@
-"""Compiled programs: kept from one process to the next, and the memory that they take."""
+"""Compiled programs: for which platform, kept between processes, and the memory that they take."""
 
+from contextlib import AbstractContextManager
 from typing import Any
 
-from reid_jax.files import cache_folder
+import jax
+
+# In the keys of JAX's caches: what was traced for one platform is traced anew for another.
+_platform = jax.make_user_context(None)
+
+
+def target() -> str:
+    """The platform that is compiled for, "cpu", "gpu" or "tpu".
+
+    That is JAX's default backend, unless said otherwise: a program for a GPU or TPU can be made
+    where there is none.
+    """
+    platform: str | None = _platform.value
+    return platform or jax.default_backend()
+
+
+def compiling_for(platform: str) -> AbstractContextManager[None]:
+    """What is traced inside is for this platform, see `target`."""
+    context: AbstractContextManager[None] = _platform(platform)
+    return context
 
 
 def keep_compilations() -> None:
@@ -10,7 +30,7 @@ def keep_compilations() -> None:
 
     JAX_COMPILATION_CACHE_DIR chooses another folder.
     """
-    import jax
+    from reid_jax.files import cache_folder  # losses, which need `target`, read no files
 
     if jax.config.values["jax_compilation_cache_dir"] is None:
         jax.config.update("jax_compilation_cache_dir", str(cache_folder("xla")))

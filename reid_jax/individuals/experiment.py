@@ -16,6 +16,7 @@ from reid_jax.individuals.glossary import SPLITS
 from reid_jax.individuals.task import EmbeddingTask
 from reid_jax.individuals.validation import about_validation, make_validation, with_whitening
 from reid_jax.models import EmbeddingNet, block_names, create_backbone
+from reid_jax.ops.losses.objectives import Objective
 from reid_jax.training.experiment import (
     Experiment,
     Validation,
@@ -34,9 +35,12 @@ def make_task(config: EmbeddingConfig, num_classes: int) -> EmbeddingTask:
     if config.model.pretrained:
         inputs = input_info(config.model.backbone, config.model.pretrained)
         mean, std = inputs.mean, inputs.std
+    objective: Objective = config.loss
+    if config.data.sampler == "identities":
+        objective = objective.for_batches(config.data.photos_per_identity - 1)
     return EmbeddingTask(
         net=make_net(config.model),
-        objective=config.loss,
+        objective=objective,
         augmentation=config.augment,
         num_classes=num_classes,
         views=config.model.views,

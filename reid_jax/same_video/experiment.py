@@ -11,6 +11,7 @@ import numpy as np
 
 from reid_jax.data.videos.features import VideoFeatures, load_folds, load_video_features
 from reid_jax.errors import UserError
+from reid_jax.ops.losses.objectives import Objective
 from reid_jax.same_video.config import (
     ClipDataConfig,
     SimilarityConfig,
@@ -101,9 +102,12 @@ def make_similarity_net(model: SimilarityConfig) -> VideoSimilarityNet:
 
 def make_task(config: VideoSimilarityConfig, num_classes: int) -> VideoSimilarityTask:
     """The task of a configuration for a number of training videos."""
+    objective: Objective = config.loss
+    if config.data.clips_per_video:
+        objective = objective.for_batches(config.data.clips_per_video - 1)
     return VideoSimilarityTask(
         net=make_similarity_net(config.model),
-        objective=config.loss,
+        objective=objective,
         num_classes=num_classes,
         components=config.model.embedding_dim,
         head_weight=config.model.head_weight,

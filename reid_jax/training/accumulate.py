@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from reid_jax.compilations import target
 from reid_jax.training.task import (
     Batch,
     DividedTask,
@@ -128,7 +129,7 @@ def make_accumulated_gradient(task: DividedTask, parts: int) -> Gradient:
 
 def _scan(body: Callable[..., Any], carry: Tree, items: Tree) -> tuple[Tree, Tree]:
     # XLA on a CPU runs convolutions inside a loop many times slower.
-    return jax.lax.scan(body, carry, items, unroll=jax.default_backend() == "cpu" or 1)
+    return jax.lax.scan(body, carry, items, unroll=target() == "cpu" or 1)
 
 
 def _one_after_another(carry: Tree, item: Tree) -> tuple[Tree, Tree]:

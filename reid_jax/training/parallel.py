@@ -15,6 +15,7 @@ import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from reid_jax.compilations import compiling_for, target
 from reid_jax.errors import UserError
 from reid_jax.ops.convolution.lax import cpu_compiler_options, uses_onednn
 from reid_jax.platforms import memory_bytes
@@ -81,6 +82,7 @@ class Layout:
         What is returned is called as `(state, shared, batch)`, and has `lower` as `jax.jit`'s has.
         """
         donated = (0,) if donate else ()
+        function = self._for_these(function)
         if self.mode == "single":
             return jax.jit(function, donate_argnums=donated, compiler_options=self._options)
         if self.mode == "pmap":
@@ -106,7 +108,7 @@ class Layout:
 
     def compile_map(self, function: Callable[[Tree, Any], Any]) -> Any:
         """Compiles `function(shared, batch)` whose result has a row an example."""
-        divided = self._divided(0)
+        divided, function = self._divided(0), self._for_these(function)
         if jax.process_count() == 1:
             return jax.jit(
                 function,
@@ -194,6 +196,19 @@ class Layout:
             f"{number:,} class centres, {held / 1e9:.2f} GB with what the optimiser keeps of them, "
             f"are on each of {self.size} devices: {remedy}"
         ]
+
+    def _for_these(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The function as it is traced for these devices, which may be a description of devices."""
+        platform = self.devices[0].platform
+        if platform == target():
+            return function
+
+        @functools.wraps(function)
+        def traced(*arguments: Any, **named: Any) -> Any:
+            with compiling_for(platform):
+                return function(*arguments, **named)
+
+        return traced
 
     def _places(self, tree: Tree) -> Tree:
         def place(path: tuple[Any, ...], leaf: Any) -> NamedSharding:

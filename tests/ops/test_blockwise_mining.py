@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from reid_jax.compilations import compiling_for
 from reid_jax.ops.losses import triplet
 from reid_jax.ops.losses.triplet import triplet_loss
 from reid_jax.ops.mining import blockwise as blockwise_mining
@@ -70,15 +71,55 @@ def test_sorting_is_looking_at_each_positive(name, monkeypatch):
 def test_positives_are_counted_off_as_the_mask_says():
     rows = gather_rows(*map(jnp.asarray, _batch()))
     positives, negatives = map(np.asarray, pair_masks(rows))
-    block = blockwise_mining._Classes.of(rows).block(rows)
-    np.testing.assert_array_equal(block.num_positives, positives.sum(axis=1))
+    block = blockwise_mining._block(rows, blockwise_mining._ranks(rows))
     assert block.most_positives == positives.sum(axis=1).max()
-    ranks = jnp.arange(int(block.most_positives) + 2, dtype=jnp.int32)
-    index, there = map(np.asarray, blockwise_mining.positives_at(block, ranks))
-    for anchor, (references, real) in enumerate(zip(index, there, strict=True)):
-        np.testing.assert_array_equal(references[real], np.flatnonzero(positives[anchor]))
+    for anchor, ranks in enumerate(np.asarray(block.ranks)):
+        (references,) = np.nonzero(positives[anchor])
+        np.testing.assert_array_equal(ranks[references], np.arange(len(references)))
+        assert (np.delete(ranks, references) == -1).all()
     triplets = (positives.sum(axis=1) * negatives.sum(axis=1)).sum()
     assert float(blockwise_mining.num_triplets(rows)) == triplets
+
+
+@pytest.mark.parametrize("bound", [15, 200], ids=["each", "sorted"])
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_bound_that_holds_changes_nothing(name, bound):
+    """`positives` as a number known when compiling; nothing then depends on the batch."""
+    embeddings, labels, mask = _batch()
+    most = (labels[mask][:, None] == labels[mask][None]).sum(axis=1).max() - 1
+    assert 8 < most <= bound  # more than two turns
+    loss = functools.partial(triplet_loss, mask=mask, **VARIANTS[name])
+
+    def both(x, **bound):
+        return jax.value_and_grad(lambda x: loss(x, labels, **bound), has_aux=True)(x)
+
+    (total, count), gradient = jax.jit(functools.partial(both, positives=bound))(embeddings)
+    expected, expected_gradient = _at_once(name)
+    np.testing.assert_allclose(total, expected[0], rtol=1e-5)
+    assert count == expected[1]
+    np.testing.assert_allclose(gradient, expected_gradient, rtol=1e-5, atol=1e-5)
+    text = str(jax.make_jaxpr(functools.partial(both, positives=bound))(embeddings))
+    assert " cond[" not in text
+    assert " while[" not in text or bound > 100  # searches in sorted rows
+
+
+def test_a_bound_of_one_is_one_positive_of_each_anchor():
+    embeddings, _, _ = _batch(size=12)
+    labels = jnp.repeat(jnp.arange(6), 2)
+    for variant in ({"mining": "all"}, {"mining": "semi_hard"}, {"margin": None}):
+        got = triplet_loss(embeddings, labels, positives=1, **variant)
+        np.testing.assert_allclose(got, triplet_loss(embeddings, labels, **variant), rtol=1e-6)
+        assert triplet_loss(embeddings, labels, positives=0, **variant)[0] == 0
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_accelerators_mine_the_same(name):
+    with compiling_for("gpu"):
+        (total, count), gradient = _run(name)
+    expected, expected_gradient = _at_once(name)
+    np.testing.assert_allclose(total, expected[0], rtol=1e-6)
+    assert count == expected[1]
+    np.testing.assert_allclose(gradient, expected_gradient, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("labels", [[1, 1, 1, 1], [0, 1, 2, 3]], ids=["one class", "no positives"])

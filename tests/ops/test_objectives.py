@@ -1,6 +1,7 @@
 """An objective is its function with the fields as arguments, and a new one takes a few lines."""
 
 import dataclasses
+import functools
 import inspect
 import typing
 
@@ -72,6 +73,27 @@ def test_joint_weighs_the_softmax():
     outputs = {"embedding": embeddings(), "neck": embeddings() + 1.0}
     terms = objective.terms(params, outputs, LABELS, MASK, None)
     assert {name: term.weight for name, term in terms.items()} == {"triplet": 1.0, "cosface": 0.5}
+
+
+@pytest.mark.parametrize("name", ["all", "semi_hard"])
+def test_batches_of_known_composition_mine_the_same_and_ask_nothing(name):
+    plain = Joint(triplet=Triplet(mining=name))
+    bounded = plain.for_batches(1)
+    params = plain.init(jax.random.key(0), 4, 5)
+
+    def run(objective, given):
+        outputs = {"embedding": given, "neck": given}
+        return objective.terms(params, outputs, LABELS, MASK, None)
+
+    for term, expected in zip(
+        run(bounded, embeddings()).values(), run(plain, embeddings()).values(), strict=True
+    ):
+        np.testing.assert_allclose(term[:2], expected[:2], rtol=1e-6)
+    assert " cond[" in str(jax.make_jaxpr(functools.partial(run, plain))(embeddings()))
+    text = str(jax.make_jaxpr(functools.partial(run, bounded))(embeddings()))
+    assert " cond[" not in text
+    assert " while[" not in text
+    assert NPair().for_batches(1) == NPair()
 
 
 def test_a_configuration_may_name_every_objective():

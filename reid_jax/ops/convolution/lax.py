@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from reid_jax.compilations import target
 from reid_jax.ops.convolution import cpu as cpu_convolution
 from reid_jax.ops.convolution import onednn
 from reid_jax.ops.convolution.cpu import NHWC, Geometry, lax_convolve
@@ -122,7 +123,7 @@ def conv_general_dilated(
 def uses_onednn() -> bool:
     """Whether convolutions are oneDNN's in this process: on one CPU device, where it is there."""
     # XLA cannot divide a call that it does not know over several devices: each would do all of it.
-    alone = jax.default_backend() == "cpu" and jax.device_count() == 1
+    alone = target() == "cpu" and jax.device_count() == 1
     return alone and onednn.missing() is None
 
 

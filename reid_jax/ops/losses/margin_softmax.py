@@ -12,7 +12,7 @@ import numpy as np
 
 from reid_jax.fields import NOT_NEGATIVE, POSITIVE, Bound, check
 from reid_jax.ops.losses.large_softmax import chunked_margin_softmax_loss, sample_classes
-from reid_jax.ops.losses.margins import MARGIN, Kind, center_cosines, margin_logits
+from reid_jax.ops.losses.margins import MARGIN, Kind, center_cosines, margin_logits, own_entries
 from reid_jax.ops.losses.term import Term, Tree
 from reid_jax.ops.mining.in_batch import as_labels
 
@@ -55,7 +55,7 @@ def margin_softmax_loss(
     chex.assert_equal_shape_prefix([embeddings, labels], 1)
     cosines = center_cosines(embeddings, centers)
     logits = margin_logits(cosines, labels, kind=kind, scale=scale, margin=margin)
-    own = jnp.take_along_axis(logits, labels[:, None], axis=1)[:, 0]
+    own = own_entries(logits, labels)[:, 0]
     cost = jax.nn.logsumexp(logits, axis=1) - own
     if mask is None:
         mask = jnp.ones(labels.shape, bool)
@@ -90,6 +90,11 @@ class MarginSoftmax:
     def init(self, key: jax.Array, num_classes: int, dimension: int) -> Tree:
         shape = (num_classes, self.centers, dimension)
         return {"centers": jax.random.normal(key, shape, jnp.float32) * dimension**-0.5}
+
+    def for_batches(self, positives: int) -> "MarginSoftmax":
+        """Itself: it does not compare examples."""
+        del positives
+        return self
 
     def terms(
         self,

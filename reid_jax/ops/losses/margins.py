@@ -97,7 +97,18 @@ def margin_logits(
     chex.assert_rank([cosines, labels], [2, 1])
     chex.assert_type(labels, int)
     chex.assert_equal_shape_prefix([cosines, labels], 1)
-    own = jnp.take_along_axis(cosines, labels[:, None], axis=1)
-    target = margin_cosine(own, kind, margin)
-    is_own = labels[:, None] == jnp.arange(cosines.shape[1], dtype=labels.dtype)[None, :]
-    return scale * jnp.where(is_own, target, cosines)
+    target = margin_cosine(own_entries(cosines, labels), kind, margin)
+    return scale * jnp.where(_is_own(cosines, labels), target, cosines)
+
+
+def own_entries(x: jax.Array, labels: jax.Array) -> jax.Array:
+    """`x` (B, C) and `labels` (B,) -> (B, 1), each row's entry at its label.
+
+    As a masked sum: where classes are divided over devices, each looks among its own, and the
+    gradient scatters nothing.
+    """
+    return jnp.sum(jnp.where(_is_own(x, labels), x, 0.0), axis=1, keepdims=True)
+
+
+def _is_own(x: jax.Array, labels: jax.Array) -> jax.Array:
+    return labels[:, None] == jnp.arange(x.shape[1], dtype=labels.dtype)[None, :]

@@ -4,7 +4,7 @@ Each stands beside its function; a new one is named in `AnyObjective`.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated
 
 import jax
@@ -46,6 +46,9 @@ class Joint:
 
     def init(self, key: jax.Array, num_classes: int, dimension: int) -> Tree:
         return self.softmax.init(key, num_classes, dimension)
+
+    def for_batches(self, positives: int) -> "Joint":
+        return replace(self, triplet=self.triplet.for_batches(positives))
 
     def terms(
         self,

@@ -30,6 +30,10 @@ class Objective(Protocol):
         """Its parameters (class centres), empty for losses that look inside the batch only."""
         ...
 
+    def for_batches(self, positives: int) -> "Objective":
+        """The same for batches in which an example has at most so many others of its class."""
+        ...
+
     def terms(
         self,
         params: Tree,
@@ -60,6 +64,11 @@ class InBatch:
     def init(self, key: jax.Array, num_classes: int, dimension: int) -> Tree:
         del key, num_classes, dimension
         return {}
+
+    def for_batches(self, positives: int) -> Objective:
+        """Itself, as most losses look at all pairs anyway."""
+        del positives
+        return self
 
     def arguments(self) -> dict[str, Any]:
         """What the loss is called with beside the batch."""

@@ -41,6 +41,7 @@ def triplet_loss(
     margin: float | None = 0.3,
     mining: Mining = "all",
     mean_over: Literal["nonzero", "valid"] = "nonzero",
+    positives: int | None = None,
     mask: jax.Array | None = None,
     axis_name: str | None = None,
 ) -> tuple[jax.Array, jax.Array]:
@@ -68,6 +69,9 @@ def triplet_loss(
       margin: hinge margin, or None for the soft margin.
       mining: which triplets.
       mean_over: with `mining="all"`, what `count` counts; otherwise without effect.
+      positives: as many as any anchor has at most, where that is known: K - 1 in batches of P
+        individuals x K photos. Mining "all" and "semi_hard" then look at so many of each, without
+        asking the batch, on which a GPU's host would wait. Without effect on "hard".
       mask: (B,) bool, False for padding.
       axis_name: the axis over which devices share the batch; see `in_batch`.
 
@@ -95,12 +99,12 @@ def triplet_loss(
     if mining == "semi_hard":
         if margin is None:
             raise UserError("mining semi_hard needs a margin: it looks for negatives within it.")
-        return sum_over_blocks(partial(_semi_hard, margin=margin), rows)
+        return sum_over_blocks(partial(_semi_hard, margin=margin, bound=positives), rows)
     if mining != "all":
         raise UserError(f"mining {mining!r} is unknown: use all, hard or semi_hard.")
     if margin is None:  # no triplet has loss 0
-        return sum_over_blocks(_all_soft, rows)[0], num_triplets(rows)
-    total, active = sum_over_blocks(partial(_all_hinge, margin=margin), rows)
+        return sum_over_blocks(partial(_all_soft, bound=positives), rows)
+    total, active = sum_over_blocks(partial(_all_hinge, margin=margin, bound=positives), rows)
     return total, active if mean_over == "nonzero" else num_triplets(rows)
 
 
@@ -122,6 +126,17 @@ class Triplet(InBatch, loss=triplet_loss, term="triplet"):
 
     def arguments(self) -> dict[str, Any]:
         return {"margin": None if self.soft else self.margin, "mining": self.mining}
+
+    def for_batches(self, positives: int) -> "Triplet":
+        return _BoundedTriplet(**vars(self), positives=positives)
+
+
+@dataclass(frozen=True)
+class _BoundedTriplet(Triplet, loss=triplet_loss, term="triplet"):
+    positives: int | None = None
+
+    def arguments(self) -> dict[str, Any]:
+        return {**super().arguments(), "positives": self.positives}
 
 
 def semi_hard_negatives(
@@ -153,6 +168,8 @@ def semi_hard_negatives(
 
 
 def _hard(rows: Rows, margin: float | None) -> tuple[jax.Array, jax.Array]:
+    # Without this a mesh gathers the anchors' gradient, to add the references' to it in a scatter.
+    rows = rows._replace(references=jax.lax.optimization_barrier(rows.references))
     # Mining needs no gradient; the three rows of each triplet carry it, without an (A, B) array.
     positive, negative, valid = mine_hardest(rows)
     difference = paired_euclidean(rows.anchors, rows.references[positive]) - paired_euclidean(
@@ -163,34 +180,41 @@ def _hard(rows: Rows, margin: float | None) -> tuple[jax.Array, jax.Array]:
     return jnp.sum(weight * cost), jnp.sum(weight)
 
 
-def _all_soft(block: Block) -> Mined:
+def _all_soft(block: Block, bound: int | None) -> Mined:
+    num_negatives = jnp.sum(block.negatives, axis=1, dtype=jnp.int32).astype(jnp.float32)
+
     def body(positive: jax.Array) -> Offence:
         difference = positive - block.to_negatives
         slope = jax.nn.sigmoid(difference)
         cost = jnp.sum(jax.nn.softplus(difference), axis=1)
         pull = jnp.sum(slope, axis=1)
-        return Offence(cost, jnp.zeros_like(cost), pull, lambda gradient: gradient - slope)
+        number = jnp.where(positive[:, 0] > -jnp.inf, num_negatives, 0.0)
+        return Offence(cost, number, pull, lambda gradient: gradient - slope)
 
-    return mine_each_positive(block, body)
+    return mine_each_positive(block, body, bound)
 
 
-def _all_hinge(block: Block, margin: float) -> Mined:
+def _all_hinge(block: Block, margin: float, bound: int | None) -> Mined:
     """Sum of the hinge over all triplets, and the number of those above 0."""
-    return jax.lax.cond(
-        block.most_positives > _MANY_POSITIVES,
-        partial(_all_hinge_by_sorting, margin=margin),
-        partial(_all_hinge_by_positive, margin=margin),
-        block,
-    )
+    return _by_number(_all_hinge_by_positive, _all_hinge_by_sorting, block, margin, bound)
 
 
-def _all_hinge_by_positive(block: Block, margin: float) -> Mined:
+def _by_number(few: Any, many: Any, block: Block, margin: float, bound: int | None) -> Mined:
+    """What mines where anchors have few positives, or many; chosen now where a bound is known."""
+    few, many = partial(few, margin=margin, bound=bound), partial(many, margin=margin)
+    if bound is None:
+        mined: Mined = jax.lax.cond(block.most_positives > _MANY_POSITIVES, many, few, block)
+        return mined
+    return many(block) if bound > _MANY_POSITIVES else few(block)
+
+
+def _all_hinge_by_positive(block: Block, margin: float, bound: int | None) -> Mined:
     def body(positive: jax.Array) -> Offence:
         offends = (positive + margin > block.to_negatives).astype(jnp.float32)
         number = jnp.sum(offends, axis=1)
         return Offence(jnp.zeros_like(number), number, number, lambda gradient: gradient - offends)
 
-    mined = mine_each_positive(block, body)
+    mined = mine_each_positive(block, body, bound)
     # Counts alone make the gradient, and the gradient the sum: summing costs beside counts makes
     # XLA fuse the two on a CPU, and that is ten times slower.
     apart = jnp.sum(jnp.sum(mined.gradient * block.distances, axis=1))
@@ -218,34 +242,33 @@ def _all_hinge_by_sorting(block: Block, margin: float) -> Mined:
     return Mined(jnp.sum(pull * reach - push * distances), jnp.sum(pull), pull - push)
 
 
-def _semi_hard(block: Block, margin: float) -> Mined:
-    return jax.lax.cond(
-        block.most_positives > _MANY_POSITIVES,
-        partial(_semi_hard_by_sorting, margin=margin),
-        partial(_semi_hard_by_positive, margin=margin),
-        block,
-    )
+def _semi_hard(block: Block, margin: float, bound: int | None) -> Mined:
+    return _by_number(_semi_hard_by_positive, _semi_hard_by_sorting, block, margin, bound)
 
 
-def _semi_hard_by_positive(block: Block, margin: float) -> Mined:
-    rows = jnp.arange(block.distances.shape[0])
+def _semi_hard_by_positive(block: Block, margin: float, bound: int | None) -> Mined:
+    others = jnp.arange(block.distances.shape[1], dtype=jnp.int32)[None, :]
     among = block.to_negatives
-    closest = first_lowest(among)
+    closest, to_closest = first_lowest(among), jnp.min(among, axis=1)
     has_negative = block.negatives.any(axis=1)
 
     def body(positive: jax.Array) -> Offence:
         farther = jnp.where(among > positive, among, jnp.inf)
-        next_farther = first_lowest(farther)
-        within = jnp.min(farther, axis=1) < positive[:, 0] + margin
-        chosen = jnp.where(within, next_farther, closest)
+        to_farther = jnp.min(farther, axis=1)
+        within = to_farther < positive[:, 0] + margin
+        chosen = jnp.where(within, first_lowest(farther), closest)
         weight = (has_negative & (positive[:, 0] > -jnp.inf)).astype(jnp.float32)
-        cost = jnp.maximum(positive[:, 0] - block.distances[rows, chosen] + margin, 0.0)
-        slope = weight * (cost > 0.0).astype(jnp.float32)
+        cost = positive[:, 0] - jnp.where(within, to_farther, to_closest) + margin
+        offends = (weight > 0.0) & (cost > 0.0)
+        slope = offends.astype(jnp.float32)
         return Offence(
-            slope * cost, weight, slope, lambda gradient: gradient.at[rows, chosen].add(-slope)
+            jnp.where(offends, cost, 0.0),
+            weight,
+            slope,
+            lambda gradient: gradient - jnp.where(others == chosen[:, None], slope[:, None], 0.0),
         )
 
-    return mine_each_positive(block, body)
+    return mine_each_positive(block, body, bound)
 
 
 def _semi_hard_by_sorting(block: Block, margin: float) -> Mined:

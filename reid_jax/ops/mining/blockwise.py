@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from reid_jax.compilations import target
 from reid_jax.ops.distances import dot_products, euclidean, squared_euclidean
 from reid_jax.ops.mining.in_batch import Rows, pair_masks
 
@@ -30,11 +31,8 @@ class Block(NamedTuple):
     positives: jax.Array  # (b, B) bool
     negatives: jax.Array  # (b, B) bool
     to_negatives: jax.Array  # (b, B) float32, the distances, infinite to all but negatives
-    num_positives: jax.Array  # (b,) int32
+    ranks: jax.Array  # (b, B) int32, of each positive among those of the anchor, -1 of others
     most_positives: jax.Array  # () int32, of any anchor of the batch
-    by_label: jax.Array  # (B,) int32, the references ordered by label
-    first: jax.Array  # (b,) int32, where the anchor's label begins in `by_label`
-    own: jax.Array  # (b,) int32, how many of its label stand before the anchor itself
 
 
 class Mined(NamedTuple):
@@ -95,10 +93,10 @@ def mine_hardest(rows: Rows) -> tuple[jax.Array, jax.Array, jax.Array]:
 
 def num_triplets(rows: Rows) -> jax.Array:
     """How many triplets (a, p, n) there are, float32."""
-    classes = _Classes.of(rows)
-    _, num_positives = classes.segments(rows)
-    num_negatives = jnp.where(rows.anchor_mask, classes.num_real - num_positives - 1, 0)
-    return jnp.sum(num_positives.astype(jnp.float32) * num_negatives.astype(jnp.float32))
+    positives, negatives = (
+        jnp.sum(mask, axis=1, dtype=jnp.int32).astype(jnp.float32) for mask in pair_masks(rows)
+    )
+    return jnp.sum(positives * negatives)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
@@ -134,13 +132,13 @@ def _sum_with_gradient(
     block_loss: BlockLoss, rows: Rows, *, wanted: bool
 ) -> tuple[tuple[jax.Array, jax.Array], tuple[jax.Array, jax.Array]]:
     """The share, and the gradients of its sum by anchors (A, D) and references (B, D)."""
-    classes = _Classes.of(rows)
+    ranks = _ranks(rows)
     num_anchors, dimension = rows.anchors.shape
 
     def step(carry: Any, anchors: tuple[jax.Array, ...]) -> tuple[Any, jax.Array]:
         total, count, by_reference = carry
         part = _with_anchors(rows, anchors)
-        block = classes.block(part)
+        block = _block(part, ranks)
         mined = block_loss(block)
         by_anchor = jnp.zeros((0, dimension), jnp.float32)
         if wanted:
@@ -174,92 +172,73 @@ def _through_distances(
     return by_anchor, by_reference
 
 
-class _Classes(NamedTuple):
-    """The references ordered by label, padding last, so that positives can be counted off."""
-
-    by_label: jax.Array  # (B,) reference at each place
-    place: jax.Array  # (B,) place of each reference
-    labels: jax.Array  # (B,) ascending
-    num_real: jax.Array  # ()
-    most_positives: jax.Array  # ()
-
-    @classmethod
-    def of(cls, rows: Rows) -> "_Classes":
-        index = jnp.arange(rows.reference_labels.shape[0], dtype=jnp.int32)
-        padding, labels, by_label = jax.lax.sort(
-            (~rows.reference_mask, rows.reference_labels, index), num_keys=2
-        )
-        labels = jnp.where(padding, jnp.iinfo(labels.dtype).max, labels)
-        place = jnp.zeros_like(index).at[by_label].set(index)
-        num_real = jnp.sum(rows.reference_mask, dtype=jnp.int32)
-        unmeasured = cls(by_label, place, labels, num_real, jnp.zeros((), jnp.int32))
-        _, number = unmeasured.segments(rows)
-        return unmeasured._replace(most_positives=jnp.max(number, initial=0))
-
-    def segments(self, rows: Rows) -> tuple[jax.Array, jax.Array]:
-        """Where the label of each anchor begins, and how many positives the anchor has."""
-        search = partial(jnp.searchsorted, self.labels, rows.anchor_labels)
-        first = search(side="left").astype(jnp.int32)
-        end = jnp.minimum(search(side="right").astype(jnp.int32), self.num_real)
-        return first, jnp.where(rows.anchor_mask, end - first - 1, 0)
-
-    def block(self, rows: Rows) -> Block:
-        first, number = self.segments(rows)
-        distances = euclidean(rows.anchors, rows.references)
-        positives, negatives = pair_masks(rows)
-        return Block(
-            distances,
-            positives,
-            negatives,
-            jnp.where(negatives, distances, jnp.inf),
-            number,
-            self.most_positives,
-            self.by_label,
-            first,
-            self.place[rows.positions] - first,
-        )
+def _block(rows: Rows, ranks: jax.Array) -> Block:
+    distances = euclidean(rows.anchors, rows.references)
+    positives, negatives = pair_masks(rows)
+    others = jnp.arange(ranks.shape[0], dtype=jnp.int32)[None, :]
+    # Without the anchor itself those behind it move up by one.
+    rank = ranks[None, :] - (others > rows.positions[:, None]).astype(jnp.int32)
+    return Block(
+        distances,
+        positives,
+        negatives,
+        jnp.where(negatives, distances, jnp.inf),
+        jnp.where(positives, rank, -1),
+        jnp.max(jnp.where(rows.reference_mask, ranks, 0), initial=0),
+    )
 
 
-def positives_at(block: Block, ranks: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """`ranks` (W,) int32 -> references (b, W) int32 with these ranks, and whether there is one."""
-    ranks = ranks[None, :]
-    place = block.first[:, None] + ranks + (ranks >= block.own[:, None]).astype(jnp.int32)
-    there = ranks < block.num_positives[:, None]
-    return block.by_label[jnp.where(there, place, 0)], there
+def _ranks(rows: Rows) -> jax.Array:
+    """How many real references of its label stand before each, (B,) int32."""
+    index = jnp.arange(rows.reference_labels.shape[0], dtype=jnp.int32)
+    padding, labels, by_label = jax.lax.sort(
+        (~rows.reference_mask, rows.reference_labels, index), num_keys=2
+    )
+    begins = (labels != jnp.roll(labels, 1)) | (padding != jnp.roll(padding, 1)) | (index == 0)
+    ranks = index - jax.lax.cummax(jnp.where(begins, index, 0))
+    # A second sort, not a scatter, which a GPU's compiler would share out over a mesh.
+    return jax.lax.sort((by_label, ranks), num_keys=1)[1]
 
 
-def mine_each_positive(block: Block, body: Callable[[jax.Array], Offence]) -> Mined:
+def mine_each_positive(
+    block: Block, body: Callable[[jax.Array], Offence], positives: int | None
+) -> Mined:
     """A loss that is a sum over anchors and positives, some positives at a time.
 
     As many passes over (b, B) as an anchor has positives, divided by four: cheap in a batch of P
-    individuals x K photos.
+    individuals x K photos. Everything is a sum or maximum over rows of (b, B): indices into rows
+    would make a GPU's compiler bring all rows to all devices of a mesh.
 
     Args:
       body: distance of a positive (b, 1), minus infinity where there is none -> its offence.
+      positives: at most so many of an anchor are looked at; None for all, in a loop that asks the
+        batch how often it turns.
     """
-    rows = jnp.arange(block.distances.shape[0])[:, None]
+    at_once = _AT_ONCE if positives is None else min(_AT_ONCE, positives)
 
     def turn(number: jax.Array, mined: Mined) -> Mined:
-        ranks = number * _AT_ONCE + jnp.arange(_AT_ONCE, dtype=jnp.int32)
-        index, there = positives_at(block, ranks)
-        distances = jnp.take_along_axis(block.distances, index, axis=1)
-        distances = jnp.where(there, distances, -jnp.inf)
-        pulls = []
-        for one in range(_AT_ONCE):
-            offence = body(distances[:, one, None])
-            mined = Mined(
-                mined.total + jnp.sum(offence.cost),
-                mined.number + jnp.sum(offence.number),
-                offence.push(mined.gradient),
+        pulled = mined.gradient
+        for one in range(at_once):
+            this = block.ranks == number * at_once + one
+            offence = body(
+                jnp.max(jnp.where(this, block.distances, -jnp.inf), axis=1, keepdims=True)
             )
-            pulls.append(offence.pull)
-        return mined._replace(gradient=mined.gradient.at[rows, index].add(jnp.stack(pulls, axis=1)))
+            pulled = offence.push(pulled) + jnp.where(this, offence.pull[:, None], 0.0)
+            mined = Mined(
+                mined.total + jnp.sum(offence.cost), mined.number + jnp.sum(offence.number), pulled
+            )
+        return mined
 
     nothing = jnp.zeros((), jnp.float32)
     mined = Mined(nothing, nothing, jnp.zeros_like(block.distances))
+    if not at_once:
+        return mined
     # What a loop carries is slow on a CPU; most batches need no second turn.
     mined = turn(jnp.zeros((), jnp.int32), mined)
-    return jax.lax.fori_loop(1, -(-block.most_positives // _AT_ONCE), turn, mined)
+    turns = -(-(block.most_positives if positives is None else positives) // at_once)
+    if positives is not None and turns == 1:
+        return mined
+    return jax.lax.fori_loop(1, turns, turn, mined)
 
 
 def first_lowest(x: jax.Array) -> jax.Array:
@@ -268,6 +247,8 @@ def first_lowest(x: jax.Array) -> jax.Array:
     An argmin of all entries does not vectorise on a CPU; their minima do, a span at a time, and
     only the span with the lowest is looked at more closely.
     """
+    if target() != "cpu":
+        return jnp.argmin(x, axis=1).astype(jnp.int32)
     spans = jnp.pad(x, ((0, 0), (0, -x.shape[1] % _SPAN)), constant_values=jnp.inf)
     spans = spans.reshape(x.shape[0], -1, _SPAN)
     span = jnp.argmin(jnp.min(spans, axis=2), axis=1).astype(jnp.int32)
@@ -276,7 +257,7 @@ def first_lowest(x: jax.Array) -> jax.Array:
 
 
 def _num_blocks(rows: Rows) -> int:
-    entries = _ENTRIES.get(jax.default_backend(), _ENTRIES_ELSEWHERE)
+    entries = _ENTRIES.get(target(), _ENTRIES_ELSEWHERE)
     num_anchors, num_references = rows.anchors.shape[0], rows.references.shape[0]
     return min(num_anchors, -(-num_anchors * num_references // entries))
 

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from reid_jax.compilations import target
 from reid_jax.errors import UserError
 from reid_jax.ops.batching import blocks, filled
 from reid_jax.ops.ranking.matching import Codes
@@ -114,7 +115,7 @@ class Ranking:
         """Queries per block."""
         if self.block_size is not None:
             return self.block_size
-        budget = 2**20 if jax.default_backend() == "cpu" else 2**28
+        budget = 2**20 if target() == "cpu" else 2**28
         fitting = max(64, budget // self.num_gallery)  # fewer make the product slow
         wanted = 2 ** (fitting.bit_length() - 1)
         enough = 2 ** (self.num_queries - 1).bit_length()

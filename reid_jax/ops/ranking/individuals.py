@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from reid_jax.compilations import target
 from reid_jax.errors import UserError
 from reid_jax.ops.batching import blocks, filled
 from reid_jax.ops.distances import cosine_similarity, euclidean
@@ -158,7 +159,7 @@ class GallerySearch:
     @cached_property
     def _rows(self) -> int:
         """Queries per block."""
-        budget = 2**22 if jax.default_backend() == "cpu" else 2**28
+        budget = 2**22 if target() == "cpu" else 2**28
         return int(np.clip(2 ** ((budget * self._devices // self._width).bit_length() - 1), 8, 256))
 
     def individuals_like(
