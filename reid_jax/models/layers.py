@@ -11,12 +11,12 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from reid_jax.ops.batch_norm import Activation, BatchNormalisation, normalise_batch, widen
 from reid_jax.ops.convolution.gradient_barrier import gradient_barrier
 from reid_jax.ops.convolution.lax import conv_general_dilated
 
 Dtype = Any
 ModuleDef = Callable[..., Any]
-Activation = Callable[[jax.Array], jax.Array]
 Padding = int | str | tuple[tuple[int, int], tuple[int, int]]
 
 
@@ -65,11 +65,6 @@ def he_normal_fan_out(
     return jnp.asarray((2.0 / fan_out) ** 0.5, dtype) * jax.random.normal(key, shape, dtype)
 
 
-def widen(x: jax.Array) -> jax.Array:
-    """In the precision of statistics and logits: float32, float64 staying what it is."""
-    return x if x.dtype == jnp.float64 else x.astype(jnp.float32)
-
-
 class BatchNorm(nn.Module):
     """Batch normalisation over all axes but the last (Ioffe and Szegedy 2015, algorithm 1).
 
@@ -87,7 +82,13 @@ class BatchNorm(nn.Module):
     scale_init: nn.initializers.Initializer = nn.initializers.ones
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(
+        self,
+        x: jax.Array,
+        *,
+        act: Activation | None = None,
+        shortcut: jax.Array | None = None,
+    ) -> jax.Array:
         features = (x.shape[-1],)
         scale = self.param("scale", self.scale_init, features, jnp.float32)
         bias = (
@@ -98,29 +99,30 @@ class BatchNorm(nn.Module):
         running_mean = self.variable("batch_stats", "mean", jnp.zeros, features, jnp.float32)
         running_var = self.variable("batch_stats", "var", jnp.ones, features, jnp.float32)
 
-        x = widen(x)
-        shape = (1,) * (x.ndim - 1) + features
         if self.use_running_average:
-            mean, var = running_mean.value, running_var.value
-            centred = x - mean.reshape(shape)
-        else:
-            axis_name = None if self.is_initializing() else self.axis_name
-            axes = tuple(range(x.ndim - 1))
-            mean = _mean_over(x.mean(axes), axis_name)
-            centred = x - mean.reshape(shape)
-            var = _mean_over(jnp.square(centred).mean(axes), axis_name)
-            if not self.is_initializing():
-                count = x.size // x.shape[-1] * (lax.axis_size(axis_name) if axis_name else 1)
-                unbiased = var * (count / max(count - 1, 1))
-                keep = self.momentum
-                running_mean.value = keep * running_mean.value + (1.0 - keep) * mean
-                running_var.value = keep * running_var.value + (1.0 - keep) * unbiased
-        factor = lax.rsqrt(var + self.epsilon) * scale
-        return (centred * factor.reshape(shape) + bias.reshape(shape)).astype(self.dtype)
-
-
-def _mean_over(x: jax.Array, axis_name: str | None) -> jax.Array:
-    return x if axis_name is None else lax.pmean(x, axis_name)
+            factor = lax.rsqrt(running_var.value + self.epsilon) * scale
+            every = range(x.ndim - 1)
+            mean, factor, bias = (
+                lax.expand_dims(v, every) for v in (running_mean.value, factor, bias)
+            )
+            y = (widen(x) - mean) * factor + bias
+            y = y if shortcut is None else y + widen(shortcut)
+            return (y if act is None else act(y)).astype(self.dtype)
+        axis_name = None if self.is_initializing() else self.axis_name
+        divided = self.axis_name is None and jax.sharding.get_abstract_mesh().size > 1
+        # One value of the batch lies near enough; of many devices each has others.
+        shift = running_mean.value if axis_name or divided else None
+        how = BatchNormalisation(
+            self.epsilon, self.dtype, axis_name=axis_name, divided=divided, act=act
+        )
+        y, mean, var = normalise_batch(how, x, scale, bias, shift, shortcut)
+        if not self.is_initializing():
+            count = x.size // x.shape[-1] * (lax.axis_size(axis_name) if axis_name else 1)
+            unbiased = var * (count / max(count - 1, 1))
+            keep = self.momentum
+            running_mean.value = keep * running_mean.value + (1.0 - keep) * mean.mean(0)
+            running_var.value = keep * running_var.value + (1.0 - keep) * unbiased.mean(0)
+        return y
 
 
 def frozen_batch_norm(prefixes: Iterable[tuple[str, ...]]) -> Any:
@@ -217,8 +219,7 @@ class ConvNormAct(nn.Module):
             dtype=self.dtype,
             name="conv",
         )(x)
-        x = self.norm(name="norm")(x)
-        return x if self.act is None else self.act(x)
+        return self.norm(name="norm")(x, act=self.act)
 
 
 class SqueezeExcite(nn.Module):

@@ -169,7 +169,9 @@ def _in_memory(arrays: tuple[Array, ...]) -> int:
 def _roots(fused: Computation, result: tuple[Array, ...]) -> Iterator[tuple[Instruction, Array]]:
     root = fused.root
     outputs = [fused[name] for name in root.operands] if root.operation == "tuple" else [root]
-    return zip(outputs, result, strict=False)
+    arrays = iter(result)
+    for output in outputs:  # one may give several, as a reduction of several arrays does
+        yield from zip([output] * len(output.arrays), arrays, strict=False)
 
 
 def _written(fused: Computation, root: Instruction, array: Array) -> int:

@@ -96,7 +96,8 @@ class Layout:
             )
 
         def placed(*arguments: Tree) -> Tree:
-            results = function(*arguments)
+            with jax.sharding.use_abstract_mesh(self.mesh.abstract_mesh):  # layers look at it
+                results = function(*arguments)
             return jax.lax.with_sharding_constraint(results, self._places(results))
 
         return jax.jit(

@@ -104,3 +104,24 @@ def test_what_this_machine_compiles_is_read():
     program = count(read_hlo(compiled.compile().as_text()), 1)
     assert program.number_of_kernels >= 1
     assert program.hbm_bytes >= 4 * (8 * 4 + 4 * 2 + 8 * 2)
+
+
+SUMS = """
+HloModule two_sums
+
+%summed (p.0: f32[10,8]) -> ((f32[8], f32[8]), f32[10,8]) {
+  %p.0 = f32[10,8]{1,0} parameter(0)
+  %nothing = f32[] constant(0)
+  %sums = (f32[8]{0}, f32[8]{0}) reduce(%p.0, %p.0, %nothing, %nothing), dimensions={0}
+  ROOT %all = ((f32[8]{0}, f32[8]{0}), f32[10,8]{1,0}) tuple(%sums, %p.0)
+}
+
+ENTRY %main (x: f32[10,8]) -> ((f32[8], f32[8]), f32[10,8]) {
+  %x = f32[10,8]{1,0} parameter(0)
+  ROOT %f = ((f32[8]{0}, f32[8]{0}), f32[10,8]{1,0}) fusion(%x), kind=kInput, calls=%summed
+}
+"""
+
+
+def test_every_result_of_a_fusion_is_written_also_behind_one_that_gives_two():
+    assert count(read_hlo(SUMS), 1).hbm_bytes == 4 * (80 + 8 + 8 + 80)

@@ -22,9 +22,9 @@ class DenseLayer(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        y = nn.relu(self.norm(name="norm1")(x))
+        y = self.norm(name="norm1")(x, act=nn.relu)
         y = conv(4 * self.growth, 1, dtype=self.dtype, name="conv1")(y)
-        y = nn.relu(self.norm(name="norm2")(y))
+        y = self.norm(name="norm2")(y, act=nn.relu)
         y = conv(self.growth, 3, dtype=self.dtype, name="conv2")(y)
         return jnp.concatenate([x, y], axis=-1)
 
@@ -37,7 +37,7 @@ class Transition(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        y = nn.relu(self.norm(name="norm")(x))
+        y = self.norm(name="norm")(x, act=nn.relu)
         y = conv(x.shape[-1] // 2, 1, dtype=self.dtype, name="conv")(y)
         batch, height, width, features = y.shape
         y = y[:, : height // 2 * 2, : width // 2 * 2]
@@ -58,7 +58,7 @@ class DenseNet(Backbone):
     ) -> jax.Array | dict[str, jax.Array]:
         norm = self.batch_norm(train)
         x = conv(64, 7, stride=2, dtype=self.dtype, name="conv0")(images.astype(self.dtype))
-        x = nn.relu(norm(name="norm0")(x))
+        x = norm(name="norm0")(x, act=nn.relu)
         maps = {"stem": x}
         x = max_pool(x, 3, 2, 1)
         for block, layers in enumerate(self.blocks, start=1):
@@ -67,7 +67,7 @@ class DenseNet(Backbone):
                     self.growth, norm, self.dtype, name=f"denseblock{block}_denselayer{layer}"
                 )(x)
             if block == len(self.blocks):
-                x = nn.relu(norm(name="norm5")(x))
+                x = norm(name="norm5")(x, act=nn.relu)
             maps[f"block{block}"] = x
             if block < len(self.blocks):
                 x = Transition(norm, self.dtype, name=f"transition{block}")(x)

@@ -55,21 +55,23 @@ class ResidualBlock(nn.Module):
                 features, kernel, stride=stride, groups=groups, dtype=self.dtype, name=f"conv{i}"
             )
             y = layer(y)
-            last = i == len(layers)
-            # A branch that starts at zero makes the block an identity (Goyal et al. 2017, 5.1).
-            init = nn.initializers.zeros if last else nn.initializers.ones
-            y = self.norm(name=f"bn{i}", scale_init=init)(y)
-            if not last:
-                y = nn.relu(y)
+            if i < len(layers):
+                y = self.norm(name=f"bn{i}")(y, act=nn.relu)
+        # A branch that starts at zero makes the block an identity (Goyal et al. 2017, 5.1).
+        last = self.norm(name=f"bn{len(layers)}", scale_init=nn.initializers.zeros)
+        shortcut = x
+        if y.shape != x.shape:
+            projection = conv(
+                y.shape[-1], 1, stride=self.stride, dtype=self.dtype, name="downsample_0"
+            )
+            shortcut = self.norm(name="downsample_1")(projection(x))
+        if not self.squeeze_excite and self.drop_path.rate == 0:
+            return last(y, act=nn.relu, shortcut=shortcut)
+        y = last(y)
         if self.squeeze_excite:
             reduced = make_divisible(y.shape[-1] / 16)
             y = SqueezeExcite(reduced, dtype=self.dtype, name="se")(y)
-        if y.shape != x.shape:
-            shortcut = conv(
-                y.shape[-1], 1, stride=self.stride, dtype=self.dtype, name="downsample_0"
-            )
-            x = self.norm(name="downsample_1")(shortcut(x))
-        return nn.relu(x + self.drop_path(y))
+        return nn.relu(shortcut + self.drop_path(y))
 
 
 class ResNet(Backbone):
@@ -87,7 +89,7 @@ class ResNet(Backbone):
     ) -> jax.Array | dict[str, jax.Array]:
         norm = self.batch_norm(train)
         x = conv(64, 7, stride=2, dtype=self.dtype, name="conv1")(images.astype(self.dtype))
-        x = nn.relu(norm(name="bn1")(x))
+        x = norm(name="bn1")(x, act=nn.relu)
         maps = {"stem": x}
         x = max_pool(x, 3, 2, 1)
 

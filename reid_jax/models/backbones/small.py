@@ -63,7 +63,7 @@ class SmallCNN(Backbone):
         x = images.astype(self.dtype)
         for i, width in enumerate(self.widths, start=1):
             x = conv(width, 3, dtype=self.dtype, name=f"conv{i}")(x)
-            x = nn.relu(norm(name=f"bn{i}")(x))
+            x = norm(name=f"bn{i}")(x, act=nn.relu)
             if min(x.shape[1:3]) >= 2:
                 x = max_pool(x, 2, 2)
             maps[f"block{i}"] = x
