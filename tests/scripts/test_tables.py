@@ -5,8 +5,8 @@ import json
 import pytest
 
 from reid_jax.errors import UserError
-from scripts.bench.results import record_folds, record_run, record_video_pairs
-from scripts.bench.tables import update_tables
+from scripts.tables.render import update_tables
+from scripts.tables.results import record_folds, record_run, record_video_pairs
 from tests.paths import REPOSITORY
 
 RESULTS = REPOSITORY / "scripts" / "results"

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from reid_jax.commands import terminal
-from scripts.bench.results import record_folds, record_run, record_video_pairs
-from scripts.bench.tables import update_tables
+from scripts.tables.render import update_tables
+from scripts.tables.results import record_folds, record_run, record_video_pairs
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def main(

@@ -1,0 +1,137 @@
+"""Plans of steps, trainings and searches on accelerators, kept under scripts/results/.
+
+    python -m scripts.plans steps training embedding search
+
+Each plan is compiled in a process of its own and kept as it comes; one that is kept already is not
+made again. The extra `plan` is needed. `python -m scripts.tables` writes the pages.
+"""
+
+import dataclasses
+import json
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from tyro.conf import Positional
+
+from reid_jax import configurations
+from reid_jax.commands import terminal
+from reid_jax.errors import UserError
+from reid_jax.files import write_text
+from reid_jax.plan.plan import Question, plan
+
+FILE = Path(__file__).parent / "results" / "plans.json"
+
+
+class Plan(NamedTuple):
+    """A plan by the page's group and what changes in the configuration, "model.dtype": ..."""
+
+    group: str
+    config: str
+    asked: Question
+    changes: Mapping[str, Any] = MappingProxyType({})
+
+    @property
+    def key(self) -> dict[str, Any]:
+        """What names it in the file."""
+        asked = {name: value for name, value in dataclasses.asdict(self.asked).items() if value}
+        return json.loads(
+            json.dumps({"group": self.group, "config": self.config, **self.changes, **asked})
+        )
+
+
+def main(groups: Positional[tuple[str, ...]], file: Path = FILE, again: bool = False) -> None:
+    """Makes the plans of some groups that are not kept yet.
+
+    Args:
+        groups: Of steps, training, embedding and search.
+        file: Where they are kept.
+        again: Make those that are kept, too.
+    """
+    kept: list[dict[str, Any]] = json.loads(file.read_text()) if file.is_file() else []
+    for each in (one for name in groups for one in GROUPS[name]()):
+        there = [row for row in kept if row["asked"] == each.key]
+        if there and not again:
+            continue
+        try:
+            (row,) = plan(changed(each), each.asked)
+        except UserError as error:
+            row = {"refused": str(error)}
+        made = {"date": datetime.now(UTC).date().isoformat(), "jax": version("jax")}
+        kept = [one for one in kept if one not in there] + [{"asked": each.key, **row, **made}]
+        write_text(file, json.dumps(kept, indent=1) + "\n")
+        told = (
+            row.get("refused") or f"{row['kernels']:,.0f} kernels, {row['hbm_bytes'] / 1e9:.2f} GB"
+        )
+        print(f"{each.config} {each.asked.device} x {each.asked.devices[0]}: {told}", flush=True)
+
+
+def changed(each: Plan) -> Any:
+    """The configuration of a plan."""
+    config = configurations.get(each.config)
+    for name, value in each.changes.items():
+        section, field = name.split(".")
+        part = dataclasses.replace(getattr(config, section), **{field: value})
+        config = dataclasses.replace(config, **{section: part})
+    return config
+
+
+def steps() -> Iterator[Plan]:
+    """One step of each network, on one device and on eight."""
+    one, eight, individuals = (1,), (8,), 1000
+    for device, share in (("h100", 1), ("v5e", 4)):
+        ask = Question(device, one, identities=individuals)
+        many = Question(device, eight, identities=individuals)
+        yield Plan("steps", "throughput_resnet50", ask, {"data.batch_size": 256 // share})
+        yield Plan("steps", "throughput_resnet50", many, {"data.batch_size": 2048 // share})
+        yield Plan("steps", "throughput_efficientnet_b0", ask, {"data.batch_size": 256 // share})
+        yield Plan("steps", "throughput_resnet18", ask)
+        yield Plan(
+            "steps",
+            "throughput_small",
+            ask,
+            {"data.input": "resident", "train.steps_per_call": 50},
+        )
+        yield Plan("steps", "turtles_arcface", ask)
+    vit = {"model.backbone": "vit_small_patch16_224"}
+    yield Plan("steps", "throughput_resnet50", Question("h100", one, identities=individuals), vit)
+    images = {"model.pretrained": ""}
+    yield Plan("steps", "tvsum_resnet50", Question("h100", one, identities=40), images)
+
+
+def training() -> Iterator[Plan]:
+    """Weak and strong scaling of ResNet-50, and heads that grow."""
+    for device, share in (("h100", 256), ("v5e", 64)):
+        counts = (1, 8, 64, 256, 1024)
+        for count in counts:
+            ask = Question(device, (count,), identities=100_000)
+            yield Plan("weak", "throughput_resnet50", ask, {"data.batch_size": share * count})
+        for count in counts[1:]:
+            ask = Question(device, (count,), identities=100_000)
+            yield Plan("strong", "throughput_resnet50", ask, {"data.batch_size": 8 * share})
+        for individuals in (10**4, 10**5, 10**6, 10**7):
+            ask = Question(device, (64,), identities=individuals, photos=10**6)
+            yield Plan("heads", "throughput_resnet50", ask, {"data.batch_size": 64 * share})
+
+
+def embedding() -> Iterator[Plan]:
+    """A batch of photos, whose rate says how long a collection takes."""
+    for device in ("h100", "l4", "v5e"):
+        ask = Question(device, (1,), what="embed", identities=1000)
+        yield Plan("embedding", "throughput_resnet50", ask)
+
+
+def search() -> Iterator[Plan]:
+    """The ten nearest of 10,000 photos in galleries of 10^6 to 10^9."""
+    for gallery, count in ((10**6, 1), (10**7, 1), (10**8, 8), (10**9, 64)):
+        ask = Question("h100", (count,), what="search", gallery=gallery, identities=1000)
+        yield Plan("search", "turtles_arcface", ask)
+
+
+GROUPS = {"steps": steps, "training": training, "embedding": embedding, "search": search}
+
+if __name__ == "__main__":
+    terminal.run(main)

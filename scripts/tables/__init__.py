@@ -1,0 +1,1 @@
+"""Results recorded, and the tables of README.md and scripts/results/ written from them."""
