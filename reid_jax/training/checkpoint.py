@@ -17,6 +17,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from reid_jax.errors import UserError
+from reid_jax.training.checkpoint_forms import as_now, as_then, leaf_name
 from reid_jax.training.damage import free_name, ignore_late_answers, is_damaged, reason
 from reid_jax.training.hosts.join import gathered, is_first
 from reid_jax.training.plain_path import PlainPath
@@ -191,8 +192,8 @@ class Checkpoints:
     def _difference(self, step: int, template: Tree) -> str:
         """In words, the first array that is otherwise in a checkpoint than in the template."""
         handler = ocp.StandardCheckpointHandler()
-        stored = _facts(handler.metadata(self._folder / _LATEST / str(step) / "state").tree)
-        wanted = _facts(template)
+        found = handler.metadata(self._folder / _LATEST / str(step) / "state").tree
+        stored, wanted = _facts(as_now(found)), _facts(template)
         for name in sorted(stored.keys() | wanted.keys()):
             if stored.get(name) != wanted.get(name):
                 there, now = (facts.get(name, "missing") for facts in (stored, wanted))
@@ -251,12 +252,14 @@ class Checkpoints:
                 handler.metadata(folder / "state").tree,
             )
             request = ocp.args.PyTreeRestore(restore_args=arrays)
-            tree = handler.restore(folder / "state", args=request)
+            tree = as_now(handler.restore(folder / "state", args=request))
         else:
-            shapes = jax.tree.map(ocp.utils.to_shape_dtype_struct, template)
-            tree = ocp.StandardCheckpointHandler().restore(
-                folder / "state", args=ocp.args.StandardRestore(shapes)
+            standard = ocp.StandardCheckpointHandler()
+            shapes = as_then(
+                jax.tree.map(ocp.utils.to_shape_dtype_struct, template),
+                standard.metadata(folder / "state").tree,
             )
+            tree = as_now(standard.restore(folder / "state", args=ocp.args.StandardRestore(shapes)))
         progress = ocp.JsonCheckpointHandler().restore(
             folder / "progress", args=ocp.args.JsonRestore()
         )
@@ -324,10 +327,5 @@ def _usable(
 
 def _facts(tree: Tree) -> dict[str, str]:
     """Shape and dtype of each array by its dotted name; of arrays, or of Orbax's notes of them."""
-
-    def name(path: tuple[Any, ...]) -> str:
-        keys = (getattr(key, "key", getattr(key, "idx", getattr(key, "name", key))) for key in path)
-        return ".".join(map(str, keys))
-
     leaves = jax.tree_util.tree_leaves_with_path(tree)
-    return {name(path): f"{np.dtype(leaf.dtype)} {tuple(leaf.shape)}" for path, leaf in leaves}
+    return {leaf_name(path): f"{np.dtype(leaf.dtype)} {tuple(leaf.shape)}" for path, leaf in leaves}

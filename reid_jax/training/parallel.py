@@ -178,7 +178,7 @@ class Layout:
     def notes(self, state: Tree) -> list[str]:
         """A line where each device holds all of many class centres, and what would divide them."""
         centers = [
-            leaf for path, leaf in jax.tree_util.tree_leaves_with_path(state) if _is_centers(path)
+            leaf for path, leaf in jax.tree_util.tree_leaves_with_path(state) if is_centers(path)
         ]
         held = sum(leaf.size * leaf.dtype.itemsize for leaf in centers)
         if self.size == 1 or held < _NOTABLE:
@@ -213,7 +213,7 @@ class Layout:
 
     def _places(self, tree: Tree) -> Tree:
         def place(path: tuple[Any, ...], leaf: Any) -> NamedSharding:
-            divided = self.mode == "mesh" and _is_centers(path) and leaf.shape[0] % self.size == 0
+            divided = self.mode == "mesh" and is_centers(path) and leaf.shape[0] % self.size == 0
             return NamedSharding(self.mesh, PartitionSpec(AXIS) if divided else PartitionSpec())
 
         return jax.tree_util.tree_map_with_path(place, tree)
@@ -222,7 +222,8 @@ class Layout:
         return NamedSharding(self.mesh, PartitionSpec(*(None,) * batch_axis, AXIS))
 
 
-def _is_centers(path: tuple[Any, ...]) -> bool:
+def is_centers(path: tuple[Any, ...]) -> bool:
+    """Whether a leaf at this path of a state is class centres, or what is kept of each of them."""
     return bool(path) and getattr(path[-1], "key", None) == CLASS_CENTERS
 
 

@@ -88,7 +88,8 @@ class MarginSoftmax:
         check(self, "loss", whose=True)
 
     def init(self, key: jax.Array, num_classes: int, dimension: int) -> Tree:
-        shape = (num_classes, self.centers, dimension)
+        # One centre a class has no axis of its own: a TPU would lay such arrays out anew each step.
+        shape = (num_classes, *(() if self.centers == 1 else (self.centers,)), dimension)
         return {"centers": jax.random.normal(key, shape, jnp.float32) * dimension**-0.5}
 
     def for_batches(self, positives: int) -> "MarginSoftmax":
