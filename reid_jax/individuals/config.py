@@ -76,6 +76,11 @@ class ModelConfig:
     (WCCN), with this multiple of their mean variance added to each; 0 leaves embeddings alone."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Arithmetic inside the network; parameters, distances and losses stay float32."""
+    batch_norm: Literal["global", "device"] = "global"
+    """BatchNorm's statistics over the batch of all devices, or over as many parts of it as there
+    were devices at the start, which need not wait for each other."""
+    batch_norm_parts: Annotated[int, NOT_NEGATIVE] = 0
+    """How many parts with --model.batch-norm device; 0 takes the number of devices."""
     drop_path: Annotated[float, FRACTION] = 0.0
     """Probability of skipping a residual branch, growing linearly to the last block."""
     remat: bool = False
@@ -139,6 +144,8 @@ def check(config: EmbeddingConfig) -> None:
         )
     if data.sampler == "identities" and data.photos_per_identity < 2:
         raise UserError("data.photos_per_identity is 1; a positive needs at least 2.")
+    if model.batch_norm_parts and model.batch_norm != "device":
+        raise UserError("model.batch_norm_parts needs --model.batch-norm device.")
     if model.bnneck and not isinstance(config.loss, Joint | MarginSoftmax):
         raise UserError("model.bnneck needs a loss that classifies: Joint or MarginSoftmax.")
 

@@ -61,7 +61,11 @@ def make_net(model: ModelConfig) -> EmbeddingNet:
     dtype = jax.numpy.dtype(model.dtype)
     return EmbeddingNet(
         backbone=create_backbone(
-            model.backbone, dtype=dtype, drop_path=model.drop_path, remat=model.remat
+            model.backbone,
+            dtype=dtype,
+            drop_path=model.drop_path,
+            remat=model.remat,
+            norm_groups=model.batch_norm_parts,
         ),
         embedding_dim=model.embedding_dim or None,
         pooling=model.pooling,

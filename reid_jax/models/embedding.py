@@ -72,6 +72,7 @@ class EmbeddingNet(nn.Module):
                 use_running_average=not train,
                 use_bias=False,
                 axis_name=self.axis_name,
+                groups=getattr(self.backbone, "norm_groups", 0),
                 name="neck",
             )
             neck = norm(features)

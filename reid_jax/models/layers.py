@@ -70,7 +70,8 @@ class BatchNorm(nn.Module):
 
     Statistics and parameters are float32, the output has `dtype`. The running variance takes the
     unbiased estimate N / (N - 1), as PyTorch's does (Linen's takes the biased one). `axis_name`
-    averages the statistics over a pmapped axis.
+    averages the statistics over a pmapped axis. With `groups` they are those of so many equal
+    consecutive parts of the rows of all devices, and the running ones take their mean.
     """
 
     use_running_average: bool = True
@@ -79,6 +80,7 @@ class BatchNorm(nn.Module):
     use_bias: bool = True
     dtype: Dtype = jnp.float32
     axis_name: str | None = None
+    groups: int = 0
     scale_init: nn.initializers.Initializer = nn.initializers.ones
 
     @nn.compact
@@ -108,20 +110,32 @@ class BatchNorm(nn.Module):
             y = (widen(x) - mean) * factor + bias
             y = y if shortcut is None else y + widen(shortcut)
             return (y if act is None else act(y)).astype(self.dtype)
-        axis_name = None if self.is_initializing() else self.axis_name
+        starting = self.is_initializing()
+        devices = lax.axis_size(self.axis_name) if self.axis_name and not starting else 1
+        within = self.groups > 0 and not starting  # no group is on two devices
+        axis_name = None if within or starting else self.axis_name
         divided = self.axis_name is None and jax.sharding.get_abstract_mesh().size > 1
+        divided = divided and not within
         # One value of the batch lies near enough; of many devices each has others.
         shift = running_mean.value if axis_name or divided else None
         how = BatchNormalisation(
-            self.epsilon, self.dtype, axis_name=axis_name, divided=divided, act=act
+            self.epsilon,
+            self.dtype,
+            groups=self.groups // devices if within else 1,
+            axis_name=axis_name,
+            divided=divided,
+            act=act,
         )
         y, mean, var = normalise_batch(how, x, scale, bias, shift, shortcut)
-        if not self.is_initializing():
-            count = x.size // x.shape[-1] * (lax.axis_size(axis_name) if axis_name else 1)
+        if not starting:
+            count = x.size // x.shape[-1] * devices // (self.groups if within else 1)
             unbiased = var * (count / max(count - 1, 1))
+            mean, unbiased = mean.mean(0), unbiased.mean(0)
+            if within and devices > 1:
+                mean, unbiased = lax.pmean(jnp.stack([mean, unbiased]), self.axis_name)
             keep = self.momentum
-            running_mean.value = keep * running_mean.value + (1.0 - keep) * mean.mean(0)
-            running_var.value = keep * running_var.value + (1.0 - keep) * unbiased.mean(0)
+            running_mean.value = keep * running_mean.value + (1.0 - keep) * mean
+            running_var.value = keep * running_var.value + (1.0 - keep) * unbiased
         return y
 
 
@@ -254,8 +268,8 @@ class Backbone(nn.Module, kw_only=True):
     `num_classes=0` gives pooled features (B, F) float32, otherwise logits float32; with
     `features_only=True` a dict of named maps (B, h, w, c) in order, the last being what is pooled.
     `remat` keeps only the inputs of blocks for the gradient (networks with `has_blocks`).
-    `dropout` acts before each classifier layer, `drop_path` (the rate at the last block) on
-    residual branches.
+    `norm_groups` is that of `BatchNorm`. `dropout` acts before each classifier layer, `drop_path`
+    (the rate at the last block) on residual branches.
     """
 
     has_residuals: ClassVar[bool] = True
@@ -266,6 +280,7 @@ class Backbone(nn.Module, kw_only=True):
     dropout: float = 0.0
     drop_path: float = 0.0
     axis_name: str | None = None
+    norm_groups: int = 0
     remat: bool = False
 
     def block(self, kind: type[nn.Module]) -> ModuleDef:
@@ -284,6 +299,7 @@ class Backbone(nn.Module, kw_only=True):
             epsilon=epsilon,
             dtype=self.dtype,
             axis_name=self.axis_name,
+            groups=self.norm_groups,
         )
 
     def drop_path_layer(self, train: bool, block: int, blocks: int) -> DropPath:

@@ -16,6 +16,7 @@ from reid_jax.training.hosts.agreement import agree_on_start
 from reid_jax.training.hosts.join import is_first, together
 from reid_jax.training.lock import only_trainer
 from reid_jax.training.loop import fit
+from reid_jax.training.norm_parts import check_norm_parts, choose_norm_parts, kept_norm_parts
 from reid_jax.training.parallel import make_layout
 from reid_jax.training.paths import check_length
 from reid_jax.training.question import Question
@@ -82,12 +83,14 @@ def _train(question: Question[Any, Any], config: Any, workdir: Path) -> None:
     agree_on_start(config)
     with only_trainer(workdir):
         config = question.going_on(workdir, kept_batch_size(workdir, config))
-        config = kept_streams(workdir, config)
+        config = kept_norm_parts(workdir, kept_streams(workdir, config))
         check_workdir(workdir, config, question.free)
         config, data = question.load_data(config, workdir)
         question.loaded(workdir, data)
         layout = make_layout(config.train.parallel)
+        config = choose_norm_parts(config, layout.size)
         config = choose_batch_size(question, config, data, layout)
+        check_norm_parts(config)
         experiment = question.build(config, data)
         layout.check(experiment.batch_size, experiment.shared_unit, "data.batch_size")
         if is_first():

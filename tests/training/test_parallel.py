@@ -35,8 +35,9 @@ class TinyBackbone(Backbone):
         return (x + self.drop_path_layer(train, 1, 1)(conv(8, 1, name="branch")(x))).mean((1, 2))
 
 
-def make_task(objective, *, bnneck=False, drop_path=0.0):
-    net = EmbeddingNet(TinyBackbone(drop_path=drop_path), embedding_dim=8, bnneck=bnneck)
+def make_task(objective, *, bnneck=False, drop_path=0.0, norm_groups=0):
+    backbone = TinyBackbone(drop_path=drop_path, norm_groups=norm_groups)
+    net = EmbeddingNet(backbone, embedding_dim=8, bnneck=bnneck)
     return EmbeddingTask(
         net, objective, AUGMENTATION, num_classes=CLASSES, mean=(0.5,) * 3, std=(0.25,) * 3
     )
