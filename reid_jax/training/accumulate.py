@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from reid_jax.compilations import target
+from reid_jax.training.parallel import Layout
 from reid_jax.training.task import (
     Batch,
     DividedTask,
@@ -60,7 +61,7 @@ def make_gradient(task: Task) -> Gradient:
     return gradient
 
 
-def make_accumulated_gradient(task: DividedTask, parts: int) -> Gradient:
+def make_accumulated_gradient(task: DividedTask, parts: int, layout: Layout) -> Gradient:
     """The same in `parts` passes, by GradCache (Gao et al. 2021, section 3.2).
 
     The outputs of all parts are made without keeping what a gradient needs; the loss, which may
@@ -70,25 +71,33 @@ def make_accumulated_gradient(task: DividedTask, parts: int) -> Gradient:
     running ones once a part; dropout draws anew in each part.
 
     A part is every `parts`-th row, so that a batch which is divided over devices by rows stays
-    where it is. The rows here must be a multiple of `parts`.
+    where it is. The rows here must be a multiple of `parts`. Devices add up what they found once,
+    behind the last part.
     """
 
-    def gradient(
-        params: Tree, model_state: Tree, batch: Batch, key: jax.Array, axis_name: str | None
-    ) -> tuple[jax.Array, Metrics, Tree, Tree]:
-        rows = batch_rows(batch) // parts
-        split = jax.tree.map(
-            lambda x: jnp.moveaxis(x.reshape(rows, parts, *x.shape[1:]), 1, 0), dict(batch)
-        )
-        positions = positions_in_batch(rows * parts, axis_name).reshape(rows, parts).T
+    def split(tree: Tree) -> Tree:
+        def one(x: jax.Array) -> jax.Array:
+            return jnp.moveaxis(x.reshape(x.shape[0] // parts, parts, *x.shape[1:]), 1, 0)
+
+        return jax.tree.map(one, tree)
+
+    def divided(batch: Batch, key: jax.Array, axis_name: str | None) -> tuple[Any, Any]:
+        """What a part is made of, for each; and how the network is applied to it."""
         example_key, noise_key = jax.random.split(key)
         noise_keys = jax.vmap(lambda number: jax.random.fold_in(noise_key, number))
-        inputs = (split, positions, noise_keys(jnp.arange(parts)))
+        positions = positions_in_batch(batch_rows(batch), axis_name)
 
         def outputs(params: Tree, model_state: Tree, inputs: Any) -> Any:
             part, positions, noise_key = inputs
             keys = example_key, noise_key
             return task.outputs(params, model_state, part, positions, keys, axis_name)
+
+        return (*split((dict(batch), positions)), noise_keys(jnp.arange(parts))), outputs
+
+    def found(shared: Any, batch: Batch, axis_name: str | None) -> Tree:
+        """What the network gives for the rows here."""
+        params, model_state, key = shared
+        inputs, outputs = divided(batch, key, axis_name)
 
         def forward(before: Tree, inputs: Any) -> tuple[Tree, Tree]:
             before, inputs = _one_after_another(before, inputs)
@@ -96,23 +105,16 @@ def make_accumulated_gradient(task: DividedTask, parts: int) -> Gradient:
             return result, result
 
         shapes = jax.eval_shape(outputs, params, model_state, jax.tree.map(lambda x: x[0], inputs))
-        nothing = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes[0])
-        _, found = _scan(forward, nothing, inputs)
-        whole = jax.tree.map(
-            lambda x: jnp.moveaxis(x, 0, 1).reshape(rows * parts, *x.shape[2:]), found
-        )
+        _, results = _scan(forward, _zeros(shapes[0]), inputs)
+        return jax.tree.map(lambda x: jnp.moveaxis(x, 0, 1).reshape(-1, *x.shape[2:]), results)
 
-        def loss_function(params: Tree, whole: Tree) -> tuple[jax.Array, Metrics]:
-            return weighted_loss(task.terms(params, whole, batch, axis_name), axis_name)
-
-        (loss, shares), (grads, whole_grads) = jax.value_and_grad(
-            loss_function, argnums=(0, 1), has_aux=True
-        )(params, whole)
-        found_grads = jax.tree.map(
-            lambda g, x: jnp.moveaxis(g.reshape(rows, parts, *x.shape[2:]), 1, 0),
-            whole_grads,
-            found,
-        )
+    def found_gradient(
+        shared: Any, batch_and_cotangents: Any, axis_name: str | None
+    ) -> tuple[Tree, Tree]:
+        """The gradient through the rows here, and the model state behind the last part."""
+        params, model_state, key = shared
+        batch, cotangents = batch_and_cotangents
+        inputs, outputs = divided(batch, key, axis_name)
 
         def backward(carry: tuple[Tree, Tree], item: Any) -> tuple[tuple[Tree, Tree], None]:
             (grads, state), (inputs, cotangents) = _one_after_another(carry, item)
@@ -121,8 +123,25 @@ def make_accumulated_gradient(task: DividedTask, parts: int) -> Gradient:
             )
             return (jax.tree.map(jnp.add, grads, pullback(cotangents)[0]), updated), None
 
-        (grads, updated), _ = _scan(backward, (grads, model_state), (inputs, found_grads))
-        return loss, shares, updated, grads
+        start = _zeros(params), model_state
+        return _scan(backward, start, (inputs, split(cotangents)))[0]
+
+    def gradient(
+        params: Tree, model_state: Tree, batch: Batch, key: jax.Array, axis_name: str | None
+    ) -> tuple[jax.Array, Metrics, Tree, Tree]:
+        shared = params, model_state, key
+        whole = layout.on_each_device(found)(shared, dict(batch), axis_name)
+
+        def loss_function(params: Tree, whole: Tree) -> tuple[jax.Array, Metrics]:
+            return weighted_loss(task.terms(params, whole, batch, axis_name), axis_name)
+
+        (loss, shares), (grads, cotangents) = jax.value_and_grad(
+            loss_function, argnums=(0, 1), has_aux=True
+        )(params, whole)
+        through, updated = layout.on_each_device(found_gradient, summed=True)(
+            shared, (dict(batch), cotangents), axis_name
+        )
+        return loss, shares, updated, jax.tree.map(jnp.add, grads, through)
 
     return gradient
 
@@ -130,6 +149,10 @@ def make_accumulated_gradient(task: DividedTask, parts: int) -> Gradient:
 def _scan(body: Callable[..., Any], carry: Tree, items: Tree) -> tuple[Tree, Tree]:
     # XLA on a CPU runs convolutions inside a loop many times slower.
     return jax.lax.scan(body, carry, items, unroll=target() == "cpu" or 1)
+
+
+def _zeros(tree: Tree) -> Tree:
+    return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), tree)
 
 
 def _one_after_another(carry: Tree, item: Tree) -> tuple[Tree, Tree]:

@@ -29,6 +29,7 @@ def step_ahead(
         state.params,
         seed=train.seed,
         ema_decay=decay,
+        layout=layout,
         accumulate=train.accumulate,
         streams=train.streams,
     )

@@ -12,6 +12,7 @@ from reid_jax.ops.keys import STREAMS, initial_key
 from reid_jax.training.config import check_patience
 from reid_jax.training.feed import Feed
 from reid_jax.training.optimizer import optimizer_of
+from reid_jax.training.parallel import Layout
 from reid_jax.training.stages import Stage, frozen_blocks, update_rates
 from reid_jax.training.step import TrainStep, make_train_step
 from reid_jax.training.task import Batch, Task
@@ -136,6 +137,7 @@ def step_of_stage(
     *,
     seed: int,
     ema_decay: float,
+    layout: Layout,
     accumulate: int = 1,
     streams: int = STREAMS,
 ) -> TrainStep:
@@ -150,6 +152,7 @@ def step_of_stage(
         seed=seed,
         ema_decay=ema_decay,
         accumulate=accumulate,
+        layout=layout,
         streams=streams,
         rates=None
         if stage.blocks < 0 and stage.backbone_rate == 1

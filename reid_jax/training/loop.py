@@ -268,6 +268,7 @@ class _Loop:
             state.params,
             seed=self.config.seed,
             ema_decay=ema_decay,
+            layout=self.layout,
             accumulate=self.config.accumulate,
             streams=self.config.streams,
         )

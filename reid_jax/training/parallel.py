@@ -121,6 +121,47 @@ class Layout:
         compiled = jax.jit(function, in_shardings=(None, divided), out_shardings=everywhere)
         return lambda shared, batch: compiled(shared, self.divide(batch, 0))
 
+    def on_each_device(
+        self, function: Callable[[Any, Tree, str | None], Any], *, summed: bool = False
+    ) -> Callable[[Any, Tree, str | None], Any]:
+        """`function(shared, rows, axis_name)` on a mesh, inside of what `compile` compiles.
+
+        Each device calls it with the rows that it has, under a name of the axis, so that nothing
+        is exchanged but by its own collectives. Its result is rows; or with `summed` a pair: what
+        is added up over the devices, once, with the structure of `shared[0]`, and what is the same
+        on all. Of divided class centres, in `shared` and in the sum, a device sees its share.
+
+        Elsewhere than on a mesh it is the function itself.
+        """
+        if self.mode != "mesh":
+            return function
+
+        def spread(shared: Any, rows: Tree, axis_name: str | None) -> Any:
+            del axis_name
+            places = jax.tree.map(lambda place: place.spec, self._places(shared))
+            own = PartitionSpec(AXIS)
+
+            def on_one(shared: Any, rows: Tree) -> Any:
+                result = function(shared, rows, AXIS)
+                if not summed:
+                    return result
+                total = jax.tree.map(
+                    lambda x, place: x if place == own else jax.lax.psum(x, AXIS),
+                    result[0],
+                    places[0],
+                )
+                return total, result[1]
+
+            return jax.shard_map(
+                on_one,
+                mesh=self.mesh,
+                in_specs=(places, own),
+                out_specs=(places[0], PartitionSpec()) if summed else own,
+                check_vma=False,
+            )(shared, rows)
+
+        return spread
+
     def everywhere(self, tree: Tree) -> Tree:
         """Puts a pytree on every device, once, so that calls do not move it again.
 

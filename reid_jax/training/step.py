@@ -11,6 +11,7 @@ from reid_jax.data.photos.resident import gather
 from reid_jax.errors import UserError
 from reid_jax.ops.keys import STREAMS, step_key
 from reid_jax.training.accumulate import make_accumulated_gradient, make_gradient
+from reid_jax.training.parallel import Layout, make_layout
 from reid_jax.training.state import TrainState
 from reid_jax.training.task import Batch, DividedTask, Task
 
@@ -26,6 +27,7 @@ def make_train_step(
     ema_decay: float,
     rates: Any = None,
     accumulate: int = 1,
+    layout: Layout | None = None,
     streams: int = STREAMS,
 ) -> TrainStep:
     """Returns `train_step(state, batch, *, axis_name=None) -> (state, metrics)`.
@@ -35,7 +37,8 @@ def make_train_step(
     the global counts, so that the sum of the devices' gradients is exactly the gradient of that
     loss: gathers transpose to sums over devices, and nothing is divided twice.
 
-    `accumulate` passes over parts of the batch make the gradient (a `DividedTask` then).
+    `accumulate` passes over parts of the batch make the gradient (a `DividedTask` then), for the
+    `layout` that compiles the step (None: one device of this process's platform, or pmap's).
     `ema_decay` is that of the moving average, where there is one, see `warm_decay`.
     `seed` and `streams` say what is drawn, see `reid_jax.ops.keys`.
     `rates`, a pytree like the parameters, multiplies each leaf's update (None: all ones).
@@ -46,7 +49,7 @@ def make_train_step(
     if accumulate > 1:
         if not isinstance(task, DividedTask):
             raise UserError(f"train.accumulate is {accumulate}; this task needs it to be 1.")
-        gradient = make_accumulated_gradient(task, accumulate)
+        gradient = make_accumulated_gradient(task, accumulate, layout or make_layout("single"))
     else:
         gradient = make_gradient(task)
 

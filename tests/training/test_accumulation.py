@@ -5,6 +5,7 @@ import functools
 
 import flax.linen as nn
 import jax
+import jax.extend.core
 import numpy as np
 import optax
 import pytest
@@ -62,7 +63,7 @@ def compiled_step(task, mode, parts, batch):
     params, model_state = task.init(jax.random.key(0), batch)
     layout = make_layout(mode)
     state = layout.everywhere(create_state(params, model_state, optimizer, ema=False))
-    step = make_train_step(task, optimizer, seed=1, ema_decay=0.0, accumulate=parts)
+    step = make_train_step(task, optimizer, seed=1, ema_decay=0.0, accumulate=parts, layout=layout)
     compiled = layout.compile(make_streamed_step(step), batch_axis=0, donate=False)
     return compiled, (state, {}, layout.divide(batch, 0))
 
@@ -95,6 +96,24 @@ def test_parameters_after_a_step_are_those_of_one_pass():
 def test_eight_devices_accumulate_what_one_does(mode):
     """Also with batch norms: a part is every other row, the same examples on any layout."""
     assert_same(one_step(PARTS), one_step(PARTS, mode))
+
+
+def sums_over_devices(jaxpr, inside=False):
+    """Shapes of what is summed, and whether that is inside of a loop."""
+    for equation in jaxpr.eqns:
+        if equation.primitive.name.startswith("psum"):
+            yield from ((each.aval.shape, inside) for each in equation.invars)
+        for inner in jax.extend.core.jaxprs_in_params(equation.params):
+            yield from sums_over_devices(inner, inside or equation.primitive.name == "scan")
+
+
+def test_a_mesh_adds_up_the_gradient_once_behind_the_last_part():
+    task, batch = make_task(Joint(softmax_weight=0.5), normed=True), make_batch()
+    compiled, arguments = compiled_step(task, "mesh", PARTS, batch)
+    found = list(sums_over_devices(compiled.trace(*arguments).jaxpr.jaxpr))
+    kernel = arguments[0].params["net"]["backbone"]["second"]["kernel"].shape
+    assert [inside for shape, inside in found if shape == kernel] == [False]
+    assert any(inside for _, inside in found)  # the batch norms' statistics
 
 
 def test_batch_norm_moves_once_a_part():
@@ -146,7 +165,7 @@ def test_networks_of_videos_accumulate_the_gradient_of_the_whole_batch(videos, q
         jax.jit(gradient, static_argnums=4)(*variables, batch, jax.random.key(1), None)
         for gradient in (
             make_gradient(experiment.task),
-            make_accumulated_gradient(experiment.task, PARTS),
+            make_accumulated_gradient(experiment.task, PARTS, make_layout("single")),
         )
     ]
     (loss, *whole), (_, *parts) = found

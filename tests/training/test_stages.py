@@ -46,7 +46,9 @@ def experiment(config):
 def one_step(experiment, stage):
     params, model_state = initial_variables(experiment, 0)
     state = create_state(params, model_state, experiment.optimizer, ema=False)
-    step = step_of_stage(experiment, stage, params, seed=0, ema_decay=0.0)
+    step = step_of_stage(
+        experiment, stage, params, seed=0, ema_decay=0.0, layout=make_layout("single")
+    )
     rows, _ = next(experiment.feed.calls(0, 1))
     call = jax.jit(experiment.feed.make_step(step))
     after, _ = call(state, experiment.feed.shared, rows)
