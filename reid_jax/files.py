@@ -207,9 +207,12 @@ def as_text(name: object) -> str:
 def common_folder(folders: Sequence[str]) -> str:
     """The innermost folder that holds all of these; empty where there is none, as on two drives."""
     try:
-        return posixpath.commonpath(folders)
+        common = posixpath.commonpath(folders)
     except ValueError:
         return ""
+    if "://" in folders[0]:  # of which it takes a slash
+        common = common.replace(":/", "://", 1) if ":/" in common else ""
+    return common
 
 
 def below(folder: str, path: str) -> str:

@@ -1,8 +1,11 @@
 """Digests that name what a file or an array holds, whatever it is called."""
 
 import hashlib
+from typing import IO
 
 import numpy as np
+
+from reid_jax.data.elsewhere import open_binary
 
 DTYPE = "S32"  # hexadecimal digits, as NumPy would cut zero bytes off the end
 _BYTES = 16
@@ -14,8 +17,14 @@ def file_digest(path: str) -> bytes:
     Raises:
       OSError: it cannot be read.
     """
-    with open(path, "rb") as file:
-        digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=_BYTES))
+    with open_binary(path) as file:
+        return digest_of(file)
+
+
+def digest_of(file: IO[bytes]) -> bytes:
+    """The same of an open file, from its beginning."""
+    file.seek(0)
+    digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=_BYTES))  # type: ignore[arg-type]
     return digest.hexdigest().encode()
 
 

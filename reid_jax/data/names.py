@@ -1,10 +1,13 @@
 """Names of individuals and of files, which come in two Unicode forms and may name nobody."""
 
 import os
+import posixpath
 import unicodedata
 from collections.abc import Sequence
 
+from reid_jax.data.elsewhere import is_elsewhere
 from reid_jax.platforms import with_slashes
+from reid_jax.remote import is_url, list_url
 
 MISSING = ("", "nan", "nat", "none", "null", "na", "n/a", "<na>")
 """What tables have where a value is missing, in lower case."""
@@ -67,7 +70,9 @@ class FileFinder:
         self._listed: dict[str, dict[str, str]] = {}
 
     def find(self, name: str) -> str | None:
-        """The path of the file, as it is on this disk, or None."""
+        """The path of the file, as it is on this disk, or None; a URL is not looked for."""
+        if is_url(name):
+            return name
         for spelled in dict.fromkeys((name, name.replace("\\", "/"))):  # written on Windows
             if "\0" in spelled:
                 continue
@@ -112,12 +117,39 @@ class FileFinder:
         return self._listed[folder]
 
 
+class UrlFinder:
+    """The same for files below a URL, which are listed once."""
+
+    def __init__(self, folder: str):
+        self._folder = folder.rstrip("/")
+        self._listed: dict[str, str] | None = None
+
+    def find(self, name: str) -> str | None:
+        """The URL of the file as it is spelled there, or None; other URLs are not looked for."""
+        if is_url(name):
+            return name
+        if self._listed is None:
+            self._listed = {composed(path): path for path in list_url(self._folder)}
+        for spelled in (name, name.replace("\\", "/")):  # written on Windows
+            path = self._listed.get(composed(posixpath.normpath(spelled)))
+            if path is not None:
+                return f"{self._folder}/{path}"
+        return None
+
+
+def finder_in(folder: str) -> FileFinder | UrlFinder:
+    """What finds files by their names from a folder, also by URL."""
+    return UrlFinder(folder) if is_url(folder) else FileFinder(folder)
+
+
 def file_key(path: str) -> tuple[int, int] | str:
     """What two paths of one file have in common: links, `./x.jpg`, another case or Unicode form.
 
     Raises:
       OSError: there is no such file.
     """
+    if is_elsewhere(path):
+        return path
     facts = os.stat(path)
     # Some network disks give every file the number 0.
     return (facts.st_dev, facts.st_ino) if facts.st_ino else os.path.realpath(path)

@@ -9,6 +9,7 @@ from reid_jax.errors import UserError
 from reid_jax.fields import PATH, PHOTOS, WEIGHTS, changed
 from reid_jax.files import expanded
 from reid_jax.platforms import longest_path
+from reid_jax.remote import is_url
 from reid_jax.weights import is_published, with_origin
 from reid_jax.weights.inputs import TIMM
 
@@ -58,9 +59,9 @@ def located_with_weights(config: Config) -> Config:
 
 
 def absolute(path: str) -> str:
-    """The path from the root; what is empty stays so, to be refused by whoever reads it."""
+    """The path from the root; a URL, and what is empty, to be refused by its reader, stay so."""
     path = path.strip()
-    return expanded(path).absolute().as_posix() if path else ""
+    return path if is_url(path) else expanded(path).absolute().as_posix() if path else ""
 
 
 def absolute_weights(source: str) -> str:
@@ -75,7 +76,7 @@ def absolute_weights(source: str) -> str:
 def absolute_photos(source: str) -> str:
     """A source of photos, from the root where it is one of files; only Omniglot's are several."""
     kind, _, where = source.partition(":")
-    if kind in ("folder", "csv"):
+    if kind in ("folder", "csv", "tar"):
         return f"{kind}:{absolute(where)}"
     if kind == "omniglot":
         return f"{kind}:" + ",".join(absolute(path) for path in where.split(","))

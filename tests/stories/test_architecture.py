@@ -12,7 +12,7 @@ PACKAGE = ROOT / "reid_jax"
 
 # From the ground up. Rooms on one floor do not import each other.
 FLOORS = (
-    {"console", "errors", "fields", "platforms", "files", "locks", "compilations", "hlo"},
+    {"console", "errors", "fields", "platforms", "files", "locks", "compilations", "hlo", "remote"},
     {"ops"},
     {"models"},
     {"weights", "data"},

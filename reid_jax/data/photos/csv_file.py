@@ -8,7 +8,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from reid_jax.data.elsewhere import open_binary
 from reid_jax.errors import UserError
+from reid_jax.remote import is_url, refused
 
 _DELIMITERS = ",;\t"
 _SEPARATOR = re.compile(r'"?sep=(.)"?[\r\n]+', re.IGNORECASE)
@@ -55,9 +57,11 @@ def read_table(
         file in the first required column; with the lines.
     """
     try:
-        with open(file, "rb") as stream:
+        with open_binary(file) as stream:
             data = stream.read()
     except OSError as error:
+        if is_url(file):
+            raise refused(file, error) from error
         raise UserError(f"{file} cannot be read: {error.strerror}.") from error
     text, notes = _decode(data, file)
     header, rows, delimiter = _split(text, file, strict)

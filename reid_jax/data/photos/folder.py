@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from reid_jax.console import Bar
+from reid_jax.data.elsewhere import is_elsewhere
 from reid_jax.data.leftovers import ending_of, leftover, made_here
+from reid_jax.data.listing import Look, look, looking_at
 from reid_jax.data.names import UNKNOWN, composed, file_key, is_nobody, look_alikes, merged
 from reid_jax.data.photos.content import COLUMN, shared_by_individuals
 from reid_jax.data.photos.dataset import Dataset
@@ -18,6 +20,7 @@ from reid_jax.data.photos.images import check_images, is_photo_name, is_picture
 from reid_jax.data.videos.keyframe_folders import KEYFRAME, MARK, read_mark
 from reid_jax.errors import UserError
 from reid_jax.platforms import with_slashes
+from reid_jax.remote import is_url, list_url
 
 NOWHERE = "not in the folder of an individual"
 _NAMED = 3  # individuals, in a note
@@ -67,7 +70,7 @@ def folder_dataset(path: str, *, unnamed: bool = False, keep: Collection[str] = 
     skipped, and so is a file that is linked to once more.
 
     Args:
-      path: the folder.
+      path: the folder, also by URL.
       unnamed: whether photos of nobody are taken too, as those of one individual "unknown": enough
         to embed them.
       keep: files that are taken whatever speaks against it, as a run has used them already.
@@ -75,20 +78,41 @@ def folder_dataset(path: str, *, unnamed: bool = False, keep: Collection[str] = 
     Raises:
       UserError: `path` is not a folder, or there is no usable photo in it.
     """
-    root = with_slashes(os.path.expanduser(path))
-    if not os.path.isdir(root):
+    if is_url(path):
+        root = path.rstrip("/")
+        files = [file for file in list_url(root) if file]
+        what = None if files else "holds no files"
+        looks: Mapping[str, Look] = {root: looking_at(files, root)}
+    else:
+        root = with_slashes(os.path.expanduser(path))
         what = "is not a folder" if os.path.exists(root) else "does not exist"
+        what = None if os.path.isdir(root) else what
+        looks = {root: look}
+    if what:
         raise UserError(f"{path} {what}: folder: needs a folder with one folder per individual.")
+    return dataset_below(looks, path, unnamed=unnamed, keep=keep)
+
+
+def dataset_below(
+    looks: Mapping[str, Look], source: str, *, unnamed: bool, keep: Collection[str]
+) -> Dataset:
+    """The photos below roots, in each of which a folder is an individual; see `folder_dataset`.
+
+    Args:
+      looks: by the path of each root, how it is looked into.
+      source: what is named when there is no photo.
+    """
     found = Found(keep=keep)
     nested: dict[str, None] = {}
-    for file in find_photos(root, found):
-        individual, separator, rest = os.path.relpath(file, root).partition(os.sep)
-        nobody = not separator or is_nobody(individual)
-        if nobody and not unnamed and file not in keep:
-            why = f'nobody is called "{individual}"' if separator else NOWHERE
-            found.skipped.append((file, why))
-        elif found.add(file, individual if separator else UNKNOWN) and os.sep in rest:
-            nested[composed(individual)] = None
+    for root, into in looks.items():
+        for file in find_photos(root, found, into):
+            individual, separator, rest = _below(root, file).partition("/")
+            nobody = not separator or is_nobody(individual)
+            if nobody and not unnamed and file not in keep:
+                why = f'nobody is called "{individual}"' if separator else NOWHERE
+                found.skipped.append((file, why))
+            elif found.add(file, individual if separator else UNKNOWN) and "/" in rest:
+                nested[composed(individual)] = None
     if nested:
         which = "1 individual has" if len(nested) == 1 else f"{len(nested):,} individuals have"
         others = ", ..." if len(nested) > _NAMED else ""
@@ -96,11 +120,18 @@ def folder_dataset(path: str, *, unnamed: bool = False, keep: Collection[str] = 
             f"{which} sub-folders ({', '.join(list(nested)[:_NAMED])}{others}); were the inner "
             "ones meant?"
         )
-    return checked_dataset(found, {}, path)
+    return checked_dataset(found, {}, source)
 
 
-def find_photos(folder: str, found: Found) -> Iterator[str]:
-    """The photos below `folder`, in order of their names.
+def _below(root: str, file: str) -> str:
+    """The path of a file from a root, with `/`."""
+    if is_elsewhere(file):
+        return file.removeprefix(root + "/")
+    return with_slashes(os.path.relpath(file, root))
+
+
+def find_photos(folder: str, found: Found, into: Look = look) -> Iterator[str]:
+    """The photos below `folder`, in order of their names; `into` is how it is looked into.
 
     A file is one when it has the extension of an image, or when it is a picture by its content.
     What systems and programs leave, this one included (see `leftovers`), raw files of cameras and
@@ -112,7 +143,7 @@ def find_photos(folder: str, found: Found) -> Iterator[str]:
         while (file := os.path.dirname(file)) and file not in kept_folders and file != folder:
             kept_folders.add(file)
     bar = Bar("Looking for photos", None)
-    files = _walk(folder, found, kept_folders, (os.path.realpath(folder),))
+    files = _walk(folder, found, kept_folders, (os.path.realpath(folder),), into)
     try:
         for number, photo in enumerate(files):
             bar.update(number)
@@ -122,11 +153,10 @@ def find_photos(folder: str, found: Found) -> Iterator[str]:
 
 
 def _walk(
-    folder: str, found: Found, kept_folders: set[str], ancestors: tuple[str, ...]
+    folder: str, found: Found, kept_folders: set[str], ancestors: tuple[str, ...], into: Look
 ) -> Iterator[str]:
     try:
-        with os.scandir(folder) as listing:
-            entries = sorted(listing, key=lambda entry: entry.name)
+        entries = into(folder)
     except OSError as error:
         found.skipped.append((folder, f"the folder cannot be read ({error.strerror})"))
         return
@@ -135,20 +165,18 @@ def _walk(
     if ours and len(ancestors) > 1 and folder not in kept_folders:
         found.passed_over[ours] += 1
         return
-    of_a_film = MARK in names and read_mark(Path(folder)) is not None
+    of_a_film = MARK in names and (into is not look or read_mark(Path(folder)) is not None)
     for entry in entries:
-        path = with_slashes(entry.path)
-        is_folder = os.path.isdir(path) if entry.is_symlink() else entry.is_dir()
-        kept = path in (kept_folders if is_folder else found.keep)
-        if (left := leftover(entry.name, is_folder)) and not kept:
+        path = entry.path
+        kept = path in (kept_folders if entry.is_folder else found.keep)
+        if (left := leftover(entry.name, entry.is_folder)) and not kept:
             found.passed_over[left] += 1
-        elif is_folder:
-            real = os.path.realpath(path)
-            if real not in ancestors:  # a link back up would never end
-                yield from _walk(path, found, kept_folders, (*ancestors, real))
+        elif entry.is_folder:
+            if entry.real not in ancestors:  # a link back up would never end
+                yield from _walk(path, found, kept_folders, (*ancestors, entry.real), into)
         elif of_a_film and not entry.name.startswith(KEYFRAME) and not kept:
             found.passed_over["beside keyframes"] += 1  # the contact sheet, the timeline
-        elif os.path.exists(path) and not os.path.isfile(path):
+        elif entry.odd:
             found.passed_over["no file"] += 1  # a pipe would keep its reader waiting
         elif kept or is_photo_name(entry.name) or is_picture(path):
             yield path

@@ -5,12 +5,13 @@ import logging
 import os
 import warnings
 from collections.abc import Sequence
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from reid_jax.data.digests import DTYPE, file_digest
+from reid_jax.data.digests import DTYPE, digest_of, file_digest
+from reid_jax.data.elsewhere import is_elsewhere, open_binary, open_head
 from reid_jax.data.parallel import parallel_map
 from reid_jax.errors import UserError
 
@@ -36,6 +37,7 @@ MAXIMUM_ASPECT = 20
 MAXIMUM_PIXELS = 178_000_000  # just below the size at which PIL suspects a decompression bomb
 BACKGROUND = (128, 128, 128)
 
+_HEAD = 2**16  # bytes by which a file that is elsewhere is known to be a picture
 _FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "AVIF", "JPEG2000")
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _HEIC = "HEIC is not supported, convert it to JPEG"
@@ -154,8 +156,7 @@ def read_image(file: str | IO[bytes], size: int, channels: int = 3) -> np.ndarra
     if _ending(name) in RAW_EXTENSIONS:
         raise BadImageError(name, _RAW)
     try:
-        if isinstance(file, str) and os.path.getsize(file) == 0:
-            raise BadImageError(name, "the file is empty")
+        file = _opened(file)
         with Image.open(file) as image:
             if _is_raw(image):
                 raise BadImageError(name, _RAW)
@@ -164,13 +165,25 @@ def read_image(file: str | IO[bytes], size: int, channels: int = 3) -> np.ndarra
             if image.format in ("JPEG", "MPO"):
                 image.draft(None, (2 * size, 2 * size))
             return from_image(image, size, channels)
-    except BadImageError:
+    except UserError:
         raise
     except UnidentifiedImageError as error:
-        heic = isinstance(file, str) and _is_heic(file)
+        heic = _is_heic(file)
         raise BadImageError(name, _HEIC if heic else _reason(error)) from error
     except Exception as error:
         raise BadImageError(name, _reason(error)) from error
+
+
+def _opened(file: str | IO[bytes]) -> str | IO[bytes]:
+    """What Pillow opens: a path of this system, or what was fetched from elsewhere."""
+    if not isinstance(file, str):
+        return file
+    opened = open_binary(file) if is_elsewhere(file) else file
+    if not (os.path.getsize(opened) if isinstance(opened, str) else opened.seek(0, os.SEEK_END)):
+        raise BadImageError(file, "the file is empty")
+    if not isinstance(opened, str):
+        opened.seek(0)
+    return opened
 
 
 def from_image(image: Image.Image, size: int, channels: int = 3) -> np.ndarray:
@@ -191,12 +204,12 @@ def read_upright(path: str) -> Image.Image:
     Raises `BadImageError`, and nothing else, for whatever is wrong with the file.
     """
     try:
-        with Image.open(path) as image:
+        with Image.open(_opened(path)) as image:
             if _is_raw(image):
                 raise BadImageError(path, _RAW)
             image.load()
             orientation, pixels = _orientation(image), _flatten(image, 3)
-    except BadImageError:
+    except UserError:
         raise
     except Exception as error:
         raise BadImageError(path, _reason(error)) from error
@@ -211,11 +224,12 @@ def is_picture(path: str) -> bool:
     """
     if _ending(path) in RAW_EXTENSIONS:
         return False
+    file = open_head(path, _HEAD) if is_elsewhere(path) else path
     try:
-        with Image.open(path, formats=_FORMATS) as image:
+        with Image.open(file, formats=_FORMATS) as image:
             return not _is_raw(image)
     except Exception:
-        return _is_heic(path)
+        return _is_heic(file)
 
 
 def _ending(name: str) -> str:
@@ -230,9 +244,11 @@ def _is_raw(image: Image.Image) -> bool:
     return _DNG_TAG in tags or tags.get(_SUBFILE_TAG, 0) == 1
 
 
-def _is_heic(path: str) -> bool:
-    with contextlib.suppress(OSError), open(path, "rb") as file:
-        head = file.read(12)
+def _is_heic(file: str | IO[bytes]) -> bool:
+    with contextlib.suppress(OSError), contextlib.ExitStack() as opened:
+        stream = opened.enter_context(open(file, "rb")) if isinstance(file, str) else file
+        stream.seek(0)
+        head = stream.read(12)
         return head[4:8] == b"ftyp" and head[8:12] in _HEIC_BRANDS
     return False
 
@@ -243,9 +259,11 @@ def proportions(path: str) -> tuple[int, int]:
     Raises `BadImageError`, and nothing else, for whatever is wrong with the file.
     """
     try:
-        with Image.open(path) as image:
+        with Image.open(_opened(path)) as image:
             width, height = image.size
             turned = _orientation(image)
+    except UserError:
+        raise
     except Exception as error:
         raise BadImageError(path, _reason(error)) from error
     sideways = turned is not None and turned not in _UPRIGHT
@@ -266,8 +284,12 @@ def check_images(paths: Sequence[str]) -> tuple[list[str | None], np.ndarray]:
 
     def check(path: str) -> tuple[str | None, bytes]:
         try:
-            read_image(path, MINIMUM_SIDE)
-            return None, file_digest(path)
+            if not is_elsewhere(path):
+                read_image(path, MINIMUM_SIDE)
+                return None, file_digest(path)
+            fetched: Any = _opened(path)  # once
+            read_image(fetched, MINIMUM_SIDE)
+            return None, digest_of(fetched)
         except BadImageError as error:
             return error.reason, b""
         except OSError as error:

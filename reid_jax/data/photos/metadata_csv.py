@@ -6,13 +6,14 @@ from collections.abc import Collection
 import numpy as np
 
 from reid_jax.console import Bar
-from reid_jax.data.names import MISSING, UNKNOWN, FileFinder, is_nobody
+from reid_jax.data.names import MISSING, UNKNOWN, finder_in, is_nobody
 from reid_jax.data.photos.csv_file import Table, lines_text, read_table
 from reid_jax.data.photos.dataset import Dataset
 from reid_jax.data.photos.dates import read_dates
 from reid_jax.data.photos.folder import Found, checked_dataset
 from reid_jax.data.photos.splits import in_no_side
 from reid_jax.errors import UserError
+from reid_jax.remote import is_url
 
 _REQUIRED = ("path", "identity")
 _TEXTS = ("orientation", "camera", "split")
@@ -34,16 +35,16 @@ def csv_dataset(path: str, *, unnamed: bool = False, keep: Collection[str] = ())
     Raises:
       UserError: the file, a column or every photo is missing, or the file is no table.
     """
-    file = os.path.expanduser(path)
-    if os.path.isdir(file):
+    file = path if is_url(path) else os.path.expanduser(path)
+    if os.path.isdir(file) or (is_url(file) and not os.path.splitext(file)[1]):
         file = os.path.join(file, "metadata.csv")
-    if not os.path.isfile(file):
+    if not is_url(file) and not os.path.isfile(file):
         raise UserError(
             f"{file} does not exist: csv: needs a CSV file, or a folder with a metadata.csv."
         )
     # A run goes on with the table that it was trained with.
     table = read_table(file, _REQUIRED, (*_TEXTS, "date"), strict=not keep)
-    finder, found = FileFinder(os.path.dirname(file)), Found(keep=keep)
+    finder, found = finder_in(os.path.dirname(file)), Found(keep=keep)
     found.notes += table.notes
     used: list[int] = []
     bar = Bar("Looking for photos", len(table.lines))

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from reid_jax.data.photos.dataset import Dataset
 from reid_jax.errors import UserError
+from reid_jax.remote import is_url
 
 
 class _Options(NamedTuple):
@@ -23,9 +24,13 @@ def load_dataset(
 
     folder:PATH        a folder for each individual, photos at any depth below it
     csv:PATH           a metadata.csv of wildlife-datasets, or its folder
+    tar:PATH           tars such as shards/{000..099}.tar, a folder of them or one; names of members
+                       are as paths below a folder
     tfds:NAME          an image classification set of TensorFlow Datasets
     omniglot:PATH,...  the official zips, or unpacked folders
     synthetic:NxM      N drawn individuals, M photos each (20 when only N is given)
+
+    These three also by URL, as s3://bucket/photos; what is read there is fetched each time.
 
     Unusable photos are in `Dataset.skipped`, with reasons, and so are those of nobody in particular
     (in no individual's folder, or under a name such as "unknown").
@@ -57,6 +62,9 @@ def load_dataset(
 
 def _suggestion(source: str, kind: str, separator: str) -> str:
     path = os.path.expanduser(source)
+    if is_url(source):
+        guess = {".csv": "csv", ".tar": "tar"}.get(os.path.splitext(source)[1].lower(), "folder")
+        return f'write "{guess}:{source}"'
     if os.path.exists(path):
         if os.path.isdir(path):
             guess = "csv" if os.path.exists(os.path.join(path, "metadata.csv")) else "folder"
@@ -80,6 +88,12 @@ def _csv(where: str, options: _Options) -> Dataset:
     from reid_jax.data.photos.metadata_csv import csv_dataset
 
     return csv_dataset(where, unnamed=options.unnamed, keep=options.keep)
+
+
+def _tar(where: str, options: _Options) -> Dataset:
+    from reid_jax.data.photos.tar import tar_dataset
+
+    return tar_dataset(where, unnamed=options.unnamed, keep=options.keep)
 
 
 def _tfds(where: str, options: _Options) -> Dataset:
@@ -106,6 +120,7 @@ def _synthetic(where: str, options: _Options) -> Dataset:
 _LOADERS: dict[str, Callable[[str, _Options], Dataset]] = {
     "folder": _folder,
     "csv": _csv,
+    "tar": _tar,
     "tfds": _tfds,
     "omniglot": _omniglot,
     "synthetic": _synthetic,
@@ -113,6 +128,7 @@ _LOADERS: dict[str, Callable[[str, _Options], Dataset]] = {
 _USAGE = {
     "folder": "write folder:PATH, a folder with a folder of photos for each individual",
     "csv": "write csv:PATH, a metadata.csv or the folder it is in",
+    "tar": "write tar:PATH, one of photos in folders, PATH/{000..099}.tar, or a folder of .tar",
     "tfds": "write tfds:NAME, such as tfds:fashion_mnist",
     "omniglot": "write omniglot:PATH, or PATH,PATH for several of the official zips",
     "synthetic": "write synthetic:N or synthetic:NxM for N drawn individuals with M photos each",

@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from reid_jax.data.listing import Look, look, looking_at
 from reid_jax.data.names import UNKNOWN, is_nobody
 from reid_jax.data.parallel import parallel_map
 from reid_jax.data.photos.blank import without_content
@@ -27,6 +28,7 @@ from reid_jax.individuals.model import TrainedModel
 from reid_jax.individuals.search import gallery_search
 from reid_jax.ops.ranking.individuals import GallerySearch, Rule
 from reid_jax.platforms import with_slashes
+from reid_jax.remote import is_url, list_url
 
 Index = Literal["exact", "faiss"]
 
@@ -192,9 +194,9 @@ def identify(
     calibration = calibration_of(gallery, rule)
     over = dict(listed.passed_over)
     files = [os.fspath(photo) for photo in given if is_path(photo)]
-    places = [os.path.abspath(os.path.expanduser(path)) for path in files]
+    places = [stored_path(os.path.expanduser(path)) for path in files]
     root = common_folder(
-        [stored_path(path if os.path.isdir(path) else os.path.dirname(path)) for path in places]
+        [path if os.path.isdir(path) else os.path.dirname(path) for path in places]
     )
     return Identification(gallery, folder, rule, calibration, answers, tuple(skipped), over, root)
 
@@ -270,9 +272,16 @@ def list_photos(photos: Sequence[str]) -> Found:
     found = Found()
     files, skipped = found.files, found.skipped
     for path in map(with_slashes, map(os.path.expanduser, photos)):
-        if os.path.isdir(path):
+        into: Look = look
+        if is_url(path):
+            path, below = path.rstrip("/"), list_url(path)
+            if not below or "" in below:
+                files.append(path)
+                continue
+            into = looking_at(below, path)
+        if is_url(path) or os.path.isdir(path):
             before = len(files)
-            files += find_photos(path, found)
+            files += find_photos(path, found, into)
             if len(files) == before:
                 skipped.append((path, "there is no photo in this folder"))
         elif os.path.isfile(path):

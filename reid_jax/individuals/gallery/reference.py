@@ -16,6 +16,7 @@ from reid_jax.files import as_text
 from reid_jax.individuals.gallery.store import DIGEST, TRAINED, Gallery
 from reid_jax.individuals.model import TrainedModel
 from reid_jax.platforms import with_slashes
+from reid_jax.remote import is_url
 
 _MOST_HELD_OUT = 1000
 _MOST_TRAINING = 4000
@@ -128,8 +129,8 @@ def stored_paths(dataset: Dataset) -> np.ndarray:
 
 
 def stored_path(path: str) -> str:
-    """An absolute path as text, with `/`."""
-    return as_text(with_slashes(os.path.abspath(path)))
+    """An absolute path as text, with `/`; a URL as it is."""
+    return as_text(path if is_url(path) else with_slashes(os.path.abspath(path)))
 
 
 def held_out(reference: Mapping[str, np.ndarray], dimension: int) -> dict[str, np.ndarray]:
