@@ -26,6 +26,7 @@ _FOR_DATA = 0.5  # of a device's memory
 _NOTABLE = 2**24  # bytes of class centres on a device that are worth a line
 CLASS_CENTERS = "centers"  # the name of parameters (classes, ...) that grow with the individuals
 Tree = Any
+_sharing = jax.make_user_context(1)  # devices of the mesh that is compiled for
 
 
 @dataclass(frozen=True)
@@ -241,13 +242,13 @@ class Layout:
 
     def _for_these(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """The function as it is traced for these devices, which may be a description of devices."""
-        platform = self.devices[0].platform
-        if platform == target():
+        platform, sharing = self.devices[0].platform, self.size if self.mode == "mesh" else 1
+        if platform == target() and sharing == 1:
             return function
 
         @functools.wraps(function)
         def traced(*arguments: Any, **named: Any) -> Any:
-            with compiling_for(platform):
+            with compiling_for(platform), _sharing(sharing):
                 return function(*arguments, **named)
 
         return traced
@@ -261,6 +262,11 @@ class Layout:
 
     def _divided(self, batch_axis: int) -> NamedSharding:
         return NamedSharding(self.mesh, PartitionSpec(*(None,) * batch_axis, AXIS))
+
+
+def divides_centers(number: int) -> bool:
+    """Whether what is being traced is for a mesh that divides so many class centres."""
+    return _sharing.value > 1 and number % _sharing.value == 0
 
 
 def is_centers(path: tuple[Any, ...]) -> bool:

@@ -12,6 +12,7 @@ from reid_jax.errors import UserError
 from reid_jax.ops.keys import STREAMS, step_key
 from reid_jax.training.accumulate import make_accumulated_gradient, make_gradient
 from reid_jax.training.parallel import Layout, make_layout
+from reid_jax.training.sampled import on_drawn_classes
 from reid_jax.training.state import TrainState
 from reid_jax.training.task import Batch, DividedTask, Task
 
@@ -43,13 +44,41 @@ def make_train_step(
     `seed` and `streams` say what is drawn, see `reid_jax.ops.keys`.
     `rates`, a pytree like the parameters, multiplies each leaf's update (None: all ones).
 
+    Where the task's loss draws classes, only their centres move, see `reid_jax.training.sampled`.
+
     Metrics are float32 scalars: "loss", "grad_norm", and each term by its name.
     """
 
-    if accumulate > 1:
+    return on_drawn_classes(
+        lambda task: _make(
+            task,
+            optimizer,
+            seed,
+            ema_decay=ema_decay,
+            rates=rates,
+            parts=accumulate,
+            layout=layout,
+            streams=streams,
+        ),
+        task,
+    )
+
+
+def _make(
+    task: Task,
+    optimizer: optax.GradientTransformation,
+    seed: int,
+    *,
+    ema_decay: float,
+    rates: Any,
+    parts: int,
+    layout: Layout | None,
+    streams: int,
+) -> TrainStep:
+    if parts > 1:
         if not isinstance(task, DividedTask):
-            raise UserError(f"train.accumulate is {accumulate}; this task needs it to be 1.")
-        gradient = make_accumulated_gradient(task, accumulate, layout or make_layout("single"))
+            raise UserError(f"train.accumulate is {parts}; this task needs it to be 1.")
+        gradient = make_accumulated_gradient(task, parts, layout or make_layout("single"))
     else:
         gradient = make_gradient(task)
 

@@ -10,11 +10,13 @@ import optax
 import pytest
 
 from reid_jax.errors import UserError
+from reid_jax.ops.keys import step_key
 from reid_jax.ops.losses.large_softmax import chunked_margin_softmax_loss, sample_classes
 from reid_jax.ops.losses.margin_softmax import margin_softmax_loss
-from reid_jax.ops.losses.objectives import MarginSoftmax
+from reid_jax.ops.losses.objectives import Joint, MarginSoftmax
 from reid_jax.training.checkpoint import Checkpoints
-from reid_jax.training.parallel import make_layout
+from reid_jax.training.optimizer import make_optimizer
+from reid_jax.training.parallel import is_centers, make_layout
 from reid_jax.training.state import create_state
 from reid_jax.training.step import make_streamed_step, make_train_step
 from tests.training.test_parallel import make_batch, make_task
@@ -251,3 +253,113 @@ def test_fields_out_of_range_are_named():
         MarginSoftmax(sampled=0)
     with pytest.raises(UserError, match=r"loss.chunk of MarginSoftmax is -1"):
         MarginSoftmax(chunk=-1)
+
+
+def _drawn_by_loops(state, grads, drawn, *, adam, rate, decay):
+    """One step on rows of centres, row by row: Nesterov's momentum 0.9, or AdamW."""
+    centers, *moments, average = (np.array(x, np.float64) for x in state)
+    for c, gradient in zip(drawn, grads, strict=True):
+        if adam:
+            moments[0][c] = 0.9 * moments[0][c] + 0.1 * gradient
+            moments[1][c] = 0.999 * moments[1][c] + 0.001 * gradient**2
+            number = int(adam)
+            mean, square = moments[0][c] / (1 - 0.9**number), moments[1][c] / (1 - 0.999**number)
+            direction = mean / (np.sqrt(square) + 1e-8)
+        else:
+            moments[0][c] = gradient + 0.9 * moments[0][c]
+            direction = gradient + 0.9 * moments[0][c]
+        centers[c] -= rate * (direction + decay * centers[c])
+        average[c] = 0.1 * average[c] + 0.9 * centers[c]  # warm: (1 + 0) / (10 + 0) at first
+    return centers, *moments, average
+
+
+def _rows(state):
+    leaves = jax.tree_util.tree_leaves_with_path(state)
+    return [np.asarray(leaf) for path, leaf in leaves if is_centers(path)]
+
+
+@pytest.mark.parametrize("objective", [MarginSoftmax(sampled=0.4, scale=8.0), Joint])
+@pytest.mark.parametrize("name", ["adamw", "sgd"])
+def test_a_step_moves_the_centres_drawn_and_no_others(name, objective):
+    softmax = MarginSoftmax(sampled=0.4, scale=8.0)
+    joint = objective is Joint
+    objective = Joint(softmax=softmax) if joint else objective
+    whole = dataclasses.replace(softmax, sampled=1.0)
+    task = dataclasses.replace(make_task(objective), num_classes=100)
+    optimizer = make_optimizer(
+        name, optax.constant_schedule(0.1), momentum=0.9, weight_decay=0.01, clip_norm=0.0
+    )
+    step = jax.jit(make_train_step(task, optimizer, seed=1, ema_decay=0.9))
+    batch = make_batch(0)
+    state = create_state(*task.init(jax.random.key(0), batch), optimizer, ema=True)
+    seen = np.zeros(100, int)
+    for number in range(2):
+        batch = make_batch(number)
+        label, mask = jnp.asarray(batch["label"]), jnp.asarray(batch["mask"])
+        classes, place = softmax.sampling.draw(100, label, mask, None)
+        drawn = np.asarray(classes)
+        assert len(drawn) == 40
+        before, (after, metrics) = _rows(state), step(state, batch)
+        now = _rows(after)
+        others = np.delete(np.arange(100), drawn)
+        for old, new in zip(before, now, strict=True):
+            np.testing.assert_array_equal(new[others], old[others])
+            assert (new[drawn] != old[drawn]).any(axis=1).all()
+        if not joint and not number:
+            assert float(metrics["loss"]) > 0
+            # The gradient by the drawn centres, of the loss without sampling.
+            keys = jax.random.split(step_key(1, state.step))
+            positions = jnp.arange(len(label))
+            outputs, _ = task.outputs(
+                state.params, state.model_state, batch, positions, tuple(keys), None
+            )
+            centers = state.params["objective"]["centers"][classes]
+
+            def loss(centers, outputs=outputs, place=place, mask=mask):
+                (term,) = whole.terms({"centers": centers}, outputs, place, mask, None).values()
+                return term.total / term.number
+
+            grads = np.asarray(jax.grad(loss)(centers), np.float64)
+            order = _named(state, before)
+            expected = _drawn_by_loops(
+                order, grads, drawn, adam=name == "adamw", rate=0.1, decay=0.01
+            )
+            for got, want in zip(_named(after, now), expected, strict=True):
+                np.testing.assert_allclose(got, want, rtol=2e-4, atol=2e-6)
+        seen[drawn] += 1
+        state = after
+    assert (seen == 2).any()
+    assert (seen == 0).any()
+
+
+def _named(state, rows):
+    """The rows as centres, moments, average, whatever the order of the state's leaves."""
+    names = [
+        jax.tree_util.keystr(p)
+        for p, _ in jax.tree_util.tree_leaves_with_path(state)
+        if is_centers(p)
+    ]
+    first = [i for i, name in enumerate(names) if name.startswith(".params")]
+    last = [i for i, name in enumerate(names) if name.startswith(".ema")]
+    moments = [i for i in range(len(names)) if i not in first + last]
+    return [rows[i] for i in first + moments + last]
+
+
+@pytest.mark.parametrize("mode", ["mesh", "pmap"])
+def test_several_devices_move_the_centres_that_one_moves(mode):
+    task = dataclasses.replace(make_task(MarginSoftmax(sampled=0.5)), num_classes=64)
+    optimizer = optax.sgd(0.1, momentum=0.9)
+    ends = []
+    for layout in (make_layout("single"), make_layout(mode)):
+        state = create_state(*task.init(jax.random.key(0), make_batch(0)), optimizer, ema=True)
+        step = make_streamed_step(make_train_step(task, optimizer, seed=1, ema_decay=0.9))
+        compiled = layout.compile(step, batch_axis=0, donate=True)
+        state = layout.everywhere(state)
+        for number in range(2):
+            state, _ = compiled(state, {}, layout.divide(make_batch(number), 0))
+        ends.append(_rows(state))
+        if mode == "mesh" and layout.size > 1:
+            centers = state.params["objective"]["centers"]
+            assert centers.addressable_shards[0].data.shape[0] == 64 // layout.size
+    for one, several in zip(*ends, strict=True):
+        np.testing.assert_allclose(one, several, rtol=1e-3, atol=5e-5)

@@ -1,7 +1,7 @@
 """Softmax over individuals with a margin on the own one: ArcFace, CosFace, sub-centres."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Annotated
 
@@ -13,7 +13,7 @@ import numpy as np
 from reid_jax.fields import NOT_NEGATIVE, POSITIVE, Bound, check
 from reid_jax.ops.losses.large_softmax import chunked_margin_softmax_loss, sample_classes
 from reid_jax.ops.losses.margins import MARGIN, Kind, center_cosines, margin_logits, own_entries
-from reid_jax.ops.losses.term import Term, Tree
+from reid_jax.ops.losses.term import Sampling, Term, Tree
 from reid_jax.ops.mining.in_batch import as_labels
 
 
@@ -80,7 +80,8 @@ class MarginSoftmax:
     centers: Annotated[int, Bound(least=1)] = 1
     """Centres an individual; the closest one counts."""
     sampled: Annotated[float, Bound(above=0, most=1)] = 1.0
-    """Share of the individuals that a batch is classified against (Partial FC, An et al. 2021)."""
+    """Share of the individuals that a batch is classified against (Partial FC, An et al. 2021); in
+    training the centres of the others stay as they are, and so do their momentum and average."""
     chunk: Annotated[int, NOT_NEGATIVE] = 0
     """Individuals whose logits are held at a time, to save memory; 0 for all."""
 
@@ -91,6 +92,12 @@ class MarginSoftmax:
         # One centre a class has no axis of its own: a TPU would lay such arrays out anew each step.
         shape = (num_classes, *(() if self.centers == 1 else (self.centers,)), dimension)
         return {"centers": jax.random.normal(key, shape, jnp.float32) * dimension**-0.5}
+
+    @property
+    def sampling(self) -> Sampling | None:
+        if self.sampled == 1:
+            return None
+        return Sampling(self._sample, replace(self, sampled=1.0))
 
     def for_batches(self, positives: int) -> "MarginSoftmax":
         """Itself: it does not compare examples."""

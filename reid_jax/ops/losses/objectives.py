@@ -5,7 +5,7 @@ Each stands beside its function; a new one is named in `AnyObjective`.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Annotated
+from typing import Annotated, Any
 
 import jax
 
@@ -13,7 +13,7 @@ from reid_jax.fields import NOT_NEGATIVE, check
 from reid_jax.ops.losses.batch import Angular, MultiSimilarity, NPair, SupervisedContrastive
 from reid_jax.ops.losses.contrastive import Contrastive
 from reid_jax.ops.losses.margin_softmax import MarginSoftmax
-from reid_jax.ops.losses.term import Objective, Term, Tree
+from reid_jax.ops.losses.term import Objective, Sampling, Term, Tree
 from reid_jax.ops.losses.triplet import Triplet
 
 __all__ = [
@@ -46,6 +46,14 @@ class Joint:
 
     def init(self, key: jax.Array, num_classes: int, dimension: int) -> Tree:
         return self.softmax.init(key, num_classes, dimension)
+
+    @property
+    def sampling(self) -> Sampling | None:
+        sampling = self.softmax.sampling
+        if sampling is None:
+            return None
+        softmax: Any = sampling.objective
+        return sampling._replace(objective=replace(self, softmax=softmax))
 
     def for_batches(self, positives: int) -> "Joint":
         return replace(self, triplet=self.triplet.for_batches(positives))

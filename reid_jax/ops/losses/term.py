@@ -20,6 +20,17 @@ class Term(NamedTuple):
     weight: float = 1.0
 
 
+class Sampling(NamedTuple):
+    """How an objective looks at a sample of the classes.
+
+    `draw(num_classes, labels (B,), mask, axis_name)` gives the classes (S,) int32, ascending, and
+    the place of each label among them (B,); `objective` is the loss over the centres drawn.
+    """
+
+    draw: Callable[..., tuple[jax.Array, jax.Array]]
+    objective: "Objective"
+
+
 class Objective(Protocol):
     """A frozen dataclass that a configuration can name.
 
@@ -28,6 +39,11 @@ class Objective(Protocol):
 
     def init(self, key: jax.Array, num_classes: int, dimension: int) -> Tree:
         """Its parameters (class centres), empty for losses that look inside the batch only."""
+        ...
+
+    @property
+    def sampling(self) -> Sampling | None:
+        """How classes are drawn for a step, None where all take part or there are none."""
         ...
 
     def for_batches(self, positives: int) -> "Objective":
@@ -64,6 +80,11 @@ class InBatch:
     def init(self, key: jax.Array, num_classes: int, dimension: int) -> Tree:
         del key, num_classes, dimension
         return {}
+
+    @property
+    def sampling(self) -> Sampling | None:
+        """None: it has no classes."""
+        return None
 
     def for_batches(self, positives: int) -> Objective:
         """Itself, as most losses look at all pairs anyway."""
