@@ -63,9 +63,10 @@ class SmallCNN(Backbone):
         x = images.astype(self.dtype)
         for i, width in enumerate(self.widths, start=1):
             x = conv(width, 3, dtype=self.dtype, name=f"conv{i}")(x)
-            x = norm(name=f"bn{i}")(x, act=nn.relu)
+            x = norm(name=f"bn{i}")(x)
             if min(x.shape[1:3]) >= 2:
                 x = max_pool(x, 2, 2)
+            x = nn.relu(x)  # of the largest value: the same, on a quarter of the map
             maps[f"block{i}"] = x
         if features_only:
             return maps
