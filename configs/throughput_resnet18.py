@@ -38,5 +38,5 @@ def get_config() -> EmbeddingConfig:
             momentum=0.9,
             weight_decay=0.0,
         ),
-        train=TrainConfig(steps=200, evaluate_every=200, checkpoint_every=200),
+        train=TrainConfig(steps=200, log_every=50, evaluate_every=200, checkpoint_every=200),
     )
