@@ -81,7 +81,7 @@ def report(workdir: Path, **asked: Any) -> dict[str, Any]:
     """
     check_destinations(folder=asked.get("out"))
     question = question_of(workdir)
-    given = {name: value for name, value in asked.items() if value not in (None, False)}
+    given = {name: value for name, value in asked.items() if value not in (None, False, "")}
     known = inspect.signature(question.report).parameters
     for name in given:
         if name not in known:

@@ -3,17 +3,20 @@
 from pathlib import Path
 
 
-def embed(workdir: Path, data: str, out: Path) -> None:
+def embed(workdir: Path, data: str, out: Path, coordinator: str = "") -> None:
     """Writes embeddings (N, D) float32, paths (N,) and identities (N,) to an .npz file.
 
     Args:
         workdir: Folder of the run.
         data: Where the photos are: folder:PATH, csv:PATH, tfds:NAME, omniglot:PATH or synthetic:N.
         out: The .npz file.
+        coordinator: Several processes that share the photos: HOST:PORT of the first one, or auto
+            under SLURM and Open MPI. Shares are kept in OUT.shares until all are done; the same
+            command goes on from them.
     """
     from reid_jax.individuals.run import embed_to_file
 
-    embed_to_file(workdir, data, out)
+    embed_to_file(workdir, data, out, coordinator=coordinator)
 
 
 def open_set(workdir: Path, unknown_fraction: float = 0.2, json: Path | None = None) -> None:

@@ -114,6 +114,7 @@ def evaluate(
     videos: Path | None = None,
     rerank: bool = False,
     json: Path | None = None,
+    coordinator: str = "",
 ) -> None:
     """Prints metrics beside those of baselines, and writes a report.
 
@@ -133,6 +134,9 @@ def evaluate(
             beside it as before; they are compared by content, and the run remembers it.
         rerank: Also rank anew by k-reciprocal neighbours, and report both.
         json: File for the numbers.
+        coordinator: Several processes that share the photos of the evaluation: HOST:PORT of the
+            first one, or auto under SLURM and Open MPI. Shares are kept beside the report until
+            all are done; the same command goes on from them.
     """
     from reid_jax.files import check_destinations, write_text
     from reid_jax.questions import report
@@ -148,8 +152,9 @@ def evaluate(
         rerank=rerank,
         photos=photos,
         videos=videos,
+        coordinator=coordinator,
     )
-    if json is not None:
+    if json is not None and facts:
         write_text(json, plain_json(facts))
 
 

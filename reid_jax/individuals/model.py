@@ -2,7 +2,7 @@
 
 import contextlib
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +13,7 @@ import numpy as np
 
 from reid_jax.console import say
 from reid_jax.data.photos import Dataset, Splits
+from reid_jax.data.photos.content import content_digests
 from reid_jax.data.photos.given import Photos, photo_blocks
 from reid_jax.data.photos.stream import in_blocks
 from reid_jax.errors import UserError
@@ -28,11 +29,17 @@ from reid_jax.models import EmbeddingNet
 from reid_jax.ops.keys import initial_key
 from reid_jax.ops.whitening import some_of_each, whitened, within_class_whitening
 from reid_jax.training.experiment import start_from
+from reid_jax.training.hosts.agreement import digest
+from reid_jax.training.hosts.shares import Shares
 from reid_jax.training.parallel import Layout, make_layout
 from reid_jax.training.paths import absolute_photos
 from reid_jax.training.predictor import Predict, make_predictor
 from reid_jax.training.run import TrainedRun, restore
 from reid_jax.training.task import Batch
+
+_BLOCK = 512  # photos decoded at a time
+_BATCH = 64  # photos that devices get at a time
+_MANY = 8192  # photos from which a share is a block; of fewer it is a batch
 
 
 class Network(NamedTuple):
@@ -62,7 +69,7 @@ class TrainedModel(TrainedRun):
 
     @cached_property
     def _predict(self) -> Predict:
-        return make_predictor(self.task, self.layout)
+        return make_predictor(self.task, self.layout, batch_size=_BATCH)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -86,7 +93,13 @@ class TrainedModel(TrainedRun):
         data = replace(self.config.data, source=absolute_photos(source))
         return replace(self, config=replace(self.config, data=data))
 
-    def embed(self, photos: Dataset | Photos, indices: np.ndarray | None = None) -> np.ndarray:
+    def embed(
+        self,
+        photos: Dataset | Photos,
+        indices: np.ndarray | None = None,
+        *,
+        shares: Shares | None = None,
+    ) -> np.ndarray:
         """Embeddings (N, D) float32 of photos, in their order.
 
         Args:
@@ -94,6 +107,7 @@ class TrainedModel(TrainedRun):
             C), or a generator, which is read a few hundred at a time; a single photo is one row. Or
             a `Dataset`.
           indices: (N,) rows of a `Dataset`; by default all.
+          shares: divides a `Dataset` over processes, see `embed_each`.
 
         A large JPEG file is decoded at a fraction of its size where the network sees it small, so
         that its embedding differs from that of the decoded array: by up to 0.03 at 48 pixels.
@@ -107,6 +121,9 @@ class TrainedModel(TrainedRun):
           >>> z.shape, z.dtype
           ((2, 8), dtype('float32'))
         """
+        if isinstance(photos, Dataset) and shares is not None:
+            some = photos if indices is None else photos.subset(indices)
+            return self.finished(self.embed_each(some, {"z": self.trained}, shares)["z"])
         if isinstance(photos, Dataset):
             return self.finished(self._by_network(photos, indices))
         size, _, channels = self._shape
@@ -126,18 +143,70 @@ class TrainedModel(TrainedRun):
         return self._predict(self.params, self.model_state, self._blocks(dataset, indices))
 
     def embed_each(
-        self, dataset: Dataset, networks: Mapping[str, Network]
+        self,
+        dataset: Dataset,
+        networks: Mapping[str, Network],
+        shares: Shares | None = None,
+        *,
+        pixels: bool = False,
     ) -> dict[str, np.ndarray]:
-        """What each of some networks makes of the photos, (N, D) by name, reading them once."""
+        """What each of some networks makes of the photos, (N, D) by name, reading them once.
+
+        Args:
+          shares: divides the photos over processes; after it only the first one goes on.
+          pixels: whether "raw pixels" is among what is made.
+        """
         placed = {
             name: (predict, self.layout.everywhere(variables))
             for name, (predict, *variables) in networks.items()
         }
-        parts: dict[str, list[np.ndarray]] = {name: [] for name in networks}
-        for block in self._blocks(dataset, None):
-            for name, (predict, variables) in placed.items():
-                parts[name].append(predict(variables[0], variables[1], [block]))
-        return {name: np.concatenate(found) for name, found in parts.items()}
+
+        def made(rows: np.ndarray, block: int, progress: str | None) -> Iterator[dict[str, Any]]:
+            starts = range(0, len(rows), block)
+            blocks = self._blocks(dataset, rows, block=block, progress=progress)
+            for start, photos in zip(starts, blocks, strict=True):
+                found = {
+                    name: predict(variables[0], variables[1], [photos])
+                    for name, (predict, variables) in placed.items()
+                }
+                if pixels:
+                    channels = self.config.data.channels
+                    small = dataset.load(rows[start : start + block], 32, channels)
+                    found["raw pixels"] = raw_pixel_embeddings(small)
+                yield found
+
+        rows, words = np.arange(len(dataset)), "embedding photos"
+        parts: Sequence[Mapping[str, np.ndarray]]
+        if shares is None:
+            parts = list(made(rows, _BLOCK, words))
+        else:
+            # Each batch is as it is in one process, so that the numbers are the same bytes.
+            each = _BLOCK if len(rows) > _MANY or _BATCH % self.layout.size else _BATCH
+
+            def share(own: Sequence[int]) -> Iterator[dict[str, Any]]:
+                return made(np.concatenate([rows[n * each :][:each] for n in own]), each, None)
+
+            asked = self._asked(dataset) | {"what is made": [*networks, pixels]}
+            number = -(-len(rows) // each)
+            parts = shares.collect(
+                *(asked, number, share),
+                each=each,
+                total=len(rows),
+                description=words,
+                unit="photos",
+            )
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def _asked(self, dataset: Dataset) -> dict[str, Any]:
+        """What embeddings of photos follow from, by which processes know that they do the same."""
+        return {
+            "the network": self.fingerprint,
+            "its configuration": digest(np.array(repr(self.config.model))),
+            "the seed": self.config.train.seed,
+            "the number of photos": len(dataset),
+            "their paths": digest(dataset.paths),
+            "their content": digest(content_digests(dataset)),
+        }
 
     @property
     def trained(self) -> Network:
@@ -208,10 +277,19 @@ class TrainedModel(TrainedRun):
     def _example(self) -> dict[str, np.ndarray]:
         return {"image": np.zeros((1, *self._shape), np.uint8)}
 
-    def _blocks(self, dataset: Dataset, indices: np.ndarray | None) -> Iterator[Batch]:
+    def _blocks(
+        self,
+        dataset: Dataset,
+        indices: np.ndarray | None,
+        *,
+        block: int = _BLOCK,
+        progress: str | None = "embedding photos",
+    ) -> Iterator[Batch]:
         rows = np.arange(len(dataset)) if indices is None else indices
         size, _, channels = self._shape
-        return in_blocks(dataset, rows, size=size, channels=channels, progress="embedding photos")
+        return in_blocks(
+            dataset, rows, size=size, channels=channels, block=block, progress=progress
+        )
 
 
 def load_run(workdir: Path) -> TrainedModel:
@@ -223,15 +301,17 @@ def load_run(workdir: Path) -> TrainedModel:
     return TrainedModel(workdir, *restore(workdir, EmbeddingConfig))
 
 
-def embed_beside_baselines(model: TrainedModel, photos: Dataset) -> dict[str, np.ndarray]:
-    """Embeddings (N, D) of the same photos by the network and by what it has to beat, by name."""
+def embed_beside_baselines(
+    model: TrainedModel, photos: Dataset, shares: Shares | None = None
+) -> dict[str, np.ndarray]:
+    """Embeddings (N, D) of the same photos by the network and by what it has to beat, by name.
+
+    `shares` divides the photos over processes, see `TrainedModel.embed_each`.
+    """
     networks = {"this network": model.trained, "untrained network": model.untrained}
     if (frozen := model.frozen) is not None:
         networks["frozen features"] = frozen
-    embeddings = model.embed_each(photos, networks)
+    embeddings = model.embed_each(photos, networks, shares, pixels=True)
     embeddings["this network"] = model.finished(embeddings["this network"])
-    channels = model.config.data.channels
-    pixels = photos.load(np.arange(len(photos)), 32, channels, progress="raw pixels")
     order = ("this network", "untrained network", "raw pixels", "frozen features")
-    embeddings["raw pixels"] = raw_pixel_embeddings(pixels)
     return {name: embeddings[name] for name in order if name in embeddings}

@@ -78,9 +78,16 @@ class Individuals(Question[EmbeddingConfig, Photos]):
         out: Path | None = None,
         photos: str | None = None,
         rerank: bool = False,
+        coordinator: str = "",
     ) -> dict[str, Any]:
         return evaluate_run(
-            workdir, source, query=query, gallery=gallery, out=out, photos=photos, rerank=rerank
+            *(workdir, source),
+            query=query,
+            gallery=gallery,
+            out=out,
+            photos=photos,
+            rerank=rerank,
+            coordinator=coordinator,
         )
 
     def report_trained(self, workdir: Path, config: EmbeddingConfig, data: Photos) -> None:

@@ -30,6 +30,8 @@ from reid_jax.ops.ranking.matching import check_matches
 from reid_jax.reporting.measure import OURS, columns
 from reid_jax.reporting.run_facts import mark_report, report_folder
 from reid_jax.reporting.table import results_table
+from reid_jax.training.hosts.join import is_first
+from reid_jax.training.hosts.shares import Shares, sharing
 from reid_jax.training.logging import read_metrics
 from reid_jax.training.paths import absolute_photos
 
@@ -48,6 +50,8 @@ def list_skipped(dataset: Dataset, listed: Path) -> None:
 
 def _describe(dataset: Dataset, listed: Path) -> None:
     """Says what a source holds; `listed` names the photos that were skipped."""
+    if not is_first():
+        return
     try:
         list_skipped(dataset, listed)
     except OSError:  # a run that may only be read can embed all the same
@@ -65,6 +69,7 @@ def evaluate_run(
     out: Path | None = None,
     photos: str | None = None,
     rerank: bool = False,
+    coordinator: str = "",
 ) -> dict[str, Any]:
     """Evaluates a run on what it held out, or on photos of other sources.
 
@@ -75,6 +80,8 @@ def evaluate_run(
       out: folder of the report; by default one in the run's folder.
       photos: where the run's own photos are now, should they have moved; noted in its folder.
       rerank: also rank anew.
+      coordinator: several processes share the photos where it names the first one, see `sharing`;
+        the others return no numbers.
 
     Raises:
       UserError: the arguments contradict each other, a source cannot be read, or nothing can be
@@ -82,13 +89,30 @@ def evaluate_run(
     """
     _check_asked(source, query, gallery, photos)
     keep_compilations()
+    metrics: dict[str, Any] = {}
+    with sharing(coordinator, out or workdir / "report") as shares:
+        metrics = _evaluate(workdir, source, query, gallery, out, photos, rerank, shares)
+    return metrics
+
+
+def _evaluate(
+    workdir: Path,
+    source: str | None,
+    query: str | None,
+    gallery: str | None,
+    out: Path | None,
+    photos: str | None,
+    rerank: bool,
+    shares: Shares | None,
+) -> dict[str, Any]:
     model = load_run(workdir)
     if photos is not None:
         model = model.with_photos_at(photos)
     if source is None and query is None:
         dataset, splits = model.load_data()
         try:
-            keep_moved(workdir, dataset, model.config.data.source)
+            if is_first():
+                keep_moved(workdir, dataset, model.config.data.source)
         except OSError as error:
             print(f"{workdir} cannot remember where its photos are now: {error}")
         test, folder, mark = splits.test, out or workdir / "report", None
@@ -108,7 +132,8 @@ def evaluate_run(
     if mark is not None:
         say(f"{len(test.query):,} photos are searched for among {len(test.gallery):,}")
         with said_unless_written(folder):
-            mark_report(folder, mark)
+            if is_first():
+                mark_report(folder, mark)
     return report(
         *(model, folder, dataset, test),
         title=workdir.name,
@@ -116,6 +141,7 @@ def evaluate_run(
         split=split,
         learnt=learnt,
         rerank=rerank,
+        shares=shares,
     )
 
 
@@ -169,6 +195,7 @@ def report(
     split: str | None,
     learnt: np.ndarray | None,
     rerank: bool = False,
+    shares: Shares | None = None,
 ) -> dict[str, Any]:
     """Prints and writes the metrics of a model and of its baselines; returns the model's.
 
@@ -176,12 +203,13 @@ def report(
       about: what the numbers stand on and flatter, in a sentence.
       split: which of `SPLITS` that is, for the metrics.
       learnt: digests of the photos that the model was trained on, if they are known.
+      shares: divides the photos over processes; after it only the first one goes on.
     """
     rows = np.union1d(test.query, test.gallery)
     query, gallery = np.searchsorted(rows, test.query), np.searchsorted(rows, test.gallery)
     photos = dataset.subset(rows)
     digests = content_digests(photos)
-    candidates = embed_beside_baselines(model, photos)
+    candidates = embed_beside_baselines(model, photos, shares)
     options: Any = {
         "columns": {**photos.columns, COLUMN: digests},
         "metric": model.task.metric,
@@ -255,19 +283,23 @@ def _print_table(results: dict[str, dict[str, Any]]) -> None:
         )
 
 
-def embed_to_file(workdir: Path, source: str, out: Path) -> None:
-    """Writes embeddings, paths and identities of all photos of a source to an .npz file."""
+def embed_to_file(workdir: Path, source: str, out: Path, *, coordinator: str = "") -> None:
+    """Writes embeddings, paths and identities of all photos of a source to an .npz file.
+
+    Several processes share the photos where a `coordinator` names the first one, see `sharing`.
+    """
     keep_compilations()
-    check_destinations(out)
-    model = load_run(workdir)
-    dataset = load_dataset(source, seed=model.config.train.seed, unnamed=True)
-    _describe(dataset, out.with_name(f"{out.name}.{SKIPPED}"))
-    embeddings = model.embed(dataset)
-    with atomic_write(out) as file:
-        np.savez(
-            file,
-            embeddings=embeddings,
-            paths=dataset.paths.astype(str),
-            identities=np.asarray(dataset.identities)[dataset.labels],
-        )
-    print(f"{len(embeddings):,} embeddings of {embeddings.shape[1]} numbers: {out}")
+    with sharing(coordinator, out) as shares:
+        check_destinations(out)
+        model = load_run(workdir)
+        dataset = load_dataset(source, seed=model.config.train.seed, unnamed=True)
+        _describe(dataset, out.with_name(f"{out.name}.{SKIPPED}"))
+        embeddings = model.embed(dataset, shares=shares)
+        with atomic_write(out) as file:
+            np.savez(
+                file,
+                embeddings=embeddings,
+                paths=dataset.paths.astype(str),
+                identities=np.asarray(dataset.identities)[dataset.labels],
+            )
+        print(f"{len(embeddings):,} embeddings of {embeddings.shape[1]} numbers: {out}")

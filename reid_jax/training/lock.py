@@ -19,7 +19,9 @@ _PATIENCE = 20.0  # seconds until what one machine wrote must be seen on another
 
 
 @contextlib.contextmanager
-def only_trainer(workdir: Path) -> Iterator[None]:
+def only_trainer(
+    workdir: Path, *, used: str = "trained into", named: str = "--workdir"
+) -> Iterator[None]:
     """Holds WORKDIR/lock, which is free again when the process ends, however that ends.
 
     Folders that are new are removed again when the block fails before it has written anything, also
@@ -28,11 +30,14 @@ def only_trainer(workdir: Path) -> Iterator[None]:
     Of several processes that train together the first one holds it. The others go on when it does,
     and when they see that it is the same folder.
 
+    Args:
+      used, named: what is done with the folder, and what names it; for errors.
+
     Raises:
       UserError: when another process holds it, the folder is not shared, or not to be written to.
     """
     if not is_first():
-        _look_for(workdir, gathered(_TOPIC, None)[0])
+        _look_for(workdir, gathered(_TOPIC, None)[0], named)
         yield
         return
     check_destinations(folder=workdir)
@@ -44,8 +49,8 @@ def only_trainer(workdir: Path) -> Iterator[None]:
             with contextlib.suppress(FileNotFoundError):  # it has just ended
                 holder = (workdir / "lock").read_text("utf-8", errors="replace").splitlines()[:1]
             raise UserError(
-                f"{workdir} is being trained into by {''.join(holder) or 'another process'}; wait "
-                "for its end, or give another --workdir."
+                f"{workdir} is being {used} by {''.join(holder) or 'another process'}; wait "
+                f"for its end, or give another {named}."
             )
         with undone_on_failure(lambda: _remove_new(new)):
             mark = f"process {os.getpid()} on {socket.gethostname()}\n{secrets.token_hex(8)}\n"
@@ -69,7 +74,7 @@ def _remove_new(folders: list[Path]) -> None:
             folder.rmdir()
 
 
-def _look_for(workdir: Path, mark: str) -> None:
+def _look_for(workdir: Path, mark: str, named: str) -> None:
     end = time.monotonic() + _PATIENCE
     while True:
         with contextlib.suppress(OSError, UnicodeDecodeError):
@@ -78,6 +83,6 @@ def _look_for(workdir: Path, mark: str) -> None:
         if time.monotonic() > end:
             raise UserError(
                 f"{workdir.absolute()} is not the folder that the first process has, which is "
-                f"{mark.splitlines()[0]}; --workdir must be one folder that all processes see."
+                f"{mark.splitlines()[0]}; {named} must be in one folder that all processes see."
             )
         time.sleep(0.2)

@@ -62,8 +62,8 @@ def test_photos_of_one_source_are_searched_in_another(made, tmp_path, monkeypatc
     monkeypatch.setattr(
         TrainedModel,
         "embed_each",
-        lambda self, photos, networks: (
-            looked_at.append(len(photos)) or inner(self, photos, networks)
+        lambda self, photos, *how, **named: (
+            looked_at.append(len(photos)) or inner(self, photos, *how, **named)
         ),
     )
     found = evaluate_run(made / "run", query=left, gallery=right, out=tmp_path / "out")

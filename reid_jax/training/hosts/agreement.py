@@ -21,10 +21,14 @@ def agree_on_start(config: Any) -> None:
     Raises:
       UserError: naming what differs, and in which process; so do the others here.
     """
-    packages = ("jax", "jaxlib", "flax", "optax", "numpy")
-    programs = {name: version(name) for name in packages} | {"reid_jax": _program()}
-    agree("The program", programs)
+    agree_on_program()
     agree("The configuration", {k: v for k, v in flat(to_json(config)).items() if k not in _OWN})
+
+
+def agree_on_program() -> None:
+    """Compares what the processes run."""
+    packages = ("jax", "jaxlib", "flax", "optax", "numpy")
+    agree("The program", {name: version(name) for name in packages} | {"reid_jax": _program()})
 
 
 def agree_on_state(state: Any) -> None:

@@ -99,7 +99,13 @@ class Company:
 
     def leave(self) -> None:
         """Waits until all have done their work; then each may end as it likes."""
-        self.gather(LAST, None)
+        if not self._leaving:
+            self.gather(LAST, None)
+
+    @property
+    def left(self) -> bool:
+        """Whether it was left: what happens to this process is no other's affair."""
+        return self._leaving
 
     def fail(self, reason: str, *, sure: bool = True, details: str = "") -> None:
         """Ends all because of an error here.
@@ -166,8 +172,11 @@ class Company:
     # The first process.
 
     def _receive(self, patience: float) -> None:
-        listener = self._listen()
         self.port = _free_port()
+        if self.count == 1:
+            self.names = [self.name]
+            return
+        listener = self._listen()
         threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
         end = time.monotonic() + patience
         with self._changed:
@@ -184,7 +193,7 @@ class Company:
             if len(self._come) < self.count:
                 sentence = (
                     f"{who} of {self.count} did not come to {self._where.address} within "
-                    f"{patience:.0f} s; were they started, with this train.coordinator?"
+                    f"{patience:.0f} s; were they started, with this coordinator?"
                 )
             else:
                 sentence = ""
@@ -205,7 +214,7 @@ class Company:
         except OSError as error:
             raise UserError(
                 f"The first process cannot listen at port {port} ({error.strerror}); is another "
-                "one number 0, or another run there? Another port in train.coordinator may be free."
+                "one number 0, or another run there? Another port for the coordinator may be free."
             ) from error
 
     def _accept(self, listener: socket.socket) -> None:
@@ -226,7 +235,7 @@ class Company:
             theirs, ours = hello["token"], self._token
             sentence = f"{self._where.address} is where another run meets ({ours}, not {theirs})"
             self._say(f"{name} came from another run ({theirs}) and was sent away")
-            link.send({"end": f"{sentence}; give another port in train.coordinator."})
+            link.send({"end": f"{sentence}; give the coordinator another port."})
             link.close()
             return
         with self._changed:
@@ -277,7 +286,7 @@ class Company:
         if message is None:
             raise UserError(
                 f"What answers at {self._where.address} ended, or is not the first process of this "
-                "run; is train.coordinator right?"
+                "run; is the coordinator right?"
             )
         if "welcome" not in message:
             raise UserError(str(message.get("end", message)))
@@ -299,7 +308,7 @@ class Company:
                 raise UserError(
                     f"The first process was not found at {self._where.address} within "
                     f"{patience:.0f} s ({reason}); was it started there, with this "
-                    "train.coordinator?"
+                    "coordinator?"
                 )
             if waited > _NOTICE and not noticed:
                 noticed = True

@@ -1,9 +1,9 @@
-"""Several processes, on one machine or many, that make one training.
+"""Several processes, on one machine or many, that make one training, or share other work.
 
 Every process runs the same command on the same configuration and photos. They find each other
 through a coordinator, the first process; then all devices are one mesh. A process loads only its
 own rows of a batch; the first one alone writes the log and speaks. None of them goes on when
-another one ended.
+another one ended. Those that share other work (`shares`) keep their devices to themselves.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ import numpy as np
 
 from reid_jax.errors import UserError
 from reid_jax.training.hosts.company import Company
-from reid_jax.training.hosts.coordinator import Meeting, meeting
+from reid_jax.training.hosts.coordinator import Meeting, detected_meeting, meeting, own_gpu
 from reid_jax.training.hosts.relay import relay
 from reid_jax.training.parallel import make_layout
 
@@ -33,7 +33,7 @@ _company: Company | None = None
 
 
 @contextlib.contextmanager
-def together(coordinator: str, workdir: Path) -> Iterator[None]:
+def together(coordinator: str, workdir: Path, *, one_mesh: bool = True) -> Iterator[None]:
     """Makes this process one of several; must come before anything else asks JAX for devices.
 
     An error in one of them, or its death, ends all with one sentence and exit code 1, whatever they
@@ -44,6 +44,7 @@ def together(coordinator: str, workdir: Path) -> Iterator[None]:
         MPI, Kubernetes, Cloud TPU); otherwise HOST:PORT of the first process, with the number of
         processes in JAX_NUM_PROCESSES and the number of this one, from 0, in JAX_PROCESS_ID.
       workdir: of the run, by which processes know that they belong together.
+      one_mesh: whether all devices become one; else each process has its own to itself.
 
     Raises:
       UserError: when the others cannot be known or are not found.
@@ -51,16 +52,19 @@ def together(coordinator: str, workdir: Path) -> Iterator[None]:
     if not coordinator:
         yield
         return
-    company = join(coordinator, workdir)
+    company = (join if one_mesh else _join_apart)(coordinator, workdir)
     speech: contextlib.AbstractContextManager[Any] = contextlib.nullcontext()
     if company.index:
         speech = contextlib.redirect_stdout(open(os.devnull, "w"))  # noqa: SIM115 until the end
     try:
         with _told_to_end(), speech:
-            _check_devices(company)
+            if one_mesh:
+                _check_devices(company)
             yield
             company.leave()
     except BaseException as error:
+        if company.left or company.count == 1:
+            raise
         known = isinstance(error, UserError | OSError | KeyboardInterrupt)
         company.fail(
             _in_words(error),
@@ -79,9 +83,7 @@ def join(coordinator: str, workdir: Path) -> Company:
         jax.config.update("jax_cpu_collectives_implementation", "gloo")
     with contextlib.suppress(AttributeError):  # it would swallow SIGTERM
         jax.config.update("jax_enable_preemption_service", False)
-    token = str(workdir)
-    if "SLURM_JOB_ID" in os.environ:
-        token += f", SLURM {os.environ['SLURM_JOB_ID']}.{os.environ.get('SLURM_STEP_ID', '')}"
+    token = _token(workdir)
     if where is not None:
         _company = Company(where, token)
         _company.meet()
@@ -96,6 +98,25 @@ def join(coordinator: str, workdir: Path) -> Company:
         _company = Company(_agreed_meeting(), token)
         _company.meet()
     return _company
+
+
+def _join_apart(coordinator: str, workdir: Path) -> Company:
+    """Meets the others, and no more: no array will go from one process to another."""
+    global _company
+    where = meeting(coordinator) or detected_meeting()
+    if coordinator == "auto" and (own := own_gpu()) is not None:
+        jax.config.update("jax_cuda_visible_devices", own)
+        jax.config.update("jax_rocm_visible_devices", own)
+    _company = Company(where, _token(workdir))
+    _company.meet()
+    return _company
+
+
+def _token(workdir: Path) -> str:
+    if "SLURM_JOB_ID" not in os.environ:
+        return str(workdir)
+    job, step = os.environ["SLURM_JOB_ID"], os.environ.get("SLURM_STEP_ID", "")
+    return f"{workdir}, SLURM {job}.{step}"
 
 
 def _without_proxy() -> None:
@@ -116,8 +137,7 @@ def _initialize(
         if coordinator == "auto":
             reason += "; start the command with srun or mpirun, or give HOST:PORT of the first one"
         raise UserError(
-            f"train.coordinator is {coordinator!r}, but the processes did not find each other: "
-            f"{reason}"
+            f"coordinator is {coordinator!r}, but the processes did not find each other: {reason}"
         ) from error
 
 
@@ -201,7 +221,14 @@ def _in_words(error: BaseException) -> str:
 
 def is_first() -> bool:
     """Whether this process is the one that speaks and writes."""
-    return jax.process_index() == 0
+    return part()[0] == 0
+
+
+def part() -> tuple[int, int]:
+    """Which of how many processes this one is, from 0."""
+    if _company is None or _company.left:
+        return jax.process_index(), jax.process_count()
+    return _company.index, _company.count
 
 
 def agree(topic: str, facts: dict[str, Any]) -> None:
@@ -211,7 +238,7 @@ def agree(topic: str, facts: dict[str, Any]) -> None:
       topic: what is compared, such as "the configuration".
       facts: JSON values by name; long ones as digests.
     """
-    if _company is None:
+    if _company is None or _company.left:
         return
     if differing := difference(_company.names, _company.gather(topic, facts)):
         _company.end(f"{topic} is not the same in all processes: {differing}.")
@@ -234,7 +261,13 @@ def difference(names: Sequence[str], facts: Sequence[Mapping[str, Any]]) -> str:
 
 def gathered(topic: str, value: Any) -> list[Any]:
     """What each process has (JSON); all of them must ask. Of one process, its own."""
-    return [value] if _company is None else _company.gather(topic, value)
+    return [value] if _company is None or _company.left else _company.gather(topic, value)
+
+
+def leave() -> None:
+    """Waits until all others leave, too; what comes after concerns this process alone."""
+    if _company is not None:
+        _company.leave()
 
 
 class Poll:
