@@ -135,15 +135,17 @@ def test_masks_do_not_depend_on_the_devices(layer: type, key: jax.Array) -> None
         (36, 17, 17, 0),
     ],
 )
+@pytest.mark.parametrize("relu", [False, True])
 def test_max_pool_equals_the_windowed_maximum(
-    size: int, window: int, stride: int, padding: int
+    size: int, window: int, stride: int, padding: int, relu: bool
 ) -> None:
     def reference(x: jax.Array) -> jax.Array:
         pads = ((padding, padding), (padding, padding))
-        return nn.max_pool(x, (window, window), (stride, stride), pads)
+        before = nn.relu(x) if relu else x
+        return nn.max_pool(before, (window, window), (stride, stride), pads)
 
     def pool(x: jax.Array) -> jax.Array:
-        return max_pool(x, window, stride, padding)
+        return max_pool(x, window, stride, padding, relu=relu)
 
     x = images(size)
     weights = jnp.cos(jnp.arange(pool(x).size).reshape(pool(x).shape))

@@ -58,9 +58,9 @@ class DenseNet(Backbone):
     ) -> jax.Array | dict[str, jax.Array]:
         norm = self.batch_norm(train)
         x = conv(64, 7, stride=2, dtype=self.dtype, name="conv0")(images.astype(self.dtype))
-        x = norm(name="norm0")(x, act=nn.relu)
-        maps = {"stem": x}
-        x = max_pool(x, 3, 2, 1)
+        x = norm(name="norm0")(x)
+        maps = {"stem": nn.relu(x)}
+        x = max_pool(x, 3, 2, 1, relu=True)
         for block, layers in enumerate(self.blocks, start=1):
             for layer in range(1, layers + 1):
                 x = self.block(DenseLayer)(

@@ -60,9 +60,7 @@ class AlexNet(_Plain):
                 dtype=self.dtype,
                 name=f"features_{index}",
             )
-            x = nn.relu(layer(x))
-            if pooled:
-                x = max_pool(x, 3, 2)
+            x = max_pool(layer(x), 3, 2, relu=True) if pooled else nn.relu(layer(x))
             maps[f"conv{i}"] = x
         if features_only:
             return maps

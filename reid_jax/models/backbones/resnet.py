@@ -89,9 +89,9 @@ class ResNet(Backbone):
     ) -> jax.Array | dict[str, jax.Array]:
         norm = self.batch_norm(train)
         x = conv(64, 7, stride=2, dtype=self.dtype, name="conv1")(images.astype(self.dtype))
-        x = norm(name="bn1")(x, act=nn.relu)
-        maps = {"stem": x}
-        x = max_pool(x, 3, 2, 1)
+        x = norm(name="bn1")(x)
+        maps = {"stem": nn.relu(x)}
+        x = max_pool(x, 3, 2, 1, relu=True)
 
         block = 0
         for stage, blocks in enumerate(self.stages):

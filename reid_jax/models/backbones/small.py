@@ -64,9 +64,7 @@ class SmallCNN(Backbone):
         for i, width in enumerate(self.widths, start=1):
             x = conv(width, 3, dtype=self.dtype, name=f"conv{i}")(x)
             x = norm(name=f"bn{i}")(x)
-            if min(x.shape[1:3]) >= 2:
-                x = max_pool(x, 2, 2)
-            x = nn.relu(x)  # of the largest value: the same, on a quarter of the map
+            x = max_pool(x, 2, 2, relu=True) if min(x.shape[1:3]) >= 2 else nn.relu(x)
             maps[f"block{i}"] = x
         if features_only:
             return maps

@@ -17,33 +17,39 @@ import numpy as np
 from jax import lax
 
 
-def max_pool(x: jax.Array, window: int, stride: int, padding: int = 0) -> jax.Array:
+def max_pool(
+    x: jax.Array, window: int, stride: int, padding: int = 0, *, relu: bool = False
+) -> jax.Array:
     """Maximum over square windows of (B, H, W, C); padding counts as minus infinity.
 
     What is left beside the last whole window is dropped. Where values tie, the first of a window,
-    row by row, takes the gradient. Reverse-mode differentiation only.
+    row by row, takes the gradient. With `relu` it is the maximum of that and zero, which is what
+    ReLU before it would give, without another look at the map. Reverse-mode differentiation only.
     """
     chex.assert_rank(x, 4)
-    return _max_pool(x, window, stride, padding)
+    return _max_pool(x, window, stride, padding, relu)
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(1, 2, 3))
-def _max_pool(x: jax.Array, window: int, stride: int, padding: int) -> jax.Array:
-    return _forward(x, window, stride, padding)[0]
+@partial(jax.custom_vjp, nondiff_argnums=(1, 2, 3, 4))
+def _max_pool(x: jax.Array, window: int, stride: int, padding: int, relu: bool) -> jax.Array:
+    return _forward(x, window, stride, padding, relu)[0]
 
 
 def _forward(
-    x: jax.Array, window: int, stride: int, padding: int
+    x: jax.Array, window: int, stride: int, padding: int, relu: bool
 ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-    kind = np.uint8 if window < 16 else np.uint16  # with room for none
+    kind = np.uint8 if window < 16 else np.uint16  # room for two that are none
 
     def by_windows(x: jax.Array) -> tuple[jax.Array, jax.Array]:
-        largest = _windows(x, window, stride, padding)
+        largest = _windows(x, window, stride, padding, relu)
         return largest, jnp.zeros(largest.shape, kind)
 
     def by_positions(x: jax.Array) -> tuple[jax.Array, jax.Array]:
         positions = _positions(x, window, stride, padding)
         largest, index = positions[0], jnp.zeros(positions[0].shape, jnp.int32)
+        if relu:
+            index = jnp.where(largest > 0, index, np.iinfo(kind).max)
+            largest = jnp.maximum(largest, 0)
         # Compared with each other, not with the result: XLA may compute that one apart, with
         # another rounding. The barrier keeps the gradient from doing all of it again.
         for i, values in enumerate(positions[1:], start=1):
@@ -55,11 +61,12 @@ def _forward(
     return largest, (x, index)
 
 
-def _windows(x: jax.Array, window: int, stride: int, padding: int) -> jax.Array:
+def _windows(x: jax.Array, window: int, stride: int, padding: int, relu: bool) -> jax.Array:
     sides, steps, beside = (1, window, window, 1), (1, stride, stride, 1), (padding, padding)
     lowest = np.asarray(-np.inf, x.dtype)
     pads = ((0, 0), beside, beside, (0, 0))
-    return lax.reduce_window(x, lowest, lax.max, sides, steps, pads)
+    largest = lax.reduce_window(x, lowest, lax.max, sides, steps, pads)
+    return jax.nn.relu(largest) if relu else largest
 
 
 def _positions(x: jax.Array, window: int, stride: int, padding: int) -> list[jax.Array]:
@@ -80,11 +87,12 @@ def _backward(
     window: int,
     stride: int,
     padding: int,
+    relu: bool,
     residuals: tuple[jax.Array, jax.Array],
     gradient: jax.Array,
 ) -> tuple[jax.Array]:
     def by_windows(x: jax.Array, index: jax.Array, gradient: jax.Array) -> jax.Array:
-        pool = partial(_windows, window=window, stride=stride, padding=padding)
+        pool = partial(_windows, window=window, stride=stride, padding=padding, relu=relu)
         return jax.vjp(pool, x)[1](gradient)[0]
 
     def by_positions(x: jax.Array, index: jax.Array, gradient: jax.Array) -> jax.Array:
@@ -114,7 +122,7 @@ def _spread(
     for down, along in itertools.product(range(reach), repeat=2):
         row, column = place[:, None] + stride * down, place[None, :] + stride * along
         within = (row < window) & (column < window)
-        position = np.where(within, row * window + column, np.iinfo(index.dtype).max)
+        position = np.where(within, row * window + column, np.iinfo(index.dtype).max - 1)
         beside = [(0, 0, 0), *((d, reach - 1 - d, 0) for d in (down, along)), (0, 0, 0)]
         chosen, share = (
             lax.pad(each, jnp.zeros((), each.dtype), beside).reshape(
