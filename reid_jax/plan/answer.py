@@ -7,7 +7,7 @@ import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from reid_jax.compilations import program_memory
+from reid_jax.compilations import compiling_for, program_memory
 from reid_jax.errors import UserError
 from reid_jax.hlo import read_hlo
 from reid_jax.plan.accelerators import Accelerator, accelerator
@@ -22,6 +22,7 @@ from reid_jax.training.batch_size import with_batch_size
 from reid_jax.training.config_file import from_json
 from reid_jax.training.parallel import Layout, make_layout
 
+_PLATFORM = {"nvidia": "gpu", "tpu": "tpu"}  # as `jax.default_backend` calls it
 _SHARE = 0.9  # of the memory; the rest is for what is not the step's
 
 
@@ -69,7 +70,10 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     def program_of(size: int) -> tuple[Traced, Any]:
         sized = with_batch_size(config, size)
         experiment = question.imagined(sized, asked.individuals, asked.photos)
-        program = traced(asked.what, experiment, sized, layout, size, asked.gallery, asked.queries)
+        with compiling_for(_PLATFORM[chip.kind]):
+            program = traced(
+                asked.what, experiment, sized, layout, size, asked.gallery, asked.queries
+            )
         return program, compiled(program.stages.lower(), chip)
 
     started = time.perf_counter()
@@ -93,7 +97,7 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
 def _row(
     asked: Request, chip: Accelerator, layout: Layout, program: Traced, executable: Any
 ) -> dict[str, Any]:
-    platform = {"nvidia": "cuda", "tpu": "tpu"}[chip.kind]
+    platform = {"nvidia": "cuda", "tpu": "tpu"}[chip.kind]  # as lowering calls it
     operations = operations_of(program.stages.jaxpr, platform)
     module = read_hlo(executable.as_text())
     counted = count(module, layout.size)

@@ -18,6 +18,7 @@ from reid_jax.plan.collectives import KINDS, Collective, collective_of
 _FREE = frozenset(("parameter", "tuple", "get-tuple-element", "bitcast", "constant", "iota"))
 _NOTHING = frozenset(("after-all", "partition-id", "replica-id", "opt-barrier"))
 _SEES_THROUGH = frozenset(("bitcast", "reshape", "convert", "copy", "transpose"))
+_IN_PLACE = frozenset(("dynamic-update-slice", "scatter"))
 _SLICES = frozenset(("slice", "dynamic-slice", "gather"))
 
 
@@ -143,8 +144,8 @@ def _bytes(module: Module, computation: Computation, each: Instruction) -> int:
     if each.operation.removesuffix("-start") in _SLICES:
         taken = sum(array.bytes for array in result) if _in_memory(operands[0].arrays) else 0
         return taken + _in_memory(result)
-    if each.operation == "dynamic-update-slice":
-        return 2 * _in_memory(operands[1].arrays)
+    if each.operation in _IN_PLACE:
+        return 2 * _in_memory(computation[_update(each)].arrays)
     if "AllocateBuffer" in each.attributes:
         return 0
     fused = module.computations.get(each.called[0]) if each.operation == "fusion" else None
@@ -180,9 +181,14 @@ def _written(fused: Computation, root: Instruction, array: Array) -> int:
         return 0
     while root.operation in _SEES_THROUGH and root.operands:
         root = fused[root.operands[0]]
-    if root.operation == "dynamic-update-slice":
-        return sum(each.bytes for each in fused[root.operands[1]].arrays)
+    if root.operation in _IN_PLACE:
+        return sum(each.bytes for each in fused[_update(root)].arrays)
     return array.bytes
+
+
+def _update(each: Instruction) -> str:
+    """Of an update in place the operand that is put there."""
+    return each.operands[1 if each.operation == "dynamic-update-slice" else -1]
 
 
 def _read(fused: Computation, parameter: Instruction, whole: int) -> int:
@@ -195,8 +201,9 @@ def _read(fused: Computation, parameter: Instruction, whole: int) -> int:
         for user in fused.users.get(one.name, []):
             if user.operation in _SLICES and user.operands[0] == one.name:
                 taken += sum(each.bytes for each in user.arrays)
-            elif user.operation == "dynamic-update-slice" and user.operands[0] == one.name:
-                pass  # kept in place
+            elif user.operation in _IN_PLACE and user.operands[0] == one.name:
+                if user.operation == "scatter":  # adds to what is there
+                    taken += sum(each.bytes for each in fused[_update(user)].arrays)
             elif user.operation in ("bitcast", "reshape"):
                 seen.append(user)
             else:

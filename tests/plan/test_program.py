@@ -125,3 +125,23 @@ ENTRY %main (x: f32[10,8]) -> ((f32[8], f32[8]), f32[10,8]) {
 
 def test_every_result_of_a_fusion_is_written_also_behind_one_that_gives_two():
     assert count(read_hlo(SUMS), 1).hbm_bytes == 4 * (80 + 8 + 8 + 80)
+
+
+def test_rows_that_are_put_in_place_count_and_the_rest_of_the_array_does_not():
+    text = """
+%put (t: f32[1000,8], i: s32[3,1], u: f32[3,8]) -> f32[1000,8] {
+  %t = f32[1000,8]{1,0} parameter(0)
+  %i = s32[3,1]{1,0} parameter(1)
+  %u = f32[3,8]{1,0} parameter(2)
+  ROOT %s = f32[1000,8]{1,0} scatter(%t, %i, %u), to_apply=%add
+}
+
+ENTRY %main (t: f32[1000,8], i: s32[3,1], u: f32[3,8]) -> f32[1000,8] {
+  %t = f32[1000,8]{1,0} parameter(0)
+  %i = s32[3,1]{1,0} parameter(1)
+  %u = f32[3,8]{1,0} parameter(2)
+  ROOT %f = f32[1000,8]{1,0} fusion(%t, %i, %u), kind=kInput, calls=%put
+}
+"""
+    rows, places = 4 * 3 * 8, 4 * 3
+    assert count(read_hlo(text), 1).hbm_bytes == rows + places + 2 * rows
