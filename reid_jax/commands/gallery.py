@@ -8,7 +8,9 @@ from tyro.conf import Positional, arg
 from reid_jax.console import counted, say
 
 
-def build(workdir: Path, data: str, out: Path, strangers: float = 0.5) -> None:
+def build(
+    workdir: Path, data: str, out: Path, strangers: float = 0.5, coordinator: str = ""
+) -> None:
     """Makes a gallery from photos of known individuals, or puts a new one in an old one's place.
 
     Args:
@@ -17,20 +19,31 @@ def build(workdir: Path, data: str, out: Path, strangers: float = 0.5) -> None:
         out: Folder of the gallery.
         strangers: The share of the photos to come that is of individuals who are not in it; what is
             called unknown depends on it.
+        coordinator: Several processes that share the photos: HOST:PORT of the first one, or auto
+            under SLURM and Open MPI. Shares are kept in OUT.shares until all are done; the same
+            command goes on from them.
     """
     from reid_jax.compilations import keep_compilations
     from reid_jax.individuals.gallery import members, words
     from reid_jax.individuals.gallery.store import is_gallery
+    from reid_jax.training.hosts.shares import sharing
 
     keep_compilations()
-    if is_gallery(out):
-        say(f"{out} is a gallery already; the new one takes its place when it is finished.")
-    gallery, dataset = members.build(workdir, data, out, strangers)
-    say(words.source_text(dataset), end="")
-    print(words.described(out, gallery))
+    with sharing(coordinator, out) as shares:
+        if is_gallery(out):
+            say(f"{out} is a gallery already; the new one takes its place when it is finished.")
+        gallery, dataset = members.build(workdir, data, out, strangers, shares)
+        say(words.source_text(dataset), end="")
+        print(words.described(out, gallery))
 
 
-def add(gallery: Path, data: str, workdir: Path | None = None, correct: bool = False) -> None:
+def add(
+    gallery: Path,
+    data: str,
+    workdir: Path | None = None,
+    correct: bool = False,
+    coordinator: str = "",
+) -> None:
     """Adds photos; those that are in the gallery already, by path or content, stay as they are.
 
     Args:
@@ -39,20 +52,24 @@ def add(gallery: Path, data: str, workdir: Path | None = None, correct: bool = F
         workdir: Where the run is now, should it have moved.
         correct: Photos that are there get the individual, date, camera and orientation that data
             says.
+        coordinator: Several processes that share the new photos, as for build; shares are kept in
+            GALLERY.shares.
     """
     from reid_jax.compilations import keep_compilations
     from reid_jax.individuals.gallery import members, words
     from reid_jax.individuals.gallery.output import hubs_text
     from reid_jax.individuals.gallery.store import read_gallery
+    from reid_jax.training.hosts.shares import sharing
 
     keep_compilations()
-    done = members.add(gallery, data, workdir, correct=correct)
-    say(words.source_text(done.dataset), end="")
-    already = f" ({done.there:,} were there already)" if done.there else ""
-    print(f"{counted(done.added, 'photo')} added{already}")
-    print(words.differences(done), end="")
-    now = read_gallery(gallery, thumbnails=False)
-    print("\n".join(filter(None, [words.size_text(now), hubs_text(now)])))
+    with sharing(coordinator, gallery) as shares:
+        done = members.add(gallery, data, workdir, correct=correct, shares=shares)
+        say(words.source_text(done.dataset), end="")
+        already = f" ({done.there:,} were there already)" if done.there else ""
+        print(f"{counted(done.added, 'photo')} added{already}")
+        print(words.differences(done), end="")
+        now = read_gallery(gallery, thumbnails=False)
+        print("\n".join(filter(None, [words.size_text(now), hubs_text(now)])))
 
 
 def remove(gallery: Path, identity: tuple[str, ...] = (), path: tuple[str, ...] = ()) -> None:

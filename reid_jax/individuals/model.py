@@ -30,16 +30,12 @@ from reid_jax.ops.keys import initial_key
 from reid_jax.ops.whitening import some_of_each, whitened, within_class_whitening
 from reid_jax.training.experiment import start_from
 from reid_jax.training.hosts.agreement import digest
-from reid_jax.training.hosts.shares import Shares
+from reid_jax.training.hosts.shares import BATCH, BLOCK, Shares, share_size
 from reid_jax.training.parallel import Layout, make_layout
 from reid_jax.training.paths import absolute_photos
 from reid_jax.training.predictor import Predict, make_predictor
 from reid_jax.training.run import TrainedRun, restore
 from reid_jax.training.task import Batch
-
-_BLOCK = 512  # photos decoded at a time
-_BATCH = 64  # photos that devices get at a time
-_MANY = 8192  # photos from which a share is a block; of fewer it is a batch
 
 
 class Network(NamedTuple):
@@ -69,7 +65,7 @@ class TrainedModel(TrainedRun):
 
     @cached_property
     def _predict(self) -> Predict:
-        return make_predictor(self.task, self.layout, batch_size=_BATCH)
+        return make_predictor(self.task, self.layout, batch_size=BATCH)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -178,10 +174,10 @@ class TrainedModel(TrainedRun):
         rows, words = np.arange(len(dataset)), "embedding photos"
         parts: Sequence[Mapping[str, np.ndarray]]
         if shares is None:
-            parts = list(made(rows, _BLOCK, words))
+            parts = list(made(rows, BLOCK, words))
         else:
             # Each batch is as it is in one process, so that the numbers are the same bytes.
-            each = _BLOCK if len(rows) > _MANY or _BATCH % self.layout.size else _BATCH
+            each = BLOCK if BATCH % self.layout.size else share_size(len(rows))
 
             def share(own: Sequence[int]) -> Iterator[dict[str, Any]]:
                 return made(np.concatenate([rows[n * each :][:each] for n in own]), each, None)
@@ -282,7 +278,7 @@ class TrainedModel(TrainedRun):
         dataset: Dataset,
         indices: np.ndarray | None,
         *,
-        block: int = _BLOCK,
+        block: int = BLOCK,
         progress: str | None = "embedding photos",
     ) -> Iterator[Batch]:
         rows = np.arange(len(dataset)) if indices is None else indices

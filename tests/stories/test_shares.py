@@ -1,6 +1,7 @@
 """Several processes share the work of a command: the result is the bytes that one process makes."""
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -13,13 +14,25 @@ import pytest
 from PIL import Image
 
 from reid_jax.errors import UserError
+from reid_jax.individuals.gallery.members import add, build
 from reid_jax.individuals.run import embed_to_file, evaluate_run
 from reid_jax.training.hosts.shares import Shares, sharing
 from tests.paths import REPOSITORY
 from tests.stories.test_multihost import finish, free_port, wait_for
 from tests.tiny_run import make_tiny_run
 
-SOURCE = "synthetic:10x20"  # four shares
+
+def photos(folder: Path, number: int, copies: int = 1) -> str:
+    """Small files of eight individuals at random; the first one shows nothing, one is broken."""
+    for photo in range(number):
+        pixels = np.random.default_rng(photo).integers(0, 256, (24, 24, 3), np.uint8)
+        place = folder / f"animal {photo % 8}" / f"{photo}_0.png"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels if photo else 0 * pixels).save(place)
+        for copy in range(1, copies):
+            shutil.copy(place, place.with_name(f"{photo}_{copy}.png"))
+    (folder / "animal 0" / "broken.png").write_bytes(b"no picture")
+    return f"folder:{folder}"
 
 
 @pytest.fixture(scope="module")
@@ -52,32 +65,52 @@ def start(count: int, *words: object, own: dict[int, list[str]] | None = None):
 
 
 def test_two_processes_embed_the_bytes_of_one(run, tmp_path):
-    embed_to_file(run, SOURCE, tmp_path / "one.npz")
-    first, second = finish(start(2, "embed", run, SOURCE, "--out", tmp_path / "two.npz"), 0, 0)
+    source = photos(tmp_path / "photos", 200)
+    embed_to_file(run, source, tmp_path / "one.npz")
+    first, second = finish(start(2, "embed", run, source, "--out", tmp_path / "two.npz"), 0, 0)
     assert "200 embeddings of 8 numbers" in first
     assert second == ""
-    assert (tmp_path / "two.npz").read_bytes() == (tmp_path / "one.npz").read_bytes()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["one.npz", "two.npz"]
+    for end in ("", ".skipped.txt"):
+        one, two = (tmp_path / f"{name}.npz{end}" for name in ("one", "two"))
+        assert two.read_bytes() == one.read_bytes()
+    assert not list(tmp_path.glob("*.shares"))
+
+
+@pytest.mark.exhaustive
+def test_two_processes_build_and_extend_the_gallery_of_one(run, tmp_path):
+    known, more = photos(tmp_path / "known", 150), photos(tmp_path / "more", 170)
+    one, two = tmp_path / "one", tmp_path / "two"
+    build(run, known, one)
+    first, second = finish(start(2, "gallery", "build", run, known, "--out", two), 0, 0)
+    assert "broken.png" in first
+    assert second == ""
+    same_galleries(one, two)
+    add(one, more, None)
+    first, _ = finish(start(2, "gallery", "add", two, more), 0, 0)
+    assert "20 photos added (149 were there already)" in first
+    same_galleries(one, two)
+    add(one, more, None)
+    first, _ = finish(start(2, "gallery", "add", two, more), 0, 0)  # of which nothing is new
+    assert "0 photos added" in first
+    same_galleries(one, two)
+
+
+def same_galleries(*folders: Path) -> None:
+    one, two = (folder / (folder / "CURRENT").read_text().strip() for folder in folders)
+    for name in ("photos.parquet", "embeddings.npy", "reference.npz"):
+        assert (one / name).read_bytes() == (two / name).read_bytes(), name
+    facts = [json.loads((each / "gallery.json").read_text()) for each in (one, two)]
+    assert facts[0] == facts[1] | {name: facts[0][name] for name in ("built", "run_relative")}
 
 
 @pytest.mark.exhaustive
 def test_what_the_dead_did_not_do_is_done_by_others(run, tmp_path):
     """Three processes, one is killed: all end, it is named; two go on to the bytes of one."""
-    for photo in range(64):
-        folder = tmp_path / "photos" / f"animal {photo // 8}"
-        folder.mkdir(parents=True, exist_ok=True)
-        pixels = np.random.default_rng(photo).integers(0, 256, (24, 24, 3), np.uint8)
-        Image.fromarray(pixels).save(folder / f"{photo}_0.png")
-        for copy in range(1, 100):
-            shutil.copy(folder / f"{photo}_0.png", folder / f"{photo}_{copy}.png")
-    source, out, shares = (
-        f"folder:{tmp_path / 'photos'}",
-        tmp_path / "z.npz",
-        tmp_path / "z.npz.shares",
-    )
+    source, out = photos(tmp_path / "photos", 64, copies=100), tmp_path / "z.npz"
+    shares = tmp_path / "z.npz.shares"
     words = ("embed", run, source, "--out", out)
     processes = start(3, *words)
-    wait_for(processes, lambda: len(list(shares.glob("*.npz"))) > 3)
+    wait_for(processes, lambda: len(list(shares.glob("2-*.npz"))) > 3)
     processes[2].send_signal(signal.SIGKILL)
     first, second, _ = finish(processes, 1, 1, -signal.SIGKILL)
     for output in (first, second):
@@ -85,7 +118,7 @@ def test_what_the_dead_did_not_do_is_done_by_others(run, tmp_path):
         assert "ended without a word" in output
         assert "of 100 shares are kept in" in output
     assert not out.exists()
-    assert 3 < len(list(shares.glob("*.npz"))) < 100
+    assert 3 < len(list(shares.glob("2-*.npz"))) < 100
     finish(start(2, *words), 0, 0)
     assert not shares.exists()
     embed_to_file(run, source, tmp_path / "one.npz")
@@ -103,7 +136,7 @@ def test_evaluation_by_three_processes_is_that_of_one(run, tmp_path):
 @pytest.mark.exhaustive
 def test_processes_that_are_asked_for_different_things_end_with_a_sentence(run, tmp_path):
     words = ("embed", run, "--out", tmp_path / "z.npz")
-    sources = {0: ["--data", SOURCE], 1: ["--data", "synthetic:10x21"]}
+    sources = {0: ["--data", "synthetic:10x20"], 1: ["--data", "synthetic:10x21"]}
     for output in finish(start(2, *words, own=sources), 1, 1):
         assert "What is asked is not the same in all processes: " in output
         assert "the number of photos is 210 in process 1" in output
@@ -143,11 +176,11 @@ def test_what_is_there_is_not_done_again_but_for_what_is_damaged(alone, tmp_path
     out, done = tmp_path / "out", []
     folder = broken_off(alone, out)
     assert len(list(folder.glob("*.npz"))) == 4
-    (folder / "000002.npz").write_bytes((folder / "000002.npz").read_bytes()[:50])
+    (folder / "1-000002.npz").write_bytes((folder / "1-000002.npz").read_bytes()[:50])
     with sharing(alone, out) as shares:
         assert collect(shares, done) == [0, 1, 4, 9, 16, 25]
     assert done == [2, 4, 5]
-    assert "000002.npz is damaged" in capsys.readouterr().out
+    assert "1-000002.npz is damaged" in capsys.readouterr().out
     assert not folder.exists()
 
 
@@ -156,7 +189,7 @@ def test_a_folder_of_other_shares_is_refused_and_stays(alone, tmp_path):
     refused = r"holds shares of other work \(what is squares in what is there, cubes in this comm"
     with pytest.raises(UserError, match=refused), sharing(alone, tmp_path / "out") as shares:
         collect(shares, [], asked="cubes")
-    (folder / "asked.json").write_text("{")
+    (folder / "asked-1.json").write_text("{")
     with pytest.raises(UserError, match="other work"), sharing(alone, tmp_path / "out") as shares:
         collect(shares, [])
     assert len(list(folder.glob("*.npz"))) == 4
@@ -166,7 +199,7 @@ def test_a_share_that_is_damaged_before_it_is_read_is_named(alone, tmp_path, mon
     written = "reid_jax.training.hosts.shares.write_arrays"
     monkeypatch.setattr(written, lambda path, _: path.write_bytes(b"half"))
     with (
-        pytest.raises(UserError, match=r"000000.npz is damaged .* the same command makes it again"),
+        pytest.raises(UserError, match=r"1-000000.npz is damaged .* the same command makes it"),
         sharing(alone, tmp_path / "out") as shares,
     ):
         collect(shares, [])

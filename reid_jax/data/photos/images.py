@@ -4,7 +4,8 @@ import contextlib
 import logging
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from typing import IO, Any
 
 import numpy as np
@@ -270,7 +271,15 @@ def proportions(path: str) -> tuple[int, int]:
     return (height, width) if sideways else (width, height)
 
 
-def check_images(paths: Sequence[str]) -> tuple[list[str | None], np.ndarray]:
+Checked = tuple[list[str | None], np.ndarray]
+Check = Callable[[Sequence[str]], Checked]
+dividing: ContextVar[Callable[[Check, Sequence[str]], Checked] | None] = ContextVar(
+    "dividing", default=None
+)
+"""How several processes divide the files that are checked; None where this one does all."""
+
+
+def check_images(paths: Sequence[str]) -> Checked:
     """Decodes and digests files. In parallel, with a progress bar.
 
     Every file is decoded once (JPEGs at 1/8 scale, which still reads all of the file): a broken
@@ -281,7 +290,11 @@ def check_images(paths: Sequence[str]) -> tuple[list[str | None], np.ndarray]:
       For each file the reason why it cannot be used, or None; and its digest, (N,) S32, see
       `digests.file_digest`, empty where it cannot be used.
     """
+    divide = dividing.get()
+    return _checked(paths) if divide is None else divide(_checked, paths)
 
+
+def _checked(paths: Sequence[str]) -> Checked:
     def check(path: str) -> tuple[str | None, bytes]:
         try:
             if not is_elsewhere(path):

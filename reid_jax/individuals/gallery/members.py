@@ -17,7 +17,7 @@ from reid_jax.files import as_text
 from reid_jax.individuals.calibration import STRANGERS
 from reid_jax.individuals.gallery import arrivals
 from reid_jax.individuals.gallery.calibrating import check_strangers, recalibrated
-from reid_jax.individuals.gallery.pictures import thumbnails
+from reid_jax.individuals.gallery.pictures import shared_thumbnails
 from reid_jax.individuals.gallery.reference import RunPhotos, TrainedOn, stored_path, stored_paths
 from reid_jax.individuals.gallery.store import (
     COLUMNS,
@@ -32,10 +32,15 @@ from reid_jax.individuals.gallery.store import (
 )
 from reid_jax.individuals.model import TrainedModel, load_run
 from reid_jax.platforms import relative
+from reid_jax.training.hosts.shares import Shares
 
 
 def build(
-    workdir: Path, source: str, out: Path, strangers: float = STRANGERS
+    workdir: Path,
+    source: str,
+    out: Path,
+    strangers: float = STRANGERS,
+    shares: Shares | None = None,
 ) -> tuple[Gallery, Dataset]:
     """Embeds all photos of a source with a run, calibrates, and writes the gallery.
 
@@ -44,6 +49,7 @@ def build(
       source: as data.source names it.
       out: folder of the gallery.
       strangers: the share of photos of individuals that are not in it, which is assumed.
+      shares: divides the photos over processes, of which the first one alone returns.
 
     Returns:
       The gallery, and the photos as they were read (with those that were skipped).
@@ -56,7 +62,7 @@ def build(
     model = load_run(workdir)
     dataset = load_dataset(source, seed=model.config.train.seed)
     run = RunPhotos.of(model)
-    gallery, empty = _embedded(model, dataset, _described(dataset, run.trained_on))
+    gallery, empty = _embedded(model, dataset, _described(dataset, run.trained_on), shares)
     _check_usable(len(gallery), empty)
     settings = {
         "fingerprint": model.fingerprint,
@@ -95,7 +101,14 @@ class Added:
     dataset: Dataset
 
 
-def add(folder: Path, source: str, workdir: Path | None, *, correct: bool = False) -> Added:
+def add(
+    folder: Path,
+    source: str,
+    workdir: Path | None,
+    *,
+    correct: bool = False,
+    shares: Shares | None = None,
+) -> Added:
     """Embeds those photos of a source that are not in the gallery, and adds them.
 
     Nothing is embedded while others wait for the gallery. What they removed meanwhile stays out.
@@ -105,6 +118,7 @@ def add(folder: Path, source: str, workdir: Path | None, *, correct: bool = Fals
       source: as data.source names it.
       workdir: of the run, should it have moved.
       correct: whether photos that are there get the individual and the facts of the source.
+      shares: divides the photos over processes, of which the first one alone returns.
 
     Raises:
       UserError: the run is another one than the gallery was built with, or see :func:`build`.
@@ -117,7 +131,7 @@ def add(folder: Path, source: str, workdir: Path | None, *, correct: bool = Fals
     photos = _described(dataset, run.trained_on)
     known = run.known_to(stored, model)
     new = np.flatnonzero(arrivals.compare(known, photos).rows < 0)
-    embedded, empty = _embedded(model, dataset.subset(new), photos.take(new))
+    embedded, empty = _embedded(model, dataset.subset(new), photos.take(new), shares)
     place = {path: row for row, path in enumerate(embedded.paths)}
     shows = np.ones(len(photos), bool)
     shows[new] = [path in place for path in photos.paths[new]]
@@ -285,12 +299,17 @@ def _described(dataset: Dataset, trained_on: TrainedOn) -> Gallery:
 
 
 def _embedded(
-    model: TrainedModel, dataset: Dataset, photos: Gallery
+    model: TrainedModel, dataset: Dataset, photos: Gallery, shares: Shares | None
 ) -> tuple[Gallery, list[tuple[str, str]]]:
     """The described photos with embeddings, but for those that show nothing: (path, reason)."""
-    pictures, blank = thumbnails(dataset)
+    pictures, blank = shared_thumbnails(dataset, shares)
     rows = np.flatnonzero([why is None for why in blank])
     empty = [(str(path), why) for path, why in zip(dataset.paths, blank, strict=True) if why]
-    embeddings = model.embed(dataset, rows) if len(rows) else photos.embeddings
+    if len(rows):
+        embeddings = model.embed(dataset, rows, shares=shares)
+    else:
+        embeddings = photos.embeddings
+        if shares is not None:
+            shares.end()
     found = dataclasses.replace(photos.take(rows), embeddings=embeddings, thumbnails=pictures[rows])
     return found, empty

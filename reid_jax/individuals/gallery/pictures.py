@@ -1,13 +1,17 @@
 """Small pictures of photos, in their true proportions, as JPEGs."""
 
 import io
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from reid_jax.data.parallel import parallel_map
 from reid_jax.data.photos import Dataset
 from reid_jax.data.photos.blank import without_content
+from reid_jax.data.photos.content import content_digests
 from reid_jax.data.photos.images import BadImageError, proportions, read_image
+from reid_jax.training.hosts.agreement import digest
+from reid_jax.training.hosts.shares import Piece, Shares, share_size
 
 SIDE = 192  # of the longer side, in pixels
 LARGE_SIDE = 400
@@ -34,6 +38,40 @@ def thumbnails(dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
 
     parallel_map(make, range(len(dataset)), "Making thumbnails")
     return found, blank
+
+
+def shared_thumbnails(dataset: Dataset, shares: Shares | None) -> tuple[np.ndarray, np.ndarray]:
+    """:func:`thumbnails`, each made by one of several processes; every one of them gets all."""
+    if shares is None or not len(dataset):
+        return thumbnails(dataset)
+    each = share_size(len(dataset))
+
+    def work(own: Sequence[int]) -> Iterator[Piece]:
+        for number in own:
+            rows = np.arange(len(dataset))[number * each :][:each]
+            found, blank = thumbnails(dataset.subset(rows))
+            yield {
+                "bytes": np.frombuffer(b"".join(found), np.uint8),
+                "lengths": np.array([len(picture) for picture in found]),
+                "blank": np.array([why or "" for why in blank], np.str_),
+            }
+
+    pieces = shares.collect(
+        {"the photos": digest(content_digests(dataset)), "their paths": digest(dataset.paths)},
+        *(-(-len(dataset) // each), work),
+        each=each,
+        total=len(dataset),
+        description="Making thumbnails",
+        unit="photos",
+        last=False,
+    )
+    made, empty = np.empty(len(dataset), object), np.empty(len(dataset), object)
+    for number, piece in enumerate(pieces):
+        ends = np.cumsum(piece["lengths"])
+        pictures = np.split(piece["bytes"], ends[:-1])
+        made[number * each :][:each] = [picture.tobytes() for picture in pictures]
+        empty[number * each :][:each] = [str(why) or None for why in piece["blank"]]
+    return made, empty
 
 
 def thumbnail_of_file(path: str) -> bytes | None:

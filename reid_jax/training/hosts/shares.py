@@ -1,9 +1,10 @@
 """Work in pieces that several processes share, each piece kept as soon as it is done.
 
 Pieces are files in a folder beside the output, OUTPUT.shares. Each process does its part of those
-that are missing, consecutive ones; then the first one reads all of them, in their order, and alone
-goes on to the result, with which the folder goes. After the death of a process, or an error, the
-folder stays, and the same command does what is missing in it, by any number of processes.
+that are missing, consecutive ones; then all of them are read, in their order. After the last work
+of a command the first process alone goes on to the result, with which the folder goes. After the
+death of a process, or an error, the folder stays, and the same command does what is missing in it,
+by any number of processes.
 """
 
 import contextlib
@@ -21,9 +22,10 @@ from typing import Any
 import numpy as np
 
 from reid_jax.console import Bar, be_quiet, say
+from reid_jax.data.photos.images import Check, Checked, dividing
 from reid_jax.errors import UserError
 from reid_jax.files import check_destinations, write_arrays, write_text
-from reid_jax.training.hosts.agreement import agree_on_program
+from reid_jax.training.hosts.agreement import agree_on_program, digest
 from reid_jax.training.hosts.join import (
     agree,
     difference,
@@ -39,7 +41,9 @@ from reid_jax.training.lock import only_trainer
 Piece = Mapping[str, np.ndarray]
 Work = Callable[[Sequence[int]], Iterable[Piece]]
 
-_ASKED = "asked.json"
+BLOCK = 512  # photos of a share
+BATCH = 64  # photos of a share where there are few
+_MANY = 8192
 _PERIOD = 0.5  # seconds between looks at what is done
 _PATIENCE = 20.0  # seconds until what one machine wrote must be seen on another
 _DAMAGE = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error)
@@ -69,7 +73,9 @@ def sharing(coordinator: str, output: Path) -> Iterator["Shares | None"]:
         if not is_first():
             be_quiet(True)
         agree_on_program()
-        shares = Shares(output.with_name(f"{output.name}.shares"), held)
+        shares = Shares(Path(f"{os.path.abspath(output)}.shares"), held)
+        before = dividing.set(shares.check_files)
+        held.callback(lambda: dividing.reset(before))
         with contextlib.suppress(_DoneError):
             yield shares
         held.close()
@@ -87,7 +93,8 @@ class Shares:
 
     def __init__(self, folder: Path, held: contextlib.ExitStack):
         self.folder, self.done = folder, False
-        self._held = held
+        self._held, self._is_held = held, False
+        self._works = 0
 
     def collect(
         self,
@@ -99,8 +106,9 @@ class Shares:
         total: int | None = None,
         description: str,
         unit: str,
+        last: bool = True,
     ) -> list[Piece]:
-        """All pieces in their order, in the first process; for the others the command ends here.
+        """All pieces in their order; with the last work the command ends for all but the first.
 
         Args:
           asked: what the pieces follow from, as JSON values, long ones as digests.
@@ -108,12 +116,16 @@ class Shares:
           work: makes pieces, arrays by name, in the order of the numbers it is given, rising.
           each: what a progress bar counts a piece for, of `total`; `description` and `unit` are
             what it says.
+          last: whether no other work of this command will be shared.
 
         Raises:
           UserError: the folder holds other work or is not to be used, or a piece is damaged.
         """
+        if self.done:  # the others are gone
+            return list(work(range(pieces)))
         agree("What is asked", asked)
         self._hold()
+        self._works += 1
         agreed = gathered("what is missing", self._missing(asked, pieces) if is_first() else None)
         missing, (index, count) = agreed[0], part()
         own = missing[len(missing) * index // count : len(missing) * (index + 1) // count]
@@ -122,15 +134,51 @@ class Shares:
             for number, piece in zip(own, work(own) if own else (), strict=True):
                 write_arrays(self._file(number), piece)
             gathered("the shares", None)
-        if not is_first():
-            leave()
-            raise _DoneError
-        found = [self._read(number) for number in range(pieces)]
-        self.done = True
-        leave()
+        found = [self._read(number) for number in range(pieces)] if is_first() or not last else []
+        if last:
+            self.end()
         return found
 
+    def end(self) -> None:
+        """Nothing more is shared: the command ends here for all but the first process."""
+        others = not is_first()
+        self.done = True
+        leave()
+        if others:
+            raise _DoneError
+
+    def check_files(self, check: Check, paths: Sequence[str]) -> Checked:
+        """`check` of files, each by one process; see `images.check_images`."""
+        if self.done or not paths:
+            return check(paths)
+        each = share_size(len(paths))
+
+        def work(own: Sequence[int]) -> Iterator[Piece]:
+            for number in own:
+                reasons, digests = check(paths[number * each :][:each])
+                words = np.array([reason or "" for reason in reasons], np.str_)
+                yield {"reasons": words, "digests": digests}
+
+        asked = {
+            "the number of files": len(paths),
+            "their paths": digest(np.array(paths, np.str_)),
+            "their sizes and times": digest(np.array([_stamp(path) for path in paths])),
+        }
+        found = self.collect(
+            *(asked, -(-len(paths) // each), work),
+            each=each,
+            total=len(paths),
+            description="Checking photos",
+            unit="photos",
+            last=False,
+        )
+        reasons = [str(word) or None for piece in found for word in piece["reasons"]]
+        return reasons, np.concatenate([piece["digests"] for piece in found])
+
     def _hold(self) -> None:
+        if self._is_held:
+            return
+        self._is_held = True
         if is_first():
             check_destinations(folder=self.folder)
         only = only_trainer(self.folder, used="written into", named="output")
@@ -138,7 +186,7 @@ class Shares:
 
     def _missing(self, asked: Mapping[str, Any], pieces: int) -> list[int]:
         """Which pieces are not there, or damaged; notes what is asked."""
-        file = self.folder / _ASKED
+        file = self.folder / f"asked-{self._works}.json"
         wanted = json.loads(json.dumps(asked))
         if file.exists():
             try:
@@ -180,11 +228,12 @@ class Shares:
             ) from None
 
     def _file(self, number: int) -> Path:
-        return self.folder / f"{number:06d}.npz"
+        return self.folder / f"{self._works}-{number:06d}.npz"
 
     def _there(self) -> int:
         with contextlib.suppress(OSError):
-            return sum(name[0] != "." and name.endswith(".npz") for name in os.listdir(self.folder))
+            names = os.listdir(self.folder)
+            return sum(each.startswith(f"{self._works}-") for each in names)
         return 0
 
     def _kept(self, pieces: int) -> str:
@@ -217,6 +266,18 @@ class Shares:
             finally:
                 over.set()
                 watching.join()
+
+
+def share_size(number: int) -> int:
+    """Of how many photos a share is where there are so many."""
+    return BLOCK if number > _MANY else BATCH
+
+
+def _stamp(path: str) -> tuple[int, int]:
+    with contextlib.suppress(OSError):  # whoever opens it says so
+        facts = os.stat(path)
+        return facts.st_size, facts.st_mtime_ns
+    return 0, 0
 
 
 def _arrays(file: Path) -> Piece:
