@@ -81,40 +81,36 @@ def changed(each: Plan) -> Any:
 
 def steps() -> Iterator[Plan]:
     """One step of each network, on one device and on eight."""
-    one, eight, individuals = (1,), (8,), 1000
-    for device, share in (("h100", 1), ("v5e", 4)):
-        ask = Question(device, one, identities=individuals)
-        many = Question(device, eight, identities=individuals)
-        yield Plan("steps", "throughput_resnet50", ask, {"data.batch_size": 256 // share})
-        yield Plan("steps", "throughput_resnet50", many, {"data.batch_size": 2048 // share})
-        yield Plan("steps", "throughput_efficientnet_b0", ask, {"data.batch_size": 256 // share})
-        yield Plan("steps", "throughput_resnet18", ask)
-        yield Plan(
-            "steps",
-            "throughput_small",
-            ask,
-            {"data.input": "resident", "train.steps_per_call": 50},
-        )
-        yield Plan("steps", "turtles_arcface", ask)
+    h100, eight = (Question("h100", (count,), identities=1000) for count in (1, 8))
+    yield Plan("steps", "throughput_resnet50", h100)
+    yield Plan("steps", "throughput_resnet50", eight, {"data.batch_size": 2048})
+    parts = {"data.batch_size": 2048, "model.batch_norm": "device"}
+    yield Plan("steps", "throughput_resnet50", eight, parts)
+    yield Plan("steps", "throughput_efficientnet_b0", h100)
+    yield Plan("steps", "throughput_resnet18", h100)
+    many = {"data.input": "resident", "train.steps_per_call": 50}
+    yield Plan("steps", "throughput_small", h100, many)
+    yield Plan("steps", "turtles_arcface", h100)
     vit = {"model.backbone": "vit_small_patch16_224"}
-    yield Plan("steps", "throughput_resnet50", Question("h100", one, identities=individuals), vit)
+    yield Plan("steps", "throughput_resnet50", h100, vit)
     images = {"model.pretrained": ""}
-    yield Plan("steps", "tvsum_resnet50", Question("h100", one, identities=40), images)
+    yield Plan("steps", "tvsum_resnet50", Question("h100", (1,), identities=40), images)
+    v5e = Question("v5e", (1,), identities=1000)
+    yield Plan("steps", "throughput_resnet50", v5e, {"data.batch_size": 64})
 
 
 def training() -> Iterator[Plan]:
     """Weak and strong scaling of ResNet-50, and heads that grow."""
-    for device, share in (("h100", 256), ("v5e", 64)):
-        counts = (1, 8, 64, 256, 1024)
+    for device, share, counts in (("h100", 256, (1, 8, 64, 256, 1024)), ("v5e", 64, (8, 256))):
         for count in counts:
             ask = Question(device, (count,), identities=100_000)
             yield Plan("weak", "throughput_resnet50", ask, {"data.batch_size": share * count})
-        for count in counts[1:]:
-            ask = Question(device, (count,), identities=100_000)
-            yield Plan("strong", "throughput_resnet50", ask, {"data.batch_size": 8 * share})
-        for individuals in (10**4, 10**5, 10**6, 10**7):
-            ask = Question(device, (64,), identities=individuals, photos=10**6)
-            yield Plan("heads", "throughput_resnet50", ask, {"data.batch_size": 64 * share})
+    for count in (8, 64, 256, 1024):
+        ask = Question("h100", (count,), identities=100_000)
+        yield Plan("strong", "throughput_resnet50", ask, {"data.batch_size": 16_384})
+    for individuals in (10**4, 10**5, 10**6, 10**7):
+        ask = Question("h100", (64,), identities=individuals, photos=10**6)
+        yield Plan("heads", "throughput_resnet50", ask, {"data.batch_size": 16_384})
 
 
 def embedding() -> Iterator[Plan]:
