@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -55,7 +54,7 @@ def load(run: str | PathLike[str]) -> Run:
     keyframes, `similarity(film, film)` for two clips of one video.
 
     Args:
-      run: the folder that was given to `train` as `workdir`.
+      run: the folder that was given to `train` as `workdir`, also by URL (`s3://`, `gs://`).
 
     Raises:
       UserError: it is not the folder of a run, or nothing was saved yet.
@@ -66,8 +65,9 @@ def load(run: str | PathLike[str]) -> Run:
       (1, 8)
     """
     from reid_jax import questions
+    from reid_jax.remote.folders import folder_of
 
-    found: Run = questions.load(Path(run))
+    found: Run = questions.load(folder_of(run))
     return found
 
 
@@ -79,7 +79,7 @@ def train(config: Any, workdir: str | PathLike[str]) -> Run:
     Args:
       config: of `configs.get`, or its name, or one's own: a frozen dataclass, changed by
         `dataclasses.replace`.
-      workdir: the folder of the run.
+      workdir: the folder of the run, also by URL, where it is uploaded while it trains.
 
     Returns:
       As `load`.
@@ -94,9 +94,10 @@ def train(config: Any, workdir: str | PathLike[str]) -> Run:
       >>> run = rj.train(config, workdir="runs/demo")  # doctest: +SKIP
     """
     from reid_jax import configurations, questions
+    from reid_jax.remote.folders import folder_of
 
     config = configurations.get(config) if isinstance(config, str) else config
-    questions.train(config, Path(workdir))
+    questions.train(config, folder_of(workdir))
     return load(workdir)
 
 
@@ -118,10 +119,11 @@ def report(run: str | PathLike[str], **asked: Any) -> dict[str, Any]:
       0.87
     """
     from reid_jax import questions
+    from reid_jax.remote.folders import folder_of
 
     if asked.get("out") is not None:
-        asked["out"] = Path(asked["out"])
-    return questions.report(Path(run), **asked)
+        asked["out"] = folder_of(asked["out"])
+    return questions.report(folder_of(run), **asked)
 
 
 def compare(runs: Sequence[str | PathLike[str]], out: str | PathLike[str] | None = None) -> Any:
@@ -141,8 +143,10 @@ def compare(runs: Sequence[str | PathLike[str]], out: str | PathLike[str] | None
       >>> rj.compare(["runs/mine", "runs/other"])  # doctest: +SKIP
     """
     from reid_jax import questions
+    from reid_jax.remote.folders import folder_of
 
-    return questions.compare_runs([Path(run) for run in runs], None if out is None else Path(out))
+    folders = [folder_of(run) for run in runs]
+    return questions.compare_runs(folders, None if out is None else folder_of(out))
 
 
 def evaluate_retrieval(

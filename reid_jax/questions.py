@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from reid_jax.errors import OtherRunError, UserError
 from reid_jax.files import check_destinations
+from reid_jax.remote.folders import check_seen_by_all, mirrored
 from reid_jax.reporting.run_facts import run_names
 from reid_jax.training.config_file import read_values
 
@@ -62,15 +63,23 @@ def in_words(error: OtherRunError) -> str:
 
 
 def train(config: Any, workdir: Path) -> None:
-    """Trains (or goes on training) whatever the configuration is of, and writes its report."""
+    """Trains (or goes on training) whatever the configuration is of, and writes its report.
+
+    Raises:
+      UserError: several processes are to train into a folder at a URL.
+    """
     from reid_jax.training import run
 
-    run.train(question_named(type(config).__name__), config, workdir)
+    if config.train.coordinator:
+        check_seen_by_all(workdir)
+    with mirrored(workdir, owned=workdir, wait=False, steadily=True):
+        run.train(question_named(type(config).__name__), config, workdir)
 
 
 def load(workdir: Path) -> Any:
     """The best network of a run; it has its question's own word: embed, score or similarity."""
-    return question_of(workdir).load(workdir)
+    with mirrored(workdir):
+        return question_of(workdir).load(workdir)
 
 
 def report(workdir: Path, **asked: Any) -> dict[str, Any]:
@@ -79,6 +88,11 @@ def report(workdir: Path, **asked: Any) -> dict[str, Any]:
     Raises:
       UserError: something is asked that runs of this kind do not have.
     """
+    with mirrored(workdir, *filter(None, [asked.get("out")])):
+        return _report(workdir, asked)
+
+
+def _report(workdir: Path, asked: dict[str, Any]) -> dict[str, Any]:
     check_destinations(folder=asked.get("out"))
     question = question_of(workdir)
     given = {name: value for name, value in asked.items() if value not in (None, False, "")}
@@ -96,6 +110,7 @@ def compare_runs(workdirs: Sequence[Path], out: Path | None = None) -> dict[str,
     Raises:
       UserError: fewer than two runs, of different kinds, or they hold out different examples.
     """
-    check_destinations(folder=out)
-    run_names(workdirs)
-    return question_of(*workdirs).compare_runs(workdirs, out)
+    with mirrored(*workdirs, *filter(None, [out])):
+        check_destinations(folder=out)
+        run_names(workdirs)
+        return question_of(*workdirs).compare_runs(workdirs, out)

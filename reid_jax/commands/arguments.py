@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ import tyro
 from reid_jax.commands.settings import as_arguments
 from reid_jax.errors import UserError
 from reid_jax.files import expanded
+from reid_jax.remote.folders import check_seen_by_all, folder_of, mirrored
+from reid_jax.remote.storage import is_url
 
 RULES = tyro.constructors.ConstructorRegistry()
 RULES.struct_rule(as_arguments)
@@ -24,7 +27,7 @@ def _path(kind: tyro.constructors.PrimitiveTypeInfo) -> Any:
     return tyro.constructors.PrimitiveConstructorSpec(
         nargs=1,
         metavar="PATH",
-        instance_from_str=lambda words: expanded(words[0]),
+        instance_from_str=lambda words: (folder_of if is_url(words[0]) else expanded)(words[0]),
         is_instance=lambda value: isinstance(value, Path),
         str_from_instance=lambda value: [str(value)],
     )
@@ -51,6 +54,15 @@ def _looking_first(function: Callable[..., None], order: str) -> Callable[..., N
 
     @functools.wraps(function)
     def call_it(**given: Any) -> None:
+        lists = (each if isinstance(each, tuple) else (each,) for each in given.values())
+        paths = [value for value in itertools.chain(*lists) if isinstance(value, Path)]
+        if given.get("coordinator"):
+            written = (given.get(name) for name in ("out", "gallery", "workdir"))
+            check_seen_by_all(next(each for each in written if isinstance(each, Path)))
+        with mirrored(*paths, owned=given.get(getattr(function, "writes", ""))):
+            call_with(given)
+
+    def call_with(given: Mapping[str, Any]) -> None:
         _check_order(given, order)
         written = ("out", "json", "csv", "html", "table", "plot")
         if any(given.get(name) is not None for name in written):

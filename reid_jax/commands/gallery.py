@@ -5,9 +5,11 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
+from reid_jax.commands.terminal import writes
 from reid_jax.console import counted, say
 
 
+@writes("out")
 def build(
     workdir: Path, data: str, out: Path, strangers: float = 0.5, coordinator: str = ""
 ) -> None:
@@ -37,6 +39,7 @@ def build(
         print(words.described(out, gallery))
 
 
+@writes("gallery")
 def add(
     gallery: Path,
     data: str,
@@ -72,6 +75,7 @@ def add(
         print("\n".join(filter(None, [words.size_text(now), hubs_text(now)])))
 
 
+@writes("gallery")
 def remove(gallery: Path, identity: tuple[str, ...] = (), path: tuple[str, ...] = ()) -> None:
     """Removes individuals with all their photos, or single photos.
 

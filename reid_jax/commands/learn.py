@@ -58,7 +58,8 @@ def asked(default: Any, words: list[str], prog: str) -> tuple[Path, Any]:
         """Trains, then writes a report. The same command again goes on where it stopped.
 
         Args:
-            workdir: Folder of the run; made when it is not there.
+            workdir: Folder of the run; made when it is not there. A URL (s3://, gs://) is worked on
+                in a copy here, which is uploaded while it trains.
             config: The experiment.
         """
         return workdir, config

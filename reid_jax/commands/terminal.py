@@ -12,6 +12,7 @@ from typing import Any
 from reid_jax.commands.catalogue import Command
 from reid_jax.errors import OtherRunError, UserError, all_written
 from reid_jax.platforms import reader_left
+from reid_jax.remote.folders import KeptHereError, by_url
 
 
 class UsageError(UserError):
@@ -69,7 +70,8 @@ def plain_errors(verbose: bool = False) -> Iterator[None]:
         if verbose:
             traceback.print_exc()
         refused = isinstance(error, OSError)
-        print(f"error: {error}", file=sys.stderr)
+        text = str(error) if isinstance(error, KeptHereError) else by_url(str(error))
+        print(f"error: {text}", file=sys.stderr)
         sys.exit(2 if isinstance(error, UsageError) else 1)
     except KeyboardInterrupt as interrupt:
         print(str(interrupt) or "interrupted", file=sys.stderr)
@@ -115,6 +117,16 @@ def use_huge_pages() -> None:
     if sys.platform == "linux" and "GLIBC_TUNABLES" not in os.environ:
         os.environ["GLIBC_TUNABLES"] = "glibc.malloc.hugetlb=1"
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+
+
+def writes(name: str) -> Callable[[Any], Any]:
+    """Marks a command that changes what its argument of this name holds, one process at a time."""
+
+    def mark(function: Any) -> Any:
+        function.writes = name
+        return function
+
+    return mark
 
 
 def reads_words(function: Any) -> Any:

@@ -12,7 +12,7 @@ import tarfile
 from typing import IO, NamedTuple
 
 from reid_jax.errors import UserError
-from reid_jax.remote import is_url, patiently_remote, place, read_url, refused
+from reid_jax.remote.storage import is_url, patiently_remote, place, read_url, refused
 
 _MEMBER = re.compile(r"(.*?\.tar)/(.*)", re.IGNORECASE | re.DOTALL)
 _AHEAD = 2**20  # bytes that are fetched at a time where headers are looked for

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from reid_jax.data.elsewhere import is_elsewhere
 from reid_jax.platforms import with_slashes
-from reid_jax.remote import is_url, list_url
+from reid_jax.remote.storage import is_url, list_url
 
 MISSING = ("", "nan", "nat", "none", "null", "na", "n/a", "<na>")
 """What tables have where a value is missing, in lower case."""

@@ -9,7 +9,7 @@ from reid_jax.errors import UserError
 from reid_jax.fields import PATH, PHOTOS, WEIGHTS, changed
 from reid_jax.files import expanded
 from reid_jax.platforms import longest_path
-from reid_jax.remote import is_url
+from reid_jax.remote.storage import is_url
 from reid_jax.weights import is_published, with_origin
 from reid_jax.weights.inputs import TIMM
 

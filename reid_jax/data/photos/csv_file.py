@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from reid_jax.data.elsewhere import open_binary
 from reid_jax.errors import UserError
-from reid_jax.remote import is_url, refused
+from reid_jax.remote.storage import is_url, refused
 
 _DELIMITERS = ",;\t"
 _SEPARATOR = re.compile(r'"?sep=(.)"?[\r\n]+', re.IGNORECASE)

@@ -20,7 +20,7 @@ from reid_jax.data.photos.images import check_images, is_photo_name, is_picture
 from reid_jax.data.videos.keyframe_folders import KEYFRAME, MARK, read_mark
 from reid_jax.errors import UserError
 from reid_jax.platforms import with_slashes
-from reid_jax.remote import is_url, list_url
+from reid_jax.remote.storage import is_url, list_url
 
 NOWHERE = "not in the folder of an individual"
 _NAMED = 3  # individuals, in a note

@@ -13,7 +13,7 @@ from reid_jax.data.photos.dates import read_dates
 from reid_jax.data.photos.folder import Found, checked_dataset
 from reid_jax.data.photos.splits import in_no_side
 from reid_jax.errors import UserError
-from reid_jax.remote import is_url
+from reid_jax.remote.storage import is_url
 
 _REQUIRED = ("path", "identity")
 _TEXTS = ("orientation", "camera", "split")

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from reid_jax.data.photos.dataset import Dataset
 from reid_jax.errors import UserError
-from reid_jax.remote import is_url
+from reid_jax.remote.storage import is_url
 
 
 class _Options(NamedTuple):

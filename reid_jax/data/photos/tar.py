@@ -11,7 +11,7 @@ from reid_jax.data.photos.dataset import Dataset
 from reid_jax.data.photos.folder import dataset_below
 from reid_jax.errors import UserError
 from reid_jax.platforms import with_slashes
-from reid_jax.remote import is_url, list_url
+from reid_jax.remote.storage import is_url, list_url
 
 _RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
 

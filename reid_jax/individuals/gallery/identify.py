@@ -28,7 +28,7 @@ from reid_jax.individuals.model import TrainedModel
 from reid_jax.individuals.search import gallery_search
 from reid_jax.ops.ranking.individuals import GallerySearch, Rule
 from reid_jax.platforms import with_slashes
-from reid_jax.remote import is_url, list_url
+from reid_jax.remote.storage import is_url, list_url
 
 Index = Literal["exact", "faiss"]
 

@@ -32,6 +32,8 @@ from reid_jax.individuals.gallery.store import (
 )
 from reid_jax.individuals.model import TrainedModel, load_run
 from reid_jax.platforms import relative
+from reid_jax.remote.folders import brought, url_of
+from reid_jax.remote.storage import is_url
 from reid_jax.training.hosts.shares import Shares
 
 
@@ -66,7 +68,7 @@ def build(
     _check_usable(len(gallery), empty)
     settings = {
         "fingerprint": model.fingerprint,
-        "run": workdir.resolve().as_posix(),
+        "run": url_of(workdir) or workdir.resolve().as_posix(),
         "run_relative": relative(workdir.resolve(), out.resolve()),
         "metric": model.task.metric,
         "sources": [source],
@@ -245,6 +247,8 @@ def model_of(folder: Path, gallery: Gallery, workdir: Path | None) -> TrainedMod
       UserError: it is not there, or it is another one.
     """
     settings = gallery.settings
+    if workdir is None and is_url(settings["run"]):
+        workdir = brought(settings["run"])
     places = [Path(settings["run"]), folder.resolve() / settings["run_relative"]]
     places = [workdir] if workdir is not None else [p for p in places if p.is_dir()]
     if not places:

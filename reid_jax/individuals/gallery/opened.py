@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from os import PathLike
 from pathlib import Path
 
@@ -12,8 +13,10 @@ from reid_jax.data.photos.given import Photos
 from reid_jax.individuals.calibration import STRANGERS
 from reid_jax.individuals.gallery import members
 from reid_jax.individuals.gallery.identify import Identification, Index, identify
+from reid_jax.individuals.gallery.store import Gallery as StoredGallery
 from reid_jax.individuals.gallery.store import read_gallery
 from reid_jax.ops.ranking.individuals import Rule
+from reid_jax.remote.folders import folder_of, mirrored
 
 
 class Gallery:
@@ -34,9 +37,9 @@ class Gallery:
 
     def __init__(self, folder: str | PathLike[str], run: str | PathLike[str] | None = None):
         """See `open`."""
-        self.folder = Path(folder)
-        self._run = None if run is None else Path(run)
-        read_gallery(self.folder, thumbnails=False)
+        self.folder = folder_of(folder)
+        self._run = None if run is None else folder_of(run)
+        self._read()
 
     @classmethod
     def open(cls, folder: str | PathLike[str], run: str | PathLike[str] | None = None) -> Gallery:
@@ -74,7 +77,9 @@ class Gallery:
         Raises:
           UserError: the run, the source or the folder cannot be used.
         """
-        members.build(Path(run), source, Path(folder), strangers)
+        place, trained = folder_of(folder), folder_of(run)
+        with mirrored(place, trained, owned=place):
+            members.build(trained, source, place, strangers)
         return cls(folder, run)
 
     def __repr__(self) -> str:
@@ -84,7 +89,7 @@ class Gallery:
 
     def __len__(self) -> int:
         """How many photos."""
-        return len(read_gallery(self.folder, thumbnails=False))
+        return len(self._read())
 
     @property
     def individuals(self) -> list[str]:
@@ -94,12 +99,12 @@ class Gallery:
     @property
     def identities(self) -> np.ndarray:
         """(N,) whose photo each is."""
-        return read_gallery(self.folder, thumbnails=False).identities
+        return self._read().identities
 
     @property
     def embeddings(self) -> np.ndarray:
         """(N, D) float32, mapped from the disk."""
-        return read_gallery(self.folder, thumbnails=False).embeddings
+        return self._read().embeddings
 
     def identify(
         self,
@@ -127,9 +132,10 @@ class Gallery:
         Raises:
           UserError: the run is not there, or is another one than the gallery was built with.
         """
-        return identify(
-            self.folder, photos, workdir=self._run, rule=rule, index=index, strangers=strangers
-        )
+        with self._there():
+            return identify(
+                self.folder, photos, workdir=self._run, rule=rule, index=index, strangers=strangers
+            )
 
     def add(self, source: str, *, correct: bool = False) -> members.Added:
         """Adds the photos of a source that are not there, by path or content; says what was done.
@@ -138,7 +144,8 @@ class Gallery:
           source: as for `build`.
           correct: photos that are there get the individual and the facts of the source.
         """
-        return members.add(self.folder, source, self._run, correct=correct)
+        with self._there(owned=self.folder):
+            return members.add(self.folder, source, self._run, correct=correct)
 
     def remove(self, identities: Sequence[str] = (), paths: Sequence[str] = ()) -> int:
         """Takes individuals or single photos out; returns how many photos.
@@ -146,4 +153,13 @@ class Gallery:
         Raises:
           UserError: one of them is not in the gallery, or nothing would be left.
         """
-        return members.remove(self.folder, identities, paths)
+        with self._there(owned=self.folder):
+            return members.remove(self.folder, identities, paths)
+
+    def _there(self, owned: Path | None = None) -> AbstractContextManager[None]:
+        run = [] if self._run is None else [self._run]
+        return mirrored(self.folder, *run, owned=owned)
+
+    def _read(self) -> StoredGallery:
+        with self._there():
+            return read_gallery(self.folder, thumbnails=False)

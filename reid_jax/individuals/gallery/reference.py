@@ -16,7 +16,7 @@ from reid_jax.files import as_text
 from reid_jax.individuals.gallery.store import DIGEST, TRAINED, Gallery
 from reid_jax.individuals.model import TrainedModel
 from reid_jax.platforms import with_slashes
-from reid_jax.remote import is_url
+from reid_jax.remote.storage import is_url
 
 _MOST_HELD_OUT = 1000
 _MOST_TRAINING = 4000

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from reid_jax import remote
 from reid_jax.commands.main import main
 from reid_jax.data.photos import load_dataset
 from reid_jax.data.photos.given import photo_blocks
 from reid_jax.errors import UserError
+from reid_jax.remote import storage
 from tests.s3 import BUCKET, serving, upload
 from tests.tiny_run import make_tiny_run
 
@@ -53,7 +53,7 @@ def made(tmp_path_factory) -> Path:
 def wire(made):
     with pytest.MonkeyPatch.context() as patch, serving(patch) as wire:
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
-        patch.setattr(remote, "_PAUSES", (0.0,))
+        patch.setattr(storage, "_PAUSES", (0.0,))
         upload(made, f"{BUCKET}/x")
         yield wire
 
@@ -180,7 +180,7 @@ def test_what_is_not_there_is_one_sentence(wire, source, sentence):
 def test_a_connection_that_breaks_is_no_damaged_photo(made, wire, kind, left):
     wire.left = left
     try:
-        with pytest.raises(UserError, match=r"at present .* the same command tries again"):
+        with pytest.raises(UserError, match=r"at present .*; the same command tries again"):
             load_dataset(kind.format(AT_S3))
     finally:
         wire.left = None

@@ -7,6 +7,7 @@ that a connection that fails is never taken for a file that is damaged or not th
 import re
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from reid_jax.errors import UserError, missing
@@ -68,8 +69,8 @@ def patiently_remote(url: str, verb: str, action: Callable[[], Result]) -> Resul
                 raise _without_credentials(url) from error
             if pause is None:
                 raise UserError(
-                    f"{url} cannot be {verb} at present ({_first_line(error)}); nothing was "
-                    "changed here, and the same command tries again."
+                    f"{url} cannot be {verb} at present ({_first_line(error)}); the same "
+                    "command tries again."
                 ) from error
         time.sleep(pause)
     raise AssertionError
@@ -118,8 +119,97 @@ def list_url(url: str) -> dict[str, Facts]:
     }
 
 
+def fetch(url: str, file: Path) -> None:
+    """Copies a file from a URL to here.
+
+    Raises:
+      FileNotFoundError, PermissionError: there is none, or not for this user.
+      UserError: it cannot be read now.
+    """
+    system, path = place(url)
+    patiently_remote(url, "read", lambda: system.get_file(path, str(file)))
+
+
+def put(file: Path, url: str) -> None:
+    """Copies a file from here to a URL, where it is seen when it is whole.
+
+    Raises:
+      UserError: it cannot be, now or ever.
+    """
+    system, path = place(url)
+    try:
+        patiently_remote(url, "written", lambda: system.put_file(str(file), path))
+    except _FINAL as error:
+        raise refused(url, error, "written") from error  # type: ignore[arg-type]
+
+
+def remove(url: str) -> None:
+    """Removes a file, if it is there.
+
+    Raises:
+      UserError: it cannot be.
+    """
+    system, path = place(url)
+    try:
+        patiently_remote(url, "removed", lambda: system.rm_file(path))
+    except FileNotFoundError:
+        pass
+    except _FINAL as error:
+        raise refused(url, error, "removed") from error  # type: ignore[arg-type]
+
+
+def write_new(url: str, text: str) -> bool:
+    """Writes a file unless it is there; whether it did.
+
+    Of two who do so at once one alone succeeds, where the storage has conditional writes, as S3 and
+    Google's have. Elsewhere it is looked whether there is one, and written then.
+    """
+    system, path = place(url)
+
+    def write() -> bool:
+        try:
+            system.pipe_file(path, text.encode(), mode="create")
+        except FileExistsError:
+            return False
+        except OSError as error:
+            if "condition" in str(error).lower():  # how some storages say the same
+                return False
+            raise
+        except (NotImplementedError, TypeError):
+            if system.exists(path):
+                return False
+            system.pipe_file(path, text.encode())
+        return True
+
+    try:
+        return patiently_remote(url, "written", write)
+    except _FINAL as error:
+        raise refused(url, error, "written") from error  # type: ignore[arg-type]
+
+
+def write(url: str, text: str) -> None:
+    """Writes a text, in the place of what is there."""
+    system, path = place(url)
+    patiently_remote(url, "written", lambda: system.pipe_file(path, text.encode()))
+
+
+def written_at(url: str) -> float:
+    """When a file was written, in seconds since 1970 by the clock of the storage.
+
+    Raises:
+      FileNotFoundError: there is none.
+    """
+    system, path = place(url)
+
+    def modified() -> float:
+        system.invalidate_cache()
+        return float(system.modified(path).timestamp())
+
+    return patiently_remote(url, "read", modified)
+
+
 def _version(facts: dict[str, Any]) -> str:
-    return next((str(facts[name]) for name in _VERSIONS if facts.get(name)), "")
+    return next((str(facts[name]) for name in (*_VERSIONS, "size") if facts.get(name)), "0")
 
 
 def _first_line(error: Exception) -> str:

@@ -1,0 +1,1 @@
+"""What lies at a URL: files, and folders of runs and galleries."""
