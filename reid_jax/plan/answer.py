@@ -20,6 +20,7 @@ from reid_jax.plan.programs import Traced, What, traced
 from reid_jax.questions import question_named
 from reid_jax.training.batch_size import with_batch_size
 from reid_jax.training.config_file import from_json
+from reid_jax.training.norm_parts import choose_norm_parts
 from reid_jax.training.parallel import Layout, make_layout
 
 _PLATFORM = {"nvidia": "gpu", "tpu": "tpu"}  # as `jax.default_backend` calls it
@@ -65,6 +66,8 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     layout = make_layout("mesh", devices_of(chip, asked.devices))
     question = question_named(asked.config["type"])
     config = from_json(asked.config, question.config)
+    if asked.what == "step":
+        config = choose_norm_parts(config, layout.size)
     batch = config.data.batch_size
 
     def program_of(size: int) -> tuple[Traced, Any]:
