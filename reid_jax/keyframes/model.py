@@ -23,6 +23,7 @@ from reid_jax.keyframes.inputs import as_batch, prepare_video
 from reid_jax.keyframes.task import PREPARATION, KeyframeTask
 from reid_jax.ops.batching import in_blocks
 from reid_jax.ops.convolution.compilation import compiler_options
+from reid_jax.training.hosts.agreement import digest
 from reid_jax.training.run import TrainedRun, restore
 from reid_jax.weights.frozen import FrameEncoder, frozen_encoder
 
@@ -40,6 +41,12 @@ class TrainedScorer(TrainedRun):
     def task(self) -> KeyframeTask:
         """The network that the configuration describes."""
         return make_task(self.config)
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """Names its numbers and how it is made."""
+        leaves = jax.tree.leaves((self.params, self.model_state))
+        return digest(np.array(repr(self.config.model)), *leaves)
 
     @property
     def width(self) -> int | None:

@@ -40,14 +40,20 @@ def run(tmp_path_factory):
     return make_tiny_run(tmp_path_factory.mktemp("shared") / "run")
 
 
-def start(count: int, *words: object, own: dict[int, list[str]] | None = None):
-    """Processes of one command; some with words of their own."""
+MAIN = "from reid_jax.commands.main import main; main()"
+
+
+def start(
+    count: int, *words: object, own: dict[int, list[str]] | None = None, begin: str = ""
+) -> list[subprocess.Popen]:
+    """Processes of one command, some with words of their own; a single one needs no other."""
     port = free_port()
     return [
         subprocess.Popen(
             [
-                *(sys.executable, "-m", "reid_jax", *map(str, words)),
-                *(f"--coordinator=127.0.0.1:{port}", *(own or {}).get(index, [])),
+                *(sys.executable, "-c", f"{begin}\n{MAIN}", *map(str, words)),
+                *([f"--coordinator=127.0.0.1:{port}"] if count > 1 else []),
+                *(own or {}).get(index, []),
             ],
             cwd=REPOSITORY,
             env={

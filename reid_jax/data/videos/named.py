@@ -48,7 +48,8 @@ def distinct(paths: Sequence[Path], digests: dict[Path, str]) -> Iterator[Path]:
     """The videos one by one, those that have name and content of an earlier one left out, said.
 
     Args:
-      digests: gets the digest of each, before it is handed out; none of what does not exist.
+      digests: gets the digest of each where it lacks it, before it is handed out; none of what
+        does not exist.
 
     Raises:
       UserError: the only one cannot be read.
@@ -58,7 +59,7 @@ def distinct(paths: Sequence[Path], digests: dict[Path, str]) -> Iterator[Path]:
         earlier = path
         if path.exists():  # else whoever opens it says so
             try:
-                digests[path] = video_digest(path)
+                digests[path] = digests.get(path) or video_digest(path)
             except OSError as error:
                 pass_over(f"{path} cannot be read ({error.strerror}).", len(paths) - 1)
                 continue

@@ -74,8 +74,8 @@ class FeatureFile:
             if not any(self._parts.glob("*.h5")):
                 shutil.rmtree(self._parts, ignore_errors=True)
 
-    def add(self, video: Described, digest: str) -> None:
-        """Keeps a video until `join`."""
+    def content(self, video: Described, digest: str) -> bytes:
+        """A video as an H5 file of its own, to be kept."""
         h5py = _h5py()
         content = io.BytesIO()  # h5py reads what it has written, which a file being written forbids
         with h5py.File(content, "w") as file:
@@ -90,8 +90,12 @@ class FeatureFile:
             group["n_frame_per_seg"] = video.scenes[:, 1] - video.scenes[:, 0] + 1
             group["fps"] = (video.n_frames - 1) / max(float(video.video.times[-1]), 1e-9)
             group["video_name"] = as_text(video.video.path.name)
-        with atomic_write(self._part(video.video.path, digest)) as stream:
-            stream.write(content.getbuffer())
+        return content.getvalue()
+
+    def keep(self, path: Path, digest: str, content: bytes) -> None:
+        """Keeps the `content` of a video until `join`."""
+        with atomic_write(self._part(path, digest)) as stream:
+            stream.write(content)
 
     def join(self) -> dict[str, str]:
         """Puts all videos that wait into the file; what is in it stays as it is.

@@ -1,20 +1,27 @@
 """Videos in, their keyframes out."""
 
+import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from reid_jax.compilations import keep_compilations
 from reid_jax.data.names import composed
 from reid_jax.data.videos.named import distinct, name_of, named_videos, pass_over
 from reid_jax.errors import UserError
-from reid_jax.files import check_destinations
+from reid_jax.files import check_destinations, make_folder, share
 from reid_jax.keyframes.films.choice import Choice, choose
 from reid_jax.keyframes.films.clip import frames_of, summary_shots
 from reid_jax.keyframes.films.destination import new_folder, publish
-from reid_jax.keyframes.films.features import Described, each_video
+from reid_jax.keyframes.films.features import Described, describe, each_video
 from reid_jax.keyframes.films.keyframe_files import Keyframes, write_keyframes
 from reid_jax.keyframes.films.pictures import clock
 from reid_jax.keyframes.model import TrainedScorer, encoder_of, load_scorer
+from reid_jax.training.hosts.films import PROBLEM, collect_films, shared_films
+from reid_jax.training.hosts.shares import Piece, Shares, sharing
+from reid_jax.weights.frozen import FrameEncoder
 
 
 def write_keyframes_of(
@@ -26,32 +33,84 @@ def write_keyframes_of(
     clip: bool = False,
     backbone: str = "",
     weights: str = "",
+    coordinator: str = "",
 ) -> None:
     """Writes into a folder of each video what `reid-jax keyframes` promises, and says so.
+
+    Several processes share the videos where a `coordinator` names the first one, see `sharing`.
 
     Raises:
       UserError: for a run or a choice that cannot be used, or when no video can be.
     """
     keep_compilations()
-    check_destinations(folder=out)
-    scorer = load_scorer(workdir)
-    encoder = encoder_of(scorer, backbone, weights)
-    paths = named_videos(videos)
-    done = 0
-    digests: dict[Path, str] = {}
-    rate = scorer.config.data.features_rate
-    for path, described in each_video(distinct(paths, digests), encoder, rate):
-        if isinstance(described, str):
-            pass_over(described, len(paths) - 1)
-            continue
-        found = find_keyframes(scorer, described, choice)
-        with new_folder(out) as folder:
-            write_keyframes(found, folder, scorer, encoder, digest=digests[path], clip=clip)
-            place = publish(folder, out, path, digests[path])
-        print(_summary(found, place, choice.count))
-        done += 1
-    if not done:
-        raise UserError(f"None of {len(paths)} videos could be used.")
+    with sharing(coordinator, out) as shares:
+        check_destinations(folder=out)
+        scorer = load_scorer(workdir)
+        encoder = encoder_of(scorer, backbone, weights)
+        finder = _Finder(out, scorer, encoder, choice, clip)
+        paths = named_videos(videos)
+        done = finder.alone(paths) if shares is None else finder.shared(paths, shares)
+        if not done:
+            raise UserError(f"None of {len(paths)} videos could be used.")
+
+
+@dataclass(frozen=True)
+class _Finder:
+    out: Path
+    scorer: TrainedScorer
+    encoder: FrameEncoder
+    choice: Choice
+    clip: bool
+
+    def alone(self, paths: Sequence[Path]) -> int:
+        """How many of the videos could be used."""
+        done, digests, rate = 0, dict[Path, str](), self.scorer.config.data.features_rate
+        for path, described in each_video(distinct(paths, digests), self.encoder, rate):
+            if isinstance(described, str):
+                pass_over(described, len(paths) - 1)
+                continue
+            with new_folder(self.out) as folder:
+                text = self._write(described, folder, digests[path])
+                place = publish(folder, self.out, path, digests[path])
+            print(f"{text}\n{_at(place, path)}")
+            done += 1
+        return done
+
+    def shared(self, paths: Sequence[Path], shares: Shares) -> int:
+        """The same by several processes; each folder is published by the first one, in order."""
+        films, rate = shared_films(paths, shares), self.scorer.config.data.features_rate
+
+        def make(number: int, path: Path) -> Piece:
+            folder = shares.place(number)
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            share(folder)
+            described = describe(path, self.encoder, rate)
+            return {"text": np.array(self._write(described, folder, films[path]))}
+
+        asked = {
+            "the network": self.scorer.fingerprint,
+            "what makes features": self.encoder.name,
+            "how keyframes are chosen": repr(self.choice),
+            "with clips": self.clip,
+        }
+        done = 0
+        found = collect_films(shares, films, asked, make)
+        make_folder(self.out)
+        for number, (path, piece) in enumerate(zip(films, found, strict=True)):
+            if PROBLEM in piece:
+                pass_over(str(piece[PROBLEM]), len(paths) - 1)
+                continue
+            shares.forget(number)  # were this ended now, its folder would be made again
+            place = publish(shares.place(number), self.out, path, films[path])
+            print(f"{piece['text']}\n{_at(place, path)}")
+            done += 1
+        return done
+
+    def _write(self, described: Described, folder: Path, digest: str) -> str:
+        found = find_keyframes(self.scorer, described, self.choice)
+        write_keyframes(found, folder, self.scorer, self.encoder, digest=digest, clip=self.clip)
+        return _summary(found, self.choice.count)
 
 
 def find_keyframes(scorer: TrainedScorer, described: Described, choice: Choice) -> Keyframes:
@@ -66,7 +125,7 @@ def find_keyframes(scorer: TrainedScorer, described: Described, choice: Choice) 
     return Keyframes(described, scores, chosen, words, frames_of(shots, len(times)))
 
 
-def _summary(found: Keyframes, folder: Path, count: int | None) -> str:
+def _summary(found: Keyframes, count: int | None) -> str:
     described = found.described
     video = described.video
     chosen = len(found.chosen)
@@ -83,7 +142,10 @@ def _summary(found: Keyframes, folder: Path, count: int | None) -> str:
     shown = ", ".join(clock(float(time)) for time in times[:12])
     lines.append(f"  {found.chosen_by}")
     lines.append(f"  at {shown}{', ...' if chosen > 12 else ''}")
-    named = folder.with_name(name_of(video.path))
-    other = "" if composed(folder.name) == named.name else f", as {named} holds something else"
-    lines.append(f"  {folder}{other}")
     return "\n".join(lines)
+
+
+def _at(folder: Path, video: Path) -> str:
+    named = folder.with_name(name_of(video))
+    other = "" if composed(folder.name) == named.name else f", as {named} holds something else"
+    return f"  {folder}{other}"

@@ -226,7 +226,7 @@ def is_first() -> bool:
 
 def part() -> tuple[int, int]:
     """Which of how many processes this one is, from 0."""
-    if _company is None or _company.left:
+    if _company is None:
         return jax.process_index(), jax.process_count()
     return _company.index, _company.count
 

@@ -175,6 +175,14 @@ class Shares:
         reasons = [str(word) or None for piece in found for word in piece["reasons"]]
         return reasons, np.concatenate([piece["digests"] for piece in found])
 
+    def place(self, number: int) -> Path:
+        """For files of a piece beside what it yields."""
+        return self.folder / f"{self._works}-{number:06d}"
+
+    def forget(self, number: int) -> None:
+        """The piece is missing from now on."""
+        self._file(number).unlink(missing_ok=True)
+
     def _hold(self) -> None:
         if self._is_held:
             return
@@ -233,7 +241,8 @@ class Shares:
     def _there(self) -> int:
         with contextlib.suppress(OSError):
             names = os.listdir(self.folder)
-            return sum(each.startswith(f"{self._works}-") for each in names)
+            begins, ends = f"{self._works}-", ".npz"
+            return sum(name.startswith(begins) and name.endswith(ends) for name in names)
         return 0
 
     def _kept(self, pieces: int) -> str:
