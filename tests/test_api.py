@@ -86,13 +86,22 @@ def test_importing_it_imports_nothing_heavy():
     heavy = {"jax", "numpy", "flax", "optax", "orbax", "PIL", "tyro", "rich", "scipy"}
     assert not loaded_by("import reid_jax") & heavy
     ours = {name for name in loaded_by("import reid_jax") if name.startswith("reid_jax.")}
-    assert ours == {"reid_jax.api"}
+    assert ours == {"reid_jax.api", "reid_jax.platforms"}
 
 
 def test_a_loss_brings_neither_trainer_nor_readers_of_files():
     modules = loaded_by("import reid_jax; reid_jax.losses.triplet, reid_jax.mining.hardest")
     rooms = {name.split(".")[1] for name in modules if name.startswith("reid_jax.")}
-    assert rooms == {"api", "compilations", "errors", "fields", "losses", "mining", "ops"}
+    assert rooms == {
+        "api",
+        "compilations",
+        "errors",
+        "fields",
+        "losses",
+        "mining",
+        "ops",
+        "platforms",
+    }
     assert not modules & {"orbax", "PIL", "tensorflow", "tyro"}
 
 

@@ -99,7 +99,7 @@ def listing() -> str:
     found = [configurations.describe(configurations.find(name)) for name in configurations.names()]
     lines = ["usage: reid-jax train CONFIG --workdir DIR [fields]", ""]
     for each in found:
-        lines += [f"{each.name:<24}{each.text}", f"{'':<24}needs {each.needs}; {each.score}"]
+        lines += [f"{each.name:<28}{each.text}", f"{'':<28}needs {each.needs}; {each.score}"]
     lines += ["", "CONFIG is a name of these, or a Python file of your own with get_config()."]
     lines += ["reid-jax train CONFIG --help explains every field."]
     return "\n".join(lines)

@@ -282,8 +282,8 @@ class Blocker:
         if name.split(".")[0] in {"tensorflow", "tensorflow_datasets", "PIL", "matplotlib"}:
             raise ImportError(name)
 sys.meta_path.insert(0, Blocker())
-import jax, numpy as np, optax
 import reid_jax
+import jax, numpy as np, optax
 from reid_jax.models import EmbeddingNet, create_backbone
 from reid_jax.ops.images.augment import Augmentation
 from reid_jax.individuals.task import EmbeddingTask

@@ -104,7 +104,7 @@ def test_it_trains_the_same_on_eight_devices_and_in_parts(short, tmp_path, chang
 
 
 def test_its_mistakes_are_told_as_everywhere(run, short, tmp_path):
-    with pytest.raises(UserError, match="a run of a network of drawn animals; it has no --rerank"):
+    with pytest.raises(UserError, match="holds a network of drawn animals; it has no --rerank"):
         questions.report(run, rerank=True)
     with pytest.raises(UserError, match="no comparison of runs of a network of drawn animals"):
         questions.compare_runs([run, short])

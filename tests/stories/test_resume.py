@@ -135,9 +135,10 @@ def test_a_signal_saves_and_ends_cleanly(undisturbed, tmp_path):
 
 
 def test_eight_devices_go_on_where_one_stopped(tmp_path):
-    """The state is the same to the bit, and so are the next steps but for rounding.
+    """The state is the same to the bit, and so is the next step but for rounding.
 
-    Longer runs drift apart, as any two orders of summation do.
+    Longer runs drift apart, as any two orders of summation do: of two values in a window of the
+    pooling that are equal but for rounding, another one takes the gradient.
     """
     config = configurations.get("demo")
     config = dataclasses.replace(
@@ -149,7 +150,9 @@ def test_eight_devices_go_on_where_one_stopped(tmp_path):
             batch_size=16,
             photos_per_identity=2,
         ),
-        optimizer=dataclasses.replace(config.optimizer, name="sgd", warmup_steps=0),
+        optimizer=dataclasses.replace(
+            config.optimizer, name="sgd", warmup_steps=0, schedule="constant"
+        ),
     )
     dataset, splits = load_data(config.data, 0)
 
@@ -163,7 +166,7 @@ def test_eight_devices_go_on_where_one_stopped(tmp_path):
     shutil.copytree(tmp_path / "one", tmp_path / "eight")
     for a, b in zip(saved, go_on(tmp_path / "eight", "pmap", 10), strict=True):
         np.testing.assert_array_equal(a, b)
-    one, eight = go_on(tmp_path / "one", "single", 12), go_on(tmp_path / "eight", "pmap", 12)
+    one, eight = go_on(tmp_path / "one", "single", 11), go_on(tmp_path / "eight", "pmap", 11)
     for a, b in zip(one, eight, strict=True):
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-6)
     assert max(np.abs(a - b).max() for a, b in zip(one, saved, strict=True)) > 1e-4

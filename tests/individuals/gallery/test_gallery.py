@@ -259,9 +259,9 @@ def test_photos_that_are_there_are_not_embedded_again(gallery, photos, tmp_path,
     embedded = []
     real = members.TrainedModel.embed
 
-    def embed(self, dataset, rows):
+    def embed(self, dataset, rows, **more):
         embedded.append(len(rows))
-        return real(self, dataset, rows)
+        return real(self, dataset, rows, **more)
 
     monkeypatch.setattr(members.TrainedModel, "embed", embed)
     more = shutil.copytree(photos, tmp_path / "more")
