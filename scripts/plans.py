@@ -54,7 +54,7 @@ def main(groups: Positional[tuple[str, ...]], file: Path = FILE, again: bool = F
     kept: list[dict[str, Any]] = json.loads(file.read_text()) if file.is_file() else []
     for each in (one for name in groups for one in GROUPS[name]()):
         there = [row for row in kept if row["asked"] == each.key]
-        if there and not again:
+        if there and "refused" not in there[0] and not again:
             continue
         try:
             (row,) = plan(changed(each), each.asked)

@@ -3,6 +3,7 @@
 import contextlib
 import socket
 import threading
+import urllib.request
 from collections.abc import Iterator
 
 import pytest
@@ -63,7 +64,10 @@ def serving(patch: pytest.MonkeyPatch) -> Iterator[Wire]:
 
     server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
     server.start()
-    wire = Wire(server.get_host_and_port()[1])
+    port = server.get_host_and_port()[1]
+    again = urllib.request.Request(f"http://127.0.0.1:{port}/moto-api/reset", method="POST")
+    urllib.request.urlopen(again).close()  # buckets live as long as this process
+    wire = Wire(port)
     for name, value in {
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{wire.port}",
         "AWS_ACCESS_KEY_ID": "somebody",

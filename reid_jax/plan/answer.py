@@ -20,7 +20,7 @@ from reid_jax.plan.programs import Traced, What, traced
 from reid_jax.questions import question_named
 from reid_jax.training.batch_size import with_batch_size
 from reid_jax.training.config_file import from_json
-from reid_jax.training.norm_parts import choose_norm_parts
+from reid_jax.training.norm_parts import check_norm_parts, choose_norm_parts
 from reid_jax.training.parallel import Layout, make_layout
 
 _PLATFORM = {"nvidia": "gpu", "tpu": "tpu"}  # as `jax.default_backend` calls it
@@ -72,6 +72,7 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
 
     def program_of(size: int) -> tuple[Traced, Any]:
         sized = with_batch_size(config, size)
+        check_norm_parts(sized)
         experiment = question.imagined(sized, asked.individuals, asked.photos)
         with compiling_for(_PLATFORM[chip.kind]):
             program = traced(

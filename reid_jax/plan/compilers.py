@@ -17,10 +17,10 @@ from reid_jax.errors import UserError
 from reid_jax.plan.accelerators import Accelerator
 
 # The compiler without trying kernels out, for which it would need the device.
-_OPTIONS: dict[str, dict[str, str]] = {"nvidia": {"xla_gpu_autotune_level": "0"}, "tpu": {}}
+_OPTIONS: dict[str, dict[str, Any]] = {"nvidia": {"xla_gpu_autotune_level": "0"}, "tpu": {}}
 # A product whose tiles cannot be found without trying goes to the library then.
 _TILES = "Couldn't find output tile sizes"
-_BY_LIBRARY = {"xla_gpu_enable_triton_gemm": "false"}
+_BY_LIBRARY = {"xla_gpu_enable_triton_gemm": False}
 _PACKAGES = {"nvidia": ("jax-cuda12-plugin", "jax_cuda12_plugin"), "tpu": ("libtpu", "libtpu")}
 
 
@@ -89,7 +89,7 @@ def compiled(lowered: Any, accelerator: Accelerator) -> Any:
     Raises:
       UserError: the device's memory does not suffice, or the compiler refuses it.
     """
-    options: dict[str, str] = _OPTIONS[accelerator.kind]
+    options = _OPTIONS[accelerator.kind]
     try:
         try:
             return lowered.compile(compiler_options=options)

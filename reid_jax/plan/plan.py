@@ -28,6 +28,7 @@ _IMAGINED = {"EmbeddingConfig": (1000, 4), "": (40, 470)}  # individuals and pho
 _ENVIRONMENT = {
     "JAX_PLATFORMS": "cpu",
     "TPU_SKIP_MDS_QUERY": "1",
+    "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",  # there is no device that two could want
     "TF_CPP_MIN_LOG_LEVEL": "3",
     "REID_JAX_ONEDNN": "0",
     COMPILERS: "1",

@@ -1,5 +1,6 @@
 """What is known of accelerators that are not here: their figures, and programs for them."""
 
+import dataclasses
 import importlib.util
 import json
 import os
@@ -181,3 +182,10 @@ def test_a_step_is_planned_on_eight_devices(tmp_path):
     assert one["photos_per_second"] == pytest.approx(400.0)
     assert sum(each["share"] for each in one["groups"]) <= 1.0
     assert "assumptions" in one
+    model = dataclasses.replace(config.model, batch_norm="device")
+    (parts,) = plan(dataclasses.replace(config, model=model), Question("h100", (8,)))
+    assert exchanged(parts) < exchanged(eight)
+
+
+def exchanged(row):
+    return sum(each["number"] for each in row["collectives"] if each["kind"] == "all-reduce")

@@ -9,6 +9,7 @@ import pytest
 import reid_jax as rj
 from reid_jax import configurations
 from reid_jax.commands.catalogue import all_commands
+from reid_jax.plan.plan import Question
 from tests.paths import REPOSITORY
 from tests.stories.test_architecture import FLOORS
 
@@ -63,6 +64,9 @@ def test_commands_and_their_settings_are_there(page):
         flags -= OF_EVERY_COMMAND
         if words[0] == "train":
             check_training(words, flags)
+        elif words[0] == "plan":  # its own arguments, and fields of the configuration
+            named = Question.__dataclass_fields__
+            check_training(words, {each for each in flags if each[2:] not in named})
         elif words[0].islower() and words[0][0] != "-" and words[0] != "completion":
             command = known.get(" ".join(words[:2])) or known[words[0]]
             parameters = inspect.signature(command.function()).parameters
