@@ -33,7 +33,7 @@ def plan_tables(rows: Sequence[Row], before: Sequence[Row]) -> dict[str, str]:
 def _network(row: Row) -> str:
     asked = row["asked"]
     name = asked.get("model.backbone") or asked["config"].removeprefix("throughput_")
-    return str(name)
+    return f"{name}{', BatchNorm a device' if asked.get('model.batch_norm') else ''}"
 
 
 def _place(row: Row) -> list[str]:
