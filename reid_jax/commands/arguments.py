@@ -1,5 +1,6 @@
 """A function's arguments from words, by its signature and docstring."""
 
+import dataclasses
 import functools
 import inspect
 import itertools
@@ -144,3 +145,27 @@ def flags_alone(function: Callable[..., Any], words: Sequence[str]) -> list[str]
             alone = [] if value == parameter.default else [flag if value else f"--no-{flag[2:]}"]
             found[place : place + 2] = alone
     return found
+
+
+def with_values(words: Sequence[str], config: Any, switches: Sequence[str] = ()) -> list[str]:
+    """Words in which a field that is True or False has a value: alone it is True.
+
+    Args:
+      config: whose sections have the fields.
+      switches: flags beside them that are read so, too.
+    """
+    sections = {each.name: getattr(config, each.name) for each in dataclasses.fields(config)}
+    alone = {
+        f"--{section}.{name}".replace("_", "-")
+        for section, fields in sections.items()
+        if dataclasses.is_dataclass(fields)
+        for name, value in vars(fields).items()
+        if isinstance(value, bool)
+    }
+    alone |= set(switches)
+    return [
+        f"{word}=True"
+        if word.replace("_", "-") in alone and (not after or after.startswith("-"))
+        else word
+        for word, after in zip(words, [*words[1:], ""], strict=True)
+    ]

@@ -1,6 +1,5 @@
 """Commands that train runs, judge them, and say what can be trained."""
 
-import dataclasses
 import json
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,7 +8,7 @@ import tyro
 from tyro.conf import Positional, arg
 
 from reid_jax import configurations
-from reid_jax.commands.arguments import RULES
+from reid_jax.commands.arguments import RULES, with_values
 from reid_jax.commands.settings import RefusedError
 from reid_jax.commands.terminal import UsageError, reads_words, use_huge_pages
 
@@ -68,30 +67,12 @@ def asked(default: Any, words: list[str], prog: str) -> tuple[Path, Any]:
         return tyro.cli(
             train_run,
             prog=prog,
-            args=_with_values(words, default),
+            args=with_values(words, default),
             config=(tyro.conf.FlagConversionOff, tyro.conf.AvoidSubcommands),
             registry=RULES,
         )
     except RefusedError as refused:
         raise refused.__cause__ or refused from None
-
-
-def _with_values(words: list[str], config: Any) -> list[str]:
-    """Words in which a field that is True or False has a value: alone it is True."""
-    sections = {each.name: getattr(config, each.name) for each in dataclasses.fields(config)}
-    alone = {
-        f"--{section}.{name}".replace("_", "-")
-        for section, fields in sections.items()
-        if dataclasses.is_dataclass(fields)
-        for name, value in vars(fields).items()
-        if isinstance(value, bool)
-    }
-    return [
-        f"{word}=True"
-        if word.replace("_", "-") in alone and (not after or after.startswith("-"))
-        else word
-        for word, after in zip(words, [*words[1:], ""], strict=True)
-    ]
 
 
 def listing() -> str:

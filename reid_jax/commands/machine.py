@@ -7,7 +7,7 @@ import tyro
 from tyro.conf import arg
 
 from reid_jax import configurations
-from reid_jax.commands.arguments import RULES
+from reid_jax.commands.arguments import RULES, with_values
 from reid_jax.commands.terminal import reads_words
 from reid_jax.errors import UserError
 
@@ -88,15 +88,10 @@ def _asked(default: Any, words: list[str], prog: str) -> dict[str, Any]:
         """
         return dict(locals())
 
-    full = []
-    for place, word in enumerate(words):
-        full.append(word)
-        if word in _SWITCHES and words[place + 1 : place + 2] not in (["True"], ["False"]):
-            full.append("True")
     given: dict[str, Any] = tyro.cli(
         planned,
         prog=prog,
-        args=full,
+        args=with_values(words, default, _SWITCHES),
         config=(tyro.conf.FlagConversionOff, tyro.conf.AvoidSubcommands),
         registry=RULES,
     )

@@ -105,7 +105,7 @@ def _row(
     operations = operations_of(program.stages.jaxpr, platform)
     module = read_hlo(executable.as_text())
     counted = count(module, layout.size)
-    memory = executable.memory_analysis()
+    memory, held = executable.memory_analysis(), program_memory(executable) or 0
     feeding = program.batch * program.steps / asked.input_rate if asked.input_rate else 0.0
     limit = bound(
         chip,
@@ -131,7 +131,7 @@ def _row(
         "individuals": asked.individuals,
         "argument_bytes": memory.argument_size_in_bytes,
         "temporary_bytes": memory.temp_size_in_bytes,
-        "memory_bytes": program_memory(executable),
+        "memory_bytes": held,
         "flops": operations.total * program.calls / steps,
         "flops_by_precision": {
             kind: number * program.calls / steps for kind, number in operations.by_precision.items()
@@ -153,7 +153,7 @@ def _row(
         "unknown_loops": sorted({*counted.unknown, *operations.unknown}),
         "note": program.note,
         "memory_of_device": chip.memory_bytes,
-        "fits": (program_memory(executable) or 0) <= chip.memory_bytes,
+        "fits": held <= chip.memory_bytes,
         "source": chip.source,
     }
     if asked.explain:

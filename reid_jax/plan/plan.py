@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from reid_jax.console import say
 from reid_jax.errors import UserError
@@ -16,13 +16,13 @@ from reid_jax.files import atomic_write, check_destinations, write_text
 from reid_jax.plan.accelerators import Accelerator, accelerator
 from reid_jax.plan.answer import Request, answer
 from reid_jax.plan.process import in_process
+from reid_jax.plan.programs import What
 from reid_jax.platforms import COMPILERS
 from reid_jax.questions import question_named
 from reid_jax.reporting.table import Table
 from reid_jax.training.config import AUTO
 from reid_jax.training.config_file import to_json
 
-What = Literal["step", "embed", "evaluate", "search"]
 _IMAGINED = {"EmbeddingConfig": (1000, 4), "": (40, 470)}  # individuals and photos of each
 # Nothing is run, least of all on the device that is compiled for.
 _ENVIRONMENT = {

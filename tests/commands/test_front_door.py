@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from reid_jax import UserError, configurations
-from reid_jax.commands import completion, gallery, learn, main, videos
+from reid_jax.commands import completion, gallery, learn, machine, main, videos
 from reid_jax.commands.catalogue import all_commands
 from tests.devices import xla_flags
 from tests.paths import REPOSITORY
@@ -338,3 +338,11 @@ def test_a_wheel_trains_elsewhere_by_bare_name(tmp_path):
     assert done.returncode == 0, done.stderr
     assert Path(done.stdout.split()[0]).is_relative_to(tmp_path / "installed")
     assert json.loads((work / "x" / "config.json").read_text())["train"]["steps"] == 2
+
+
+def test_a_plan_takes_switches_and_fields_that_stand_alone():
+    config = configurations.get("throughput_resnet50")
+    words = ["--device", "h100", "--explain", "--model.remat", "--devices", "1,8"]
+    given = machine._asked(config, words, "reid-jax plan")
+    assert (given["explain"], given["largest_batch"], given["devices"]) == (True, False, (1, 8))
+    assert given["config"].model.remat
