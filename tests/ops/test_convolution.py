@@ -107,6 +107,31 @@ def test_bfloat16_is_rounded_once(library: str, request: pytest.FixtureRequest) 
     np.testing.assert_array_equal(y, exact.astype(jnp.bfloat16))
 
 
+@pytest.mark.usefixtures("by_onednn")
+@pytest.mark.parametrize("kind", [(1, 16, 24, 1), (3, 16, 32, 1), (3, 16, 16, 16), (3, 3, 16, 1)])
+def test_bfloat16_by_onednn_is_that_of_float32(kind: tuple, key: jax.Array) -> None:
+    kernel, channels, features, groups = kind
+    x = jax.random.normal(key, (2, 8, 8, channels), jnp.bfloat16)
+    weights = jax.random.normal(key, (kernel, kernel, channels // groups, features), jnp.bfloat16)
+
+    def passes(dtype: type) -> tuple[jax.Array, ...]:
+        f = lambda x, w: conv_general_dilated(  # noqa: E731
+            x, w, (2, 2), "SAME", dimension_numbers=NHWC, feature_group_count=groups
+        )
+        y, pull = jax.vjp(f, x.astype(dtype), weights.astype(dtype))
+        twice = jax.grad(
+            lambda w: jnp.sum(
+                jnp.square(jax.grad(lambda w: jnp.sum(f(x.astype(dtype), w) ** 2))(w))
+            )
+        )
+        return y, *pull(jnp.ones_like(y)), twice(weights.astype(dtype))
+
+    for ours, wide in zip(passes(jnp.bfloat16), passes(jnp.float32), strict=True):
+        assert ours.dtype == jnp.bfloat16
+        error = np.abs(np.asarray(ours, np.float32) - wide)
+        assert error.max() <= 0.02 * np.abs(wide).max()
+
+
 def test_other_platforms_get_the_convolution() -> None:
     def f(x: jax.Array, weights: jax.Array) -> jax.Array:
         return conv_general_dilated(

@@ -120,6 +120,9 @@ def conv_general_dilated(
     )
 
 
+_ENOUGH_CHANNELS = 8  # of an input, for the gradients of bfloat16
+
+
 def uses_onednn() -> bool:
     """Whether convolutions are oneDNN's in this process: on one CPU device, where it is there."""
     # XLA cannot divide a call that it does not know over several devices: each would do all of it.
@@ -131,8 +134,8 @@ def uses_onednn() -> bool:
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def _convolve(x: jax.Array, kernel: jax.Array, geometry: Geometry, by_onednn: bool) -> jax.Array:
     def on_cpu(x: jax.Array, kernel: jax.Array) -> jax.Array:
-        # A CPU has no bfloat16 arithmetic to lose: sums are made in float32 and rounded once.
-        wide = _wide(x.dtype)
+        # Sums are made in float32 and rounded once, by oneDNN from bfloat16 where the CPU can.
+        wide = _wide(x, kernel, geometry, by_onednn)
         convolve = onednn.convolve if by_onednn else cpu_convolution.convolve
         return convolve(x.astype(wide), kernel.astype(wide), geometry).astype(x.dtype)
 
@@ -153,7 +156,9 @@ def _backward(
     gradient: jax.Array,
 ) -> tuple[jax.Array, jax.Array]:
     def on_cpu(x: jax.Array, kernel: jax.Array, g: jax.Array) -> tuple[jax.Array, jax.Array]:
-        wide = _wide(x.dtype)
+        # Of few channels, as depthwise, oneDNN's gradients of bfloat16 take up to fifty times those
+        # of float32.
+        wide = _wide(x, kernel, geometry, by_onednn and kernel.shape[2] >= _ENOUGH_CHANNELS)
         gradients = onednn.gradients if by_onednn else cpu_convolution.gradients
         of_x, of_kernel = gradients(x.astype(wide), kernel.astype(wide), g.astype(wide), geometry)
         return of_x.astype(x.dtype), of_kernel.astype(kernel.dtype)
@@ -167,5 +172,11 @@ def _backward(
 _convolve.__wrapped__.defvjp(_forward, _backward)  # type: ignore[attr-defined]
 
 
-def _wide(dtype: Any) -> Any:
-    return jnp.float64 if dtype == jnp.float64 else jnp.float32
+def _wide(x: jax.Array, kernel: jax.Array, geometry: Geometry, by_onednn: bool) -> Any:
+    """The type that a CPU convolves in."""
+    if x.dtype == jnp.float64:
+        return jnp.float64
+    narrow = by_onednn and x.dtype == kernel.dtype == jnp.bfloat16
+    if narrow and onednn.is_fast(x.shape, kernel.shape, geometry, narrow=True):
+        return jnp.bfloat16
+    return jnp.float32

@@ -45,16 +45,17 @@ def missing() -> str | None:
 
 
 @functools.lru_cache(maxsize=4096)
-def is_fast(image: Shape, kernel: Shape, geometry: Geometry) -> bool:
+def is_fast(image: Shape, kernel: Shape, geometry: Geometry, *, narrow: bool = False) -> bool:
     """Whether oneDNN has kernels of its own for a problem and its gradients.
 
-    For the others it falls back on a plain loop, a hundred times slower.
+    `narrow` asks for those of bfloat16, on a CPU with instructions for it. For the others it falls
+    back on a plain loop, a hundred times slower.
     """
     library = _load()
     if isinstance(library, str):
         return False
     numbers = [*image, *kernel, *output_shape(image, kernel, geometry), *geometry.strides]
-    numbers += [*_flat(geometry.pads), *geometry.dilation, geometry.groups]
+    numbers += [*_flat(geometry.pads), *geometry.dilation, geometry.groups, int(narrow)]
     problem = (ctypes.c_int64 * len(numbers))(*numbers)
     for handler in range(len(_HANDLERS)):
         name = ctypes.create_string_buffer(_LONGEST_NAME)
@@ -68,11 +69,14 @@ def is_fast(image: Shape, kernel: Shape, geometry: Geometry) -> bool:
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
 def convolve(x: jax.Array, kernel: jax.Array, geometry: Geometry) -> jax.Array:
-    """The convolution of (B, H, W, C) by (h, w, C / groups, F), float32; of what `is_fast`.
+    """The convolution of (B, H, W, C) by (h, w, C / groups, F); of what `is_fast`.
+
+    Both are float32, or both bfloat16; then sums are float32 all the same, and rounded once.
 
     All three passes are linear in each of their arguments, and their derivatives are the passes.
     """
-    return _call(0, output_shape(x.shape, kernel.shape, geometry), x, kernel, geometry)
+    shape = output_shape(x.shape, kernel.shape, geometry)
+    return _call(0, jax.ShapeDtypeStruct(shape, x.dtype), x, kernel, geometry)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3))
@@ -80,24 +84,24 @@ def input_gradient(
     kernel: jax.Array, gradient: jax.Array, geometry: Geometry, shape: Shape
 ) -> jax.Array:
     """By the image, of the given shape, where `gradient` is that of the result."""
-    return _call(1, shape, kernel, gradient, geometry)
+    return _call(1, jax.ShapeDtypeStruct(shape, gradient.dtype), kernel, gradient, geometry)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def kernel_gradient(
     x: jax.Array, gradient: jax.Array, geometry: Geometry, shape: Shape
 ) -> jax.Array:
-    """By the kernel, of the given shape, where `gradient` is that of the result."""
-    return _call(2, shape, x, gradient, geometry)
+    """By the kernel, of the given shape, where `gradient` is that of the result; float32."""
+    return _call(2, jax.ShapeDtypeStruct(shape, np.float32), x, gradient, geometry)
 
 
 def gradients(
     x: jax.Array, kernel: jax.Array, gradient: jax.Array, geometry: Geometry
 ) -> tuple[jax.Array, jax.Array]:
-    """Gradients with respect to `x` and `kernel`, given that of the result, float32."""
+    """Gradients with respect to `x` and `kernel`, of their types, given that of the result."""
     return (
         input_gradient(kernel, gradient, geometry, x.shape),
-        kernel_gradient(x, gradient, geometry, kernel.shape),
+        kernel_gradient(x, gradient, geometry, kernel.shape).astype(kernel.dtype),
     )
 
 
@@ -111,13 +115,14 @@ def _of_convolve(geometry: Geometry, given: Two, gradient: jax.Array) -> Two:
 def _of_input_gradient(geometry: Geometry, _: Shape, given: Two, image: jax.Array) -> Two:
     kernel, gradient = given
     return (
-        kernel_gradient(image, gradient, geometry, kernel.shape),
+        kernel_gradient(image, gradient, geometry, kernel.shape).astype(kernel.dtype),
         convolve(image, kernel, geometry),
     )
 
 
 def _of_kernel_gradient(geometry: Geometry, _: Shape, given: Two, kernel: jax.Array) -> Two:
     x, gradient = given
+    kernel = kernel.astype(x.dtype)
     return input_gradient(kernel, gradient, geometry, x.shape), convolve(x, kernel, geometry)
 
 
@@ -131,9 +136,8 @@ kernel_gradient.defvjp(
 
 
 def _call(
-    handler: int, shape: Sequence[int], a: jax.Array, b: jax.Array, geometry: Geometry
+    handler: int, result: jax.ShapeDtypeStruct, a: jax.Array, b: jax.Array, geometry: Geometry
 ) -> jax.Array:
-    result = jax.ShapeDtypeStruct(tuple(shape), np.float32)
     return jax.ffi.ffi_call(_target(_HANDLERS[handler]), result, vmap_method="sequential")(
         a,
         b,

@@ -1,6 +1,7 @@
 // 2-D convolutions and their two gradients by oneDNN, as handlers that XLA's CPU backend calls.
 //
-// Arrays are float32 and dense: images NHWC, kernels HWIO with the outputs of a group side by side.
+// Arrays are dense: images NHWC, kernels HWIO with the outputs of a group side by side. They are
+// float32, or bfloat16 with sums in float32; a kernel's gradient is float32 always.
 // `onednn.py` compiles and loads this file; it needs oneDNN 3 and the headers that come with jaxlib.
 
 #include <omp.h>
@@ -27,8 +28,8 @@ namespace ffi = xla::ffi;
 using dnnl::memory;
 using Dims = memory::dims;
 using Ints = ffi::Span<const int64_t>;
-using Input = ffi::Buffer<ffi::F32>;
-using Output = ffi::Result<ffi::Buffer<ffi::F32>>;
+using Input = ffi::AnyBuffer;
+using Output = ffi::Result<ffi::AnyBuffer>;
 
 enum class Pass : int64_t { kForward, kInputGradient, kKernelGradient };
 
@@ -36,9 +37,10 @@ struct Problem {
   Dims image, kernel, result;  // NHWC, HWIO, NHWC
   Dims strides, pads, dilation;  // pads: top, bottom, left, right
   int64_t groups;
+  memory::data_type type;
 
   std::vector<int64_t> Key(Pass pass) const {
-    std::vector<int64_t> key{static_cast<int64_t>(pass), groups};
+    std::vector<int64_t> key{static_cast<int64_t>(pass), groups, static_cast<int64_t>(type)};
     for (const Dims* dims : {&image, &kernel, &result, &strides, &pads, &dilation})
       key.insert(key.end(), dims->begin(), dims->end());
     return key;
@@ -110,7 +112,6 @@ void Adopt(Plan& plan, const Description& description, const memory::desc& packe
 }
 
 Plan MakePlan(Pass pass, const Problem& p) {
-  constexpr auto kFloat = memory::data_type::f32;
   constexpr auto kNhwc = memory::format_tag::nhwc;
   constexpr auto kDirect = dnnl::algorithm::convolution_direct;
   const auto nchw = [](const Dims& nhwc) { return Dims{nhwc[0], nhwc[3], nhwc[1], nhwc[2]}; };
@@ -118,16 +119,19 @@ Plan MakePlan(Pass pass, const Problem& p) {
   const int64_t outputs = p.kernel[3], of_group = outputs / p.groups;
 
   Plan plan;
-  plan.image = memory::desc(nchw(p.image), kFloat, kNhwc);
-  plan.result = memory::desc(nchw(p.result), kFloat, kNhwc);
+  plan.image = memory::desc(nchw(p.image), p.type, kNhwc);
+  plan.result = memory::desc(nchw(p.result), p.type, kNhwc);
   Dims shape{of_group, inputs, height, width};
   Dims steps{1, outputs, width * inputs * outputs, inputs * outputs};
   if (p.groups > 1) {
     shape.insert(shape.begin(), p.groups);
     steps.insert(steps.begin(), of_group);
   }
-  plan.kernel = memory::desc(shape, kFloat, steps);
-  const memory::desc any_kernel(shape, kFloat, memory::format_tag::any);
+  const bool is_result = pass == Pass::kKernelGradient;
+  const auto kernel_type = is_result ? memory::data_type::f32 : p.type;
+  plan.kernel = memory::desc(shape, kernel_type, steps);
+  const memory::desc any_kernel(shape, p.type, memory::format_tag::any);
+  const memory::desc any_gradient(shape, kernel_type, memory::format_tag::any);
   const Dims gaps{p.dilation[0] - 1, p.dilation[1] - 1};
   const Dims before{p.pads[0], p.pads[2]}, after{p.pads[1], p.pads[3]};
   dnnl::primitive_attr attributes;
@@ -137,7 +141,7 @@ Plan MakePlan(Pass pass, const Problem& p) {
       Engine(), dnnl::prop_kind::forward_training, kDirect, plan.image, any_kernel, plan.result,
       p.strides, gaps, before, after, attributes);
   const auto backward = [&](auto primitive) {
-    return typename decltype(primitive)::primitive_desc(Engine(), kDirect, plan.image, any_kernel,
+    return typename decltype(primitive)::primitive_desc(Engine(), kDirect, plan.image, any_gradient,
                                                         plan.result, p.strides, gaps, before,
                                                         after, forward, attributes);
   };
@@ -169,7 +173,7 @@ std::shared_ptr<const Plan> PlanFor(Pass pass, const Problem& problem) {
   return plans[key] = std::make_shared<const Plan>(MakePlan(pass, problem));
 }
 
-void Run(Pass pass, const Problem& problem, float* image, float* kernel, float* result) {
+void Run(Pass pass, const Problem& problem, void* image, void* kernel, void* result) {
   const auto plan = PlanFor(pass, problem);
   dnnl::stream stream(Engine());
   memory plain(plan->kernel, Engine(), kernel);
@@ -189,6 +193,11 @@ void Run(Pass pass, const Problem& problem, float* image, float* kernel, float* 
   stream.wait();
 }
 
+template <typename Buffer>
+memory::data_type TypeOf(Buffer& buffer) {
+  return buffer.element_type() == ffi::BF16 ? memory::data_type::bf16 : memory::data_type::f32;
+}
+
 Dims Sizes(Ints values) { return Dims(values.begin(), values.end()); }
 
 // The handler of a pass: `image`, `kernel` and `result` are two operands and what is computed.
@@ -199,9 +208,10 @@ ffi::Error Handle(Pass pass, Image& image, Kernel& kernel, Result& result, Ints 
     const Problem problem{Sizes(image.dimensions()),  Sizes(kernel.dimensions()),
                           Sizes(result.dimensions()), Sizes(strides),
                           Sizes(pads),                Sizes(dilation),
-                          groups};
+                          groups,
+                          TypeOf(pass == Pass::kForward ? image : result)};
     Caller::Get().Run([&] {
-      Run(pass, problem, image.typed_data(), kernel.typed_data(), result.typed_data());
+      Run(pass, problem, image.untyped_data(), kernel.untyped_data(), result.untyped_data());
     });
     return ffi::Error::Success();
   } catch (const std::exception& error) {
@@ -228,7 +238,7 @@ auto Binding() {
   return ffi::Ffi::Bind()
       .Arg<Input>()
       .Arg<Input>()
-      .Ret<ffi::Buffer<ffi::F32>>()
+      .Ret<ffi::AnyBuffer>()
       .Attr<Ints>("strides")
       .Attr<Ints>("pads")
       .Attr<Ints>("dilation")
@@ -242,9 +252,11 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(ConvolutionInputGradient, InputGradient, Binding()
 XLA_FFI_DEFINE_HANDLER_SYMBOL(ConvolutionKernelGradient, KernelGradient, Binding());
 
 // Writes the name of oneDNN's implementation of a pass into `name`; empty where it has none.
-// `numbers`: image, kernel, result (4 each), strides (2), pads (4), dilation (2), groups.
+// `numbers`: image, kernel, result (4 each), strides (2), pads (4), dilation (2), groups, and 1 for
+// bfloat16, which oneDNN does without instructions for it too, but slowly.
 extern "C" void ConvolutionImplementation(int64_t pass, const int64_t* numbers, char* name,
                                           size_t size) {
+  name[0] = '\0';
   std::string found;
   try {
     const auto take = [&numbers](int count) {
@@ -252,7 +264,11 @@ extern "C" void ConvolutionImplementation(int64_t pass, const int64_t* numbers, 
       numbers += count;
       return dims;
     };
-    const Problem problem{take(4), take(4), take(4), take(2), take(4), take(2), *(numbers)};
+    constexpr int kNarrow = static_cast<int>(dnnl::cpu_isa::avx512_core_bf16);
+    const bool narrow = numbers[19] != 0;
+    if (narrow && (static_cast<int>(dnnl::get_effective_cpu_isa()) & kNarrow) != kNarrow) return;
+    const auto type = narrow ? memory::data_type::bf16 : memory::data_type::f32;
+    const Problem problem{take(4), take(4), take(4), take(2), take(4), take(2), *numbers, type};
     found = PlanFor(static_cast<Pass>(pass), problem)->implementation;
   } catch (const std::exception&) {
   }
