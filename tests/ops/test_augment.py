@@ -93,7 +93,7 @@ def test_devices_draw_what_one_device_draws():
         return augment(example_keys(key, offset + jnp.arange(2)), images, EVERYTHING)
 
     parts = jax.pmap(part, axis_name="batch")(images.reshape(8, 2, 12, 12, 3))
-    np.testing.assert_allclose(parts.reshape(whole.shape), whole, atol=1e-6)
+    np.testing.assert_allclose(parts.reshape(whole.shape), whole, atol=3e-6)
 
 
 def test_one_compilation():
@@ -224,7 +224,7 @@ def test_resampling_is_the_loop_far_beyond_the_border():
     st.booleans(),
     st.sampled_from(["reflect", "edge"]),
 )
-@hypothesis.settings(max_examples=40, deadline=None)
+@hypothesis.settings(max_examples=10, deadline=None)
 def test_matrix_products_are_the_gathers(size, crop, shift, flip, border):
     image = jnp.asarray(_images(size=(*size, 3)))
     geometry = warp.Geometry(

@@ -11,7 +11,11 @@ from reid_jax.questions import question_named
 from reid_jax.training.ahead import step_ahead
 from reid_jax.training.parallel import make_layout
 
-THROUGHPUT = [name for name in configurations.names() if name.startswith("throughput")]
+THROUGHPUT = [
+    pytest.param(name, marks=[] if name == "throughput_small" else pytest.mark.exhaustive)
+    for name in configurations.names()
+    if name.startswith("throughput")
+]
 
 
 @pytest.mark.parametrize("name", THROUGHPUT)

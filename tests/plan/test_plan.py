@@ -113,7 +113,16 @@ def test_the_longest_part_is_the_bound():
     assert bound(chip, 8, {}, 0.0, [], 5.0).name == "input"
 
 
-@pytest.mark.parametrize("name", configurations.names())
+ONE_OF_EACH_QUESTION = ("demo", "tvsum", "video_similarity")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[] if name in ONE_OF_EACH_QUESTION else pytest.mark.exhaustive)
+        for name in configurations.names()
+    ],
+)
 def test_every_configuration_is_planned_without_its_data(name):
     config = configurations.get(name)
     question = question_named(type(config).__name__)

@@ -117,6 +117,7 @@ def test_a_run_goes_from_machine_to_machine_and_its_gallery_too(wire, move, tmp_
     assert {name.split("/")[0] for name in there(GALLERY)} == {"CURRENT", "generation-000002"}
 
 
+@pytest.mark.exhaustive
 def test_a_connection_that_breaks_costs_nothing(wire, move, monkeypatch):
     url = f"s3://{BUCKET}/runs/broken"
     monkeypatch.setattr(folders, "_EVERY", 0.2)

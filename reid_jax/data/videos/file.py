@@ -242,7 +242,9 @@ def _orientation(decoded: Any) -> tuple[bool, bool, bool]:
 
     The pixel (p, q) is shown at (a p + c q, b p + d q). Angles between are rounded to the nearest.
     """
-    for one in decoded.side_data:
+    # By position: what iterating gives, values or their kinds, differs between versions of PyAV.
+    every = (decoded.side_data[index] for index in range(len(decoded.side_data)))
+    for one in every:
         if one.type.name == "DISPLAYMATRIX":
             a, b, _, c, d = np.frombuffer(bytes(one), np.int32)[:5].tolist()
             if abs(b) + abs(c) > abs(a) + abs(d):
