@@ -61,6 +61,52 @@ def make_gradient(task: Task) -> Gradient:
     return gradient
 
 
+def make_gradient_by_devices(task: DividedTask, layout: Layout) -> Gradient:
+    """The same on a mesh, where each device differentiates the network for its rows.
+
+    So devices exchange what BatchNorm shares, what the loss compares, and once the sum of the
+    gradients; XLA, dividing the whole of it by itself, sums gradients in many parts.
+    """
+
+    def forward(shared: Any, batch: Batch, axis_name: str | None) -> tuple[Any, Tree]:
+        params, model_state, key = shared
+        positions = positions_in_batch(batch_rows(batch), axis_name)
+        keys = tuple(jax.random.split(key))
+
+        def outputs(params: Tree) -> tuple[Tree, Tree]:
+            return task.outputs(params, model_state, batch, positions, keys, axis_name)
+
+        result, pullback, updated = jax.vjp(outputs, params, has_aux=True)
+        return (result, jax.tree.map(lambda x: x[None], pullback)), updated
+
+    def backward(shared: Any, found: Any, axis_name: str | None) -> tuple[Tree]:
+        del shared, axis_name
+        pullback, cotangents = found
+        grads: tuple[Tree] = jax.tree.map(lambda x: x[0], pullback)(cotangents)
+        return grads
+
+    def gradient(
+        params: Tree, model_state: Tree, batch: Batch, key: jax.Array, axis_name: str | None
+    ) -> tuple[jax.Array, Metrics, Tree, Tree]:
+        shared = params, model_state, key
+        (whole, pullback), updated = layout.on_each_device(forward, ("rows", "same"))(
+            shared, dict(batch), axis_name
+        )
+
+        def loss_function(params: Tree, whole: Tree) -> tuple[jax.Array, Metrics]:
+            return weighted_loss(task.terms(params, whole, batch, axis_name), axis_name)
+
+        (loss, shares), (grads, cotangents) = jax.value_and_grad(
+            loss_function, argnums=(0, 1), has_aux=True
+        )(params, whole)
+        (through,) = layout.on_each_device(backward, ("summed",))(
+            shared, (pullback, cotangents), axis_name
+        )
+        return loss, shares, updated, jax.tree.map(jnp.add, grads, through)
+
+    return gradient
+
+
 def make_accumulated_gradient(task: DividedTask, parts: int, layout: Layout) -> Gradient:
     """The same in `parts` passes, by GradCache (Gao et al. 2021, section 3.2).
 
@@ -94,7 +140,7 @@ def make_accumulated_gradient(task: DividedTask, parts: int, layout: Layout) -> 
 
         return (*split((dict(batch), positions)), noise_keys(jnp.arange(parts))), outputs
 
-    def found(shared: Any, batch: Batch, axis_name: str | None) -> Tree:
+    def found(shared: Any, batch: Batch, axis_name: str | None) -> tuple[Tree]:
         """What the network gives for the rows here."""
         params, model_state, key = shared
         inputs, outputs = divided(batch, key, axis_name)
@@ -106,7 +152,7 @@ def make_accumulated_gradient(task: DividedTask, parts: int, layout: Layout) -> 
 
         shapes = jax.eval_shape(outputs, params, model_state, jax.tree.map(lambda x: x[0], inputs))
         _, results = _scan(forward, _zeros(shapes[0]), inputs)
-        return jax.tree.map(lambda x: jnp.moveaxis(x, 0, 1).reshape(-1, *x.shape[2:]), results)
+        return (jax.tree.map(lambda x: jnp.moveaxis(x, 0, 1).reshape(-1, *x.shape[2:]), results),)
 
     def found_gradient(
         shared: Any, batch_and_cotangents: Any, axis_name: str | None
@@ -130,7 +176,7 @@ def make_accumulated_gradient(task: DividedTask, parts: int, layout: Layout) -> 
         params: Tree, model_state: Tree, batch: Batch, key: jax.Array, axis_name: str | None
     ) -> tuple[jax.Array, Metrics, Tree, Tree]:
         shared = params, model_state, key
-        whole = layout.on_each_device(found)(shared, dict(batch), axis_name)
+        (whole,) = layout.on_each_device(found, ("rows",))(shared, dict(batch), axis_name)
 
         def loss_function(params: Tree, whole: Tree) -> tuple[jax.Array, Metrics]:
             return weighted_loss(task.terms(params, whole, batch, axis_name), axis_name)
@@ -138,7 +184,7 @@ def make_accumulated_gradient(task: DividedTask, parts: int, layout: Layout) -> 
         (loss, shares), (grads, cotangents) = jax.value_and_grad(
             loss_function, argnums=(0, 1), has_aux=True
         )(params, whole)
-        through, updated = layout.on_each_device(found_gradient, summed=True)(
+        through, updated = layout.on_each_device(found_gradient, ("summed", "same"))(
             shared, (dict(batch), cotangents), axis_name
         )
         return loss, shares, updated, jax.tree.map(jnp.add, grads, through)

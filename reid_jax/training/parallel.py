@@ -19,6 +19,7 @@ from reid_jax.compilations import compiling_for, target
 from reid_jax.errors import UserError
 from reid_jax.ops.convolution.lax import cpu_compiler_options, uses_onednn
 from reid_jax.platforms import memory_bytes
+from reid_jax.training.buckets import join
 
 AXIS = "batch"
 _CPU_MEMORY = 8 * 2**30
@@ -26,6 +27,7 @@ _FOR_DATA = 0.5  # of a device's memory
 _NOTABLE = 2**24  # bytes of class centres on a device that are worth a line
 CLASS_CENTERS = "centers"  # the name of parameters (classes, ...) that grow with the individuals
 Tree = Any
+Gives = Literal["rows", "same", "summed"]
 _sharing = jax.make_user_context(1)  # devices of the mesh that is compiled for
 
 
@@ -123,14 +125,15 @@ class Layout:
         return lambda shared, batch: compiled(shared, self.divide(batch, 0))
 
     def on_each_device(
-        self, function: Callable[[Any, Tree, str | None], Any], *, summed: bool = False
+        self, function: Callable[[Any, Tree, str | None], Any], gives: Sequence[Gives]
     ) -> Callable[[Any, Tree, str | None], Any]:
         """`function(shared, rows, axis_name)` on a mesh, inside of what `compile` compiles.
 
         Each device calls it with the rows that it has, under a name of the axis, so that nothing
-        is exchanged but by its own collectives. Its result is rows; or with `summed` a pair: what
-        is added up over the devices, once, with the structure of `shared[0]`, and what is the same
-        on all. Of divided class centres, in `shared` and in the sum, a device sees its share.
+        is exchanged but by its own collectives. It returns as many things as `gives` says: rows;
+        what is the same on all; or what is added up over the devices, all of it in one exchange,
+        with the structure of `shared[0]`. Of divided class centres, in `shared` and in the sum, a
+        device sees its share; sums leave them as they are, for they are the loss's.
 
         Elsewhere than on a mesh it is the function itself.
         """
@@ -143,21 +146,18 @@ class Layout:
             own = PartitionSpec(AXIS)
 
             def on_one(shared: Any, rows: Tree) -> Any:
-                result = function(shared, rows, AXIS)
-                if not summed:
-                    return result
-                total = jax.tree.map(
-                    lambda x, place: x if place == own else jax.lax.psum(x, AXIS),
-                    result[0],
-                    places[0],
+                results = function(shared, rows, AXIS)
+                return tuple(
+                    _summed(one) if kind == "summed" else one
+                    for one, kind in zip(results, gives, strict=True)
                 )
-                return total, result[1]
 
+            out = {"rows": own, "same": PartitionSpec(), "summed": places[0]}
             return jax.shard_map(
                 on_one,
                 mesh=self.mesh,
                 in_specs=(places, own),
-                out_specs=(places[0], PartitionSpec()) if summed else own,
+                out_specs=tuple(out[kind] for kind in gives),
                 check_vma=False,
             )(shared, rows)
 
@@ -262,6 +262,11 @@ class Layout:
 
     def _divided(self, batch_axis: int) -> NamedSharding:
         return NamedSharding(self.mesh, PartitionSpec(*(None,) * batch_axis, AXIS))
+
+
+def _summed(tree: Tree) -> Tree:
+    vectors, separate = join(tree, leave=is_centers)
+    return separate(jax.lax.psum(vectors, AXIS))
 
 
 def divides_centers(number: int) -> bool:

@@ -7,11 +7,18 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from reid_jax.compilations import target
 from reid_jax.data.photos.resident import gather
 from reid_jax.errors import UserError
 from reid_jax.ops.keys import STREAMS, step_key
-from reid_jax.training.accumulate import make_accumulated_gradient, make_gradient
-from reid_jax.training.parallel import Layout, make_layout
+from reid_jax.training.accumulate import (
+    make_accumulated_gradient,
+    make_gradient,
+    make_gradient_by_devices,
+)
+from reid_jax.training.buckets import join
+from reid_jax.training.optimizer import global_norm
+from reid_jax.training.parallel import Layout, is_centers, make_layout
 from reid_jax.training.sampled import on_drawn_classes
 from reid_jax.training.state import TrainState
 from reid_jax.training.task import Batch, DividedTask, Task
@@ -79,6 +86,8 @@ def _make(
         if not isinstance(task, DividedTask):
             raise UserError(f"train.accumulate is {parts}; this task needs it to be 1.")
         gradient = make_accumulated_gradient(task, parts, layout or make_layout("single"))
+    elif layout is not None and layout.mode == "mesh" and isinstance(task, DividedTask):
+        gradient = make_gradient_by_devices(task, layout)
     else:
         gradient = make_gradient(task)
 
@@ -93,6 +102,7 @@ def _make(
             state.params, state.model_state, batch, key, axis_name
         )
         loss, shares, grads = total((loss, shares, grads))
+        grads = together(grads)
         # Optax mixes integer counts with Python floats, which strict promotion refuses.
         with jax.numpy_dtype_promotion("standard"):
             updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
@@ -102,7 +112,7 @@ def _make(
         ema = state.ema
         if ema is not None:
             ema = optax.incremental_update(params, ema, 1.0 - warm_decay(state.step, ema_decay))
-        metrics = {"loss": loss, "grad_norm": optax.tree.norm(grads), **shares}
+        metrics = {"loss": loss, "grad_norm": global_norm(grads), **shares}
         new_state = state.replace(
             step=state.step + 1,
             params=params,
@@ -113,6 +123,18 @@ def _make(
         return new_state, metrics
 
     return train_step
+
+
+def together(grads: Any) -> Any:
+    """Gradients as they are; on an accelerator parts of one vector.
+
+    A kernel's gradient lies there in another order than the kernel, and an update that reads it so
+    cannot be made in place.
+    """
+    if target() == "cpu":
+        return grads
+    vectors, separate = join(grads, leave=is_centers)
+    return separate(jax.lax.optimization_barrier(vectors))
 
 
 def warm_decay(step: jax.Array, decay: float) -> jax.Array:

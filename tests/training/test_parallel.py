@@ -56,8 +56,9 @@ def train(task, mode, steps=3, masked=0):
     optimizer = optax.sgd(0.05, momentum=0.9)
     params, model_state = task.init(jax.random.key(0), make_batch(0))
     state = create_state(params, model_state, optimizer, ema=True)
-    step = make_streamed_step(make_train_step(task, optimizer, seed=1, ema_decay=0.9))
     layout = make_layout(mode)
+    step = make_train_step(task, optimizer, seed=1, ema_decay=0.9, layout=layout)
+    step = make_streamed_step(step)
     compiled = layout.compile(step, batch_axis=0, donate=True)
     state, history = layout.everywhere(state), []
     for number in range(steps):
