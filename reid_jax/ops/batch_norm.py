@@ -16,6 +16,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from reid_jax.compilations import target
+
 Activation = Callable[[jax.Array], jax.Array]
 Pair = tuple[jax.Array, jax.Array]
 
@@ -119,7 +121,7 @@ def _backward(how: BatchNormalisation, saved: Any, gradients: Any) -> tuple[Any,
         )
         if y is None and how.act is not None:
             before = centred * _spread(factor, rows) + _last(bias, rows)
-            gradient = jax.vjp(how.act, before)[1](gradient)[0]
+            gradient = _gradient_before(how.act, before, gradient)
         return gradient, centred
 
     gradient, centred = inside(near, factor, of_result)
@@ -136,6 +138,14 @@ def _backward(how: BatchNormalisation, saved: Any, gradients: Any) -> tuple[Any,
 
 
 normalise_batch.defvjp(_forward, _backward)
+
+
+def _gradient_before(act: Activation, before: jax.Array, gradient: jax.Array) -> jax.Array:
+    if act is jax.nn.relu and target() == "gpu":
+        # XLA writes a choice's mask to memory before it sums; this product it computes twice.
+        return gradient * jnp.sign(jax.nn.relu(before))
+    of_before: jax.Array = jax.vjp(act, before)[1](gradient)[0]
+    return of_before
 
 
 def _in_groups(how: BatchNormalisation, x: jax.Array) -> jax.Array:

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from reid_jax.compilations import compiling_for
 from reid_jax.ops.batch_norm import BatchNormalisation, normalise_batch
 
 EPSILON = 1e-5
@@ -64,6 +65,19 @@ def test_it_equals_two_passes_in_loss_and_gradients(shape, mean, groups, act, wi
     )
     np.testing.assert_allclose(loss, expected, rtol=1e-5)
     close(gradients, expected_gradients, 1e-4)
+
+
+def test_relu_on_a_gpu_has_the_gradient_that_it_has_elsewhere():
+    x, scale, bias, _, weights = case((8, 4, 4, 3))
+    how = BatchNormalisation(EPSILON, jnp.float32, act=nn.relu)
+
+    def loss(x, scale, bias):
+        return jnp.sum(normalise_batch(how, x, scale, bias, None, None)[0] * weights)
+
+    expected = jax.grad(loss, (0, 1, 2))(x, scale, bias)
+    with compiling_for("gpu"):
+        assert "sign" in str(jax.make_jaxpr(jax.grad(loss))(x, scale, bias))
+        close(jax.grad(loss, (0, 1, 2))(x, scale, bias), expected, 1e-6)
 
 
 def test_statistics_are_those_of_float64_with_a_mean_a_thousand_deviations_away():
