@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from reid_jax.console import Bar, counting
 from reid_jax.hlo import read_hlo
 from reid_jax.plan.accelerators import accelerator
 from reid_jax.plan.case import Case, make_batch, make_step, make_task
@@ -64,12 +65,12 @@ def run(case: Case, counts: Sequence[int], *, repeats: int = 5) -> list[Scaling]
     """
     cpu = jax.default_backend() == "cpu"
     results = []
-    for mode in ("weak", "strong"):
-        for devices in counts:
-            batch = case.batch * (devices if mode == "weak" else max(counts))
-            said = _in_process(replace(case, batch=batch), devices, repeats, cpu=cpu)
-            found = [Collective(*each) for each in said.pop("found")]
-            results.append(Scaling(mode, devices, batch, found=found, **said))
+    asked = [(mode, devices) for mode in ("weak", "strong") for devices in counts]
+    for mode, devices in counting(asked, "measuring", "measurements"):
+        batch = case.batch * (devices if mode == "weak" else max(counts))
+        said = _in_process(replace(case, batch=batch), devices, repeats, cpu=cpu)
+        found = [Collective(*each) for each in said.pop("found")]
+        results.append(Scaling(mode, devices, batch, found=found, **said))
     return results
 
 
@@ -150,7 +151,8 @@ def model(
     exchanges. Its compute is that of `results` where they are of this case on such a device.
     """
     whole = replace(case, batch=case.batch * _MODELLED_ON)
-    said = _in_process(whole, _MODELLED_ON, 0, cpu=True)
+    with Bar("compiling what is modelled", 1, "programs") as bar, bar.waiting():
+        said = _in_process(whole, _MODELLED_ON, 0, cpu=True)
     found = [Collective(*each) for each in said["found"]]
     device = device_name()
     measured = [each for each in results if each.devices == 1 and each.mode == "weak"]
