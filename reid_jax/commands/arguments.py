@@ -58,7 +58,7 @@ def _looking_first(function: Callable[..., None], order: str) -> Callable[..., N
         lists = (each if isinstance(each, tuple) else (each,) for each in given.values())
         paths = [value for value in itertools.chain(*lists) if isinstance(value, Path)]
         if given.get("coordinator"):
-            written = (given.get(name) for name in ("out", "gallery", "workdir"))
+            written = (given.get(name) for name in ("out", "gallery", "workdir", "json", "run"))
             check_seen_by_all(next(each for each in written if isinstance(each, Path)))
         with mirrored(*paths, owned=given.get(getattr(function, "writes", ""))):
             call_with(given)

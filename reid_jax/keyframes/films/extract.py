@@ -65,7 +65,7 @@ def _extract(
     if shares is not None:
         films = shared_films(paths, shares)
         describing = functools.partial(_content, store, films, encoder, rate, frames)
-        found = collect_films(shares, films, dict(store.made_by), describing)
+        found = collect_films(shares, list(films.items()), dict(store.made_by), describing)
     with store.alone():
         try:
             if shares is None:

@@ -95,7 +95,7 @@ class _Finder:
             "with clips": self.clip,
         }
         done = 0
-        found = collect_films(shares, films, asked, make)
+        found = collect_films(shares, list(films.items()), asked, make)
         make_folder(self.out)
         for number, (path, piece) in enumerate(zip(films, found, strict=True)):
             if PROBLEM in piece:
