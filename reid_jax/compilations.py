@@ -1,5 +1,6 @@
 """Compiled programs: for which platform, kept between processes, and the memory that they take."""
 
+import warnings
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -36,6 +37,8 @@ def keep_compilations() -> None:
         jax.config.update("jax_compilation_cache_dir", str(cache_folder("xla")))
     # A start compiles some dozens of small programs, each below JAX's own threshold of a second.
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    # Half of a program that another process is writing is compiled here, too; JAX warns of it.
+    warnings.filterwarnings("ignore", "Error reading persistent compilation cache entry")
 
 
 def program_memory(compiled: Any, *, inputs: bool = True) -> int | None:

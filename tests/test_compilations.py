@@ -1,4 +1,8 @@
-"""The platform that is compiled for decides, not the one that is there."""
+"""Compiled programs: the platform asked for decides, and caches are shared in silence."""
+
+import os
+import subprocess
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -18,3 +22,23 @@ def test_what_was_traced_for_one_platform_is_not_taken_for_another():
         assert jax.jit(lambda x: number(x))(0) == 2
         assert jax.vmap(number)(jnp.zeros(2, int)).tolist() == [2, 2]
     assert number(0) == 1
+
+
+HALVES = """
+import os, pathlib, jax
+from reid_jax.compilations import keep_compilations
+keep_compilations()
+for _ in range(2):
+    print(jax.jit(lambda x: x + 1)(1.0))
+    jax.clear_caches()
+    for entry in pathlib.Path(os.environ["JAX_COMPILATION_CACHE_DIR"]).glob("*-cache"):
+        os.truncate(entry, 50)
+        print("half")
+"""
+
+
+def test_what_another_process_has_written_half_is_compiled_and_not_warned_of(tmp_path):
+    environment = {**os.environ, "JAX_COMPILATION_CACHE_DIR": str(tmp_path)}
+    words, both = [sys.executable, "-c", HALVES], subprocess.STDOUT
+    said = subprocess.check_output(words, stderr=both, env=environment, text=True)
+    assert set(said.split()) == {"2.0", "half"}

@@ -126,7 +126,7 @@ def test_two_processes_compare_films_as_one_does(run, clips, folder, tmp_path):
     films = (clips[0], *clips, folder / "absent.mp4")
     compare_films(films, run, json=tmp_path / "one.json")
     words = ("same-video", *films, "--run", run, "--json", tmp_path / "two.json")
-    first, second = finish(start(2, *words, begin=PROCESS), 0, 0)
+    first, second = finish(start(2, *words, begin=PROCESS, stderr=None), 0, 0)
     assert "absent.mp4 does not exist" in first
     assert second == ""
     assert (tmp_path / "two.json").read_bytes() == (tmp_path / "one.json").read_bytes()

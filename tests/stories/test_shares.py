@@ -44,9 +44,17 @@ MAIN = "from reid_jax.commands.main import main; main()"
 
 
 def start(
-    count: int, *words: object, own: dict[int, list[str]] | None = None, begin: str = ""
+    count: int,
+    *words: object,
+    own: dict[int, list[str]] | None = None,
+    begin: str = "",
+    stderr: int | None = subprocess.STDOUT,
 ) -> list[subprocess.Popen]:
-    """Processes of one command, some with words of their own; a single one needs no other."""
+    """Processes of one command, some with words of their own; a single one needs no other.
+
+    Where they have to wait, they say on stderr how far they are and for whom; None keeps that
+    apart from what they print.
+    """
     port = free_port()
     return [
         subprocess.Popen(
@@ -63,7 +71,7 @@ def start(
                 "JAX_PROCESS_ID": str(index),
             },
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=stderr,
             text=True,
         )
         for index in range(count)
@@ -73,7 +81,8 @@ def start(
 def test_two_processes_embed_the_bytes_of_one(run, tmp_path):
     source = photos(tmp_path / "photos", 200)
     embed_to_file(run, source, tmp_path / "one.npz")
-    first, second = finish(start(2, "embed", run, source, "--out", tmp_path / "two.npz"), 0, 0)
+    words = ("embed", run, source, "--out", tmp_path / "two.npz")
+    first, second = finish(start(2, *words, stderr=None), 0, 0)
     assert "200 embeddings of 8 numbers" in first
     assert second == ""
     for end in ("", ".skipped.txt"):
@@ -87,7 +96,8 @@ def test_two_processes_build_and_extend_the_gallery_of_one(run, tmp_path):
     known, more = photos(tmp_path / "known", 150), photos(tmp_path / "more", 170)
     one, two = tmp_path / "one", tmp_path / "two"
     build(run, known, one)
-    first, second = finish(start(2, "gallery", "build", run, known, "--out", two), 0, 0)
+    words = ("gallery", "build", run, known, "--out", two)
+    first, second = finish(start(2, *words, stderr=None), 0, 0)
     assert "broken.png" in first
     assert second == ""
     same_galleries(one, two)

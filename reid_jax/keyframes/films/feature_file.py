@@ -44,7 +44,8 @@ class FeatureFile:
     def __contains__(self, video: tuple[Path, str]) -> bool:
         """Whether a video, by its path and the digest of its content, is in the file or waits."""
         path, digest = video
-        return (as_text(path.name), digest) in self._there or self._part(path, digest).is_file()
+        there = (as_text(path.name), digest) in self._there
+        return there or any(self._parts.glob(f"*{self._part(path, digest)}"))
 
     def __len__(self) -> int:
         return len(self._there)
@@ -94,7 +95,8 @@ class FeatureFile:
 
     def keep(self, path: Path, digest: str, content: bytes) -> None:
         """Keeps the `content` of a video until `join`."""
-        with atomic_write(self._part(path, digest)) as stream:
+        name = f"{self.waiting():06d}-{self._part(path, digest)}"  # disks' clocks are coarse
+        with atomic_write(self._parts / name) as stream:
             stream.write(content)
 
     def join(self) -> dict[str, str]:
@@ -104,7 +106,8 @@ class FeatureFile:
           file name and key of those that are not in a group of their own name, as another video is.
         """
         h5py = _h5py()
-        parts = sorted(self._parts.glob("*.h5"), key=lambda part: part.stat().st_mtime_ns)
+        waiting = self._parts.glob("*.h5")
+        parts = sorted(waiting, key=lambda part: (part.stat().st_mtime_ns, part.name))
         renamed: dict[str, str] = {}
         joined = self._parts / "joined"
         with h5py.File(joined, "w") as file:
@@ -163,9 +166,9 @@ class FeatureFile:
     def _fits(self, attributes: Mapping[str, Any]) -> bool:
         return all(attributes.get(name) == value for name, value in self.made_by.items())
 
-    def _part(self, path: Path, digest: str) -> Path:
+    def _part(self, path: Path, digest: str) -> str:
         name = f"{as_text(path.name)}/{digest}/{sorted(self.made_by.items())}"
-        return self._parts / f"{hashlib.blake2b(name.encode(), digest_size=16).hexdigest()}.h5"
+        return f"{hashlib.blake2b(name.encode(), digest_size=16).hexdigest()}.h5"
 
 
 def _copy(source: Any, target: Any) -> None:

@@ -1,5 +1,6 @@
 """Features of videos in a file that grows, whatever interrupts it."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,9 +10,11 @@ import pytest
 
 from reid_jax.commands.videos import extract
 from reid_jax.data.videos.features import load_video_features
+from reid_jax.data.videos.named import video_digest
 from reid_jax.errors import UserError
 from reid_jax.keyframes.films import extract as command
 from reid_jax.keyframes.films import scenes
+from reid_jax.keyframes.films.feature_file import FeatureFile
 from reid_jax.weights.frozen import FrameEncoder
 from tests.data.videos.test_files import encode
 
@@ -125,6 +128,28 @@ def test_videos_of_one_name_are_both_kept(network, films, tmp_path, capsys):
     assert lengths(out) == {"v0": 30, "v0_2": 75}
     extract((other, films / "v0.mp4"), out)
     assert lengths(out) == {"v0": 30, "v0_2": 75}
+
+
+def test_names_go_by_the_order_of_videos_on_a_disk_of_coarse_clock(
+    network, films, tmp_path, monkeypatch
+):
+    """Several processes hand all videos over at once, within a tick."""
+    join = FeatureFile.join
+
+    def at_once(file):
+        for part in (tmp_path / ".features.h5.parts").glob("*.h5"):
+            os.utime(part, (0, 0))
+        return join(file)
+
+    monkeypatch.setattr(FeatureFile, "join", at_once)
+    paths = [tmp_path / str(number) / "v.mp4" for number in range(6)]
+    for number, path in enumerate(paths):
+        path.parent.mkdir()
+        path.write_bytes((films / "v0.mp4").read_bytes() + bytes(number))
+    extract(tuple(paths), tmp_path / "features.h5")
+    with h5py.File(tmp_path / "features.h5") as file:
+        found = [file[f"v_{number}" if number > 1 else "v"] for number in range(1, 7)]
+        assert [group.attrs["digest"] for group in found] == [video_digest(path) for path in paths]
 
 
 def test_a_file_of_something_else_is_left_as_it_is(network, films, tmp_path):

@@ -26,7 +26,7 @@ BEGIN = "from reid_jax.keyframes.films import scenes; scenes._variables = lambda
 
 
 def said(count: int, *words: object) -> list[str]:
-    return finish(start(count, *words, begin=BEGIN), *[0] * count)
+    return finish(start(count, *words, begin=BEGIN, stderr=None), *[0] * count)
 
 
 @pytest.mark.exhaustive
