@@ -3,6 +3,7 @@
 import atexit
 import contextlib
 import functools
+import hashlib
 import logging
 import os
 import posixpath
@@ -24,6 +25,7 @@ from reid_jax.platforms import replace, sync
 PROBE = ".probe-"
 """How an empty folder is named by which a place is tried; who is killed meanwhile leaves it."""
 
+DIGEST_BYTES = 16
 _PREFIX = 200  # bytes at most of a name that stands in that of its temporary file
 
 
@@ -197,6 +199,13 @@ def share(path: Path) -> None:
     if os.stat(path.parent).st_mode & shared == shared:
         with contextlib.suppress(OSError):  # somebody else's, who has done so or has not
             os.chmod(path, os.stat(path).st_mode | stat.S_IRGRP | stat.S_IWGRP)
+
+
+def digest_of(file: IO[bytes]) -> bytes:
+    """32 hexadecimal digits that name the bytes of an open file, from its beginning."""
+    file.seek(0)
+    digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=DIGEST_BYTES))  # type: ignore[arg-type]
+    return digest.hexdigest().encode()
 
 
 def as_text(name: object) -> str:

@@ -72,14 +72,14 @@ def make_task(case: Case, *, dtype: Any, augmented: bool) -> EmbeddingTask:
 
 def make_step(
     case: Case, task: EmbeddingTask, params: Any, model_state: Any, layout: Layout
-) -> tuple[TrainState, Any, Any]:
-    """A state on the layout's devices, the step as a function, and as the layout compiles it.
+) -> tuple[TrainState, Any]:
+    """A state on the layout's devices, and the step as the layout compiles it.
 
-    `step(state, {}, batch)` gives the next state and its metrics, and the compiled one takes the
-    state's memory for it.
+    `step(state, {}, batch)` gives the next state, in the memory of the one it is given, and its
+    metrics.
     """
     config = configuration(case)
     optimizer, _ = optimizer_of(config)
     state = layout.everywhere(create_state(params, model_state, optimizer, ema=False))
     step = make_streamed_step(make_train_step(task, optimizer, seed=0, ema_decay=0.0))
-    return state, step, layout.compile(step, batch_axis=0, donate=True)
+    return state, layout.compile(step, batch_axis=0, donate=True)

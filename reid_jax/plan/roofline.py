@@ -13,8 +13,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from reid_jax.ops.convolution.lax import plain_lowering
-
 Precision = Literal["float32", "bfloat16"]
 # Large enough that starting the work costs nothing beside it, small enough for a second.
 _SIZES = {"cpu": (2048, 2**26), "accelerator": (8192, 2**28)}
@@ -79,13 +77,6 @@ def work_of(compiled: Any) -> Work:
     """
     costs = compiled.cost_analysis()
     return Work(float(costs.get("flops", 0.0)), float(costs.get("bytes accessed", 0.0)))
-
-
-def operations_of(function: Callable[..., Any], *arguments: Any) -> float:
-    """What XLA counts in a function before it chooses how to compute it, convolutions as such."""
-    with plain_lowering():
-        lowered = jax.jit(lambda *arguments: function(*arguments)).lower(*arguments)
-    return float((lowered.cost_analysis() or {}).get("flops", 0.0))
 
 
 def attainable_seconds(work: Work, limit: Ceilings) -> float:

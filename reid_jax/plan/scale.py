@@ -97,7 +97,7 @@ def work_on(case: dict[str, Any], devices: int, repeats: int) -> dict[str, Any]:
     layout = make_layout("mesh" if devices > 1 else "single", devices)
     task = make_task(what, dtype=dtype, augmented=True)
     params, model_state = task.init(jax.random.key(0), make_batch(what, 0))
-    state, _, function = make_step(what, task, params, model_state, layout)
+    state, function = make_step(what, task, params, model_state, layout)
     compiled = function.lower(state, {}, layout.divide(make_batch(what, 0), 0)).compile()
     current = [state]
 

@@ -11,7 +11,6 @@ since, neither is overwritten.
 """
 
 import contextlib
-import hashlib
 import json
 import os
 import re
@@ -25,7 +24,7 @@ from typing import Any
 
 from reid_jax.console import Bar
 from reid_jax.errors import UserError
-from reid_jax.files import cache_folder, make_folder, write_text
+from reid_jax.files import cache_folder, digest_of, make_folder, write_text
 from reid_jax.locks import locked
 from reid_jax.platforms import replace
 from reid_jax.remote.lock import RemoteLock
@@ -118,8 +117,8 @@ class Mirror:
         # It has changed on both sides, unless an upload from here ended before it was noted.
         with self._passing() as passing:
             self._fetch(name, passing / "file")
-            content = file_digest(passing / "file")
-        mine = file_digest(file)
+            content = _content(passing / "file")
+        mine = _content(file)
         if content not in (mine, (known or {}).get("sent")):
             raise UserError(
                 f"{self.url}/{name} was changed elsewhere while {file} was changed here and not "
@@ -155,7 +154,7 @@ class Mirror:
                     with contextlib.suppress(FileNotFoundError):  # removed meanwhile
                         facts[name] = self._facts(name)
                         still[name] = self._still(name, passing / str(number))
-                        sent = {"sent": file_digest(still[name])}
+                        sent = {"sent": _content(still[name])}
                         state[name] = {"version": "", **state.get(name, {}), **_UNSENT, **sent}
                 self._keep(state)
                 content = [name for name in still if not _validity(name)[0]]
@@ -268,10 +267,9 @@ class Mirror:
             yield
 
 
-def file_digest(file: Path) -> str:
-    """Names the content of a file."""
+def _content(file: Path) -> str:
     with open(file, "rb") as stream:
-        return hashlib.file_digest(stream, lambda: blake2b(digest_size=16)).hexdigest()
+        return digest_of(stream).decode()
 
 
 def _step_of(name: str) -> str | None:

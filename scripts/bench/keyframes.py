@@ -24,6 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from reid_jax.compilations import program_memory
 from reid_jax.keyframes.clip_feed import make_clip_feed
 from reid_jax.keyframes.clips import ClipAugmentation
 from reid_jax.keyframes.net import KeyframeNet, KeyframeScorer
@@ -294,6 +295,5 @@ def _time_epochs(
         return current[0], metrics
 
     measured = measure(call, make_rows, repeats=repeats, keep=lambda _: None)
-    memory = compiled.memory_analysis()
-    held = memory.temp_size_in_bytes + memory.output_size_in_bytes
+    held = program_memory(compiled, inputs=False)
     return Measurement(measured.seconds, measured.spread, held, compiling, ())

@@ -36,7 +36,7 @@ def first_step(**case: Any) -> dict[str, float]:
         batch = make_batch(what, 0)
         params, model_state = task.init(jax.random.key(0), batch)
         layout = make_layout("single")
-        state, _, compiled = make_step(what, task, params, model_state, layout)
+        state, compiled = make_step(what, task, params, model_state, layout)
         jax.block_until_ready(compiled(state, {}, layout.divide(batch, 0)))
         return compilations.take()
 

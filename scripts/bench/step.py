@@ -19,13 +19,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from reid_jax.compilations import program_memory
 from reid_jax.hlo import read_hlo
 from reid_jax.individuals.task import EmbeddingTask
 from reid_jax.ops.convolution.compilation import compiler_options
 from reid_jax.plan.case import Case, configuration, make_batch, make_step, make_task
 from reid_jax.plan.measure import Measurement, device_name, measure
+from reid_jax.plan.operations import operations_of
 from reid_jax.plan.program import Program, count
-from reid_jax.plan.roofline import Work, attainable_seconds, ceilings, operations_of
+from reid_jax.plan.roofline import Work, attainable_seconds, ceilings
 from reid_jax.training.parallel import make_layout
 from reid_jax.weights.convert import tensors_from_variables
 from scripts.bench.beside import difference, run_peer
@@ -133,11 +135,12 @@ def _time_step(
 ) -> tuple[Measurement, float, Program]:
     layout = make_layout("single")
     params, model_state = jax.tree.map(jnp.copy, (params, model_state))  # donated below
-    state, step, function = make_step(case, task, params, model_state, layout)
+    state, function = make_step(case, task, params, model_state, layout)
     batch = layout.divide(make_batch(case, 0), 0)
-    operations = operations_of(step, state, {}, batch)
+    traced = function.trace(state, {}, batch)
+    operations = operations_of(traced.jaxpr, "cuda").total  # convolutions as such
     started = time.perf_counter()
-    compiled = function.lower(state, {}, batch).compile()
+    compiled = traced.lower().compile()
     compiling = time.perf_counter() - started
     current = [state]
 
@@ -146,8 +149,7 @@ def _time_step(
         return current[0], metrics
 
     measured = _measure(call, case, repeats, keep=lambda result: float(result[1]["loss"][0]))
-    memory = compiled.memory_analysis()
-    held = memory.temp_size_in_bytes + memory.output_size_in_bytes
+    memory, held = compiled.memory_analysis(), program_memory(compiled, inputs=False)
     # What must pass the memory at least; what XLA counts includes what stays in caches.
     read_and_written = memory.argument_size_in_bytes + memory.output_size_in_bytes
     limit = ceilings("float32" if jax.default_backend() == "cpu" else "bfloat16")

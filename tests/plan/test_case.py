@@ -30,7 +30,7 @@ def test_the_benchmarks_step_is_the_configurations(name):
         lambda: task.init(jax.random.key(0), {"image": jnp.zeros((1, *image(case)), jnp.uint8)})
     )
     zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), (params, model_state))
-    state, _, step = make_step(case, task, *zeros, layout)
+    state, step = make_step(case, task, *zeros, layout)
     batch = jax.eval_shape(lambda: make_batch(case, 0))
     timed = step.trace(layout.shapes(state), {}, batch).jaxpr
 

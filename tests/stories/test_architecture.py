@@ -87,12 +87,6 @@ def test_only_one_file_knows_a_library(module, allowed):
     assert users == allowed
 
 
-def test_only_commands_read_the_command_line():
-    for path in FILES:
-        if not path.is_relative_to(PACKAGE / "commands"):
-            assert not {imported.split(".")[0] for imported, _ in imports(path)} & {"tyro"}, path
-
-
 def test_only_commands_know_the_command_line():
     for path in FILES:
         users = {imported.split(".")[0] for imported, _ in imports(path)}

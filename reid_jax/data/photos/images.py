@@ -11,10 +11,11 @@ from typing import IO, Any
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from reid_jax.data.digests import DTYPE, digest_of, file_digest
+from reid_jax.data.digests import DTYPE, file_digest
 from reid_jax.data.elsewhere import is_elsewhere, open_binary, open_head
 from reid_jax.data.parallel import parallel_map
 from reid_jax.errors import UserError
+from reid_jax.files import digest_of
 
 # PIL warns about odd but readable files; the ones that cannot be used are reported by name instead.
 warnings.filterwarnings("ignore", module=r"PIL\.")

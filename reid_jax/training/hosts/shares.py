@@ -236,7 +236,7 @@ class Shares:
             ) from None
 
     def _file(self, number: int) -> Path:
-        return self.folder / f"{self._works}-{number:06d}.npz"
+        return self.place(number).with_suffix(".npz")
 
     def _there(self) -> int:
         with contextlib.suppress(OSError):
