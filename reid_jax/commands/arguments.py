@@ -10,7 +10,7 @@ from typing import Any
 
 import tyro
 
-from reid_jax.commands.settings import as_arguments
+from reid_jax.commands.settings import RefusedError, as_arguments
 from reid_jax.errors import UserError
 from reid_jax.files import expanded
 from reid_jax.remote.folders import check_seen_by_all, folder_of, mirrored
@@ -48,6 +48,24 @@ def call(
         config=(tyro.conf.FlagCreatePairsOff,),
         registry=RULES,
     )
+
+
+def with_config(function: Callable[..., Any], prog: str, words: Sequence[str]) -> Any:
+    """What a function of a configuration returns, whose fields words change.
+
+    Raises:
+      UserError: the configuration refuses a value.
+    """
+    try:
+        return tyro.cli(
+            function,
+            prog=prog,
+            args=words,
+            config=(tyro.conf.FlagConversionOff, tyro.conf.AvoidSubcommands),
+            registry=RULES,
+        )
+    except RefusedError as refused:
+        raise refused.__cause__ or refused from None
 
 
 def _looking_first(function: Callable[..., None], order: str) -> Callable[..., None]:
@@ -167,5 +185,5 @@ def with_values(words: Sequence[str], config: Any, switches: Sequence[str] = ())
         f"{word}=True"
         if word.replace("_", "-") in alone and (not after or after.startswith("-"))
         else word
-        for word, after in zip(words, [*words[1:], ""], strict=True)
+        for word, after in zip(words, [*words, ""][1:], strict=True)
     ]

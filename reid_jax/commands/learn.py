@@ -4,12 +4,10 @@ import json
 from pathlib import Path
 from typing import Annotated, Any
 
-import tyro
 from tyro.conf import Positional, arg
 
 from reid_jax import configurations
-from reid_jax.commands.arguments import RULES, with_values
-from reid_jax.commands.settings import RefusedError
+from reid_jax.commands.arguments import with_config, with_values
 from reid_jax.commands.terminal import UsageError, reads_words, use_huge_pages
 
 
@@ -63,16 +61,8 @@ def asked(default: Any, words: list[str], prog: str) -> tuple[Path, Any]:
         """
         return workdir, config
 
-    try:
-        return tyro.cli(
-            train_run,
-            prog=prog,
-            args=with_values(words, default),
-            config=(tyro.conf.FlagConversionOff, tyro.conf.AvoidSubcommands),
-            registry=RULES,
-        )
-    except RefusedError as refused:
-        raise refused.__cause__ or refused from None
+    found: tuple[Path, Any] = with_config(train_run, prog, with_values(words, default))
+    return found
 
 
 def listing() -> str:

@@ -3,13 +3,13 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import tyro
 from tyro.conf import arg
 
 from reid_jax import configurations
-from reid_jax.commands.arguments import RULES, with_values
+from reid_jax.commands.arguments import with_config, with_values
 from reid_jax.commands.terminal import reads_words
 from reid_jax.errors import UserError
+from reid_jax.remote.folders import mirrored
 
 
 @reads_words
@@ -31,7 +31,8 @@ def plan(words: list[str]) -> None:
     from reid_jax.plan.plan import Question, plan_and_report
 
     config, json, plot = (given.pop(name) for name in ("config", "json", "plot"))
-    plan_and_report(config, Question(**given), json, plot, name=path.stem)
+    with mirrored(*filter(None, [json, plot])):
+        plan_and_report(config, Question(**given), json, plot, name=path.stem)
 
 
 _SWITCHES = ("--largest-batch", "--explain")
@@ -46,8 +47,8 @@ def _asked(default: Any, words: list[str], prog: str) -> dict[str, Any]:
         what: Literal["step", "embed", "evaluate", "search"] = "step",
         identities: int | None = None,
         photos: int | None = None,
-        gallery: int = 100_000,
-        queries: int = 10_000,
+        gallery: int | None = None,
+        queries: int | None = None,
         largest_batch: bool = False,
         explain: bool = False,
         decode_rate: float | None = None,
@@ -75,8 +76,8 @@ def _asked(default: Any, words: list[str], prog: str) -> dict[str, Any]:
                 1,000.
             photos: Of the training set (of videos, frames); by default those of the data, or four
                 an individual.
-            gallery: Photos that are searched, of evaluate and search.
-            queries: Photos that are searched for, of evaluate and search.
+            gallery: Photos that are searched, of evaluate and search; by default 100,000.
+            queries: Photos that are searched for, of evaluate and search; by default 10,000.
             largest_batch: Also find the largest batch that fits: two more compilations.
             explain: Also list the ten heaviest groups of kernels, by layer and kind.
             decode_rate: Photos a second that one core of a host decodes; by default this machine's,
@@ -88,13 +89,7 @@ def _asked(default: Any, words: list[str], prog: str) -> dict[str, Any]:
         """
         return dict(locals())
 
-    given: dict[str, Any] = tyro.cli(
-        planned,
-        prog=prog,
-        args=with_values(words, default, _SWITCHES),
-        config=(tyro.conf.FlagConversionOff, tyro.conf.AvoidSubcommands),
-        registry=RULES,
-    )
+    given: dict[str, Any] = with_config(planned, prog, with_values(words, default, _SWITCHES))
     given.pop("default", None)
     try:
         given["devices"] = tuple(int(each) for each in given["devices"].split(","))

@@ -6,8 +6,8 @@ in the extra `plan` and are looked for in the process that compiles alone, see `
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Sequence
+from importlib.machinery import PathFinder
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -31,7 +31,7 @@ def check_compilers(kind: str) -> None:
       UserError: how to get it.
     """
     package, module = _PACKAGES[kind]
-    if importlib.util.find_spec(module) is None:
+    if PathFinder.find_spec(module) is None:  # which sees what `platforms` hides
         raise UserError(
             f"The compiler of {'NVIDIA GPUs' if kind == 'nvidia' else 'TPUs'} is not installed; "
             "pip install 'reid-jax[plan]' brings it (about 310 MB)."

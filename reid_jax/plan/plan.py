@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -15,6 +16,7 @@ from reid_jax.errors import UserError
 from reid_jax.files import atomic_write, check_destinations, write_text
 from reid_jax.plan.accelerators import Accelerator, accelerator
 from reid_jax.plan.answer import Request, answer
+from reid_jax.plan.compilers import check_compilers
 from reid_jax.plan.process import in_process
 from reid_jax.plan.programs import What
 from reid_jax.platforms import COMPILERS
@@ -22,8 +24,11 @@ from reid_jax.questions import question_named
 from reid_jax.reporting.table import Table
 from reid_jax.training.config import AUTO
 from reid_jax.training.config_file import to_json
+from reid_jax.training.norm_parts import check_norm_parts, choose_norm_parts
+from reid_jax.training.parallel import check_shared
 
 _IMAGINED = {"EmbeddingConfig": (1000, 4), "": (40, 470)}  # individuals and photos of each
+_GALLERY, _QUERIES = 100_000, 10_000
 # Nothing is run, least of all on the device that is compiled for.
 _ENVIRONMENT = {
     "JAX_PLATFORMS": "cpu",
@@ -45,7 +50,7 @@ class Question:
       what: a training step, or one call of the others.
       identities: training individuals, or videos; None for those of the data, or 1,000.
       photos: of the training set, or frames; None for those of the data, or four an individual.
-      gallery, queries: of an evaluation or a search.
+      gallery, queries: of an evaluation or a search; None for 100,000 and 10,000.
       largest_batch: whether to look for it.
       explain: whether to say where the traffic goes.
       decode_rate: photos a second that one core of the host decodes; None for this machine's.
@@ -57,8 +62,8 @@ class Question:
     what: What = "step"
     identities: int | None = None
     photos: int | None = None
-    gallery: int = 100_000
-    queries: int = 10_000
+    gallery: int | None = None
+    queries: int | None = None
     largest_batch: bool = False
     explain: bool = False
     decode_rate: float | None = None
@@ -75,7 +80,15 @@ def plan(config: Any, asked: Question) -> list[dict[str, Any]]:
     chip = accelerator(asked.device)
     for count in asked.devices:
         chip.check(count)
+    _check(asked)
+    if config.data.batch_size == AUTO:
+        raise UserError(
+            "data.batch_size is auto; give a number, and --largest-batch says what would fit."
+        )
+    check_compilers(chip.kind)
     config, individuals, photos, origin = _sizes(config, asked)
+    if asked.what == "step":
+        _check_batch(config, asked, individuals, photos)
     rate = 0.0
     if asked.cores:
         one = asked.decode_rate or _decode_rate(config)
@@ -89,8 +102,8 @@ def plan(config: Any, asked: Question) -> list[dict[str, Any]]:
             what=asked.what,
             individuals=individuals,
             photos=photos,
-            gallery=asked.gallery,
-            queries=asked.queries,
+            gallery=asked.gallery or _GALLERY,
+            queries=asked.queries or _QUERIES,
             largest=asked.largest_batch,
             explain=asked.explain,
             input_rate=rate,
@@ -108,14 +121,40 @@ def plan(config: Any, asked: Question) -> list[dict[str, Any]]:
     return rows
 
 
+def _check(asked: Question) -> None:
+    """Refuses numbers that make no sense, and those that would change nothing."""
+    least = {"identities": 1, "photos": 1, "gallery": 1, "queries": 1, "cores": 0}
+    for name, number in least.items():
+        if (given := getattr(asked, name)) is not None and given < number:
+            raise UserError(f"--{name} is {given}; it must be {number} or more.")
+    rate = asked.decode_rate
+    if rate is not None and not 0 < rate < math.inf:
+        raise UserError(f"--decode-rate is {rate:g}; it must be above 0.")
+    ranks = asked.what in ("evaluate", "search")
+    unused = {
+        "--gallery": asked.gallery is not None and not ranks,
+        "--queries": asked.queries is not None and not ranks,
+        "--largest-batch": asked.largest_batch and ranks,
+        "--decode-rate without --cores": rate is not None and not asked.cores,
+    }
+    for name, given in unused.items():
+        if given:
+            raise UserError(f"{name} changes nothing of --what {asked.what}; leave it out.")
+
+
+def _check_batch(config: Any, asked: Question, individuals: int, photos: int) -> None:
+    """Refuses a batch that one of the numbers of devices cannot share."""
+    question, batch = question_named(type(config).__name__), config.data.batch_size
+    unit = question.imagined(config, individuals, photos).shared_unit
+    for count in asked.devices:
+        check_shared(batch, count, unit, "data.batch_size")
+        check_norm_parts(choose_norm_parts(config, count))
+
+
 def _sizes(config: Any, asked: Question) -> tuple[Any, int, int, str]:
     """The configuration as it can be planned, individuals, photos, and where these are from."""
     kind = type(config).__name__
     question = question_named(kind)
-    if config.data.batch_size == AUTO:
-        raise UserError(
-            "data.batch_size is auto; give a number, and --largest-batch says what would fit."
-        )
     there = getattr(config.data, "source", getattr(config.data, "path", ""))
     if asked.identities is None and there and not str(there).startswith("synthetic"):
         question.check(config)
@@ -128,10 +167,12 @@ def _sizes(config: Any, asked: Question) -> tuple[Any, int, int, str]:
         config = question.complete(config)
         each = max(each, config.data.photos_per_identity)
     individuals = asked.identities or individuals
-    if individuals < 1:
-        raise UserError(f"--identities is {individuals}; it must be 1 or more.")
-    said = "as given" if asked.identities else "assumed"
-    return config, individuals, asked.photos or individuals * each, said
+    photos = asked.photos or individuals * each
+    if photos < individuals:
+        raise UserError(
+            f"--photos is {photos:,}, fewer than one for each of {individuals:,} --identities."
+        )
+    return config, individuals, photos, "as given" if asked.identities else "assumed"
 
 
 def _of_data(config: Any, data: Any) -> tuple[Any, int, int]:

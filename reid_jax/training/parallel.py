@@ -72,12 +72,8 @@ class Layout:
         Raises:
           UserError: when `batch_size` does not divide.
         """
-        if batch_size % (self.size * unit):
-            alone = ", or train.parallel single" if jax.process_count() == 1 else ""
-            raise UserError(
-                f"{name} is {batch_size}, which {self.size} devices cannot share equally; "
-                f"a multiple of {self.size * unit} would do{alone}."
-            )
+        alone = ", or train.parallel single" if jax.process_count() == 1 else ""
+        check_shared(batch_size, self.size, unit, name, alone)
 
     def compile(self, function: Callable[..., Any], *, batch_axis: int, donate: bool) -> Any:
         """Compiles `function(state, shared, batch, *, axis_name)`; `donate` reuses the memory.
@@ -327,3 +323,16 @@ def make_layout(
     if mode == "single":
         available = available[:1]
     return Layout(mode, available)
+
+
+def check_shared(batch_size: int, devices: int, unit: int, name: str, otherwise: str = "") -> None:
+    """Refuses a batch of which each device cannot have as many whole units.
+
+    Raises:
+      UserError: saying what would do, and `otherwise`.
+    """
+    if batch_size % (devices * unit):
+        raise UserError(
+            f"{name} is {batch_size}, which {devices} devices cannot share equally; "
+            f"a multiple of {devices * unit} would do{otherwise}."
+        )
