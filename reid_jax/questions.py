@@ -99,6 +99,11 @@ def _report(workdir: Path, asked: dict[str, Any]) -> dict[str, Any]:
     known = inspect.signature(question.report).parameters
     for name in given:
         if name not in known:
+            if name == "coordinator":
+                raise UserError(
+                    f"{workdir} holds {question.about}, which one process judges in seconds; leave "
+                    "out --coordinator."
+                )
             flag = "data" if name == "source" else name
             raise UserError(f"{workdir} holds {question.about}; it has no --{flag}.")
     return question.report(workdir, **given)

@@ -106,8 +106,8 @@ def evaluate(
             beside it as before; they are compared by content, and the run remembers it.
         rerank: Also rank anew by k-reciprocal neighbours, and report both.
         json: File for the numbers.
-        coordinator: Several processes that share the photos of the evaluation: HOST:PORT of the
-            first one, or auto under SLURM and Open MPI. Shares are kept beside the report until
+        coordinator: Several processes that share photos, or videos of a keyframe run: HOST:PORT of
+            the first one, or auto under SLURM and Open MPI. Shares are kept beside the report until
             all are done; the same command goes on from them.
     """
     from reid_jax.files import check_destinations, write_text

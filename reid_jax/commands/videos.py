@@ -133,7 +133,9 @@ def same_video(
     )
 
 
-def score(workdir: Path, data: Path, out: Path, frames: Path | None = None) -> None:
+def score(
+    workdir: Path, data: Path, out: Path, frames: Path | None = None, coordinator: str = ""
+) -> None:
     """Writes one float array a video, under its key: the score at each of its picks.
 
     Args:
@@ -142,10 +144,11 @@ def score(workdir: Path, data: Path, out: Path, frames: Path | None = None) -> N
         out: File for the scores, .npz.
         frames: Folder with a folder of frames for each video, for a run that was trained on
             images; its own when not given.
+        coordinator: Several processes that share the videos, as for reid-jax keyframes.
     """
     from reid_jax.keyframes.run import score_to_file
 
-    score_to_file(workdir, data, out, frames)
+    score_to_file(workdir, data, out, frames, coordinator=coordinator)
 
 
 def pairs(runs: Positional[tuple[Path, ...]], out: Path | None = None) -> None:

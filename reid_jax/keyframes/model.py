@@ -1,7 +1,7 @@
 """The keyframe scorer of a run folder, ready to score videos."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from reid_jax.console import counting
-from reid_jax.data.videos.features import VideoFeatures
+from reid_jax.data.videos.features import VideoFeatures, video_digest
 from reid_jax.data.videos.frames import indices_at_rate
 from reid_jax.data.videos.images import load_frames
 from reid_jax.data.videos.open import open_video
@@ -24,6 +24,7 @@ from reid_jax.keyframes.task import PREPARATION, KeyframeTask
 from reid_jax.ops.batching import in_blocks
 from reid_jax.ops.convolution.compilation import compiler_options
 from reid_jax.training.hosts.agreement import digest
+from reid_jax.training.hosts.shares import Piece, Shares
 from reid_jax.training.run import TrainedRun, restore
 from reid_jax.weights.frozen import FrameEncoder, frozen_encoder
 
@@ -129,31 +130,51 @@ class TrainedScorer(TrainedRun):
         return self.score_image_features(self.image_features(images))
 
     def score_videos(
-        self, videos: Sequence[VideoFeatures], source: Path, frames: Path | None = None
+        self,
+        videos: Sequence[VideoFeatures],
+        source: Path,
+        frames: Path | None = None,
+        *,
+        shares: Shares | None = None,
     ) -> dict[str, np.ndarray]:
         """Scores at the picks of each video, by its key; `source` is the H5 file they are from.
 
         A network that sees images scores those it finds in `frames`, by default the folder that the
-        run was trained from; in between, scores are interpolated.
+        run was trained from; in between, scores are interpolated. `shares` divides the videos over
+        processes; after it only the first one goes on.
 
         Raises:
           UserError: `frames` lacks those of a video, or is given to a network that sees features.
         """
-        if self.width is not None:
-            if frames is not None:
-                raise UserError(
-                    f"{self.workdir} scores features, which are in {source}; leave --frames out."
-                )
+        if self.width is not None and frames is not None:
+            raise UserError(
+                f"{self.workdir} scores features, which are in {source}; leave --frames out."
+            )
+        folder = frames or Path(self.config.data.frames)
+        if shares is None:
             each = counting(videos, "scoring videos", "videos")
-            return {video.key: self.score_features(video.features) for video in each}
-        data = self.config.data
-        folder = frames or Path(data.frames)
-        found = {}
-        for video in counting(videos, "scoring videos", "videos"):
-            [(at_images, images)] = load_frames(source, folder, [video], data.image_size)
-            scores = self.score_images(images)
-            found[video.key] = np.interp(video.picks, at_images.picks, scores).astype(np.float32)
-        return found
+            return {video.key: self._score_video(video, source, folder) for video in each}
+
+        def work(own: Sequence[int]) -> Iterator[Piece]:
+            for number in own:
+                yield {"scores": self._score_video(videos[number], source, folder)}
+
+        asked = {
+            "the network": self.fingerprint,
+            "the videos": digest(np.array([video_digest(video) for video in videos])),
+            "where their frames are": str(folder),
+        }
+        pieces = shares.collect(
+            *(asked, len(videos), work), description="scoring videos", unit="videos"
+        )
+        return {video.key: piece["scores"] for video, piece in zip(videos, pieces, strict=True)}
+
+    def _score_video(self, video: VideoFeatures, source: Path, folder: Path) -> np.ndarray:
+        if self.width is not None:
+            return self.score_features(video.features)
+        [(at_images, images)] = load_frames(source, folder, [video], self.config.data.image_size)
+        scores = self.score_images(images)
+        return np.interp(video.picks, at_images.picks, scores).astype(np.float32)
 
     @functools.cached_property
     def _image_features(self) -> Any:

@@ -67,9 +67,10 @@ class Keyframes(Question[KeyframeConfig, VideoSplit]):
         *,
         out: Path | None = None,
         videos: Path | None = None,
+        coordinator: str = "",
     ) -> dict[str, Any]:
         data = None if source is None else expanded(source)
-        return evaluate_run(workdir, data, out=out, moved=videos)
+        return evaluate_run(workdir, data, out=out, moved=videos, coordinator=coordinator)
 
     def report_trained(self, workdir: Path, config: KeyframeConfig, data: VideoSplit) -> None:
         del config

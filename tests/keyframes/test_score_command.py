@@ -1,5 +1,6 @@
 """What reid-jax score writes: the contract of others that read it."""
 
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ from reid_jax.training.config_file import claim_workdir
 from tests.doors import call
 from tests.keyframe_videos import write_videos
 from tests.keyframes.test_training import fitted, make_config
+from tests.stories.test_multihost import finish
+from tests.stories.test_shares import start
 
 h5py = pytest.importorskip("h5py")
 TINY = {"steps": 3, "log_every": 3, "evaluate_every": 3, "checkpoint_every": 3}
@@ -82,3 +85,38 @@ def test_frames_of_other_videos_are_scored_from_where_they_are(run, tmp_path, ca
     with pytest.raises(SystemExit):
         call(*command, "--workdir", run, "--frames", tmp_path / "elsewhere")
     assert "scores features" in capsys.readouterr().err
+
+
+KILLED = """
+import os, signal
+from reid_jax.keyframes.model import TrainedScorer
+score = TrainedScorer._score_video
+def killed(scorer, video, *places):
+    if os.environ["JAX_PROCESS_ID"] == "1" and video.key == "video_8":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return score(scorer, video, *places)
+TrainedScorer._score_video = killed
+"""
+
+
+@pytest.mark.exhaustive
+def test_two_processes_score_the_bytes_of_one_though_one_is_killed(run, tmp_path):
+    other = write_videos(tmp_path / "other.h5", count=8, seed=1)
+    words = ("score", run, other, "--out", tmp_path / "two.npz")
+    first, _ = finish(start(2, *words, begin=KILLED), 1, -signal.SIGKILL)
+    assert "error: process 1 on" in first
+    assert "of 8 shares are kept in" in first
+    assert not (tmp_path / "two.npz").exists()
+    finish(start(2, *words), 0, 0)
+    call("score", run, other, "--out", tmp_path / "one.npz")
+    assert (tmp_path / "two.npz").read_bytes() == (tmp_path / "one.npz").read_bytes()
+    assert not list(tmp_path.glob("*.shares"))
+
+
+@pytest.mark.exhaustive
+def test_evaluation_by_two_processes_is_that_of_one(run, tmp_path):
+    other = write_videos(tmp_path / "other.h5", count=3, seed=1)
+    finish(start(2, "evaluate", run, other, "--out", tmp_path / "two"), 0, 0)
+    evaluate_run(run, other, out=tmp_path / "one")
+    for name in ("metrics.json", "scores.npz"):
+        assert (tmp_path / "two" / name).read_bytes() == (tmp_path / "one" / name).read_bytes()

@@ -191,6 +191,8 @@ def test_a_run_trains_and_reports(tmp_path, capsys):
         assert (tmp_path / "run" / "report" / name).is_file()
     with pytest.raises(UserError, match="it has no --data"):
         questions.report(tmp_path / "run", source="folder:photos")
+    with pytest.raises(UserError, match="judges in seconds; leave out --coordinator"):
+        questions.report(tmp_path / "run", coordinator="a:1")
     split = load_videos(config.data, tmp_path / "run")
     alone = replace(split, train=split.train + split.validation, validation=())
     report_pairs([tmp_path / "run"], tmp_path / "alone", split=alone)
