@@ -5,6 +5,7 @@ They return a sum and a count: the mean is `loss / jnp.maximum(count, 1)`.
 """
 
 from reid_jax.ops.losses.batch import angular_loss as angular
+from reid_jax.ops.losses.batch import circle_loss as circle
 from reid_jax.ops.losses.batch import multi_similarity_loss as multi_similarity
 from reid_jax.ops.losses.batch import n_pair_loss as n_pair
 from reid_jax.ops.losses.batch import supervised_contrastive_loss as supervised_contrastive
@@ -13,16 +14,21 @@ from reid_jax.ops.losses.large_softmax import chunked_margin_softmax_loss as chu
 from reid_jax.ops.losses.large_softmax import sample_classes
 from reid_jax.ops.losses.margin_softmax import margin_softmax_loss as margin_softmax
 from reid_jax.ops.losses.margins import margin_logits
+from reid_jax.ops.losses.proxy_anchor import proxy_anchor_loss as proxy_anchor
+from reid_jax.ops.losses.quality import feature_quality
 from reid_jax.ops.losses.triplet import triplet_loss as triplet
 
 __all__ = [
     "angular",
     "chunked_margin_softmax",
+    "circle",
     "contrastive",
+    "feature_quality",
     "margin_logits",
     "margin_softmax",
     "multi_similarity",
     "n_pair",
+    "proxy_anchor",
     "sample_classes",
     "supervised_contrastive",
     "triplet",

@@ -11,7 +11,14 @@ from reid_jax.errors import UserError
 from reid_jax.fields import FRACTION, NOT_NEGATIVE, OFTEN, PHOTOS, POSITIVE, WEIGHTS, Auto
 from reid_jax.models import backbone_info
 from reid_jax.ops.images.augment import Augmentation
-from reid_jax.ops.losses.objectives import AnyObjective, Contrastive, Joint, MarginSoftmax, Triplet
+from reid_jax.ops.losses.objectives import (
+    AnyObjective,
+    Contrastive,
+    Joint,
+    MarginSoftmax,
+    ProxyAnchor,
+    Triplet,
+)
 from reid_jax.training import config as training
 from reid_jax.training.config import AUTO, OptimizerConfig, TrainConfig
 from reid_jax.training.config_file import has_begun, read_values
@@ -137,7 +144,7 @@ def check(config: EmbeddingConfig) -> None:
             f"data.sampler is {data.sampler!r} with the loss {type(config.loss).__name__}; "
             "Contrastive goes with 'pairs', and 'pairs' with Contrastive."
         )
-    if data.sampler == "uniform" and not isinstance(config.loss, MarginSoftmax):
+    if data.sampler == "uniform" and not isinstance(config.loss, MarginSoftmax | ProxyAnchor):
         raise UserError(
             f"data.sampler is 'uniform', but {type(config.loss).__name__} compares photos of one "
             "individual inside a batch; set data.sampler to 'identities'."
@@ -146,8 +153,10 @@ def check(config: EmbeddingConfig) -> None:
         raise UserError("data.photos_per_identity is 1; a positive needs at least 2.")
     if model.batch_norm_parts and model.batch_norm != "device":
         raise UserError("model.batch_norm_parts needs --model.batch-norm device.")
-    if model.bnneck and not isinstance(config.loss, Joint | MarginSoftmax):
-        raise UserError("model.bnneck needs a loss that classifies: Joint or MarginSoftmax.")
+    if model.bnneck and not isinstance(config.loss, Joint | MarginSoftmax | ProxyAnchor):
+        raise UserError(
+            "model.bnneck needs a loss that classifies: Joint, MarginSoftmax or ProxyAnchor."
+        )
 
 
 def complete(config: EmbeddingConfig) -> EmbeddingConfig:

@@ -39,7 +39,7 @@ def make_task(config: EmbeddingConfig, num_classes: int) -> EmbeddingTask:
     if config.data.sampler == "identities":
         objective = objective.for_batches(config.data.photos_per_identity - 1)
     return EmbeddingTask(
-        net=make_net(config.model),
+        net=make_net(config.model, standing="standing" in objective.wants),
         objective=objective,
         augmentation=config.augment,
         num_classes=num_classes,
@@ -56,8 +56,8 @@ def load_backbone(model: ModelConfig) -> Mapping[str, Any] | None:
     return load_pretrained(model.backbone, model.pretrained) if model.pretrained else None
 
 
-def make_net(model: ModelConfig) -> EmbeddingNet:
-    """The embedding network of a configuration."""
+def make_net(model: ModelConfig, *, standing: bool = False) -> EmbeddingNet:
+    """The embedding network of a configuration; `standing` where its loss wants that."""
     dtype = jax.numpy.dtype(model.dtype)
     return EmbeddingNet(
         backbone=create_backbone(
@@ -71,6 +71,7 @@ def make_net(model: ModelConfig) -> EmbeddingNet:
         pooling=model.pooling,
         normalize=model.normalize,
         bnneck=model.bnneck,
+        standing=standing,
     )
 
 

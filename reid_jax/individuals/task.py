@@ -13,6 +13,7 @@ from reid_jax.models import EmbeddingNet
 from reid_jax.models.layers import frozen_batch_norm
 from reid_jax.ops.distances import normalize
 from reid_jax.ops.images.augment import Augmentation, augment, augment_alike, example_keys
+from reid_jax.ops.keys import normal_lots
 from reid_jax.ops.losses.objectives import Objective
 from reid_jax.ops.ranking.matching import retrieval_rules
 from reid_jax.ops.ranking.retrieval import evaluate_retrieval
@@ -68,7 +69,8 @@ class EmbeddingTask(DividedLoss):
         keys: tuple[jax.Array, jax.Array],
         axis_name: str | None,
     ) -> tuple[dict[str, jax.Array], Tree]:
-        """Of augmented images "embedding" and "neck", each (B, D); and the updated model state."""
+        """Of augmented images "embedding" and "neck", each (B, D), and what else the objective
+        wants; and the updated model state."""
         augment_key, dropout_key = keys
         each = example_keys(augment_key, positions)
         images = self._normalise(augment(each, batch["image"], self.augmentation))
@@ -83,6 +85,8 @@ class EmbeddingTask(DividedLoss):
                 mutable=list(model_state),
                 rngs={"dropout": dropout_key},
             )
+        if "lot" in self.objective.wants:
+            outputs["lot"] = normal_lots(augment_key, positions)
         return outputs, updated
 
     def terms(

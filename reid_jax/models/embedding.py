@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from reid_jax.models.layers import BatchNorm
 from reid_jax.models.pooling import GeM
+from reid_jax.models.standing import Standing
 from reid_jax.ops.distances import normalize
 
 
@@ -24,6 +25,8 @@ class EmbeddingNet(nn.Module):
       normalize: scale "embedding" to length one.
       bnneck: Luo et al. 2019 (section 3.5): a batch norm without bias between the features of the
         metric loss and those of the classification loss.
+      standing: gives "standing" (B,), too, in training: how long "neck" is, before it is scaled to
+        length one, beside others (`reid_jax.models.standing.Standing`).
 
     Returns:
       "embedding": what is compared. With a BNNeck the features before the batch norm in training
@@ -44,6 +47,7 @@ class EmbeddingNet(nn.Module):
     pooling: str = "avg"
     normalize: bool = True
     bnneck: bool = False
+    standing: bool = False
     axis_name: str | None = None
 
     @nn.compact
@@ -77,6 +81,10 @@ class EmbeddingNet(nn.Module):
             )
             neck = norm(features)
             embedding = features if train else neck
+        beside = {}
+        if self.standing:
+            found = Standing(axis_name=self.axis_name, name="standing")(neck, train)
+            beside = {"standing": found} if train else {}
         if self.normalize:
             embedding = normalize(embedding)
-        return {"embedding": embedding, "neck": neck if self.bnneck else embedding}
+        return {"embedding": embedding, "neck": neck if self.bnneck else embedding, **beside}

@@ -14,7 +14,7 @@ import jax
 
 STREAMS = 2  # of runs that begin now
 # Far from what else divides a seed's key: views, by their number, and samples of classes.
-_INITIAL, _STEPS, _CLIPS = range(2**31 - 3, 2**31)
+_LOTS, _INITIAL, _STEPS, _CLIPS = range(2**31 - 4, 2**31)
 
 
 def initial_key(seed: int, streams: int = STREAMS) -> jax.Array:
@@ -26,6 +26,16 @@ def step_key(seed: int, step: jax.Array, streams: int = STREAMS) -> jax.Array:
     """The key of a step, int32 ()."""
     above = jax.random.key(seed) if streams == 1 else _branch(seed, _STEPS)
     return jax.random.fold_in(above, step)
+
+
+def normal_lots(key: jax.Array, positions: jax.Array) -> jax.Array:
+    """Standard normal numbers, float32 (B,), by a key and positions (B,) in the global batch.
+
+    The key is that which the examples at these positions divide for their own changes.
+    """
+    above = jax.random.fold_in(key, _LOTS)
+    keys = jax.vmap(lambda position: jax.random.fold_in(above, position))(positions)
+    return jax.vmap(jax.random.normal)(keys)
 
 
 def clip_keys(

@@ -16,7 +16,8 @@ from reid_jax.console import counting
 from reid_jax.files import atomic_write, check_destinations, write_text
 from reid_jax.ops.losses.contrastive import pair_contrastive_loss
 from reid_jax.ops.losses.margin_softmax import margin_softmax_loss
-from reid_jax.ops.losses.margins import arcface_cosine, cosface_cosine
+from reid_jax.ops.losses.margins import adaface_cosine, arcface_cosine, cosface_cosine
+from reid_jax.ops.losses.proxy_anchor import proxy_anchor_loss
 from reid_jax.ops.losses.triplet import triplet_loss
 from reid_jax.reporting.figures import INK, LINE, MUTED, NETWORK, OTHER, as_png, new_figure
 from reid_jax.reporting.loss_landscapes import Landscape, families, surface
@@ -186,6 +187,71 @@ def margin_softmax_figure() -> bytes:
         return as_png(figure)
 
 
+def own_margins_figure() -> bytes:
+    """The right logit by its angle: AdaFace by a photo's quality, ElasticFace's spread."""
+    angle = np.linspace(0.02, np.pi - 0.02, 400, dtype=np.float32)
+    degrees = np.degrees(angle)
+    with new_figure(10.6, 3.7, 2) as (figure, (left, right)):
+        for quality, colour in zip((-1.0, -0.3, 0.3, 1.0), _MARGINS, strict=True):
+
+            def of(cosine: jax.Array, margin: float, quality: float = quality) -> jax.Array:
+                return adaface_cosine(cosine, jnp.float32(quality), margin)
+
+            value, _ = _by_angle(of, 0.4, angle)
+            left.plot(degrees, value, color=colour, label=f"quality {quality:g}")
+        for name, function, margin, colour in (
+            ("Arc, m = 0.5", arcface_cosine, 0.5, NETWORK),
+            ("Cos, m = 0.35", cosface_cosine, 0.35, OTHER),
+        ):
+            low, middle, high = (
+                _by_angle(function, margin + by, angle)[0] for by in (-0.1, 0.0, 0.1)
+            )
+            right.plot(degrees, middle, color=colour, label=name)
+            right.fill_between(degrees, low, high, color=colour, alpha=0.25, linewidth=0)
+        left.set(title="AdaFace, m = 0.4", ylabel="right logit / scale")
+        right.set(title="ElasticFace: 95% of margins, σ = 0.05")
+        for axes in (left, right):
+            axes.set(xlim=(0, 180), ylim=(-2.05, 1.05), xlabel="angle θ to the right centre")
+            axes.set_xticks(range(0, 181, 30), [f"{d}°" for d in range(0, 181, 30)])
+            axes.legend(fontsize=9, loc="lower left")
+        return as_png(figure)
+
+
+def proxy_anchor_figure() -> bytes:
+    """Cost of a proxy with one photo by its cosine, and how two photos share its pull."""
+    cosine = jnp.linspace(-0.999, 0.999, 401)
+    proxy = jnp.array([[1.0, 0.0]])
+
+    def photo(c: jax.Array) -> jax.Array:
+        return jnp.stack([c, jnp.sqrt(1.0 - jnp.square(c))])
+
+    def cost(label: int, scale: float) -> np.ndarray:
+        def of(c: jax.Array) -> jax.Array:
+            return proxy_anchor_loss(photo(c)[None], proxy, jnp.array([label]), scale=scale)[0]
+
+        return np.asarray(jax.vmap(of)(cosine)) / scale
+
+    def pull(scale: float) -> np.ndarray:
+        def of(c: jax.Array) -> jax.Array:
+            photos = jnp.stack([photo(c), photo(jnp.float32(0.3))])
+            return proxy_anchor_loss(photos, proxy, jnp.array([0, 0]), scale=scale)[0]
+
+        return -np.asarray(jax.vmap(jax.grad(of))(cosine)) / scale
+
+    with new_figure(9.4, 3.7, 2) as (figure, (left, right)):
+        for scale, colour in ((4.0, _MARGINS[0]), (8.0, _MARGINS[1]), (32.0, NETWORK)):
+            left.plot(cosine, cost(0, scale), color=colour, label=f"its own, α = {scale:g}")
+            right.plot(cosine, pull(scale), color=colour, label=f"α = {scale:g}")
+        left.plot(cosine, cost(1, 32.0), color=OTHER, label="another's, α = 32")
+        right.axvline(0.3, color=MUTED, ls=":", linewidth=1)
+        left.set(title="Loss / α of a proxy with one photo", ylim=(0, None))
+        right.set(title="Pull on a photo beside one at 0.3 (dotted)", ylim=(0, None))
+        for axes in (left, right):
+            axes.set(xlabel="cosine of photo and proxy", xlim=(-1, 1))
+            axes.legend(fontsize=9)
+        return as_png(figure)
+
+
 def _by_angle(
     function: Callable[[jax.Array, float], jax.Array], margin: float, angle: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -277,6 +343,7 @@ _TRIPLES = {
     "n_pair": "N-pair: dot products, so that the embeddings' length is the sharpness",
     "angular": "Angular: the negative's angle in the triangle, and not its size",
     "multi_similarity": "Multi-similarity: no cost where mining drops both pairs",
+    "circle": "Circle: the farther a pair is from its goal, the harder it is pulled or pushed",
     "supervised_contrastive": "Supervised contrastive: what the temperature calls near",
 }
 
@@ -293,6 +360,11 @@ def draw_losses(folder: Path) -> list[tuple[str, str]]:
             softmax_boundary_figure,
         ),
         "sub_center": ("Sub-centre ArcFace: a class of three centres", sub_center_figure),
+        "own_margins": (
+            "AdaFace and ElasticFace: margins that are each photo's own",
+            own_margins_figure,
+        ),
+        "proxy_anchor": ("Proxy-Anchor: a proxy looks at the hardest photos", proxy_anchor_figure),
     }
     for name, landscapes in families().items():
         figures[name] = (_TRIPLES[name], functools.partial(landscape_figure, landscapes))

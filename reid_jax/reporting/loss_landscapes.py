@@ -14,6 +14,7 @@ import numpy as np
 
 from reid_jax.ops.losses.batch import (
     angular_loss,
+    circle_loss,
     multi_similarity_loss,
     n_pair_loss,
     supervised_contrastive_loss,
@@ -72,6 +73,13 @@ def families() -> dict[str, tuple[Landscape, ...]]:
             Landscape("β = 10, λ = 0.5", lambda e, y: multi_similarity_loss(e, y, beta=10.0)),
             Landscape("β = 50, λ = 0.5", multi_similarity_loss),
             Landscape("β = 50, λ = 0.8", lambda e, y: multi_similarity_loss(e, y, base=0.8)),
+        ),
+        "circle": (
+            Landscape(
+                "m = 0.25, γ = 16", lambda e, y: circle_loss(e, y, relaxation=0.25, scale=16.0)
+            ),
+            Landscape("m = 0.4, γ = 16", lambda e, y: circle_loss(e, y, scale=16.0)),
+            Landscape("m = 0.4, γ = 80", circle_loss),
         ),
         "supervised_contrastive": (
             Landscape(

@@ -8,6 +8,7 @@ import pytest
 from reid_jax.errors import UserError
 from reid_jax.ops.losses.batch import (
     angular_loss,
+    circle_loss,
     log_one_plus_sum_exp,
     logsumexp,
     multi_similarity_loss,
@@ -83,6 +84,41 @@ def _supervised_contrastive(embeddings, labels, mask, temperature=0.1):
     return total, count
 
 
+def _circle(embeddings, labels, mask, relaxation=0.4, scale=80.0, fixed=None):
+    """Eq. 6 with eq. 5 and 8; `fixed`: the embeddings that the weights are taken from."""
+    x = [unit(row) for row in embeddings]
+    w = x if fixed is None else [unit(row) for row in fixed]
+    best_positive, best_negative = 1 + relaxation, -relaxation
+    total, count = 0.0, 0
+    for i in range(len(labels)):
+        positives, negatives = positives_of(i, labels, mask), negatives_of(i, labels, mask)
+        if not positives or not negatives:
+            continue
+        to_negatives = [
+            scale * max(0, w[i] @ w[n] - best_negative) * (x[i] @ x[n] - relaxation)
+            for n in negatives
+        ]
+        to_positives = [
+            -scale * max(0, best_positive - w[i] @ w[p]) * (x[i] @ x[p] - (1 - relaxation))
+            for p in positives
+        ]
+        summed = np.logaddexp.reduce(to_negatives) + np.logaddexp.reduce(to_positives)
+        total += np.logaddexp(0, summed)
+        count += 1
+    return total, count
+
+
+@pytest.mark.parametrize("options", [{}, {"relaxation": 0.25, "scale": 16.0}])
+def test_circle_loss_and_its_gradient_at_fixed_weights_are_those_of_the_loop(options):
+    check_against(
+        functools.partial(circle_loss, **options),
+        functools.partial(_circle, **options),
+        rtol=5e-5,
+        atol=2e-3,
+        held=lambda embeddings: functools.partial(_circle, fixed=embeddings, **options),
+    )
+
+
 VARIANTS = [
     (n_pair_loss, _n_pair, {}),
     (n_pair_loss, _n_pair, {"l2": 0.02}),
@@ -93,7 +129,13 @@ VARIANTS = [
     (supervised_contrastive_loss, _supervised_contrastive, {}),
     (supervised_contrastive_loss, _supervised_contrastive, {"temperature": 0.5}),
 ]
-LOSSES = [n_pair_loss, angular_loss, multi_similarity_loss, supervised_contrastive_loss]
+LOSSES = [
+    n_pair_loss,
+    angular_loss,
+    multi_similarity_loss,
+    circle_loss,
+    supervised_contrastive_loss,
+]
 
 
 @pytest.mark.parametrize(("loss", "reference", "options"), VARIANTS)

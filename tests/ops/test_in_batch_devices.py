@@ -9,15 +9,18 @@ import pytest
 
 from reid_jax.ops.losses.batch import (
     angular_loss,
+    circle_loss,
     multi_similarity_loss,
     n_pair_loss,
     supervised_contrastive_loss,
 )
 from reid_jax.ops.losses.contrastive import pair_contrastive_loss
+from reid_jax.ops.losses.proxy_anchor import proxy_anchor_loss
 from reid_jax.ops.losses.triplet import triplet_loss
 from reid_jax.ops.mining.in_batch import in_batch
 
 DEVICES = 8
+PROXIES = np.random.default_rng(1).normal(size=(11, 4)).astype(np.float32)
 LOSSES = {
     "contrastive": pair_contrastive_loss,
     "all": functools.partial(triplet_loss, mining="all"),
@@ -28,6 +31,8 @@ LOSSES = {
     "n_pair": functools.partial(n_pair_loss, l2=0.01),
     "angular": angular_loss,
     "multi_similarity": multi_similarity_loss,
+    "circle": functools.partial(circle_loss, scale=16.0),
+    "proxy_anchor": lambda z, y, **others: proxy_anchor_loss(z, PROXIES, y, **others),
     "supervised_contrastive": supervised_contrastive_loss,
 }
 

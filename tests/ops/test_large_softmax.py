@@ -146,12 +146,16 @@ OBJECTIVES = {
     "plain": MarginSoftmax(centers=2),
     "chunked": MarginSoftmax(kind="cosface", margin=0.35, chunk=16),
     "sampled": MarginSoftmax(sampled=0.5),
+    "adaface": MarginSoftmax(kind="adaface", margin=0.4, sampled=0.5, chunk=8),
+    "elastic": MarginSoftmax(deviation=0.05, chunk=16),
     "sampled_chunked": MarginSoftmax(sampled=0.5, chunk=8),
 }
 
 
 def _terms(objective, params, x, y, m, axis_name=None):
-    (term,) = objective.terms(params, {"neck": x}, y, m, axis_name).values()
+    each = jax.lax.stop_gradient(x)
+    outputs = {"neck": x, "standing": each[:, 0], "lot": each[:, 1]}
+    (term,) = objective.terms(params, outputs, y, m, axis_name).values()
     return term.total, term.number
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from reid_jax.ops.losses.batch import (
     angular_loss,
+    circle_loss,
     multi_similarity_loss,
     n_pair_loss,
     supervised_contrastive_loss,
@@ -20,11 +21,13 @@ from reid_jax.ops.losses.contrastive import pair_contrastive_loss
 from reid_jax.ops.losses.objectives import (
     Angular,
     AnyObjective,
+    Circle,
     Contrastive,
     Joint,
     MarginSoftmax,
     MultiSimilarity,
     NPair,
+    ProxyAnchor,
     SupervisedContrastive,
     Triplet,
 )
@@ -40,6 +43,7 @@ IN_BATCH = [
     (NPair(), n_pair_loss, "n_pair", {}),
     (Angular(angle=40.0), angular_loss, "angular", {}),
     (MultiSimilarity(alpha=3.0, base=0.4), multi_similarity_loss, "multi_similarity", {}),
+    (Circle(relaxation=0.3, scale=20.0), circle_loss, "circle", {}),
     (
         SupervisedContrastive(temperature=0.2),
         supervised_contrastive_loss,
@@ -97,7 +101,7 @@ def test_batches_of_known_composition_mine_the_same_and_ask_nothing(name):
 
 
 def test_a_configuration_may_name_every_objective():
-    named = {type(objective) for objective, *_ in IN_BATCH} | {MarginSoftmax, Joint}
+    named = {type(objective) for objective, *_ in IN_BATCH} | {MarginSoftmax, ProxyAnchor, Joint}
     assert set(typing.get_args(AnyObjective)) == named
 
 

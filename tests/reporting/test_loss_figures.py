@@ -53,7 +53,7 @@ def test_all_pictures_are_written(tmp_path):
 
     shown = draw_losses(tmp_path)
     index = (tmp_path / "index.md").read_text()
-    assert len(shown) == 10
+    assert len(shown) == 13
     for file, _ in shown:
         image = Image.open(io.BytesIO((tmp_path / file).read_bytes()))
         assert image.width > 400  # drawn small in tests

@@ -15,7 +15,7 @@ from reid_jax.models import EmbeddingNet
 from reid_jax.models.layers import Backbone, conv
 from reid_jax.ops.images.augment import Augmentation
 from reid_jax.ops.keys import step_key
-from reid_jax.ops.losses.objectives import Joint, MarginSoftmax, NPair, Triplet
+from reid_jax.ops.losses.objectives import Joint, MarginSoftmax, NPair, ProxyAnchor, Triplet
 from reid_jax.training.parallel import Layout, make_layout
 from reid_jax.training.predictor import make_predictor
 from reid_jax.training.state import create_state
@@ -37,7 +37,8 @@ class TinyBackbone(Backbone):
 
 def make_task(objective, *, bnneck=False, drop_path=0.0, norm_groups=0):
     backbone = TinyBackbone(drop_path=drop_path, norm_groups=norm_groups)
-    net = EmbeddingNet(backbone, embedding_dim=8, bnneck=bnneck)
+    standing = "standing" in objective.wants
+    net = EmbeddingNet(backbone, embedding_dim=8, bnneck=bnneck, standing=standing)
     return EmbeddingTask(
         net, objective, AUGMENTATION, num_classes=CLASSES, mean=(0.5,) * 3, std=(0.25,) * 3
     )
@@ -81,15 +82,19 @@ OBJECTIVES = {
     "arcface": MarginSoftmax(),
     "n_pair": NPair(),
     "joint": Joint(softmax_weight=0.5),
+    "proxy_anchor": ProxyAnchor(),
+    "own_margins": MarginSoftmax(kind="adaface", margin=0.4, deviation=0.05),
 }
+
+
+RARELY = ("arcface", "n_pair", "proxy_anchor")
 
 
 @pytest.mark.parametrize(
     "name",
     [
-        "triplet_hard",
-        "joint",
-        *(pytest.param(n, marks=pytest.mark.exhaustive) for n in ("arcface", "n_pair")),
+        *(n for n in OBJECTIVES if n not in RARELY),
+        *(pytest.param(n, marks=pytest.mark.exhaustive) for n in RARELY),
     ],
 )
 def test_three_steps_are_the_same_on_one_device_under_pmap_and_on_a_mesh(name):

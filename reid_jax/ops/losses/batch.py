@@ -1,7 +1,7 @@
 """Losses that compare each anchor with all of the batch at once, through a log-sum-exp.
 
-Wherever the papers assume embeddings of unit length (angular, multi-similarity, supervised
-contrastive), they are normalised here, which leaves unit vectors as they are.
+Wherever the papers assume embeddings of unit length (angular, multi-similarity, circle,
+supervised contrastive), they are normalised here, which leaves unit vectors as they are.
 """
 
 import math
@@ -188,6 +188,66 @@ class MultiSimilarity(InBatch, loss=multi_similarity_loss, term="multi_similarit
     """Similarity at which a pair counts half."""
     epsilon: Annotated[float, NOT_NEGATIVE] = 0.1
     """Slack of the mining."""
+
+    def __post_init__(self) -> None:
+        check(self, "loss", whose=True)
+
+
+def circle_loss(
+    embeddings: jax.Array | np.ndarray,
+    labels: jax.Array | np.ndarray,
+    *,
+    relaxation: float = 0.4,
+    scale: float = 80.0,
+    mask: jax.Array | None = None,
+    axis_name: str | None = None,
+) -> tuple[jax.Array, jax.Array]:
+    """Sum over anchors of log(1 + sum_n exp(g a_n (s_n - m)) sum_p exp(-g a_p (s_p - 1 + m))),
+
+    where s are cosines, g is the scale, m the relaxation, a_n = max(0, s_n + m) and a_p = max(0, 1
+    + m - s_p).
+
+    Sun et al. (CVPR 2020), "Circle loss: a unified perspective of pair similarity optimization",
+    eq. 6 with eq. 5 and 8, for labels of pairs: an anchor's positives and negatives are all those
+    of the batch. The weights a get no gradient, as in the paper's eq. 10.
+
+    Args, errors: as `supervised_contrastive_loss`, and
+      relaxation: m of the paper, which takes 0.4 for fine-grained retrieval, 0.25 for faces.
+      scale: gamma of the paper, 80 there, 256 for faces.
+
+    Returns:
+      (sum, count): float32 scalars; count is the number of anchors with a positive and a negative.
+
+    Example:
+      >>> z = jnp.array([[0.0, 0.2], [0.0, 1.0], [0.5, 0.1], [0.6, 1.0]])
+      >>> labels = jnp.array([0, 0, 1, 1])
+      >>> loss, count = rj.losses.circle(z, labels)
+      >>> f"{loss / count:.3f} over {count:.0f} anchors"
+      '27.234 over 4 anchors'
+    """
+    for name, value in (("relaxation", relaxation), ("scale", scale)):
+        POSITIVE.check(name, value)
+    batch = in_batch(embeddings, labels, mask, axis_name)
+    similarity = dot_products(normalize(batch.anchors), normalize(batch.references))
+    fixed = jax.lax.stop_gradient(similarity)
+    to_positives = -jax.nn.relu(1.0 + relaxation - fixed) * (similarity - 1.0 + relaxation)
+    to_negatives = jax.nn.relu(fixed + relaxation) * (similarity - relaxation)
+    cost = jax.nn.softplus(
+        logsumexp(scale * to_positives, batch.positives)
+        + logsumexp(scale * to_negatives, batch.negatives)
+    )
+    weight = (batch.positives.any(axis=1) & batch.negatives.any(axis=1)).astype(jnp.float32)
+    return jnp.sum(weight * cost), jnp.sum(weight)
+
+
+@dataclass(frozen=True)
+class Circle(InBatch, loss=circle_loss, term="circle"):
+    """Circle loss over the pairs of a batch (Sun et al. 2020)."""
+
+    relaxation: Annotated[float, POSITIVE] = 0.4
+    """How far from 1 a positive's cosine, and from 0 a negative's, may be without cost."""
+    scale: Annotated[float, POSITIVE] = 80.0
+    """How much more the hardest pairs count than the others."""
 
     def __post_init__(self) -> None:
         check(self, "loss", whose=True)

@@ -6,11 +6,12 @@ chunk by chunk, and the backward pass computes the cosines of each chunk again.
 """
 
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import chex
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from reid_jax.fields import POSITIVE
 from reid_jax.ops.distances import normalize
@@ -27,6 +28,13 @@ class _Head(NamedTuple):
     margin: float | None
 
 
+class _Rows(NamedTuple):
+    """What is not differentiated and is each row's own, (B,), or None."""
+
+    margin: jax.Array | None
+    quality: jax.Array | None
+
+
 def chunked_margin_softmax_loss(
     embeddings: jax.Array,
     centers: jax.Array,
@@ -35,7 +43,8 @@ def chunked_margin_softmax_loss(
     chunk: int,
     kind: Kind = "arcface",
     scale: float = 64.0,
-    margin: float | None = None,
+    margin: float | jax.Array | None = None,
+    quality: jax.Array | None = None,
     mask: jax.Array | None = None,
 ) -> tuple[jax.Array, jax.Array]:
     """`margin_softmax_loss` that never holds more than (B, chunk) logits; times K with K centres.
@@ -48,7 +57,7 @@ def chunked_margin_softmax_loss(
       centers: (C, D), or (C, K, D) for K sub-centres per class; normalised here, chunk by chunk.
       labels: (B,) integer in [0, C).
       chunk: classes at a time, at most.
-      kind, scale, margin: as `margin_logits`.
+      kind, scale, margin, quality: as `margin_logits`; what is given for rows gets no gradient.
       mask: (B,) bool, False for padding.
 
     Returns:
@@ -76,8 +85,10 @@ def chunked_margin_softmax_loss(
     chex.assert_equal_shape([mask, labels])
     if centers.ndim == 2:
         centers = centers[:, None, :]
-    head = _Head(chunk, kind, scale, margin)
-    cost = _costs(head, normalize(embeddings), centers.astype(jnp.float32), labels)
+    each = isinstance(margin, jax.Array | np.ndarray)
+    head = _Head(chunk, kind, scale, None if each else cast("float | None", margin))
+    rows = _Rows(jnp.asarray(margin) if each else None, quality)
+    cost = _costs(head, normalize(embeddings), centers.astype(jnp.float32), labels, rows)
     return jnp.sum(jnp.where(mask, cost, 0.0)), jnp.sum(mask.astype(jnp.float32))
 
 
@@ -131,14 +142,16 @@ def sample_classes(
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _costs(head: _Head, units: jax.Array, centers: jax.Array, labels: jax.Array) -> jax.Array:
+def _costs(
+    head: _Head, units: jax.Array, centers: jax.Array, labels: jax.Array, rows: _Rows
+) -> jax.Array:
     """`units` (B, D) of unit length and `centers` (C, K, D) -> cross-entropies (B,)."""
-    others, own = _others_and_own(head, units, centers, labels)
+    others, own = _others_and_own(head, units, centers, labels, rows)
     return jax.nn.softplus(others - own)
 
 
 def _others_and_own(
-    head: _Head, units: jax.Array, centers: jax.Array, labels: jax.Array
+    head: _Head, units: jax.Array, centers: jax.Array, labels: jax.Array, rows: _Rows
 ) -> tuple[jax.Array, jax.Array]:
     """Log-sum-exp of the logits of all other classes, and the logit of the own, (B,) each."""
 
@@ -161,20 +174,21 @@ def _others_and_own(
     if rest.shape[0]:
         state = add(rest, _rest_classes(centers, rest), state)
     highest, total = state
-    return highest + jnp.log(jnp.maximum(total, 1e-30)), _own_logits(head, units, centers[labels])
+    own = _own_logits(head, rows, units, centers[labels])
+    return highest + jnp.log(jnp.maximum(total, 1e-30)), own
 
 
 def _costs_forward(
-    head: _Head, units: jax.Array, centers: jax.Array, labels: jax.Array
-) -> tuple[jax.Array, tuple[jax.Array, ...]]:
-    others, own = _others_and_own(head, units, centers, labels)
-    return jax.nn.softplus(others - own), (units, centers, labels, others, own)
+    head: _Head, units: jax.Array, centers: jax.Array, labels: jax.Array, rows: _Rows
+) -> tuple[jax.Array, tuple[Any, ...]]:
+    others, own = _others_and_own(head, units, centers, labels, rows)
+    return jax.nn.softplus(others - own), (units, centers, labels, rows, others, own)
 
 
 def _costs_backward(
-    head: _Head, residuals: tuple[jax.Array, ...], cotangent: jax.Array
-) -> tuple[jax.Array, jax.Array, None]:
-    units, centers, labels, others, own = residuals
+    head: _Head, residuals: tuple[Any, ...], cotangent: jax.Array
+) -> tuple[jax.Array, jax.Array, None, None]:
+    units, centers, labels, rows, others, own = residuals
     slope = cotangent * jax.nn.sigmoid(others - own)
 
     def pull(part: jax.Array, classes: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -199,20 +213,21 @@ def _costs_backward(
     if rest.shape[0]:
         more, by_rest = pull(rest, _rest_classes(centers, rest))
         by_unit, by_center = by_unit + more, jnp.concatenate([by_center, by_rest])
-    _, transpose = jax.vjp(partial(_own_logits, head), units, centers[labels])
+    _, transpose = jax.vjp(partial(_own_logits, head, rows), units, centers[labels])
     more, by_own = transpose(-slope)
-    return by_unit + more, by_center.at[labels].add(by_own), None
+    return by_unit + more, by_center.at[labels].add(by_own), None, None
 
 
 _costs.defvjp(_costs_forward, _costs_backward)
 
 
-def _own_logits(head: _Head, units: jax.Array, own: jax.Array) -> jax.Array:
+def _own_logits(head: _Head, rows: _Rows, units: jax.Array, own: jax.Array) -> jax.Array:
     """`units` (B, D) and each one's own centres (B, K, D) -> logits (B,) with the margin."""
     cosines = jnp.einsum(
         "bd,bkd->bk", units, normalize(own), precision=jax.lax.Precision.HIGHEST
     ).max(axis=1)
-    return head.scale * margin_cosine(cosines, head.kind, head.margin)
+    margin = head.margin if rows.margin is None else rows.margin
+    return head.scale * margin_cosine(cosines, head.kind, margin, rows.quality)
 
 
 def _without_own(logits: jax.Array, classes: jax.Array, labels: jax.Array) -> jax.Array:

@@ -1,4 +1,4 @@
-"""Softmax over individuals with a margin on the own one: ArcFace, CosFace, sub-centres."""
+"""Softmax over individuals with a margin on the own one: ArcFace, CosFace, AdaFace, ElasticFace."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -12,7 +12,14 @@ import numpy as np
 
 from reid_jax.fields import NOT_NEGATIVE, POSITIVE, Bound, check
 from reid_jax.ops.losses.large_softmax import chunked_margin_softmax_loss, sample_classes
-from reid_jax.ops.losses.margins import MARGIN, Kind, center_cosines, margin_logits, own_entries
+from reid_jax.ops.losses.margins import (
+    MARGIN,
+    Kind,
+    center_cosines,
+    margin_logits,
+    new_centers,
+    own_entries,
+)
 from reid_jax.ops.losses.term import Sampling, Term, Tree
 from reid_jax.ops.mining.in_batch import as_labels
 
@@ -24,7 +31,8 @@ def margin_softmax_loss(
     *,
     kind: Kind = "arcface",
     scale: float = 64.0,
-    margin: float | None = None,
+    margin: float | jax.Array | None = None,
+    quality: jax.Array | None = None,
     mask: jax.Array | None = None,
 ) -> tuple[jax.Array, jax.Array]:
     """Sum over examples of the cross-entropy of margin softmax, and the number of examples.
@@ -33,7 +41,7 @@ def margin_softmax_loss(
       embeddings: (B, D) floating point; normalised here.
       centers: (C, D), or (C, K, D) for K sub-centres per class; normalised here.
       labels: (B,) integer in [0, C).
-      kind, scale, margin: as `margin_logits`.
+      kind, scale, margin, quality: as `margin_logits`.
       mask: (B,) bool, False for padding.
 
     Returns:
@@ -54,7 +62,7 @@ def margin_softmax_loss(
     labels = as_labels(labels, embeddings)
     chex.assert_equal_shape_prefix([embeddings, labels], 1)
     cosines = center_cosines(embeddings, centers)
-    logits = margin_logits(cosines, labels, kind=kind, scale=scale, margin=margin)
+    logits = margin_logits(cosines, labels, kind=kind, scale=scale, margin=margin, quality=quality)
     own = own_entries(logits, labels)[:, 0]
     cost = jax.nn.logsumexp(logits, axis=1) - own
     if mask is None:
@@ -67,16 +75,23 @@ def margin_softmax_loss(
 class MarginSoftmax:
     """Classification of the training individuals by angle, with a margin.
 
-    ArcFace (Deng et al. 2019), CosFace (Wang et al. 2018); several centres an individual make it
-    sub-center ArcFace (Deng et al. 2020).
+    ArcFace (Deng et al. 2019), CosFace (Wang et al. 2018), AdaFace (Kim et al. 2022); several
+    centres an individual make it sub-center ArcFace (Deng et al. 2020), margins that are drawn
+    ElasticFace (Boutros et al. 2022).
     """
 
     kind: Kind = "arcface"
-    """Margin on the angle (arcface) or on its cosine (cosface)."""
+    """Margin on the angle (arcface), on its cosine (cosface), or more of one or the other by how
+    good a photo seems, from the length of its embedding (adaface)."""
     scale: Annotated[float, POSITIVE] = 64.0
     """Multiplies the cosines before the softmax."""
     margin: Annotated[float, MARGIN] = 0.5
-    """Radians for arcface (0.5), cosine for cosface (0.35)."""
+    """Radians for arcface (0.5), cosine for cosface (0.35), both for adaface (0.4)."""
+    deviation: Annotated[float, NOT_NEGATIVE] = 0.0
+    """Standard deviation of the margin, drawn anew for each photo and step (ElasticFace: 0.05); 0
+    for one margin."""
+    concentration: Annotated[float, POSITIVE] = 0.333
+    """How much an embedding's length says of its photo, for adaface."""
     centers: Annotated[int, Bound(least=1)] = 1
     """Centres an individual; the closest one counts."""
     sampled: Annotated[float, Bound(above=0, most=1)] = 1.0
@@ -89,9 +104,13 @@ class MarginSoftmax:
         check(self, "loss", whose=True)
 
     def init(self, key: jax.Array, num_classes: int, dimension: int) -> Tree:
-        # One centre a class has no axis of its own: a TPU would lay such arrays out anew each step.
-        shape = (num_classes, *(() if self.centers == 1 else (self.centers,)), dimension)
-        return {"centers": jax.random.normal(key, shape, jnp.float32) * dimension**-0.5}
+        return {"centers": new_centers(key, num_classes, dimension, self.centers)}
+
+    @property
+    def wants(self) -> tuple[str, ...]:
+        """See `Objective`."""
+        adaptive = ("standing",) if self.kind == "adaface" else ()
+        return (*adaptive, "lot") if self.deviation else adaptive
 
     @property
     def sampling(self) -> Sampling | None:
@@ -125,10 +144,14 @@ class MarginSoftmax:
             labels,
             kind=self.kind,
             scale=self.scale,
-            margin=self.margin,
+            margin=self.margin + self.deviation * outputs["lot"] if self.deviation else self.margin,
+            quality=self._quality(outputs) if self.kind == "adaface" else None,
             mask=mask,
         )
         return {self.kind: Term(*loss)}
+
+    def _quality(self, outputs: Mapping[str, jax.Array]) -> jax.Array:
+        return jnp.clip(self.concentration * outputs["standing"], -1.0, 1.0)
 
     def _sample(
         self, num_classes: int, labels: jax.Array, mask: jax.Array | None, axis_name: str | None

@@ -10,21 +10,30 @@ from typing import Annotated, Any
 import jax
 
 from reid_jax.fields import NOT_NEGATIVE, check
-from reid_jax.ops.losses.batch import Angular, MultiSimilarity, NPair, SupervisedContrastive
+from reid_jax.ops.losses.batch import (
+    Angular,
+    Circle,
+    MultiSimilarity,
+    NPair,
+    SupervisedContrastive,
+)
 from reid_jax.ops.losses.contrastive import Contrastive
 from reid_jax.ops.losses.margin_softmax import MarginSoftmax
+from reid_jax.ops.losses.proxy_anchor import ProxyAnchor
 from reid_jax.ops.losses.term import Objective, Sampling, Term, Tree
 from reid_jax.ops.losses.triplet import Triplet
 
 __all__ = [
     "Angular",
     "AnyObjective",
+    "Circle",
     "Contrastive",
     "Joint",
     "MarginSoftmax",
     "MultiSimilarity",
     "NPair",
     "Objective",
+    "ProxyAnchor",
     "SupervisedContrastive",
     "Triplet",
 ]
@@ -46,6 +55,11 @@ class Joint:
 
     def init(self, key: jax.Array, num_classes: int, dimension: int) -> Tree:
         return self.softmax.init(key, num_classes, dimension)
+
+    @property
+    def wants(self) -> tuple[str, ...]:
+        """See `Objective`."""
+        return self.softmax.wants
 
     @property
     def sampling(self) -> Sampling | None:
@@ -79,7 +93,9 @@ AnyObjective = (
     | NPair
     | Angular
     | MultiSimilarity
+    | Circle
     | SupervisedContrastive
+    | ProxyAnchor
     | MarginSoftmax
     | Joint
 )

@@ -37,6 +37,15 @@ class Objective(Protocol):
     `outputs` has "embedding" (B, D), what is compared, and "neck" (B, D), what is classified.
     """
 
+    @property
+    def wants(self) -> tuple[str, ...]:
+        """What `outputs` needs beside these, each float32 (B,) and without a gradient.
+
+        "standing": how long a neck is, in standard deviations from the mean of recent batches.
+        "lot": drawn from the standard normal distribution, by a key of the step and the photo.
+        """
+        ...
+
     def init(self, key: jax.Array, num_classes: int, dimension: int) -> Tree:
         """Its parameters (class centres), empty for losses that look inside the batch only."""
         ...
@@ -69,6 +78,7 @@ class InBatch:
     keyword arguments.
     """
 
+    wants: ClassVar[tuple[str, ...]] = ()
     _loss: ClassVar[Callable[..., tuple[jax.Array, jax.Array]]]
     _term: ClassVar[str]
 
