@@ -125,7 +125,7 @@ def _speed(model: TrainedModel, photos: Dataset) -> float:
     """Photos embedded a second, once compiled; the best of three, as other work only slows down."""
     data = model.config.data
     rows = np.arange(min(_TIMED, len(photos)))
-    pixels = photos.load(rows, data.image_size, data.channels)
+    pixels = photos.load(rows, data.embedded_size, data.channels)
     decoded = Dataset(photos.paths[rows], photos.labels[rows], photos.identities, pixels=pixels)
     model.embed(decoded)
     times = []

@@ -46,6 +46,9 @@ class DataConfig:
     image_size: Annotated[int, NOT_NEGATIVE, OFTEN] = 96
     """Side of the square that every photo is resized to, in pixels; 0 for that which the pretrained
     weights, or without any the backbone, are made for."""
+    embed_size: Annotated[int, NOT_NEGATIVE] = 0
+    """Side at which photos are embedded, validated and compared; 0 for that of training. A little
+    larger is often better: a crop shows an animal larger than a whole photo does."""
     channels: Literal[1, 3] = 3
     """3 for colour, 1 for grey."""
     sampler: Literal["identities", "pairs", "uniform"] = "identities"
@@ -56,8 +59,14 @@ class DataConfig:
     """K of the P x K batches."""
     input: Literal["auto", "resident", "stream"] = "auto"
     """Keep the whole set in device memory, or decode while training; auto decides by size."""
-    symmetries: Literal[1, 4, 8] = 1
-    """Make every training individual four by quarter turns, or eight with mirror images."""
+    symmetries: Literal[1, 2, 4, 8] = 1
+    """Make every training individual two by mirror images, where a pattern is not its own; four by
+    quarter turns, or eight with mirror images, of square photos in memory."""
+
+    @property
+    def embedded_size(self) -> int:
+        """The side at which photos are embedded, pixels."""
+        return self.embed_size or self.image_size
 
 
 @dataclass(frozen=True)
@@ -151,6 +160,10 @@ def check(config: EmbeddingConfig) -> None:
         )
     if data.sampler == "identities" and data.photos_per_identity < 2:
         raise UserError("data.photos_per_identity is 1; a positive needs at least 2.")
+    if data.embed_size and model.pooling == "flatten":
+        raise UserError(
+            "data.embed_size needs a pooling that takes any size; --model.pooling flatten does not."
+        )
     if model.batch_norm_parts and model.batch_norm != "device":
         raise UserError("model.batch_norm_parts needs --model.batch-norm device.")
     if model.bnneck and not isinstance(config.loss, Joint | MarginSoftmax | ProxyAnchor):

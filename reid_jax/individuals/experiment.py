@@ -10,7 +10,7 @@ import numpy as np
 from reid_jax.data.photos import Dataset, Splits, load_dataset, make_splits
 from reid_jax.data.photos.samplers import IdentitySampler, PairSampler, UniformSampler
 from reid_jax.data.photos.stream import Sampler
-from reid_jax.data.photos.transforms import relabelled, with_symmetries
+from reid_jax.data.photos.transforms import relabelled, with_mirror_images, with_symmetries
 from reid_jax.individuals.config import DataConfig, EmbeddingConfig, ModelConfig
 from reid_jax.individuals.glossary import SPLITS
 from reid_jax.individuals.task import EmbeddingTask
@@ -101,9 +101,19 @@ def make_sampler(config: DataConfig, labels: np.ndarray, seed: int) -> Sampler:
 def training_set(dataset: Dataset, splits: Splits, *, symmetries: int) -> Dataset:
     """The training photos, their labels counted from 0 without gaps."""
     train = dataset.subset(splits.train)
-    if symmetries > 1:
+    if symmetries == 2:
+        train = with_mirror_images(train)
+    elif symmetries > 2:
         train = with_symmetries(train, symmetries)
     return relabelled(train)
+
+
+def whitening_set(dataset: Dataset, splits: Splits, *, symmetries: int) -> Dataset:
+    """The training photos that a whitening is made from: without mirror images of files.
+
+    They are never searched for, and would take the time of the others once more.
+    """
+    return training_set(dataset, splits, symmetries=1 if symmetries == 2 else symmetries)
 
 
 def build(config: EmbeddingConfig, dataset: Dataset, splits: Splits) -> Experiment:
@@ -115,11 +125,12 @@ def build(config: EmbeddingConfig, dataset: Dataset, splits: Splits) -> Experime
     data, train = config.data, config.train
     photos = training_set(dataset, splits, symmetries=data.symmetries)
     sampler = make_sampler(data, photos.labels, train.seed)
+    whitened_by = whitening_set(dataset, splits, symmetries=data.symmetries)
     validation = None
     if splits.validation is not None:
         validation = make_validation(dataset, splits, data, train.seed)
         if config.model.whiten:
-            validation = with_whitening(validation, photos, data, train.seed)
+            validation = with_whitening(validation, whitened_by, data, train.seed)
     return _experiment(
         config,
         len(photos.identities),
@@ -135,7 +146,7 @@ def build(config: EmbeddingConfig, dataset: Dataset, splits: Splits) -> Experime
         validation=validation,
         summary=f"{len(photos):,} training photos of {len(photos.identities):,} individuals, "
         + SPLITS[data.split].partition(":")[0].lower()
-        + about_validation(validation, splits, photos, train.seed),
+        + about_validation(validation, splits, whitened_by, train.seed),
     )
 
 

@@ -19,7 +19,7 @@ from reid_jax.data.photos.stream import in_blocks
 from reid_jax.errors import UserError
 from reid_jax.files import write_arrays
 from reid_jax.individuals.config import EmbeddingConfig
-from reid_jax.individuals.experiment import load_backbone, make_task, training_set
+from reid_jax.individuals.experiment import load_backbone, make_task, whitening_set
 from reid_jax.individuals.fingerprint import fingerprint
 from reid_jax.individuals.measures import raw_pixel_embeddings
 from reid_jax.individuals.split_file import load_run_data
@@ -242,7 +242,7 @@ class TrainedModel(TrainedRun):
                 if str(kept["network"]) == self.fingerprint:
                     return kept["mean"], kept["matrix"]
         dataset, splits = self.load_data()
-        train = training_set(dataset, splits, symmetries=self.config.data.symmetries)
+        train = whitening_set(dataset, splits, symmetries=self.config.data.symmetries)
         rows = some_of_each(train.labels, WHITENED_BY, self.config.train.seed)
         if not len(rows):
             raise UserError(
@@ -262,7 +262,7 @@ class TrainedModel(TrainedRun):
     @property
     def _shape(self) -> tuple[int, int, int]:
         data = self.config.data
-        return data.image_size, data.image_size, data.channels
+        return data.embedded_size, data.embedded_size, data.channels
 
     @property
     def _dimension(self) -> int:

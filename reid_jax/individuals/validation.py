@@ -38,7 +38,7 @@ def make_validation(dataset: Dataset, splits: Splits, data: DataConfig, seed: in
     rows = np.union1d(query, gallery)
     facts = {name: dataset.columns[name][rows] for name in ("camera",) if name in dataset.columns}
     return Validation(
-        inputs=photo_blocks(dataset, rows, data.image_size, data.channels),
+        inputs=photo_blocks(dataset, rows, data.embedded_size, data.channels),
         examples={
             "label": dataset.labels[rows],
             "query": np.searchsorted(rows, query),
@@ -59,7 +59,7 @@ def with_whitening(
     by = some_of_each(train.labels, min(WHITENED_BY, most), seed)
     if not len(by):
         return validation
-    more = photo_blocks(train, by, data.image_size, data.channels)
+    more = photo_blocks(train, by, data.embedded_size, data.channels)
     return replace(
         validation,
         inputs=lambda: itertools.chain(validation.inputs(), more()),

@@ -22,6 +22,7 @@ class Dataset:
         "camera", "split", "alphabet", "drawer", and "digest" of its file (see
         `content.content_digests`).
       pixels: uint8 (N, H, W, C) where the source is in memory, else None.
+      mirrored: bool (N,), which photos are loaded with left and right exchanged; None for none.
       skipped: (path, reason) of each photo that could not be used.
       passed_over: how many files and folders are no photos, by what they are: ".txt", "@eaDir/".
       notes: sentences about what was read that a person should know.
@@ -33,6 +34,7 @@ class Dataset:
     identities: tuple[str, ...]
     columns: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
     pixels: np.ndarray | None = None
+    mirrored: np.ndarray | None = None
     skipped: tuple[tuple[str, str], ...] = ()
     passed_over: Mapping[str, int] = dataclasses.field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -40,8 +42,9 @@ class Dataset:
 
     def __post_init__(self) -> None:
         arrays = {"paths": self.paths, **self.columns}
-        if self.pixels is not None:
-            arrays["pixels"] = self.pixels
+        for name in ("pixels", "mirrored"):
+            if (given := getattr(self, name)) is not None:
+                arrays[name] = given
         for name, array in arrays.items():
             if len(array) != len(self.labels):
                 raise ValueError(f"{name} has {len(array)} rows, labels has {len(self.labels)}.")
@@ -57,6 +60,7 @@ class Dataset:
             labels=self.labels[indices],
             columns={name: column[indices] for name, column in self.columns.items()},
             pixels=None if self.pixels is None else self.pixels[indices],
+            mirrored=None if self.mirrored is None else self.mirrored[indices],
         )
 
     def load(
@@ -73,6 +77,11 @@ class Dataset:
         from reid_jax.data.photos.images import read_image, resize
 
         indices = np.asarray(indices)
+        if self.mirrored is not None:
+            plain = dataclasses.replace(self, mirrored=None)
+            batch = plain.load(indices, size, channels, progress=progress)
+            turned = self.mirrored[indices][:, None, None, None]
+            return np.where(turned, batch[:, :, ::-1], batch)
         if self.pixels is not None and self.pixels.shape[1:] == (size, size, channels):
             return self.pixels[indices]
         batch = np.empty((len(indices), size, size, channels), np.uint8)

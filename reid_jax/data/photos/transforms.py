@@ -18,6 +18,22 @@ def relabelled(dataset: Dataset) -> Dataset:
     )
 
 
+def with_mirror_images(dataset: Dataset) -> Dataset:
+    """Two individuals out of each: its photos, and their mirror images as another one's.
+
+    An animal's pattern seen in a mirror is that of no animal. `dataset` has no mirrored photos yet.
+    """
+    each = len(dataset)
+    both = dataset.subset(np.tile(np.arange(each), 2))
+    labels = dataset.labels + np.int32(len(dataset.identities))
+    return dataclasses.replace(
+        both,
+        labels=np.concatenate([dataset.labels, labels]),
+        identities=(*dataset.identities, *(f"{who}@mirrored" for who in dataset.identities)),
+        mirrored=np.repeat([False, True], each),
+    )
+
+
 def with_symmetries(dataset: Dataset, count: int) -> Dataset:
     """`count` individuals out of each: its photos turned by quarters (4), and mirrored too (8).
 

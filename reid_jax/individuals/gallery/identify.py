@@ -301,7 +301,7 @@ def _decoded(
 
     def read(photo: tuple[str, Photo]) -> np.ndarray | str:
         try:
-            pixels = as_pixels(photo[1], data.image_size, data.channels)
+            pixels = as_pixels(photo[1], data.embedded_size, data.channels)
         except BadImageError as error:
             return error.reason
         return without_content(pixels) or pixels

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from reid_jax.data.photos.dataset import Dataset
-from reid_jax.data.photos.transforms import relabelled, with_symmetries
+from reid_jax.data.photos.transforms import relabelled, with_mirror_images, with_symmetries
 from reid_jax.errors import UserError
 
 
@@ -43,6 +43,30 @@ def test_symmetries_are_other_individuals(dataset, count):
     )
     if count == 8:
         np.testing.assert_array_equal(views[4], dataset.pixels[:, :, ::-1])
+
+
+def test_mirror_images_are_other_individuals(dataset, tmp_path):
+    from dataclasses import replace
+
+    from PIL import Image
+
+    found = with_mirror_images(dataset)
+    assert len(found.identities) == len(set(found.identities)) == 8
+    assert found.labels.tolist() == [2, 0, 2, 3, 6, 4, 6, 7]
+    assert found.columns["alphabet"].tolist() == ["A", "A", "B", "B"] * 2
+    for size in (5, 7):  # as they are, and resized
+        pixels = found.load(np.array([1, 5, 4]), size, 1)
+        plain = dataset.load(np.array([1, 1, 0]), size, 1)
+        np.testing.assert_array_equal(pixels[0], plain[0])
+        np.testing.assert_array_equal(pixels[1:], plain[1:, :, ::-1])
+    paths = [tmp_path / f"{k}.png" for k in range(4)]
+    large = dataset.pixels.repeat(8, axis=1).repeat(8, axis=2)
+    for path, photo in zip(paths, large, strict=True):
+        Image.fromarray(photo[..., 0]).save(path)
+    files = replace(dataset, pixels=None, paths=np.array([str(path) for path in paths]))
+    from_files = with_mirror_images(files).subset(np.array([3, 7])).load(np.arange(2), 40, 1)
+    np.testing.assert_array_equal(from_files[0], large[3])
+    np.testing.assert_array_equal(from_files[1], large[3][:, ::-1])
 
 
 def test_symmetries_need_square_pixels(dataset):
