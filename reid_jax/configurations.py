@@ -85,7 +85,12 @@ def find(name: str) -> Path:
     return found[0]
 
 
+_RENAMED = {"my_photos": "recipe"}
+
+
 def _unknown(name: str, stem: str) -> str:
+    if stem in _RENAMED:
+        return f"The configuration {stem} is called {_RENAMED[stem]} now, and asks for --minutes."
     if name and expanded(name).is_file():
         return f"{name} is no configuration: the name of a Python file ends in .py."
     near = difflib.get_close_matches(stem.lower(), names(), 1)

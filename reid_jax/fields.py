@@ -64,9 +64,9 @@ class Mark:
 
 @dataclass(frozen=True)
 class Auto:
-    """A person may say `auto` for this number, which the value stands for."""
+    """A person may say `auto` for this field, which the value stands for, bounds or not."""
 
-    value: float
+    value: float | str
 
 
 POSITIVE = Bound(above=0)
@@ -97,7 +97,7 @@ def check(config: Any, name: str = "", *, whose: bool = False) -> None:
         of = f" of {type(config).__name__}" if whose else ""
         if wanted := _unlike(value, hints[field]):
             raise UserError(f"{full}{of} is {value!r}; it must be {wanted}.")
-        for mark in marks:
+        for mark in marks if not _stands_for_auto(value, marks) else ():
             if isinstance(mark, Bound):
                 mark.check(f"{full}{of}", value)
         for member in value if isinstance(value, tuple | list) else (value,):
@@ -131,6 +131,36 @@ def changed(config: Config, changes: Mapping[Mark, Callable[[str], str]]) -> Con
                 new[field] = changes[mark](value)
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
             new[field] = changed(value, changes)
+    return dataclasses.replace(config, **new)  # type: ignore[type-var]
+
+
+def _stands_for_auto(value: Any, marks: tuple[Any, ...]) -> bool:
+    plain = isinstance(value, str | numbers.Real)  # not what JAX traces
+    return plain and any(isinstance(mark, Auto) and mark.value == value for mark in marks)
+
+
+def left_open(config: Any, name: str = "") -> dict[str, Any]:
+    """The fields that stand at `auto`, by their dotted names, and what stands for it there."""
+    found = {}
+    for field, full, marks in _fields(config, name):
+        value = getattr(config, field)
+        if _stands_for_auto(value, marks):
+            found[full] = value
+        elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+            found |= left_open(value, full)
+    return found
+
+
+def with_values(config: Config, values: Mapping[str, Any]) -> Config:
+    """The configuration in which fields, by their dotted names, have other values."""
+    new: dict[str, Any] = {name: value for name, value in values.items() if "." not in name}
+    for section in {name.partition(".")[0] for name in values} - new.keys():
+        inside = {
+            name.removeprefix(f"{section}."): value
+            for name, value in values.items()
+            if name.startswith(f"{section}.")
+        }
+        new[section] = with_values(getattr(config, section), inside)
     return dataclasses.replace(config, **new)  # type: ignore[type-var]
 
 

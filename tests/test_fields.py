@@ -9,7 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reid_jax.errors import UserError
-from reid_jax.fields import FRACTION, NOT_NEGATIVE, PATH, POSITIVE, WEIGHTS, Bound, changed, check
+from reid_jax.fields import (
+    FRACTION,
+    NOT_NEGATIVE,
+    PATH,
+    POSITIVE,
+    WEIGHTS,
+    Auto,
+    Bound,
+    changed,
+    check,
+    left_open,
+    with_values,
+)
 
 ENDS = st.none() | st.floats(-10, 10)
 
@@ -69,3 +81,26 @@ def test_every_field_is_looked_at_and_named(config, message):
 def test_marked_fields_alone_are_changed():
     config = changed(Outer(), {PATH: lambda path: f"/{path}"})
     assert config == Outer(one=Inner(file="/a"))
+
+
+@dataclass(frozen=True)
+class Open:
+    one: Annotated[float, POSITIVE, Auto(-1.0)] = -1.0
+    inner: Inner = field(default_factory=Inner)
+    network: Annotated[str, Auto("auto")] = "auto"
+
+
+@dataclass(frozen=True)
+class Holder:
+    part: Open = field(default_factory=Open)
+    many: tuple[Open, ...] = (Open(),)
+
+
+def test_what_is_left_open_is_named_out_of_bounds_and_can_be_filled():
+    check(Holder())
+    assert left_open(Holder()) == {"part.one": -1.0, "part.network": "auto"}
+    filled = with_values(Holder(), {"part.one": 3.0, "part.inner.rate": 2.0, "many": ()})
+    assert filled == Holder(Open(3.0, Inner(2.0)), ())
+    assert left_open(filled) == {"part.network": "auto"}
+    with pytest.raises(UserError, match=r"part.one is -2.0; it must be above 0"):
+        check(Holder(Open(-2.0)))

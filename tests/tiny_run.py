@@ -8,9 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jax
+import numpy as np
+
 from reid_jax import configurations
 from reid_jax.individuals.experiment import build, load_data
 from reid_jax.individuals.split_file import keep_split
+from reid_jax.models import create_backbone, registry
 from reid_jax.ops.losses.objectives import Triplet
 from reid_jax.questions import question_of
 from reid_jax.same_video.config import (
@@ -23,6 +27,7 @@ from reid_jax.training.config_file import claim_workdir, read_config
 from reid_jax.training.experiment import Experiment
 from reid_jax.training.loop import fit
 from reid_jax.training.parallel import make_layout
+from reid_jax.weights import save_pretrained
 
 _FOLDER = tempfile.TemporaryDirectory(prefix="tiny-runs-")
 
@@ -80,6 +85,18 @@ def train_tiny_run(workdir: Path, *, steps: int = 20, seed: int = 0, **data: obj
         ema_decay=config.optimizer.ema_decay,
     )
     return workdir
+
+
+def draw_weights(monkeypatch: Any, file: Path, name: str = "resnet10") -> str:
+    """Makes the half of a ResNet-18 known under a name, and a file of weights for it; the name."""
+    info = registry.backbone_info("resnet18")
+    options = {**info.options, "stages": (1, 1, 1, 1)}
+    small = dataclasses.replace(info, name=name, options=options, hub="")
+    monkeypatch.setitem(registry._REGISTRY, name, small)
+    example = np.zeros((1, 32, 32, 3), np.float32)
+    variables = jax.jit(create_backbone(name).init)(jax.random.key(7), example)
+    save_pretrained(name, variables, file)
+    return name
 
 
 def breaking_off(experiment: Experiment, calls: int) -> Experiment:

@@ -75,8 +75,8 @@ def _fields(config: Any, prefix: str, often: bool) -> list[tyro.constructors.Str
     return found
 
 
-def _or_auto(kind: Any, auto: float) -> tyro.constructors.PrimitiveConstructorSpec[Any]:
-    """How a number is read that may be `auto`, which `auto` stands for."""
+def _or_auto(kind: Any, auto: float | str) -> tyro.constructors.PrimitiveConstructorSpec[Any]:
+    """How a value is read that may be `auto`, which `auto` stands for."""
     return tyro.constructors.PrimitiveConstructorSpec(
         nargs=1,
         metavar=f"{kind.__name__.upper()}|auto",

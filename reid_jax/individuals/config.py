@@ -8,7 +8,17 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from reid_jax.errors import UserError
-from reid_jax.fields import FRACTION, NOT_NEGATIVE, OFTEN, PHOTOS, POSITIVE, WEIGHTS, Auto
+from reid_jax.fields import (
+    FRACTION,
+    HIDDEN,
+    NOT_NEGATIVE,
+    OFTEN,
+    PHOTOS,
+    POSITIVE,
+    WEIGHTS,
+    Auto,
+    left_open,
+)
 from reid_jax.models import backbone_info
 from reid_jax.ops.images.augment import Augmentation
 from reid_jax.ops.losses.objectives import (
@@ -20,9 +30,9 @@ from reid_jax.ops.losses.objectives import (
     Triplet,
 )
 from reid_jax.training import config as training
-from reid_jax.training.config import AUTO, OptimizerConfig, TrainConfig
+from reid_jax.training.config import AUTO, OPEN, OptimizerConfig, TrainConfig
 from reid_jax.training.config_file import has_begun, read_values
-from reid_jax.training.paths import located_with_weights
+from reid_jax.training.paths import located, located_with_weights
 from reid_jax.training.stages import Stage
 from reid_jax.weights import input_info
 
@@ -43,18 +53,19 @@ class DataConfig:
     validation_photos: Annotated[int, NOT_NEGATIVE] = 20_000
     """A validation looks at so many photos at most, whole individuals drawn by the seed; 0 for all
     that it has, which of a split by photo or date is all that is trained on."""
-    image_size: Annotated[int, NOT_NEGATIVE, OFTEN] = 96
+    image_size: Annotated[int, NOT_NEGATIVE, Auto(OPEN), OFTEN] = 96
     """Side of the square that every photo is resized to, in pixels; 0 for that which the pretrained
-    weights, or without any the backbone, are made for."""
-    embed_size: Annotated[int, NOT_NEGATIVE] = 0
+    weights, or without any the backbone, are made for; auto for the largest that --minutes let."""
+    embed_size: Annotated[int, NOT_NEGATIVE, Auto(OPEN)] = 0
     """Side at which photos are embedded, validated and compared; 0 for that of training. A little
     larger is often better: a crop shows an animal larger than a whole photo does."""
     channels: Literal[1, 3] = 3
-    """3 for colour, 1 for grey."""
+    """3 for colour, 1 for grey; published weights take 3 in any case."""
     sampler: Literal["identities", "pairs", "uniform"] = "identities"
     """A batch is P individuals x K photos, pairs (half same, half different), or any photos."""
     batch_size: Annotated[int, NOT_NEGATIVE, Auto(AUTO), OFTEN] = 64
-    """Photos a step, over all devices; auto takes the most that fit in memory."""
+    """Photos a step, over all devices; auto takes the most that fit in memory, with --minutes what
+    goes with the number of individuals."""
     photos_per_identity: Annotated[int, POSITIVE] = 4
     """K of the P x K batches."""
     input: Literal["auto", "resident", "stream"] = "auto"
@@ -73,7 +84,7 @@ class DataConfig:
 class ModelConfig:
     """The network."""
 
-    backbone: Annotated[str, OFTEN] = "small_cnn"
+    backbone: Annotated[str, Auto("auto"), OFTEN] = "small_cnn"
     """A name that reid-jax models lists."""
     embedding_dim: Annotated[int, NOT_NEGATIVE] = 128
     """Numbers an embedding; 0 takes the backbone's pooled features as they are."""
@@ -115,6 +126,11 @@ class EmbeddingConfig:
     stages: tuple[Stage, ...] = ()
     """What trains from which step on; without stages everything from the first."""
     train: TrainConfig = field(default_factory=TrainConfig)
+    minutes: Annotated[float, NOT_NEGATIVE] = 0.0
+    """All that the run may take, from start to report: by it, and by the photos, a new run chooses
+    what is auto, and keeps it; 0 without such a choice."""
+    choices: Annotated[tuple[str, ...], HIDDEN] = ()
+    """What the run has chosen, and why."""
 
     @staticmethod
     def upgraded(values: dict[str, Any]) -> dict[str, Any]:
@@ -128,14 +144,26 @@ def check(config: EmbeddingConfig) -> None:
     Raises:
       UserError: naming the field, its value and what would be right.
     """
-    training.check(config)
+    training.check(config, untrained=bool(getattr(config.model, "pretrained", "")))
     data, model = config.data, config.model
     if not data.source:
         raise UserError(
             "data.source is empty: say where the photos are, for example --data.source folder:PATH "
             "(a folder an individual) or csv:PATH/metadata.csv."
         )
-    backbone_info(model.backbone)
+    undecided = left_open(config).keys()
+    if undecided - {"data.batch_size"} and not config.minutes:
+        raise UserError(
+            f"{min(undecided - {'data.batch_size'})} is auto: say how long the run may take "
+            "(--minutes), or what it is to be."
+        )
+    if config.minutes and not (undecided or config.choices):
+        raise UserError(
+            f"minutes is {config.minutes:g}, but nothing is left to choose; --train.steps auto "
+            "takes as many steps as there is time for."
+        )
+    if "model.backbone" not in undecided:
+        backbone_info(model.backbone)
     validated = data.validation_fraction > 0 or data.split == "given"
     training.check_patience(config.train, validated=validated)
     if data.sampler == "identities" and data.batch_size % data.photos_per_identity:
@@ -173,9 +201,18 @@ def check(config: EmbeddingConfig) -> None:
 
 
 def complete(config: EmbeddingConfig) -> EmbeddingConfig:
-    """See `located_with_weights`; an image size of 0 becomes that which the network is made for."""
-    config = located_with_weights(config)
-    if config.data.image_size:
+    """See `located_with_weights`; an image size of 0 becomes that which the network is made for.
+
+    Where nothing is trained, the network is the backbone alone: a projection of random numbers says
+    less than the features that it projects. Published weights see colour, of grey photos all alike.
+    """
+    undecided = left_open(config).keys()
+    config = located(config) if "model.backbone" in undecided else located_with_weights(config)
+    if config.model.pretrained:
+        config = replace(config, data=replace(config.data, channels=3))
+    if not config.train.steps:
+        config = replace(config, model=replace(config.model, embedding_dim=0, bnneck=False))
+    if config.data.image_size or "model.backbone" in undecided:
         return config
     inputs = input_info(config.model.backbone, config.model.pretrained)
     return replace(config, data=replace(config.data, image_size=inputs.input_size))

@@ -19,6 +19,7 @@ from reid_jax.models import EmbeddingNet, block_names, create_backbone
 from reid_jax.ops.losses.objectives import Objective
 from reid_jax.training.experiment import (
     Experiment,
+    Start,
     Validation,
     make_experiment,
     start_from,
@@ -123,6 +124,10 @@ def build(config: EmbeddingConfig, dataset: Dataset, splits: Splits) -> Experime
       UserError: when configuration and data do not fit.
     """
     data, train = config.data, config.train
+    start = functools.partial(start_from, load_backbone(config.model))
+    if not train.steps:  # no batch is drawn, so that there may be too few photos for one
+        labels = dataset.labels[splits.train]
+        return imagine(config, len(np.unique(labels)), len(labels), start)
     photos = training_set(dataset, splits, symmetries=data.symmetries)
     sampler = make_sampler(data, photos.labels, train.seed)
     whitened_by = whitening_set(dataset, splits, symmetries=data.symmetries)
@@ -134,7 +139,7 @@ def build(config: EmbeddingConfig, dataset: Dataset, splits: Splits) -> Experime
     return _experiment(
         config,
         len(photos.identities),
-        start=functools.partial(start_from, load_backbone(config.model)),
+        start=start,
         feed=make_feed(
             photos,
             sampler,
@@ -150,13 +155,15 @@ def build(config: EmbeddingConfig, dataset: Dataset, splits: Splits) -> Experime
     )
 
 
-def imagine(config: EmbeddingConfig, individuals: int, photos: int) -> Experiment:
-    """The experiment of a set of so many training individuals and photos that is not there."""
+def imagine(
+    config: EmbeddingConfig, individuals: int, photos: int, start: Start = unchanged
+) -> Experiment:
+    """The experiment of a set of so many training individuals and photos that is not read."""
     data = config.data
     return _experiment(
         config,
         individuals * data.symmetries,
-        start=unchanged,
+        start=start,
         feed=imagined_feed(
             photos * data.symmetries,
             data.batch_size,
@@ -166,7 +173,7 @@ def imagine(config: EmbeddingConfig, individuals: int, photos: int) -> Experimen
             steps_per_call=config.train.steps_per_call,
         ),
         validation=Validation(inputs=lambda: (), examples={}),
-        summary=f"{photos:,} training photos of {individuals:,} individuals, imagined",
+        summary=f"{photos:,} training photos of {individuals:,} individuals, of which none is read",
     )
 
 

@@ -31,11 +31,14 @@ from reid_jax.ops.whitening import some_of_each, whitened, within_class_whitenin
 from reid_jax.training.experiment import start_from
 from reid_jax.training.hosts.agreement import digest
 from reid_jax.training.hosts.shares import BATCH, BLOCK, Shares, share_size
+from reid_jax.training.logging import read_metrics
 from reid_jax.training.parallel import Layout, make_layout
 from reid_jax.training.paths import absolute_photos
 from reid_jax.training.predictor import Predict, make_predictor
-from reid_jax.training.run import TrainedRun, restore
+from reid_jax.training.run import TrainedRun, restore, restore_last
 from reid_jax.training.task import Batch
+
+_COMPARED = _TUNED, _FROZEN = "fine-tuned network", "frozen network"
 
 
 class Network(NamedTuple):
@@ -129,14 +132,37 @@ class TrainedModel(TrainedRun):
         chained = itertools.chain([first], blocks)
         return self.finished(self._predict(self.params, self.model_state, chained))
 
-    def finished(self, embeddings: np.ndarray) -> np.ndarray:
-        """What the network made of photos, (N, D), whitened if the run's embeddings are."""
+    def finished(self, embeddings: np.ndarray, network: Network | None = None) -> np.ndarray:
+        """What the network made of photos, (N, D), whitened if the run's embeddings are.
+
+        Args:
+          network: another than the run's, then whitened by what it makes of the training photos.
+        """
         if not self.config.model.whiten:
             return embeddings
-        return whitened(embeddings, *self._whitening, self.task.metric)
+        found = self._whitening if network is None else self._find_whitening(network)
+        return whitened(embeddings, *found, self.task.metric)
 
     def _by_network(self, dataset: Dataset, indices: np.ndarray | None) -> np.ndarray:
         return self._predict(self.params, self.model_state, self._blocks(dataset, indices))
+
+    @cached_property
+    def blend(self) -> float | None:
+        """How far the network is from the published one (0) to the trained one (1).
+
+        None for a run that has not compared them.
+        """
+        found = [row["blend"] for row in read_metrics(self.workdir) if "blend" in row]
+        return found[-1] if found and self.config.model.pretrained else None
+
+    def ends(self) -> dict[str, Network]:
+        """What the run has compared with its network, by name: as published, and as trained."""
+        found = {}
+        if self.blend not in (None, 1.0) and (last := restore_last(self.workdir)) is not None:
+            found[_TUNED] = Network(self._predict, *last)
+        if self.blend not in (None, 0.0) and (frozen := self.frozen) is not None:
+            found[_FROZEN] = frozen
+        return found
 
     def embed_each(
         self,
@@ -241,23 +267,25 @@ class TrainedModel(TrainedRun):
             with np.load(file) as kept:
                 if str(kept["network"]) == self.fingerprint:
                     return kept["mean"], kept["matrix"]
+        mean, matrix = self._find_whitening(self.trained)
+        network = np.array(self.fingerprint)
+        with contextlib.suppress(OSError):  # a run that cannot be written to is still of use
+            write_arrays(file, {"network": network, "mean": mean, "matrix": matrix})
+        return mean, matrix
+
+    def _find_whitening(self, network: Network) -> tuple[np.ndarray, np.ndarray]:
         dataset, splits = self.load_data()
         train = whitening_set(dataset, splits, symmetries=self.config.data.symmetries)
         rows = some_of_each(train.labels, WHITENED_BY, self.config.train.seed)
         if not len(rows):
             raise UserError(
-                f"{self.workdir} has model.whiten set, but {file.name} for these parameters is "
+                f"{self.workdir} has model.whiten set, but whitening.npz for these parameters is "
                 "missing, and so are two training photos of an individual to make it from."
             )
         say(f"whitening by {len(rows):,} training photos")
-        embeddings = self._by_network(train, rows)
-        mean, matrix = within_class_whitening(
-            embeddings, train.labels[rows], self.config.model.whiten
-        )
-        network = np.array(self.fingerprint)
-        with contextlib.suppress(OSError):  # a run that cannot be written to is still of use
-            write_arrays(file, {"network": network, "mean": mean, "matrix": matrix})
-        return mean, matrix
+        predict, params, model_state = network
+        embeddings = predict(params, model_state, self._blocks(train, rows))
+        return within_class_whitening(embeddings, train.labels[rows], self.config.model.whiten)
 
     @property
     def _shape(self) -> tuple[int, int, int]:
@@ -304,10 +332,15 @@ def embed_beside_baselines(
 
     `shares` divides the photos over processes, see `TrainedModel.embed_each`.
     """
-    networks = {"this network": model.trained, "untrained network": model.untrained}
-    if (frozen := model.frozen) is not None:
+    networks = {"this network": model.trained, **(ends := model.ends())}
+    if model.blend is None:  # else those that it has compared say more
+        networks["untrained network"] = model.untrained
+    if _FROZEN not in ends and (frozen := model.frozen) is not None:
         networks["frozen features"] = frozen
     embeddings = model.embed_each(photos, networks, shares, pixels=True)
-    embeddings["this network"] = model.finished(embeddings["this network"])
-    order = ("this network", "untrained network", "raw pixels", "frozen features")
+    if _FROZEN in ends:
+        embeddings["frozen features"] = embeddings[_FROZEN]
+    for name in ("this network", *ends):
+        embeddings[name] = model.finished(embeddings[name], ends.get(name))
+    order = ["this network", *_COMPARED, "untrained network", "raw pixels", "frozen features"]
     return {name: embeddings[name] for name in order if name in embeddings}

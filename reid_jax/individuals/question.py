@@ -1,23 +1,27 @@
 """Who is this individual? What the driver and the commands ask of this question."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from reid_jax.console import say
 from reid_jax.data.photos import Dataset, Splits, describe
 from reid_jax.data.photos.content import content_digests
+from reid_jax.data.photos.splits import NoValidationError
 from reid_jax.individuals import config as configuration
 from reid_jax.individuals.compare import compare_runs
 from reid_jax.individuals.config import EmbeddingConfig
 from reid_jax.individuals.experiment import batch_bounds, build, imagine
 from reid_jax.individuals.glossary import SPLITS
 from reid_jax.individuals.model import TrainedModel, load_run
+from reid_jax.individuals.recipe import chosen, kept_choice
 from reid_jax.individuals.run import SKIPPED, evaluate_run, list_skipped, report
 from reid_jax.individuals.split_file import agree_on_photos, keep_moved, keep_split, load_run_data
 from reid_jax.ops.ranking.matching import check_matches
 from reid_jax.training.experiment import Experiment
 from reid_jax.training.hosts.join import is_first
+from reid_jax.training.parallel import Layout
 from reid_jax.training.question import Question
 
 Photos = tuple[Dataset, Splits]
@@ -29,7 +33,7 @@ class Individuals(Question[EmbeddingConfig, Photos]):
     about = "a network of photos"
     config = EmbeddingConfig
     # Where the photos are is compared by their content, see split_file.
-    free = ("data.source", "data.input", "model.views", "model.whiten")
+    free = ("data.source", "data.input", "model.views", "model.whiten", "choices")
 
     def check(self, config: EmbeddingConfig) -> None:
         configuration.check(config)
@@ -38,14 +42,21 @@ class Individuals(Question[EmbeddingConfig, Photos]):
         return configuration.complete(config)
 
     def going_on(self, workdir: Path, config: EmbeddingConfig) -> EmbeddingConfig:
-        return configuration.going_on(workdir, config)
+        return kept_choice(workdir, configuration.going_on(workdir, config))
 
     def trains_together(self, config: EmbeddingConfig) -> bool:
         return True
 
     def load_data(self, config: EmbeddingConfig, workdir: Path) -> tuple[EmbeddingConfig, Photos]:
-        dataset, splits = load_run_data(workdir, config.data, config.train.seed, training=True)
-        return config, (dataset, splits)
+        data, seed = config.data, config.train.seed
+        try:
+            return config, load_run_data(workdir, data, seed, training=True)
+        except NoValidationError:
+            if not config.minutes:
+                raise
+        # Such a run chooses to train nothing, and says why.
+        data = replace(data, validation_fraction=0.0)
+        return config, load_run_data(workdir, data, seed, training=True)
 
     def loaded(self, workdir: Path, data: Photos) -> None:
         dataset, splits = data
@@ -53,6 +64,11 @@ class Individuals(Question[EmbeddingConfig, Photos]):
         if is_first():
             say(describe(dataset, str(workdir / SKIPPED)))
         check_matches(dataset.labels, *splits.test, dataset.columns)
+
+    def choose(
+        self, config: EmbeddingConfig, data: Photos, layout: Layout, started: float
+    ) -> EmbeddingConfig:
+        return chosen(config, data, layout, started)
 
     def build(self, config: EmbeddingConfig, data: Photos) -> Experiment:
         return build(config, *data)

@@ -40,6 +40,7 @@ def write_report(
     history: Sequence[Mapping[str, Any]] = (),
     metric: str = "cosine",
     seed: int = 0,
+    choices: Sequence[str] = (),
 ) -> None:
     """Writes everything into a folder; each file appears whole or not at all.
 
@@ -55,6 +56,7 @@ def write_report(
       history: rows of the run's ``metrics.jsonl``.
       metric: how embeddings are compared.
       seed: of what is drawn at random.
+      choices: what the run has chosen, and why, a sentence each.
     """
     folder = Path(folder)
     embeddings = np.asarray(embeddings, np.float32)
@@ -74,9 +76,11 @@ def write_report(
         content=_content(metrics, baselines, found, names),
         tables=_tables(results, found, names),
         figures=figures,
-        sections=_sections(title, about, dataset, results, found, thumbnails, figures, history),
+        sections=_sections(
+            title, about, dataset, results, found, thumbnails, figures, history, choices
+        ),
         meanings=meanings(MEASURES.values(), WORDS),
-        remarks=[about] if about else [],
+        remarks=[*([about] if about else []), *choices],
         last=parts.TIES,
         style=parts.STYLE,
     )
@@ -153,6 +157,7 @@ def _sections(
     thumbnails: page.Thumbnails,
     figures: Mapping[str, bytes],
     history: Sequence[Mapping[str, Any]],
+    choices: Sequence[str],
 ) -> list[str]:
     arguments = thumbnails, dataset.labels, _names(dataset)
     metrics = results[OURS]
@@ -177,6 +182,7 @@ def _sections(
             ),
             page.notes(in_part(metrics, baselines)),
         ),
+        page.section("What was chosen, and why", page.bullets(choices)) if choices else "",
         page.section(
             "What it answers",
             "<p>A photo that was looked up (left, dark frame), and what the network found most "

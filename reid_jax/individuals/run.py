@@ -24,6 +24,7 @@ from reid_jax.individuals.measures import (
     some_queries,
 )
 from reid_jax.individuals.model import TrainedModel, embed_beside_baselines, load_run
+from reid_jax.individuals.recipe import compared
 from reid_jax.individuals.report import write_report
 from reid_jax.individuals.split_file import keep_moved, kept_digests
 from reid_jax.ops.ranking.matching import check_matches
@@ -223,7 +224,10 @@ def report(
     if split is not None:
         metrics["split"] = split
     _print_table({OURS: metrics, **baselines})
-    for sentence in (about, *left_out(metrics), *in_part(metrics, baselines)):
+    history = read_metrics(model.workdir)
+    weighed = compared(history)
+    choices = (*model.config.choices, *weighed)
+    for sentence in (about, *left_out(metrics), *in_part(metrics, baselines), *weighed):
         print(sentence)
     with said_unless_written(folder):
         write_report(
@@ -237,9 +241,10 @@ def report(
             metrics=metrics,
             details=details,
             baselines=baselines,
-            history=read_metrics(model.workdir),
+            history=history,
             metric=model.task.metric,
             seed=model.config.train.seed,
+            choices=choices,
         )
         print(f"report: {folder / 'index.html'}")
     return metrics

@@ -55,8 +55,8 @@ def with_whitening(
 
     By as many as can be afforded each time; `train` is that of `training_set`.
     """
-    most = max(_AFFORDABLE, len(validation.examples["label"]))
-    by = some_of_each(train.labels, min(WHITENED_BY, most), seed)
+    most = whitening_photos(len(validation.examples["label"]))
+    by = some_of_each(train.labels, most, seed)
     if not len(by):
         return validation
     more = photo_blocks(train, by, data.embedded_size, data.channels)
@@ -65,6 +65,11 @@ def with_whitening(
         inputs=lambda: itertools.chain(validation.inputs(), more()),
         examples={**validation.examples, "whitening": train.labels[by]},
     )
+
+
+def whitening_photos(validated: int) -> int:
+    """By about how many training photos a validation of so many photos is whitened, at most."""
+    return min(WHITENED_BY, max(_AFFORDABLE, validated))
 
 
 def about_validation(

@@ -13,6 +13,7 @@ from typing import Any
 
 from reid_jax.console import say
 from reid_jax.errors import UserError
+from reid_jax.fields import left_open
 from reid_jax.files import atomic_write, check_destinations, write_text
 from reid_jax.plan.accelerators import Accelerator, accelerator
 from reid_jax.plan.answer import Request, answer
@@ -155,6 +156,9 @@ def _sizes(config: Any, asked: Question) -> tuple[Any, int, int, str]:
     """The configuration as it can be planned, individuals, photos, and where these are from."""
     kind = type(config).__name__
     question = question_named(kind)
+    # A linear start is found without a step, a batch is said to be open elsewhere.
+    if undecided := left_open(config).keys() - {"model.ridge", "data.batch_size"}:
+        raise UserError(f"{min(undecided)} is auto; say what it is to be.")
     there = getattr(config.data, "source", getattr(config.data, "path", ""))
     if asked.identities is None and there and not str(there).startswith("synthetic"):
         question.check(config)

@@ -190,6 +190,11 @@ def notes(sentences: Sequence[str]) -> str:
     return "".join(f'<p class="note">{escape(sentence)}</p>' for sentence in sentences)
 
 
+def bullets(sentences: Sequence[str]) -> str:
+    """A list of sentences."""
+    return f"<ul>{''.join(f'<li>{escape(sentence)}</li>' for sentence in sentences)}</ul>"
+
+
 def side_by_side(*figures: str) -> str:
     """Figures in two columns where there is room."""
     body = "".join(figures)

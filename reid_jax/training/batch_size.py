@@ -41,7 +41,7 @@ def choose_batch_size(question: Question[Any, Any], config: Any, data: Any, layo
     Raises:
       UserError: when nothing fits, or where several processes would have to agree.
     """
-    if config.data.batch_size != AUTO:
+    if config.data.batch_size != AUTO or not config.train.steps:
         return config
     if jax.process_count() > 1:
         raise UserError("data.batch_size is auto; several processes need a number.")

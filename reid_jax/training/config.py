@@ -10,11 +10,12 @@ from typing import Annotated, Any, Literal
 
 from reid_jax import fields
 from reid_jax.errors import UserError
-from reid_jax.fields import FRACTION, HIDDEN, NOT_NEGATIVE, OFTEN, POSITIVE
+from reid_jax.fields import FRACTION, HIDDEN, NOT_NEGATIVE, OFTEN, POSITIVE, Auto, left_open
 from reid_jax.ops.keys import STREAMS
 from reid_jax.training.stages import check_stages
 
 AUTO = 0  # a batch size that is still to be found
+OPEN = -1  # another number that is, by how long a run may take
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class OptimizerConfig:
     """After the warm-up, down a cosine over all steps, or the same rate to the end."""
     final_learning_rate: Annotated[float, NOT_NEGATIVE] = 0.0
     """Where the cosine ends."""
-    warmup_steps: Annotated[int, NOT_NEGATIVE] = 100
+    warmup_steps: Annotated[int, NOT_NEGATIVE, Auto(OPEN)] = 100
     """Steps of linear warm-up from zero."""
     momentum: Annotated[float, FRACTION] = 0.9
     """Of sgd."""
@@ -45,17 +46,18 @@ class OptimizerConfig:
 class TrainConfig:
     """How long, how often, on what."""
 
-    steps: Annotated[int, POSITIVE, OFTEN] = 1000
-    """Updates of the parameters."""
+    steps: Annotated[int, NOT_NEGATIVE, Auto(OPEN), OFTEN] = 1000
+    """Updates of the parameters; 0 takes published weights (--model.pretrained) as they are; auto
+    as many as there is time for (--minutes, for photos)."""
     seed: Annotated[int, NOT_NEGATIVE] = 0
     """Of initialisation, sampling, augmentation and splits."""
     streams: Annotated[int, HIDDEN] = STREAMS
     """How keys follow from the seed, see `reid_jax.ops.keys`; not to be chosen."""
     log_every: Annotated[int, POSITIVE] = 20
     """Steps between rows of metrics.jsonl."""
-    evaluate_every: Annotated[int, POSITIVE] = 200
+    evaluate_every: Annotated[int, POSITIVE, Auto(OPEN)] = 200
     """Steps between validations."""
-    checkpoint_every: Annotated[int, POSITIVE] = 200
+    checkpoint_every: Annotated[int, POSITIVE, Auto(OPEN)] = 200
     """Steps between checkpoints."""
     patience: Annotated[int, NOT_NEGATIVE] = 0
     """Stop after this many validations without improvement; 0 never. Of several stages, the last
@@ -65,6 +67,9 @@ class TrainConfig:
     starts at the full rate."""
     reduce_factor: Annotated[float, POSITIVE] = 0.5
     """What the learning rate is then multiplied by."""
+    blend: tuple[float, ...] = ()
+    """After the last step validation also judges what training started from (0.0) and mixtures, so
+    far on the way from there to the end (0.5); the best of all is the run's network."""
     steps_per_call: Annotated[int, POSITIVE] = 1
     """Steps a compiled call with a resident set (streamed: 1); 10-100 on a GPU or TPU, and for a
     small network on a CPU where oneDNN convolves."""
@@ -82,24 +87,36 @@ class TrainConfig:
     for this process alone."""
 
 
-def check(config: Any) -> None:
+def check(config: Any, *, untrained: bool = False) -> None:
     """Refuses what can be seen to be impossible of a configuration of any question.
 
     Args:
       config: with `data.batch_size`, `optimizer` and `train`, and with `stages` where a backbone
         may be frozen.
+      untrained: whether a run of no steps is of use.
 
     Raises:
       UserError: naming the field, its value and what would be right.
     """
     fields.check(config)
     optimizer, train = config.optimizer, config.train
+    undecided = left_open(optimizer, "optimizer") | left_open(train, "train")
+    if undecided and not getattr(config, "minutes", 0):
+        raise UserError(
+            f"{next(iter(undecided))} is auto: say how long the run may take (--minutes), or "
+            "give a number."
+        )
     if optimizer.schedule == "constant" and optimizer.final_learning_rate:
         raise UserError(
             f"optimizer.final_learning_rate is {optimizer.final_learning_rate}, but a constant "
             "schedule never comes to it; leave it at 0, or set optimizer.schedule to cosine."
         )
-    if optimizer.warmup_steps >= train.steps:
+    if not (train.steps or untrained):
+        raise UserError(
+            "train.steps is 0, which gives published features as they are; it must be above 0 "
+            "where something is to be learnt from the start."
+        )
+    if 0 < train.steps <= optimizer.warmup_steps:
         raise UserError(
             f"optimizer.warmup_steps is {optimizer.warmup_steps}, but train.steps is only "
             f"{train.steps}; warm up for fewer steps (--optimizer.warmup-steps)."
@@ -110,7 +127,7 @@ def check(config: Any) -> None:
             f"train.accumulate ({train.accumulate})."
         )
     for name in ("steps", "log_every", "evaluate_every", "checkpoint_every"):
-        if getattr(train, name) % train.steps_per_call:
+        if f"train.{name}" not in undecided and getattr(train, name) % train.steps_per_call:
             raise UserError(
                 f"train.{name} is {getattr(train, name)}, which is not a multiple of "
                 f"train.steps_per_call ({train.steps_per_call})."
@@ -125,6 +142,10 @@ def check_patience(train: TrainConfig, *, validated: bool) -> None:
       UserError: naming the field.
     """
     for name in ("patience", "reduce_patience"):
+        if train.blend and name == "patience" and train.patience:
+            raise UserError(
+                "train.blend is judged after the last step, which train.patience may never come to."
+            )
         if getattr(train, name) and not validated:
             raise UserError(
                 f"train.{name} is {getattr(train, name)}, but there is no validation; set "

@@ -13,6 +13,7 @@ import numpy as np
 
 from reid_jax.errors import UserError
 from reid_jax.ops.keys import STREAMS
+from reid_jax.training.blend import mixed
 from reid_jax.training.checkpoint import Checkpoints
 from reid_jax.training.config import TrainConfig
 from reid_jax.training.config_file import what_is_saved
@@ -35,17 +36,20 @@ class Progress:
     """What the loop remembers beside the state; stored with each checkpoint.
 
     `without_improvement` counts the validations since the best one or the last stage's start.
+    `blend` is how far the best one is from what training started from (0) to its step (1).
     """
 
     best_value: float | None = None
     best_step: int = 0
     without_improvement: int = 0
+    blend: float = 1.0
 
-    def improved(self, step: int, value: float) -> bool:
+    def improved(self, step: int, value: float, blend: float = 1.0) -> bool:
         """Takes note of a validation; says whether it is the best so far (NaN never is)."""
         better = value > (-math.inf if self.best_value is None else self.best_value)
         if better:
             self.best_value, self.best_step, self.without_improvement = value, step, 0
+            self.blend = blend
         else:
             self.without_improvement += 1
         return better
@@ -129,6 +133,8 @@ def fit(
     agree("The run folder", {"the latest step": checkpoints.latest_step})
     fresh = initial_state(experiment, config.seed, ema=ema_decay > 0, streams=config.streams)
     agree_on_state(fresh)
+    # A copy, as what is on the devices is given away by the first step.
+    start = jax.device_get((fresh.evaluated_params, fresh.model_state)) if config.blend else None
     state = layout.everywhere(fresh)
     progress = Progress()
     if (restored := checkpoints.restore_latest(state)) is not None:
@@ -141,7 +147,7 @@ def fit(
             _display(experiment, config, int(state.step), quiet) as display,
             stoppable() as stop,
         ):
-            loop = _Loop(experiment, config, layout, checkpoints, log, display, progress)
+            loop = _Loop(experiment, config, layout, checkpoints, log, display, progress, start)
             with (
                 Compilations() as compilations,
                 Profile(own_folder(workdir / "profile"), config.profile, display.say) as profile,
@@ -173,10 +179,11 @@ class _Loop:
         log: RunLog,
         display: Display,
         progress: Progress,
+        start: Any,
     ):
         self.experiment, self.config, self.layout = experiment, config, layout
         self.checkpoints, self.log, self.display = checkpoints, log, display
-        self.progress = progress
+        self.progress, self.start = progress, start
         if (validation := experiment.validation) is not None:
             self.predict = make_predictor(experiment.task, layout, batch_size=validation.batch_size)
 
@@ -194,6 +201,8 @@ class _Loop:
         first = step = int(state.step)
         if step >= config.steps or self._exhausted(step):
             self._keep_a_best(state)
+            if self.checkpoints.latest_step is None:  # of no steps
+                self.checkpoints.save_latest(state, asdict(self.progress))
             return Outcome(state, self.progress, self._exhausted(step) or "done")
         start = f", from step {step}" if step else ""
         where = layout.description
@@ -316,16 +325,44 @@ class _Loop:
             self.display.say(f"step {step:>6}  {speed}")
             return
         with self.display.pause():
-            blocks = self._counted(validation.inputs(), speed)
-            predictions = self.predict(state.evaluated_params, state.model_state, blocks)
-            metrics = task.evaluate(predictions, validation.examples)
+            metrics = self._evaluate(state, speed)
         self.log.write(step, {f"validation/{name}": value for name, value in metrics.items()})
-        best = self.progress.improved(step, metrics[task.monitor])
+        blend, value = 1.0, metrics[task.monitor]
+        if step >= self.config.steps and self.config.blend:
+            blend, value, state = self._blended(step, state, value)
+        best = self.progress.improved(step, value, blend)
+        if step >= self.config.steps and self.config.blend:
+            self.log.write(step, {"blend": self.progress.blend})
         numbers = "  ".join(f"{name} {value:.3f}" for name, value in metrics.items())
-        note = "  best so far" if best else ""
+        note = "  best so far" if best and blend == 1 else ""
         self.display.say(f"step {step:>6}  {speed}  validation  {numbers}{note}")
         if best:
             self.checkpoints.save_best(state, asdict(self.progress))
+
+    def _evaluate(self, state: TrainState, words: str) -> dict[str, float]:
+        validation = self.experiment.validation
+        assert validation is not None
+        blocks = self._counted(validation.inputs(), words)
+        predictions = self.predict(state.evaluated_params, state.model_state, blocks)
+        return self.experiment.task.evaluate(predictions, validation.examples)
+
+    def _blended(
+        self, step: int, state: TrainState, value: float
+    ) -> tuple[float, float, TrainState]:
+        """The best of the last state and the mixtures: how far it is, its value, its state."""
+        monitor = self.experiment.task.monitor
+        found = {1.0: (value, state)}
+        for share in self.config.blend:
+            between = self.layout.everywhere(mixed(self.start, state, share))
+            found[share] = self._evaluate(between, f"mixture {share:g}")[monitor], between
+        values = {share: found[share][0] for share in sorted(found)}
+        self.log.write(step, {f"blend/{share:g}": each for share, each in values.items()})
+        words = ", ".join(f"{share:g} {each:.3f}" for share, each in values.items())
+        self.display.say(
+            f"validation {monitor} on the way from the start (0) to the end (1): {words}"
+        )
+        best = max(values, key=lambda share: (values[share], share))  # of equals the trained one
+        return best, *found[best]
 
     def _counted(self, blocks: Iterable[Batch], speed: str) -> Iterator[Batch]:
         """The blocks of a validation; the bar says how many examples have been looked at."""

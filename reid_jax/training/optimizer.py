@@ -38,7 +38,7 @@ def make_schedule(
         init_value=0.0 if warmup_steps else learning_rate,
         peak_value=learning_rate,
         warmup_steps=warmup_steps,
-        decay_steps=steps,
+        decay_steps=max(steps, warmup_steps + 1),  # there may be no steps at all
         end_value=final_learning_rate,
     )
 

@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar
 
 from reid_jax.errors import UserError
 from reid_jax.training.experiment import Experiment
+from reid_jax.training.parallel import Layout
 
 Config = TypeVar("Config")
 Data = TypeVar("Data")
@@ -70,6 +71,15 @@ class Question(ABC, Generic[Config, Data]):
         """
         del config, individuals, photos
         raise UserError(f"What {self.about} would need cannot be said without its data.")
+
+    def choose(self, config: Config, data: Data, layout: Layout, started: float) -> Config:
+        """The configuration with what is left to its data and the time it has; says what and why.
+
+        Args:
+          started: when the run began, by `time.perf_counter`.
+        """
+        del data, layout, started
+        return config
 
     def batch_bounds(self, config: Config, data: Data) -> tuple[int, int]:
         """For a batch size of `auto`: what it is a multiple of, and the most that makes sense.

@@ -1,5 +1,6 @@
 """The one driver of runs: whatever the question, it is trained, gone on with and restored here."""
 
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -65,6 +66,7 @@ def train(question: Question[Any, Any], config: Any, workdir: Path) -> None:
       UserError: configuration, data, devices and folder do not fit; before anything is compiled.
       KeyboardInterrupt: by Ctrl-C, when all is saved.
     """
+    started = time.perf_counter()
     check_length(workdir)
     train = config.train
     if train.coordinator and not question.trains_together(config):
@@ -74,10 +76,10 @@ def train(question: Question[Any, Any], config: Any, workdir: Path) -> None:
         )
     question.check(config)
     with together(train.coordinator, workdir):
-        _train(question, config, workdir)
+        _train(question, config, workdir, started)
 
 
-def _train(question: Question[Any, Any], config: Any, workdir: Path) -> None:
+def _train(question: Question[Any, Any], config: Any, workdir: Path, started: float) -> None:
     keep_compilations()
     config = question.complete(config)
     agree_on_start(config)
@@ -88,6 +90,7 @@ def _train(question: Question[Any, Any], config: Any, workdir: Path) -> None:
         config, data = question.load_data(config, workdir)
         question.loaded(workdir, data)
         layout = make_layout(config.train.parallel)
+        config = question.choose(config, data, layout, started)
         config = choose_norm_parts(config, layout.size)
         config = choose_batch_size(question, config, data, layout)
         check_norm_parts(config)
@@ -129,3 +132,12 @@ def restore(workdir: Path, kind: type[Config]) -> tuple[Config, Any, Any, int]:
         raise UserError(f"{workdir} has no finished checkpoint yet; train it first.")
     params, model_state, progress = restored
     return config, params, model_state, int(progress["best_step"])
+
+
+def restore_last(workdir: Path) -> tuple[Any, Any] | None:
+    """The parameters and the model state that training ended with, if they are there."""
+    checkpoints = Checkpoints(workdir / "checkpoints", read_only=True)
+    step = checkpoints.latest_step
+    tree = None if step is None else checkpoints.read_raw(step)[0]
+    checkpoints.close()
+    return tree and (tree.get("ema", tree["params"]), tree.get("model_state", {}))

@@ -39,7 +39,7 @@ def check_stages(stages: Sequence[Stage], steps: int, steps_per_call: int) -> No
     if starts != sorted(set(starts)):
         raise UserError(f"Stages start at steps {starts}; each must start after the one before it.")
     for stage in stages:
-        if stage.start >= steps:
+        if stage.start >= steps > 0:
             raise UserError(
                 f"A stage starts at step {stage.start}; train.steps is only {steps}. "
                 f"Train longer, or begin it sooner (--stages.{starts.index(stage.start)}.start)."

@@ -111,8 +111,13 @@ def test_every_field_of_a_configuration_is_explained(name, capsys):
     config = configurations.get(name)
     text = help_of(config, capsys)
     assert asked(config, ["--workdir", "x"], "train") == (Path("x"), config)
-    for section in dataclasses.fields(config):
-        value = getattr(config, section.name)
-        for each, marks in marks_of(type(value)).items() if section.name != "stages" else ():
-            flag = f"--{section.name}.{each}".replace("_", "-")
-            assert bool(re.search(rf"{flag} \S+ [^-]", text)) != (HIDDEN in marks), flag
+    found = {}
+    for section, marks in marks_of(type(config)).items():
+        value = getattr(config, section)
+        inside = marks_of(type(value)) if dataclasses.is_dataclass(value) else {}
+        found |= {f"{section}.{each}": more for each, more in inside.items()}
+        if not inside and section != "stages":
+            found[section] = marks
+    for each, marks in found.items():
+        flag = f"--{each}".replace("_", "-")
+        assert bool(re.search(rf"{flag} \S+ [^-]", text)) != (HIDDEN in marks), flag

@@ -57,7 +57,7 @@ def test_every_configuration_is_valid_and_survives_the_way_to_disk_and_back(path
     [
         ({"data": DataConfig(batch_size=30)}, r"data.batch_size is 30, .* multiple of .* \(4\)"),
         ({"data": DataConfig(photos_per_identity=1)}, "photos_per_identity is 1"),
-        ({"data": DataConfig(image_size=-1)}, "data.image_size is -1; it must be 0 or more"),
+        ({"data": DataConfig(image_size=-2)}, "data.image_size is -2; it must be 0 or more"),
         ({"data": DataConfig(test_fraction=1.5)}, "test_fraction is 1.5; .* below 1"),
         ({"model": ModelConfig(backbone="resnet19")}, "resnet18"),
         ({"model": ModelConfig(bnneck=True)}, "bnneck needs a loss that classifies"),

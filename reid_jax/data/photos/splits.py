@@ -29,6 +29,10 @@ class Splits(NamedTuple):
     test: QueryGallery
 
 
+class NoValidationError(UserError):
+    """What the test leaves is too little for a validation part."""
+
+
 class _Part(NamedTuple):
     rest: np.ndarray  # what is left to train on
     queries: QueryGallery
@@ -90,7 +94,7 @@ def make_splits(
     try:
         train, validation = part(dataset, rest, validation_fraction, generator)
     except UserError as error:
-        raise UserError(
+        raise NoValidationError(
             "Once the test photos are taken, too few are left for a validation part: set "
             f"validation_fraction to 0, lower test_fraction or add photos ({error})"
         ) from error

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from reid_jax.fields import NOT_NEGATIVE, POSITIVE, Bound, check
+from reid_jax.fields import NOT_NEGATIVE, POSITIVE, Auto, Bound, check
 from reid_jax.ops.losses.large_softmax import chunked_margin_softmax_loss, sample_classes
 from reid_jax.ops.losses.margins import (
     MARGIN,
@@ -85,7 +85,7 @@ class MarginSoftmax:
     good a photo seems, from the length of its embedding (adaface)."""
     scale: Annotated[float, POSITIVE] = 64.0
     """Multiplies the cosines before the softmax."""
-    margin: Annotated[float, MARGIN] = 0.5
+    margin: Annotated[float, MARGIN, Auto(-1.0)] = 0.5
     """Radians for arcface (0.5), cosine for cosface (0.35), both for adaface (0.4)."""
     deviation: Annotated[float, NOT_NEGATIVE] = 0.0
     """Standard deviation of the margin, drawn anew for each photo and step (ElasticFace: 0.05); 0
