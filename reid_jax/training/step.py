@@ -86,7 +86,7 @@ def _make(
         if not isinstance(task, DividedTask):
             raise UserError(f"train.accumulate is {parts}; this task needs it to be 1.")
         gradient = make_accumulated_gradient(task, parts, layout or make_layout("single"))
-    elif layout is not None and layout.mode == "mesh" and isinstance(task, DividedTask):
+    elif layout and layout.mode == "mesh" and layout.size > 1 and isinstance(task, DividedTask):
         gradient = make_gradient_by_devices(task, layout)
     else:
         gradient = make_gradient(task)

@@ -58,10 +58,10 @@ def make_batch(masked=0, side=8):
     return {"image": images, "label": labels, "mask": mask}
 
 
-def compiled_step(task, mode, parts, batch):
+def compiled_step(task, mode, parts, batch, devices=None):
     optimizer = optax.sgd(1.0)
     params, model_state = task.init(jax.random.key(0), batch)
-    layout = make_layout(mode)
+    layout = make_layout(mode, devices)
     state = layout.everywhere(create_state(params, model_state, optimizer, ema=False))
     step = make_train_step(task, optimizer, seed=1, ema_decay=0.0, accumulate=parts, layout=layout)
     compiled = layout.compile(make_streamed_step(step), batch_axis=0, donate=False)
@@ -116,6 +116,13 @@ def test_a_mesh_adds_up_the_gradient_once_behind_the_last_part(parts):
     assert [inside for shape, inside in found if shape == (size,)] == [False]
     statistics = {inside for shape, inside in found if shape == (2, 1, 8)}
     assert statistics == {parts > 1}
+
+
+def test_a_mesh_of_one_device_exchanges_nothing():
+    """Its BatchNorm looks at the batch for a value near the mean, as one device's does."""
+    task, batch = make_task(Joint(softmax_weight=0.5), normed=True), make_batch()
+    compiled, arguments = compiled_step(task, "mesh", 1, batch, devices=1)
+    assert not list(sums_over_devices(compiled.trace(*arguments).jaxpr.jaxpr))
 
 
 def test_batch_norm_moves_once_a_part():
