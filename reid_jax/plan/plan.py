@@ -19,7 +19,7 @@ from reid_jax.plan.accelerators import Accelerator, accelerator
 from reid_jax.plan.answer import Request, answer
 from reid_jax.plan.compilers import check_compilers
 from reid_jax.plan.process import in_process
-from reid_jax.plan.programs import What
+from reid_jax.plan.programs import What, check_ranked
 from reid_jax.platforms import COMPILERS
 from reid_jax.questions import question_named
 from reid_jax.reporting.table import Table
@@ -88,8 +88,11 @@ def plan(config: Any, asked: Question) -> list[dict[str, Any]]:
         )
     check_compilers(chip.kind)
     config, individuals, photos, origin = _sizes(config, asked)
+    experiment = question_named(type(config).__name__).imagined(config, individuals, photos)
     if asked.what == "step":
-        _check_batch(config, asked, individuals, photos)
+        _check_batch(config, asked.devices, experiment.shared_unit)
+    elif asked.what != "embed":
+        check_ranked(experiment)
     rate = 0.0
     if asked.cores:
         one = asked.decode_rate or _decode_rate(config)
@@ -143,12 +146,10 @@ def _check(asked: Question) -> None:
             raise UserError(f"{name} changes nothing of --what {asked.what}; leave it out.")
 
 
-def _check_batch(config: Any, asked: Question, individuals: int, photos: int) -> None:
+def _check_batch(config: Any, devices: Sequence[int], unit: int) -> None:
     """Refuses a batch that one of the numbers of devices cannot share."""
-    question, batch = question_named(type(config).__name__), config.data.batch_size
-    unit = question.imagined(config, individuals, photos).shared_unit
-    for count in asked.devices:
-        check_shared(batch, count, unit, "data.batch_size")
+    for count in devices:
+        check_shared(config.data.batch_size, count, unit, "data.batch_size")
         check_norm_parts(choose_norm_parts(config, count))
 
 

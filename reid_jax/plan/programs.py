@@ -139,18 +139,22 @@ def traced(
     return makes[what](dimension, layout, gallery, queries)
 
 
-def _dimension(experiment: Experiment) -> int:
-    """Numbers an embedding.
+def check_ranked(experiment: Experiment) -> None:
+    """Refuses an experiment whose network makes no embeddings that are ranked.
 
     Raises:
-      UserError: the network makes none.
+      UserError: what can be asked for.
     """
+    if not hasattr(experiment.task, "num_classes") or "image" not in experiment.example:
+        raise UserError("evaluate and search are of embeddings of photos; use step or embed.")
+
+
+def _dimension(experiment: Experiment) -> int:
+    """Numbers an embedding; see `check_ranked`."""
     task = experiment.task
 
     def outputs() -> Any:
         params, model_state = task.init(jax.random.key(0), experiment.example)
         return task.predict(params, model_state, experiment.example)
 
-    if not hasattr(task, "num_classes") or "image" not in experiment.example:
-        raise UserError("evaluate and search are of embeddings of photos; use step or embed.")
     return int(jax.eval_shape(outputs).shape[-1])

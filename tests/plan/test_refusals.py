@@ -60,6 +60,13 @@ def test_a_configuration_of_ones_own_with_an_error_is_named_with_its_line(tmp_pa
     assert "mine.py is not Python: line 1" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("what", ["evaluate", "search"])
+def test_frames_that_are_scored_are_not_ranked(what, capsys):
+    with pytest.raises(SystemExit):
+        call("plan", "tvsum", "--identities=40", H100, "--what", what)
+    assert "are of embeddings of photos; use step or embed." in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("command", ["plan", "train"])
 def test_a_configuration_alone_is_told_what_is_missing(command, capsys, monkeypatch):
     monkeypatch.setenv("GLIBC_TUNABLES", "")  # else training starts the process again
