@@ -15,6 +15,7 @@ from reid_jax.individuals.config import DataConfig, EmbeddingConfig, ModelConfig
 from reid_jax.individuals.glossary import SPLITS
 from reid_jax.individuals.task import EmbeddingTask
 from reid_jax.individuals.validation import about_validation, make_validation, with_whitening
+from reid_jax.individuals.watch import watch
 from reid_jax.models import EmbeddingNet, block_names, create_backbone
 from reid_jax.ops.losses.objectives import Objective
 from reid_jax.training.experiment import (
@@ -136,6 +137,7 @@ def build(config: EmbeddingConfig, dataset: Dataset, splits: Splits) -> Experime
         validation = make_validation(dataset, splits, data, train.seed)
         if config.model.whiten:
             validation = with_whitening(validation, whitened_by, data, train.seed)
+    seen = 0 if validation is None else len(np.unique(validation.examples["label"]))
     return _experiment(
         config,
         len(photos.identities),
@@ -149,6 +151,7 @@ def build(config: EmbeddingConfig, dataset: Dataset, splits: Splits) -> Experime
             steps_per_call=train.steps_per_call,
         ),
         validation=validation,
+        watch=watch(config.loss, photos.labels[sampler(0)], len(photos.identities), seen),
         summary=f"{len(photos):,} training photos of {len(photos.identities):,} individuals, "
         + SPLITS[data.split].partition(":")[0].lower()
         + about_validation(validation, splits, whitened_by, train.seed),

@@ -14,7 +14,7 @@ from reid_jax.individuals.photo_pairs import choose_pairs, score_pairs
 from reid_jax.ops.ranking.matching import retrieval_rules
 from reid_jax.ops.ranking.reranking import k_reciprocal_blocks
 from reid_jax.ops.ranking.retrieval import evaluate_distances, evaluate_retrieval
-from reid_jax.ops.significance import mean_interval
+from reid_jax.ops.significance import group_sums, mean_interval, sign_flip_p_values
 from reid_jax.ops.verification import (
     average_precision,
     best_f1,
@@ -195,6 +195,20 @@ def _means(per_query: Mapping[str, np.ndarray]) -> dict[str, Any]:
         for key, name in PER_QUERY.items()
     }
     return {**means, "num_excluded": int(np.sum(~there))}
+
+
+def luck(
+    ours: Mapping[str, np.ndarray], theirs: Mapping[str, np.ndarray], individuals: np.ndarray
+) -> dict[str, float]:
+    """p-values ``rank1_p, mAP_p`` of two embeddings' differences being luck, by individuals.
+
+    Args:
+      ours, theirs: measures ``(Q,)`` of the same queries, see :class:`Details`.
+      individuals: ``(Q,)`` of the queries.
+    """
+    sums = [group_sums(ours[key] - theirs[key], individuals)[0] for key in PER_QUERY]
+    found = sign_flip_p_values(np.stack(sums, axis=1))
+    return {f"{name}_p": float(p) for name, p in zip(PER_QUERY.values(), found, strict=True)}
 
 
 def rows_of(embeddings: np.ndarray, rows: np.ndarray) -> np.ndarray:

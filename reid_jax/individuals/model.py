@@ -38,7 +38,7 @@ from reid_jax.training.predictor import Predict, make_predictor
 from reid_jax.training.run import TrainedRun, restore, restore_last
 from reid_jax.training.task import Batch
 
-_COMPARED = _TUNED, _FROZEN = "fine-tuned network", "frozen network"
+_COMPARED = TUNED, _FROZEN = "fine-tuned network", "frozen network"
 
 
 class Network(NamedTuple):
@@ -159,7 +159,7 @@ class TrainedModel(TrainedRun):
         """What the run has compared with its network, by name: as published, and as trained."""
         found = {}
         if self.blend not in (None, 1.0) and (last := restore_last(self.workdir)) is not None:
-            found[_TUNED] = Network(self._predict, *last)
+            found[TUNED] = Network(self._predict, *last)
         if self.blend not in (None, 0.0) and (frozen := self.frozen) is not None:
             found[_FROZEN] = frozen
         return found
@@ -326,11 +326,12 @@ def load_run(workdir: Path) -> TrainedModel:
 
 
 def embed_beside_baselines(
-    model: TrainedModel, photos: Dataset, shares: Shares | None = None
+    model: TrainedModel, photos: Dataset, shares: Shares | None = None, *, finished: bool = True
 ) -> dict[str, np.ndarray]:
     """Embeddings (N, D) of the same photos by the network and by what it has to beat, by name.
 
-    `shares` divides the photos over processes, see `TrainedModel.embed_each`.
+    `shares` divides the photos over processes, see `TrainedModel.embed_each`; without `finished`
+    the network's are as they are before any whitening.
     """
     networks = {"this network": model.trained, **(ends := model.ends())}
     if model.blend is None:  # else those that it has compared say more
@@ -340,7 +341,7 @@ def embed_beside_baselines(
     embeddings = model.embed_each(photos, networks, shares, pixels=True)
     if _FROZEN in ends:
         embeddings["frozen features"] = embeddings[_FROZEN]
-    for name in ("this network", *ends):
+    for name in (*(["this network"] if finished else []), *ends):
         embeddings[name] = model.finished(embeddings[name], ends.get(name))
     order = ["this network", *_COMPARED, "untrained network", "raw pixels", "frozen features"]
     return {name: embeddings[name] for name in order if name in embeddings}

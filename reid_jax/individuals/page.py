@@ -12,6 +12,7 @@ from reid_jax.individuals.glossary import MEASURES
 from reid_jax.individuals.measures import left_out
 from reid_jax.reporting import page
 from reid_jax.reporting.measure import OURS, number, percent
+from reid_jax.reporting.symptom import Symptom
 from reid_jax.reporting.table import Cell, Table
 
 STYLE = """
@@ -38,10 +39,14 @@ TIES = (
 def opening(
     title: str,
     about: str,
+    symptoms: Sequence[Symptom],
     metrics: Mapping[str, Any],
     baselines: Mapping[str, Mapping[str, Any]],
 ) -> str:
-    """The title and the one number that matters, beside its baselines; `about` what it is of."""
+    """The title, what is wrong, and the one number that matters beside its baselines.
+
+    `about` is what the number is of.
+    """
     asked = int(metrics.get("num_queries") or 0) - int(metrics.get("num_excluded") or 0)
     lead = (
         f"Each of <b>{asked:,} photos</b> was looked up among <b>{metrics.get('num_gallery', 0):,} "
@@ -59,7 +64,7 @@ def opening(
             ]
         )
     cards = page.cards({OURS: metrics, **baselines}, MEASURES["rank1"])
-    return page.headline(title, lead, cards) + note
+    return page.headline(title, lead, cards, symptoms=symptoms) + note
 
 
 def strip(

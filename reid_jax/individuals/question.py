@@ -114,6 +114,7 @@ class Individuals(Question[EmbeddingConfig, Photos]):
             about=SPLITS[config.data.split],
             split=config.data.split,
             learnt=content_digests(dataset)[splits.train],
+            trained=dataset.subset(splits.train),
         )
 
     def load(self, workdir: Path) -> TrainedModel:

@@ -18,6 +18,7 @@ from reid_jax.reporting.figures import loss_curve
 from reid_jax.reporting.measure import OURS, columns
 from reid_jax.reporting.report import Results
 from reid_jax.reporting.report import write_report as write_files
+from reid_jax.reporting.symptom import Symptom, as_json
 from reid_jax.reporting.table import Table, results_table
 from reid_jax.reporting.words import meanings
 
@@ -41,6 +42,7 @@ def write_report(
     metric: str = "cosine",
     seed: int = 0,
     choices: Sequence[str] = (),
+    symptoms: Sequence[Symptom] = (),
 ) -> None:
     """Writes everything into a folder; each file appears whole or not at all.
 
@@ -57,6 +59,7 @@ def write_report(
       metric: how embeddings are compared.
       seed: of what is drawn at random.
       choices: what the run has chosen, and why, a sentence each.
+      symptoms: what is wrong with the run; it stands at the top.
     """
     folder = Path(folder)
     embeddings = np.asarray(embeddings, np.float32)
@@ -73,14 +76,23 @@ def write_report(
     write_files(
         folder,
         title=title,
-        content=_content(metrics, baselines, found, names),
+        content={"symptoms": as_json(symptoms), **_content(metrics, baselines, found, names)},
         tables=_tables(results, found, names),
         figures=figures,
         sections=_sections(
-            title, about, dataset, results, found, thumbnails, figures, history, choices
+            title,
+            about,
+            symptoms,
+            dataset,
+            results,
+            found,
+            thumbnails,
+            figures,
+            history,
+            choices,
         ),
         meanings=meanings(MEASURES.values(), WORDS),
-        remarks=[*([about] if about else []), *choices],
+        remarks=[*map(str, symptoms), *([about] if about else []), *choices],
         last=parts.TIES,
         style=parts.STYLE,
     )
@@ -151,6 +163,7 @@ def _strip_cells(
 def _sections(
     title: str,
     about: str,
+    symptoms: Sequence[Symptom],
     dataset: Any,
     results: Results,
     found: Findings,
@@ -171,7 +184,7 @@ def _sections(
         return page.heading(f"By {name}{note}") + parts.breakdown(name, rows).as_html()
 
     return [
-        parts.opening(title, about, metrics, baselines),
+        parts.opening(title, about, symptoms, metrics, baselines),
         page.section(
             "How good is it?",
             page.metrics_table(

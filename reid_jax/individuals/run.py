@@ -9,21 +9,18 @@ import numpy as np
 from reid_jax.compilations import keep_compilations
 from reid_jax.console import counted, say
 from reid_jax.data.photos import Dataset, QueryGallery, describe, load_dataset
-from reid_jax.data.photos.content import COLUMN, content_digests
+from reid_jax.data.photos.content import content_digests
 from reid_jax.data.photos.joined import joined
 from reid_jax.data.photos.splits import check_several, query_and_gallery
 from reid_jax.errors import UserError, said_unless_written
 from reid_jax.files import atomic_write, check_destinations
 from reid_jax.individuals.glossary import CONSOLE, MEASURES, SPLITS
+from reid_jax.individuals.judge import judge
 from reid_jax.individuals.measures import (
-    Details,
-    evaluate_embeddings,
-    evaluate_in_detail,
     in_part,
     left_out,
-    some_queries,
 )
-from reid_jax.individuals.model import TrainedModel, embed_beside_baselines, load_run
+from reid_jax.individuals.model import TrainedModel, load_run
 from reid_jax.individuals.recipe import compared
 from reid_jax.individuals.report import write_report
 from reid_jax.individuals.split_file import keep_moved, kept_digests
@@ -118,11 +115,12 @@ def _evaluate(
             print(f"{workdir} cannot remember where its photos are now: {error}")
         test, folder, mark = splits.test, out or workdir / "report", None
         split: str | None = model.config.data.split
+        trained: Dataset | None = dataset.subset(splits.train)
         learnt: np.ndarray | None = content_digests(dataset)[splits.train]
     else:
         seed, sources = model.config.train.seed, [each for each in (source, query, gallery) if each]
         dataset, test = _other_photos(sources, seed)
-        split = None
+        split = trained = None
         check_several(dataset.labels[test.gallery])
         mark = " in ".join(map(absolute_photos, sources))
         name = re.sub(r"[^A-Za-z0-9]+", "-", " in ".join(sources)).strip("-")
@@ -141,6 +139,7 @@ def _evaluate(
         about=f"Other photos than the run held out: {mark}." if split is None else SPLITS[split],
         split=split,
         learnt=learnt,
+        trained=trained,
         rerank=rerank,
         shares=shares,
     )
@@ -195,6 +194,7 @@ def report(
     about: str,
     split: str | None,
     learnt: np.ndarray | None,
+    trained: Dataset | None = None,
     rerank: bool = False,
     shares: Shares | None = None,
 ) -> dict[str, Any]:
@@ -204,25 +204,18 @@ def report(
       about: what the numbers stand on and flatter, in a sentence.
       split: which of `SPLITS` that is, for the metrics.
       learnt: digests of the photos that the model was trained on, if they are known.
+      trained: these photos, where the others are what the run held out.
       shares: divides the photos over processes; after it only the first one goes on.
     """
-    rows = np.union1d(test.query, test.gallery)
-    query, gallery = np.searchsorted(rows, test.query), np.searchsorted(rows, test.gallery)
-    photos = dataset.subset(rows)
-    digests = content_digests(photos)
-    candidates = embed_beside_baselines(model, photos, shares)
-    options: Any = {
-        "columns": {**photos.columns, COLUMN: digests},
-        "metric": model.task.metric,
-        "trained": None if learnt is None else np.isin(digests, learnt),
-        "rerank": rerank,
-    }
-    ours = candidates["this network"]
-    metrics, details, baselines = evaluate_candidates(
-        candidates, photos.labels, query, gallery, seed=model.config.train.seed, **options
+    found = judge(
+        *(model, dataset, test),
+        split=split,
+        learnt=learnt,
+        trained=trained,
+        rerank=rerank,
+        shares=shares,
     )
-    if split is not None:
-        metrics["split"] = split
+    metrics, baselines = found.metrics, found.baselines
     _print_table({OURS: metrics, **baselines})
     history = read_metrics(model.workdir)
     weighed = compared(history)
@@ -234,46 +227,16 @@ def report(
             folder,
             title=title,
             about=about,
-            embeddings=ours,
-            dataset=photos,
-            query=query,
-            gallery=gallery,
-            metrics=metrics,
-            details=details,
-            baselines=baselines,
+            **vars(found),
             history=history,
             metric=model.task.metric,
             seed=model.config.train.seed,
             choices=choices,
         )
         print(f"report: {folder / 'index.html'}")
+    for symptom in found.symptoms:
+        print(symptom)
     return metrics
-
-
-def evaluate_candidates(
-    candidates: dict[str, np.ndarray],
-    labels: np.ndarray,
-    query: np.ndarray,
-    gallery: np.ndarray,
-    *,
-    seed: int,
-    **options: Any,
-) -> tuple[dict[str, Any], Details, dict[str, dict[str, Any]]]:
-    """Metrics and details of "this network", and metrics of the other embeddings by name.
-
-    The embeddings are taken out of the dictionary one by one, as those of raw pixels are large. The
-    others are judged by a part of the queries where ranking all takes long, see `some_queries`.
-    `options` are those of `evaluate_embeddings`.
-    """
-    ours = candidates.pop("this network")
-    metrics, details = evaluate_in_detail(ours, labels, query, gallery, **options)
-    baselines = {}
-    for name in list(candidates):
-        embeddings = candidates.pop(name)
-        asked = some_queries(query, len(gallery), embeddings.shape[1], seed)
-        baselines[name] = evaluate_embeddings(embeddings, labels, asked, gallery, **options)
-        del embeddings
-    return metrics, details, baselines
 
 
 def _print_table(results: dict[str, dict[str, Any]]) -> None:

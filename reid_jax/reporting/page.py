@@ -10,6 +10,7 @@ import numpy as np
 
 from reid_jax.ops.significance import FEWEST_FOR_INTERVAL
 from reid_jax.reporting.measure import Measure, Measures, columns, number
+from reid_jax.reporting.symptom import Symptom
 from reid_jax.reporting.table import results_table
 from reid_jax.reporting.words import STYLE, explained
 
@@ -29,6 +30,9 @@ section{margin-top:3.25rem;padding-top:2rem;border-top:1px solid var(--line)}
 p{margin:.4rem 0 1rem;max-width:42rem}
 .lead{font-size:1.12rem;color:var(--soft)}.lead b{color:var(--ink)}
 .note{color:var(--soft);font-size:.92rem}
+.wrong{margin:1.2rem 0;padding:.9rem 1.2rem;list-style:none;background:var(--card);
+border:1px solid var(--line);border-left:5px solid var(--red);border-radius:10px}
+.wrong li+li{margin-top:.7rem}.wrong b{color:var(--red)}
 .big{display:grid;grid-template-columns:repeat(auto-fit,minmax(11rem,1fr));gap:1rem;
 margin:1.8rem 0 0;padding:0;list-style:none}
 .big li{background:var(--card);border:1px solid var(--line);border-radius:10px;
@@ -109,15 +113,21 @@ def heading(text: str) -> str:
     return f"<h3>{escape(text)}</h3>"
 
 
-def headline(title: str, lead: str, cards: Mapping[str, str]) -> str:
-    """The title, a sentence (HTML), and big numbers by name, the first of them ours."""
+def headline(
+    title: str, lead: str, cards: Mapping[str, str], *, symptoms: Sequence[Symptom] = ()
+) -> str:
+    """The title, what is wrong, a sentence (HTML), and big numbers by name, ours first."""
     items = "".join(
         f'<li class="{"" if place else "ours"}"><b>{value}</b>'
         f'<span class="word">{escape(name)}</span></li>'
         for place, (name, value) in enumerate(cards.items())
     )
     big = f'<ul class="big">{items}</ul>' if items else ""
-    return f'<h1>{escape(title)}</h1><p class="lead">{lead}</p>{big}'
+    wrong = "".join(
+        f"<li><b>{escape(each.sentence)}</b> {escape(each.advice)}</li>" for each in symptoms
+    )
+    wrong = f'<ul class="wrong">{wrong}</ul>' if wrong else ""
+    return f'<h1>{escape(title)}</h1>{wrong}<p class="lead">{lead}</p>{big}'
 
 
 def cards(results: Mapping[str, Mapping[str, Any]], measure: Measure) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """What the loop runs: the task, its data, its optimiser, its validation."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,6 +20,7 @@ from reid_jax.weights import into_embedding_net
 
 Blocks = Callable[[], Iterable[Batch]]
 Start = Callable[[Any, Any], tuple[Any, Any]]
+Watch = Callable[[Sequence[Mapping[str, Any]], np.ndarray | None], str]
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,8 @@ class Experiment:
       shared_unit: a device holds a multiple of so many rows (2 for pairs; parts of a batch).
       summary: one line for the console.
       counted: what a row of a batch is, for the speed: "images" or "clips".
+      watch: says what is wrong, in a sentence or not at all, by the rows of the log so far and by
+        what was predicted in the validation, if there is one.
     """
 
     task: Task
@@ -64,6 +67,7 @@ class Experiment:
     validation: Validation | None
     summary: str
     counted: str
+    watch: Watch
 
 
 def unchanged(params: Any, model_state: Any) -> tuple[Any, Any]:
@@ -83,6 +87,7 @@ def make_experiment(
     blocks: tuple[str, ...] = (),
     unit: int = 1,
     validation: Validation | None = None,
+    watch: Watch = lambda rows, predictions: "",
 ) -> Experiment:
     """An experiment, with what its configuration says of optimiser, stages and batches.
 
@@ -110,6 +115,7 @@ def make_experiment(
         validation=validation,
         summary=summary,
         counted=counted,
+        watch=watch,
     )
 
 

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from reid_jax.console import Bar, say
 from reid_jax.files import naming, write_text
@@ -19,15 +20,19 @@ class RunLog:
       quiet: write nothing; of several processes one writes.
       step: rows after this step are from a session that did not live to save them; they are
         dropped, because the steps will be done again.
+
+    Attributes:
+      rows: all that there are, oldest first; none where nothing is written.
     """
 
     def __init__(self, workdir: Path, step: int, *, quiet: bool = False):
         self._quiet, self._board = quiet, None
+        self.rows: list[dict[str, Any]] = []
         if quiet:
             return
         self._path = workdir / "metrics.jsonl"
-        rows = [row for row in read_metrics(workdir) if row["step"] <= step]
-        write_text(self._path, "".join(json.dumps(row) + "\n" for row in rows))
+        self.rows += [row for row in read_metrics(workdir) if row["step"] <= step]
+        write_text(self._path, "".join(json.dumps(row) + "\n" for row in self.rows))
         self._board = _tensorboard(workdir, step)
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
@@ -35,8 +40,9 @@ class RunLog:
         if self._quiet:
             return
         row = {name: value if math.isfinite(value) else None for name, value in values.items()}
+        self.rows.append({"step": step, **row})
         with naming(self._path), self._path.open("a") as file:
-            file.write(json.dumps({"step": step, **row}) + "\n")
+            file.write(json.dumps(self.rows[-1]) + "\n")
         for name, value in values.items():
             if self._board is not None:
                 self._board.add_scalar(name, value, step)

@@ -323,9 +323,10 @@ class _Loop:
         validation, task = self.experiment.validation, self.experiment.task
         if validation is None:
             self.display.say(f"step {step:>6}  {speed}")
+            self._say_what_is_wrong(None)
             return
         with self.display.pause():
-            metrics = self._evaluate(state, speed)
+            metrics, predictions = self._evaluate(state, speed)
         self.log.write(step, {f"validation/{name}": value for name, value in metrics.items()})
         blend, value = 1.0, metrics[task.monitor]
         if step >= self.config.steps and self.config.blend:
@@ -336,15 +337,20 @@ class _Loop:
         numbers = "  ".join(f"{name} {value:.3f}" for name, value in metrics.items())
         note = "  best so far" if best and blend == 1 else ""
         self.display.say(f"step {step:>6}  {speed}  validation  {numbers}{note}")
+        self._say_what_is_wrong(predictions)
         if best:
             self.checkpoints.save_best(state, asdict(self.progress))
 
-    def _evaluate(self, state: TrainState, words: str) -> dict[str, float]:
+    def _say_what_is_wrong(self, predictions: np.ndarray | None) -> None:
+        if wrong := self.experiment.watch(self.log.rows, predictions):
+            self.display.say(wrong)
+
+    def _evaluate(self, state: TrainState, words: str) -> tuple[dict[str, float], np.ndarray]:
         validation = self.experiment.validation
         assert validation is not None
         blocks = self._counted(validation.inputs(), words)
         predictions = self.predict(state.evaluated_params, state.model_state, blocks)
-        return self.experiment.task.evaluate(predictions, validation.examples)
+        return self.experiment.task.evaluate(predictions, validation.examples), predictions
 
     def _blended(
         self, step: int, state: TrainState, value: float
@@ -354,7 +360,7 @@ class _Loop:
         found = {1.0: (value, state)}
         for share in self.config.blend:
             between = self.layout.everywhere(mixed(self.start, state, share))
-            found[share] = self._evaluate(between, f"mixture {share:g}")[monitor], between
+            found[share] = self._evaluate(between, f"mixture {share:g}")[0][monitor], between
         values = {share: found[share][0] for share in sorted(found)}
         self.log.write(step, {f"blend/{share:g}": each for share, each in values.items()})
         words = ", ".join(f"{share:g} {each:.3f}" for share, each in values.items())

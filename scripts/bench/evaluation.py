@@ -10,9 +10,9 @@ import jax
 import numpy as np
 
 from reid_jax.data.photos import Dataset
+from reid_jax.individuals.judge import evaluate_candidates
 from reid_jax.individuals.measures import raw_pixel_embeddings
 from reid_jax.individuals.report import write_report
-from reid_jax.individuals.run import evaluate_candidates
 from reid_jax.plan.measure import Measurement
 from reid_jax.plan.memory import watch_peak
 from scripts.bench import files
