@@ -3,10 +3,12 @@
 No other file asks which system it runs on, but for what trains on a cluster.
 """
 
+import contextlib
 import errno
 import glob
 import importlib
 import os
+import platform
 import sys
 import time
 import types
@@ -166,6 +168,15 @@ def processors() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def instructions() -> str:
+    """Of the CPU, what programs are compiled for; where the system does not say, its kind."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines():
+            if line.startswith(("flags", "Features")):
+                return line
+    return platform.processor() or platform.machine()
 
 
 def reader_left(error: Exception) -> bool:

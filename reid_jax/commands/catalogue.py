@@ -39,6 +39,7 @@ _LEARN = "reid_jax.commands.learn"
 _INDIVIDUALS = "reid_jax.commands.individuals"
 _VIDEOS = "reid_jax.commands.videos"
 _GALLERY = "reid_jax.commands.gallery"
+_MACHINE = "reid_jax.commands.machine"
 _SOURCE, _RUN, _KEPT = ("--workdir", "--data"), ("--workdir",), ("--gallery",)
 
 GROUPS: dict[str, tuple[Command, ...]] = {
@@ -85,14 +86,16 @@ GROUPS: dict[str, tuple[Command, ...]] = {
     "machine": (
         Command(
             "plan",
-            "reid_jax.commands.machine:plan",
+            f"{_MACHINE}:plan",
             "what a run needs on accelerators that are not here",
         ),
         Command(
             "scale",
-            "reid_jax.commands.machine:scale",
+            f"{_MACHINE}:scale",
             "a step on several devices, measured and foretold",
         ),
+        Command("cache info", f"{_MACHINE}:cache_info", "embeddings kept for the next command"),
+        Command("cache clear", f"{_MACHINE}:cache_clear", "forget them"),
     ),
 }
 

@@ -7,11 +7,12 @@ _BASH = """\
 _reid_jax() {{
   local word="${{COMP_WORDS[COMP_CWORD]}}" words="" each given=()
   for each in "${{COMP_WORDS[@]:0:$COMP_CWORD}}"; do
-    case "$each" in -q | -v | --quiet | --verbose) ;; *) given+=("$each") ;; esac
+    case "$each" in -q | -v | --quiet | --verbose | --no-cache) ;; *) given+=("$each") ;; esac
   done
   case "${{#given[@]}}:${{given[1]}}" in
     1:*) words="{first}" ;;
     2:gallery) words="{gallery}" ;;
+    2:cache) words="{cache}" ;;
     2:train) words="{configurations}" ;;
     2:completion) words="bash zsh fish" ;;
   esac
@@ -30,11 +31,13 @@ _FISH = """\
 complete -c reid-jax -f -n __fish_use_subcommand -a "{first}"
 complete -c reid-jax -s q -l quiet -d "results and errors alone"
 complete -c reid-jax -s v -l verbose -d "also what libraries say"
+complete -c reid-jax -l no-cache -d "embeddings are computed"
 function __reid_jax_after
-  set -l given (string match -v -r '^(-q|-v|--quiet|--verbose)$' -- (commandline -opc))
+  set -l given (string match -v -r '^(-q|-v|--quiet|--verbose|--no-cache)$' -- (commandline -opc))
   test (count $given) -eq 2; and test $given[2] = $argv[1]
 end
 complete -c reid-jax -f -n "__reid_jax_after gallery" -a "{gallery}"
+complete -c reid-jax -f -n "__reid_jax_after cache" -a "{cache}"
 complete -c reid-jax -n "__reid_jax_after train" -a "{configurations}"
 complete -c reid-jax -f -n "__reid_jax_after completion" -a "bash zsh fish\""""
 
@@ -61,9 +64,12 @@ def completion(shell: str) -> str:
     known = list(all_commands())
     words = {
         "first": " ".join(dict.fromkeys([*(each.split()[0] for each in known), "completion"])),
-        "gallery": " ".join(each.split()[1] for each in known if each.startswith("gallery ")),
+        **{
+            group: " ".join(each.split()[1] for each in known if each.startswith(f"{group} "))
+            for group in ("gallery", "cache")
+        },
         "configurations": " ".join(names()),
-        "options": "-q --quiet -v --verbose -h --help --version",
+        "options": "-q --quiet -v --verbose --no-cache -h --help --version",
     }
     if shell == "bash":
         return _BASH.format(**words)

@@ -8,6 +8,7 @@ from tyro.conf import arg
 from reid_jax import configurations
 from reid_jax.commands.arguments import with_config, with_values
 from reid_jax.commands.terminal import reads_words
+from reid_jax.console import counted
 from reid_jax.errors import UserError
 from reid_jax.remote.folders import mirrored
 
@@ -113,3 +114,23 @@ def scale(
     from reid_jax.plan.scale_report import measure_and_report
 
     measure_and_report(devices, json, plot)
+
+
+def cache_info() -> None:
+    """Says what is kept of photos that earlier commands have read and embedded, and where.
+
+    The environment's REID_JAX_CACHE_GB says how much may be kept, 5 by default and 0 for nothing;
+    what was not used for longest goes first. --no-cache does without for one command.
+    """
+    from reid_jax.data import cache
+
+    there = cache.contents()
+    print(f"{counted(there.values, 'row')} in {there.size / 1e6:,.1f} MB: {there.file}")
+    print(f"at most {there.limit / 1e9:g} GB ({cache.LIMIT} says otherwise)")
+
+
+def cache_clear() -> None:
+    """Forgets what is kept of photos; the next command embeds them again."""
+    from reid_jax.data import cache
+
+    print(f"{cache.clear() / 1e6:,.1f} MB removed: {cache.cache_file()}")

@@ -12,6 +12,7 @@ _ABOUT = "Who is this individual? Which frames matter? Are these clips of one vi
 _OPTIONS = {
     "-q, --quiet": "results and errors alone",
     "-v, --verbose": "also what libraries say, and where an error arose",
+    "--no-cache": "embeddings are computed, none kept or looked up",
     "--version": "of this program, of JAX, and the device",
     "completion SHELL": "a script that completes commands in bash, zsh or fish",
 }
@@ -25,6 +26,10 @@ def main(*before: str) -> None:
     words = [*before, *sys.argv[1:]]
     verbose = _taken(words, "-v", "--verbose")
     be_quiet(_taken(words, "-q", "--quiet"))
+    if _taken(words, "--no-cache"):
+        from reid_jax.data.cache import switch_off
+
+        switch_off()
     if words[:1] in (["help"], ["--help"], ["-h"]) and len(words) > 1:
         words = [*words[1:], "--help"]
     with plain_errors(verbose=verbose):

@@ -4,7 +4,7 @@ import contextlib
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,14 +13,15 @@ import numpy as np
 
 from reid_jax.console import say
 from reid_jax.data.photos import Dataset, Splits
-from reid_jax.data.photos.content import content_digests
+from reid_jax.data.photos.content import content_digests, pixel_names
 from reid_jax.data.photos.given import Photos, photo_blocks
-from reid_jax.data.photos.stream import in_blocks
+from reid_jax.data.photos.stream import in_parts
 from reid_jax.errors import UserError
 from reid_jax.files import write_arrays
-from reid_jax.individuals.config import EmbeddingConfig
+from reid_jax.individuals.config import EmbeddingConfig, ModelConfig
 from reid_jax.individuals.experiment import load_backbone, make_task, whitening_set
 from reid_jax.individuals.fingerprint import fingerprint
+from reid_jax.individuals.kept import Kept, named
 from reid_jax.individuals.measures import raw_pixel_embeddings
 from reid_jax.individuals.split_file import load_run_data
 from reid_jax.individuals.task import EmbeddingTask
@@ -36,17 +37,19 @@ from reid_jax.training.parallel import Layout, make_layout
 from reid_jax.training.paths import absolute_photos
 from reid_jax.training.predictor import Predict, make_predictor
 from reid_jax.training.run import TrainedRun, restore, restore_last
-from reid_jax.training.task import Batch
+
+_SMALL = 32  # pixels a side that are compared as they are
 
 _COMPARED = TUNED, _FROZEN = "fine-tuned network", "frozen network"
 
 
 class Network(NamedTuple):
-    """What predicts, and its variables."""
+    """What predicts, its variables, and which part of them makes the rows."""
 
     predict: Predict
     params: Any
     model_state: Any
+    ends_with: str = "embedding"
 
 
 @dataclass(frozen=True)
@@ -73,14 +76,12 @@ class TrainedModel(TrainedRun):
     @cached_property
     def fingerprint(self) -> str:
         """Names what turns a photo into an embedding, see there."""
-        return fingerprint(
-            self.config.model,
-            self.config.augment,
-            self._shape,
-            self.task.mean,
-            self.task.std,
-            (self.params["net"], self.model_state),
-        )
+        return self._fingerprint(self.config.model, self.trained)
+
+    def _fingerprint(self, model: ModelConfig, network: Network) -> str:
+        augment, task = self.config.augment, self.task
+        variables = network.params["net"], network.model_state
+        return fingerprint(model, augment, self._shape, task.mean, task.std, variables)
 
     def load_data(self) -> tuple[Dataset, Splits]:
         """The photos that the run was made from, divided as they were then."""
@@ -120,11 +121,9 @@ class TrainedModel(TrainedRun):
           >>> z.shape, z.dtype
           ((2, 8), dtype('float32'))
         """
-        if isinstance(photos, Dataset) and shares is not None:
-            some = photos if indices is None else photos.subset(indices)
-            return self.finished(self.embed_each(some, {"z": self.trained}, shares)["z"])
         if isinstance(photos, Dataset):
-            return self.finished(self._by_network(photos, indices))
+            some = photos if indices is None else photos.subset(indices)
+            return self.finished(self._by_network(some, shares))
         size, _, channels = self._shape
         blocks = ({"image": block} for block in photo_blocks(photos, size, channels))
         if (first := next(blocks, None)) is None:
@@ -143,8 +142,8 @@ class TrainedModel(TrainedRun):
         found = self._whitening if network is None else self._find_whitening(network)
         return whitened(embeddings, *found, self.task.metric)
 
-    def _by_network(self, dataset: Dataset, indices: np.ndarray | None) -> np.ndarray:
-        return self._predict(self.params, self.model_state, self._blocks(dataset, indices))
+    def _by_network(self, photos: Dataset, shares: Shares | None = None) -> np.ndarray:
+        return self.embed_each(photos, {"z": self.trained}, shares)["z"]
 
     @cached_property
     def blend(self) -> float | None:
@@ -178,23 +177,36 @@ class TrainedModel(TrainedRun):
           shares: divides the photos over processes; after it only the first one goes on.
           pixels: whether "raw pixels" is among what is made.
         """
+        size, _, channels = self._shape
+        shown = pixel_names(dataset)
         placed = {
-            name: (predict, self.layout.everywhere(variables))
-            for name, (predict, *variables) in networks.items()
+            name: self.layout.everywhere((each.params, each.model_state))
+            for name, each in networks.items()
         }
+        makers = {name: self._named(network) for name, network in networks.items()}
 
         def made(rows: np.ndarray, block: int, progress: str | None) -> Iterator[dict[str, Any]]:
-            starts = range(0, len(rows), block)
-            blocks = self._blocks(dataset, rows, block=block, progress=progress)
-            for start, photos in zip(starts, blocks, strict=True):
-                found = {
-                    name: predict(variables[0], variables[1], [photos])
-                    for name, (predict, variables) in placed.items()
-                }
+            parts = np.split(rows, range(block, len(rows), block))
+            names = [None if shown is None else shown[part] for part in parts]
+            there = [
+                {name: Kept(maker, those, len(part)) for name, maker in makers.items()}
+                for part, those in zip(parts, names, strict=True)
+            ]
+            missing = [np.any([each.missing for each in one.values()], axis=0) for one in there]
+            wanted = [part[some] for part, some in zip(parts, missing, strict=True)]
+            blocks = in_parts(dataset, wanted, size=size, channels=channels, progress=progress)
+            for n, photos in enumerate(blocks):
+                found = {}
+                for name, kept in there[n].items():
+                    image = photos["image"][kept.missing[missing[n]]]
+                    params, state = placed[name]
+                    run = partial(networks[name].predict, params, state, [{"image": image}])
+                    found[name] = kept.filled(run)
                 if pixels:
-                    channels = self.config.data.channels
-                    small = dataset.load(rows[start : start + block], 32, channels)
-                    found["raw pixels"] = raw_pixel_embeddings(small)
+                    shape = _SMALL, _SMALL, channels
+                    small = Kept(named("pixels", shape), names[n], len(parts[n]), np.uint8, shape)
+                    load = partial(dataset.load, parts[n][small.missing], _SMALL, channels)
+                    found["raw pixels"] = raw_pixel_embeddings(small.filled(load), _SMALL)
                 yield found
 
         rows, words = np.arange(len(dataset)), "embedding photos"
@@ -218,6 +230,13 @@ class TrainedModel(TrainedRun):
                 unit="photos",
             )
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def _named(self, network: Network) -> bytes:
+        """What turns photos into a network's rows, whitening apart, which comes after."""
+        model = replace(self.config.model, whiten=0.0)
+        each = BATCH // self.layout.size  # compiled for so many
+        devices = self.layout.description
+        return named(network.ends_with, self._fingerprint(model, network), devices, each)
 
     def _asked(self, dataset: Dataset) -> dict[str, Any]:
         """What embeddings of photos follow from, by which processes know that they do the same."""
@@ -257,7 +276,7 @@ class TrainedModel(TrainedRun):
         task = replace(self.task, net=EmbeddingNet(self.task.net.backbone))
         params, model_state = task.init(jax.random.key(0), self._example)
         variables = start_from(backbone, params, model_state)
-        return Network(make_predictor(task, self.layout), *variables)
+        return Network(make_predictor(task, self.layout), *variables, ends_with="features")
 
     @cached_property
     def _whitening(self) -> tuple[np.ndarray, np.ndarray]:
@@ -283,9 +302,9 @@ class TrainedModel(TrainedRun):
                 "missing, and so are two training photos of an individual to make it from."
             )
         say(f"whitening by {len(rows):,} training photos")
-        predict, params, model_state = network
-        embeddings = predict(params, model_state, self._blocks(train, rows))
-        return within_class_whitening(embeddings, train.labels[rows], self.config.model.whiten)
+        train = train.subset(rows)
+        embeddings = self.embed_each(train, {"z": network})["z"]
+        return within_class_whitening(embeddings, train.labels, self.config.model.whiten)
 
     @property
     def _shape(self) -> tuple[int, int, int]:
@@ -300,20 +319,6 @@ class TrainedModel(TrainedRun):
     @property
     def _example(self) -> dict[str, np.ndarray]:
         return {"image": np.zeros((1, *self._shape), np.uint8)}
-
-    def _blocks(
-        self,
-        dataset: Dataset,
-        indices: np.ndarray | None,
-        *,
-        block: int = BLOCK,
-        progress: str | None = "embedding photos",
-    ) -> Iterator[Batch]:
-        rows = np.arange(len(dataset)) if indices is None else indices
-        size, _, channels = self._shape
-        return in_blocks(
-            dataset, rows, size=size, channels=channels, block=block, progress=progress
-        )
 
 
 def load_run(workdir: Path) -> TrainedModel:

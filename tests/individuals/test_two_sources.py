@@ -67,11 +67,11 @@ def test_photos_of_one_source_are_searched_in_another(made, tmp_path, monkeypatc
         ),
     )
     found = evaluate_run(made / "run", query=left, gallery=right, out=tmp_path / "out")
+    assert looked_at == [32]
     model = load_run(made / "run")
     rank1, none = by_loop(model, load_dataset(left), load_dataset(right))
     assert (found["rank1"], found["num_excluded"]) == (pytest.approx(rank1), none)
     assert (none, found["num_gallery"], found["num_photos"]) == (2, 24, 32)
-    assert looked_at == [32]
     assert (tmp_path / "out" / "index.html").is_file()
     assert not (made / "run" / "report").exists()
 

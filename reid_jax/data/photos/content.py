@@ -28,6 +28,19 @@ def content_digests(dataset: Dataset) -> np.ndarray:
     return np.array(found, DTYPE)
 
 
+def pixel_names(dataset: Dataset) -> np.ndarray | None:
+    """What names the pixels of each photo, (N,) bytes: its file's digest, and how it is turned.
+
+    None for photos in memory.
+    """
+    if dataset.pixels is not None:
+        return None
+    digests = content_digests(dataset)
+    if dataset.mirrored is None:
+        return digests
+    return np.char.add(digests, np.where(dataset.mirrored, b" mirrored", b""))
+
+
 def has_copy(digests: np.ndarray, query: np.ndarray, gallery: np.ndarray) -> np.ndarray:
     """Which queries have an exact copy in the gallery: bool (Q,).
 

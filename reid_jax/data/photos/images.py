@@ -1,16 +1,22 @@
 """Decoding photos: every file becomes uint8 pixels or one exception that says why not."""
 
 import contextlib
+import functools
 import logging
 import os
+import time
 import warnings
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
+from hashlib import blake2b
+from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
+import PIL
 from PIL import Image, UnidentifiedImageError
 
+from reid_jax.data import cache
 from reid_jax.data.digests import DTYPE, file_digest
 from reid_jax.data.elsewhere import is_elsewhere, open_binary, open_head
 from reid_jax.data.parallel import parallel_map
@@ -39,6 +45,7 @@ MAXIMUM_ASPECT = 20
 MAXIMUM_PIXELS = 178_000_000  # just below the size at which PIL suspects a decompression bomb
 BACKGROUND = (128, 128, 128)
 
+_YOUNG = 2_000_000_000  # nanoseconds
 _HEAD = 2**16  # bytes by which a file that is elsewhere is known to be a picture
 _FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "AVIF", "JPEG2000")
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
@@ -296,7 +303,13 @@ def check_images(paths: Sequence[str]) -> Checked:
 
 
 def _checked(paths: Sequence[str]) -> Checked:
-    def check(path: str) -> tuple[str | None, bytes]:
+    keys = [_seen_as(path) for path in paths]
+    seen = cache.found([key for key in keys if key])
+
+    def check(place: int) -> tuple[str | None, bytes]:
+        path = paths[place]
+        if (known := seen.get(keys[place])) is not None:
+            return None, known
         try:
             if not is_elsewhere(path):
                 read_image(path, MINIMUM_SIDE)
@@ -309,8 +322,36 @@ def _checked(paths: Sequence[str]) -> Checked:
         except OSError as error:
             return _reason(error), b""
 
-    found = parallel_map(check, paths, "Checking photos")
-    return [reason for reason, _ in found], np.array([digest for _, digest in found], DTYPE)
+    results = parallel_map(check, range(len(paths)), "Checking photos")
+    cache.keep(
+        {
+            key: digest
+            for key, path, (reason, digest) in zip(keys, paths, results, strict=True)
+            if key and reason is None and key not in seen and key == _seen_as(path)
+        }
+    )
+    return [reason for reason, _ in results], np.array([digest for _, digest in results], DTYPE)
+
+
+def _seen_as(path: str) -> bytes:
+    """Names a file that can be decoded by its place, size and times; empty where they say little.
+
+    A file may change again within the resolution of its times: of a young one they are not enough.
+    """
+    with contextlib.suppress(OSError):
+        if not is_elsewhere(path):
+            facts = os.stat(path)
+            if time.time_ns() - max(facts.st_mtime_ns, facts.st_ctime_ns) > _YOUNG:
+                times = facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino
+                named = repr((PIL.__version__, _code(), os.path.abspath(path), times))
+                return blake2b(named.encode(), digest_size=16).digest()
+    return b""
+
+
+@functools.cache
+def _code() -> bytes:
+    """What decides whether a file can be used."""
+    return blake2b(Path(__file__).read_bytes(), digest_size=16).digest()
 
 
 def is_photo_name(name: str) -> bool:

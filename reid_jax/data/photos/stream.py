@@ -7,7 +7,7 @@ from the resident set.
 
 import collections
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
@@ -70,7 +70,19 @@ def in_blocks(
       UserError: a photo that was readable when the source was loaded no longer is.
     """
     parts = [rows[start : start + block] for start in range(0, len(rows), block)]
-    bar, seen = Bar(progress, len(rows), "photos"), 0
+    return in_parts(dataset, parts, size=size, channels=channels, progress=progress)
+
+
+def in_parts(
+    dataset: Dataset,
+    parts: Sequence[np.ndarray],
+    *,
+    size: int,
+    channels: int = 3,
+    progress: str | None = None,
+) -> Iterator[Batch]:
+    """`in_blocks` of any sizes, given the rows of each, of which some may be empty."""
+    bar, seen = Bar(progress, sum(map(len, parts)), "photos"), 0
     blocks = stream(
         dataset,
         parts.__getitem__,
