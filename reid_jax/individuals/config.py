@@ -3,7 +3,7 @@
 Field docstrings are the texts of `--help`, as in `reid_jax.training.config`.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -19,7 +19,9 @@ from reid_jax.fields import (
     Auto,
     left_open,
 )
-from reid_jax.models import backbone_info
+from reid_jax.models import create_backbone
+from reid_jax.models.layers import Backbone
+from reid_jax.models.paper_options import read_options
 from reid_jax.ops.images.augment import Augmentation
 from reid_jax.ops.losses.objectives import (
     AnyObjective,
@@ -36,13 +38,16 @@ from reid_jax.training.paths import located, located_with_weights
 from reid_jax.training.stages import Stage
 from reid_jax.weights import input_info
 
+_SAID_ELSEWHERE = {each.name for each in fields(Backbone)}
+
 
 @dataclass(frozen=True)
 class DataConfig:
     """Where the photos come from and how they are divided."""
 
     source: Annotated[str, PHOTOS, OFTEN] = "synthetic:120x12"
-    """folder:PATH, csv:PATH, tfds:NAME, omniglot:PATH or synthetic:N (or synthetic:NxPHOTOS)."""
+    """folder:PATH, csv:PATH, tfds:NAME, omniglot:PATH, market:PATH or synthetic:N (or
+    synthetic:NxPHOTOS)."""
     split: Annotated[Literal["identity", "photo", "date", "open", "given"], OFTEN] = "identity"
     """What is held out: whole individuals, random photos, later days, later days and individuals as
     unknown ones, or the source's own split."""
@@ -86,6 +91,13 @@ class ModelConfig:
 
     backbone: Annotated[str, Auto("auto"), OFTEN] = "small_cnn"
     """A name that reid-jax models lists."""
+    backbone_options: str = ""
+    """The network by its paper's parameters, as cardinality=32,base_width=4: of ResNets depth,
+    cardinality, base_width, reduction, last_stride; phi of efficientnet_b0."""
+    hidden: Annotated[int, NOT_NEGATIVE] = 0
+    """Width of a hidden layer with ReLU before the embedding; 0 for none."""
+    dropout: Annotated[float, FRACTION] = 0.0
+    """Share of the pooled or hidden features that are left out before the embedding."""
     embedding_dim: Annotated[int, NOT_NEGATIVE] = 128
     """Numbers an embedding; 0 takes the backbone's pooled features as they are."""
     pooling: Literal["avg", "gem", "flatten"] = "avg"
@@ -163,7 +175,9 @@ def check(config: EmbeddingConfig) -> None:
             "takes as many steps as there is time for."
         )
     if "model.backbone" not in undecided:
-        backbone_info(model.backbone)
+        create_backbone(model.backbone, **own_options(model))
+    if model.hidden and not model.embedding_dim:
+        raise UserError("model.hidden needs model.embedding_dim: the embedding follows the layer.")
     validated = data.validation_fraction > 0 or data.split == "given"
     training.check_patience(config.train, validated=validated)
     if data.sampler == "identities" and data.batch_size % data.photos_per_identity:
@@ -200,6 +214,19 @@ def check(config: EmbeddingConfig) -> None:
         )
 
 
+def own_options(model: ModelConfig) -> dict[str, Any]:
+    """The backbone's options, by name.
+
+    Raises:
+      UserError: they cannot be read, or name what a field of its own says.
+    """
+    options = read_options(model.backbone_options)
+    for name in options:
+        if name in _SAID_ELSEWHERE:
+            raise UserError(f"model.backbone_options says {name}, which has a field of its own.")
+    return options
+
+
 def complete(config: EmbeddingConfig) -> EmbeddingConfig:
     """See `located_with_weights`; an image size of 0 becomes that which the network is made for.
 
@@ -211,7 +238,8 @@ def complete(config: EmbeddingConfig) -> EmbeddingConfig:
     if config.model.pretrained:
         config = replace(config, data=replace(config.data, channels=3))
     if not config.train.steps:
-        config = replace(config, model=replace(config.model, embedding_dim=0, bnneck=False))
+        alone = replace(config.model, hidden=0, embedding_dim=0, bnneck=False)
+        config = replace(config, model=alone)
     if config.data.image_size or "model.backbone" in undecided:
         return config
     inputs = input_info(config.model.backbone, config.model.pretrained)

@@ -11,7 +11,7 @@ from reid_jax.data.photos import Dataset, Splits, load_dataset, make_splits
 from reid_jax.data.photos.samplers import IdentitySampler, PairSampler, UniformSampler
 from reid_jax.data.photos.stream import Sampler
 from reid_jax.data.photos.transforms import relabelled, with_mirror_images, with_symmetries
-from reid_jax.individuals.config import DataConfig, EmbeddingConfig, ModelConfig
+from reid_jax.individuals.config import DataConfig, EmbeddingConfig, ModelConfig, own_options
 from reid_jax.individuals.glossary import SPLITS
 from reid_jax.individuals.task import EmbeddingTask
 from reid_jax.individuals.validation import about_validation, make_validation, with_whitening
@@ -68,7 +68,10 @@ def make_net(model: ModelConfig, *, standing: bool = False) -> EmbeddingNet:
             drop_path=model.drop_path,
             remat=model.remat,
             norm_groups=model.batch_norm_parts,
+            **own_options(model),
         ),
+        hidden=model.hidden,
+        dropout=model.dropout,
         embedding_dim=model.embedding_dim or None,
         pooling=model.pooling,
         normalize=model.normalize,
@@ -185,7 +188,7 @@ def _experiment(config: EmbeddingConfig, num_classes: int, **parts: Any) -> Expe
     return make_experiment(
         config,
         task=make_task(config, num_classes),
-        blocks=block_names(config.model.backbone),
+        blocks=block_names(config.model.backbone, config.model.backbone_options),
         example={"image": np.zeros((1, data.image_size, data.image_size, data.channels), np.uint8)},
         unit=2 if data.sampler == "pairs" else 1,
         counted="images",

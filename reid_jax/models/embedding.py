@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from reid_jax.models.layers import BatchNorm
+from reid_jax.models.layers import BatchNorm, Dropout
 from reid_jax.models.pooling import GeM
 from reid_jax.models.standing import Standing
 from reid_jax.ops.distances import normalize
@@ -27,6 +29,8 @@ class EmbeddingNet(nn.Module):
         metric loss and those of the classification loss.
       standing: gives "standing" (B,), too, in training: how long "neck" is, before it is scaled to
         length one, beside others (`reid_jax.models.standing.Standing`).
+      hidden: width of a layer with ReLU between the pooled features and the projection, or 0.
+      dropout: share of what the projection gets that is left out in training.
 
     Returns:
       "embedding": what is compared. With a BNNeck the features before the batch norm in training
@@ -48,6 +52,8 @@ class EmbeddingNet(nn.Module):
     normalize: bool = True
     bnneck: bool = False
     standing: bool = False
+    hidden: int = 0
+    dropout: float = 0.0
     axis_name: str | None = None
 
     @nn.compact
@@ -64,12 +70,14 @@ class EmbeddingNet(nn.Module):
         else:
             raise ValueError(f'pooling must be "avg", "gem" or "flatten", not {self.pooling!r}')
         features = features.astype(jnp.float32)
+        # A product of rounded numbers would round each embedding, and swap near neighbours.
+        dense = partial(nn.Dense, precision=jax.lax.Precision.HIGHEST)
+        if self.hidden:
+            features = nn.relu(dense(self.hidden, name="hidden")(features))
+        if self.dropout:
+            features = Dropout(self.dropout, not train, self.axis_name)(features)
         if self.embedding_dim is not None:
-            # A product of rounded numbers would round each embedding, and swap near neighbours.
-            dense = nn.Dense(
-                self.embedding_dim, precision=jax.lax.Precision.HIGHEST, name="projection"
-            )
-            features = dense(features)
+            features = dense(self.embedding_dim, name="projection")(features)
         neck = embedding = features
         if self.bnneck:
             norm = BatchNorm(

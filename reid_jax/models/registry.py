@@ -22,6 +22,7 @@ from reid_jax.models.backbones.plain import VGG, VGGS, AlexNet
 from reid_jax.models.backbones.resnet import RESNETS, ResNet
 from reid_jax.models.backbones.small import SmallCNN, TwoConv
 from reid_jax.models.backbones.vit import VITS, VisionTransformer
+from reid_jax.models.paper_options import class_options, read_options
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -75,6 +76,9 @@ def _small() -> list[BackboneInfo]:
     grey = InputInfo(28, (0.5,), (0.5,))
     return [
         BackboneInfo("two_conv", TwoConv, {}, "own", grey, reference=""),
+        BackboneInfo(
+            "two_conv_relu", TwoConv, {"dense": (256,), "prelu": False}, "own", grey, reference=""
+        ),
         BackboneInfo("small_cnn", SmallCNN, {}, "own", InputInfo(64, HALF, HALF), reference=""),
         BackboneInfo(
             "small_cnn_wide",
@@ -208,7 +212,8 @@ def create_backbone(
       drop_path: rate of stochastic depth at the last residual block (0 at the first).
       axis_name: mapped axis over which batch norms and dropout masks are shared.
       remat: keep only the inputs of blocks for the gradient: less memory, one more forward pass.
-      options: of the network's class, e.g. `widths` of "small_cnn".
+      options: of the network's class, e.g. `widths` of "small_cnn", or as its paper names them,
+        see `reid_jax.models.paper_options.class_options`.
 
     Raises:
       UserError: for an unknown name or option.
@@ -220,15 +225,12 @@ def create_backbone(
       (2, 64)
     """
     info = backbone_info(name)
-    allowed = {f.name for f in dataclasses.fields(info.build)} - {"parent", "name"}  # type: ignore[arg-type]
-    for option in options:
-        if option not in allowed:
-            raise UserError(f"{name} has no option {option!r}: it has {', '.join(sorted(allowed))}")
+    kind: Any = info.build
+    arguments = class_options(name, kind, info.options, options)
     if drop_path and not info.build.has_residuals:  # type: ignore[attr-defined]
         raise UserError(f"{name} has no residual branches, so drop_path must be 0")
     if remat and not info.build.has_blocks:  # type: ignore[attr-defined]
         raise UserError(f"{name} has no blocks to compute again, so remat must be off")
-    arguments = {**info.options, **options}
     return info.build(
         num_classes=num_classes,
         dtype=dtype,
@@ -240,10 +242,11 @@ def create_backbone(
 
 
 @cache
-def block_names(name: str) -> tuple[str, ...]:
+def block_names(name: str, options: str = "") -> tuple[str, ...]:
     """Top-level keys of the pooled network's parameters, from the input to the output.
 
-    Freezing all but the last N of them leaves the last N layers or blocks to be trained.
+    `options` are those of its paper, as `cardinality=32,base_width=4`. Freezing all but the last N
+    of them leaves the last N layers or blocks to be trained.
 
     Example:
       >>> rj.models.block_names("small_cnn")[0]
@@ -255,7 +258,8 @@ def block_names(name: str) -> tuple[str, ...]:
     def init(key: jax.Array) -> None:
         size, channels = info.inputs.input_size, len(info.inputs.mean)
         images = jnp.zeros((1, size, size, channels))
-        order.extend(create_backbone(name).init(key, images)["params"])
+        network = create_backbone(name, **read_options(options))
+        order.extend(network.init(key, images)["params"])
 
     jax.eval_shape(init, jax.random.key(0))
     return tuple(order)

@@ -192,3 +192,25 @@ def test_wrong_shapes_are_refused(loss):
     for bad_x, bad_y in [(x[0], y), (x, y[:3]), (x, x[:, 0]), (x, y[:, None])]:
         with pytest.raises(AssertionError):
             loss(bad_x, bad_y)
+
+
+@pytest.mark.parametrize(
+    ("relaxation", "scale", "value", "slope"),
+    [
+        (0.4, 80.0, 145.20132041639505, 42.855085195203436),
+        (0.25, 16.0, 32.264417086403775, 7.677213592290311),
+    ],
+)
+def test_circle_loss_is_that_of_pytorch_metric_learning(relaxation, scale, value, slope):
+    """Mean and length of its gradient by version 2.9.0 in float64."""
+    x = np.random.default_rng(7).normal(size=(12, 5)).astype(np.float32)
+
+    def mean(x):
+        total, count = circle_loss(
+            x, np.repeat(np.arange(4), 3), relaxation=relaxation, scale=scale
+        )
+        return total / count
+
+    got, gradient = jax.value_and_grad(mean)(jnp.asarray(x))
+    np.testing.assert_allclose(got, value, rtol=1e-6)
+    np.testing.assert_allclose(jnp.linalg.norm(gradient), slope, rtol=5e-6)

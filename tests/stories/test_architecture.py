@@ -198,6 +198,7 @@ QUESTION = "all of one question, flat, so that the same names stand in each"
 LARGE = {
     "reid_jax/individuals": QUESTION,
     "reid_jax/keyframes": QUESTION,
+    "reid_jax/data/photos": "a file a source, and what all sources need",
     "reid_jax/training": "the loop and all that it is made of; what several hosts need is hosts/",
     "tests/ops": "a file for each file or folder of reid_jax/ops",
 }

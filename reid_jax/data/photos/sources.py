@@ -28,9 +28,10 @@ def load_dataset(
                        are as paths below a folder
     tfds:NAME          an image classification set of TensorFlow Datasets
     omniglot:PATH,...  the official zips, or unpacked folders
+    market:PATH        the folder of Market-1501, or of a set with its layout
     synthetic:NxM      N drawn individuals, M photos each (20 when only N is given)
 
-    These three also by URL, as s3://bucket/photos; what is read there is fetched each time.
+    The first three also by URL, as s3://bucket/photos; what is read there is fetched each time.
 
     Unusable photos are in `Dataset.skipped`, with reasons, and so are those of nobody in particular
     (in no individual's folder, or under a name such as "unknown").
@@ -108,6 +109,12 @@ def _omniglot(where: str, options: _Options) -> Dataset:
     return omniglot_dataset(where.split(","))
 
 
+def _market(where: str, options: _Options) -> Dataset:
+    from reid_jax.data.photos.market import market_dataset
+
+    return market_dataset(where, keep=options.keep)
+
+
 def _synthetic(where: str, options: _Options) -> Dataset:
     from reid_jax.data.photos.synthetic import synthetic_dataset
 
@@ -123,6 +130,7 @@ _LOADERS: dict[str, Callable[[str, _Options], Dataset]] = {
     "tar": _tar,
     "tfds": _tfds,
     "omniglot": _omniglot,
+    "market": _market,
     "synthetic": _synthetic,
 }
 _USAGE = {
@@ -131,5 +139,6 @@ _USAGE = {
     "tar": "write tar:PATH, one of photos in folders, PATH/{000..099}.tar, or a folder of .tar",
     "tfds": "write tfds:NAME, such as tfds:fashion_mnist",
     "omniglot": "write omniglot:PATH, or PATH,PATH for several of the official zips",
+    "market": "write market:PATH, a folder with bounding_box_train, query and bounding_box_test",
     "synthetic": "write synthetic:N or synthetic:NxM for N drawn individuals with M photos each",
 }

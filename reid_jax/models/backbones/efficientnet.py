@@ -59,6 +59,11 @@ def _scaled(width: float, depth: float, **options: Any) -> dict[str, Any]:
     }
 
 
+def compound(phi: float) -> dict[str, Any]:
+    """B0 scaled by the compound coefficient: widths 1.1^phi, depths 1.2^phi (eq. 3, section 5)."""
+    return _scaled(1.1**phi, 1.2**phi)
+
+
 def _lite(width: float, depth: float) -> dict[str, Any]:
     """No squeeze-excite, ReLU6, and stem, head and first and last stage are not scaled in depth.
 

@@ -34,6 +34,7 @@ class ResidualBlock(nn.Module):
     groups: int = 1
     base_width: int = 64
     squeeze_excite: bool = False
+    reduction: int = 16
     dtype: Dtype = jnp.float32
 
     @nn.compact
@@ -69,19 +70,24 @@ class ResidualBlock(nn.Module):
             return last(y, act=nn.relu, shortcut=shortcut)
         y = last(y)
         if self.squeeze_excite:
-            reduced = make_divisible(y.shape[-1] / 16)
+            reduced = make_divisible(y.shape[-1] / self.reduction)
             y = SqueezeExcite(reduced, dtype=self.dtype, name="se")(y)
         return nn.relu(shortcut + self.drop_path(y))
 
 
 class ResNet(Backbone):
-    """A residual network; `stages` are the numbers of blocks. Maps: stem, layer1 ... layer4."""
+    """A residual network; `stages` are the numbers of blocks. Maps: stem, layer1 ... layer4.
+
+    With `last_stride` 1 the last map keeps the resolution of the one before (Luo et al. 2019, 3.4).
+    """
 
     stages: tuple[int, int, int, int]
     bottleneck: bool
     groups: int = 1
     base_width: int = 64
     squeeze_excite: bool = False
+    reduction: int = 16
+    last_stride: int = 2
 
     @nn.compact
     def __call__(
@@ -93,7 +99,7 @@ class ResNet(Backbone):
         maps = {"stem": nn.relu(x)}
         x = max_pool(x, 3, 2, 1, relu=True)
 
-        block = 0
+        block, strides = 0, (1, 2, 2, self.last_stride)
         for stage, blocks in enumerate(self.stages):
             for i in range(blocks):
                 x = self.block(ResidualBlock)(
@@ -101,10 +107,11 @@ class ResNet(Backbone):
                     norm=norm,
                     drop_path=self.drop_path_layer(train, block, sum(self.stages)),
                     bottleneck=self.bottleneck,
-                    stride=2 if stage > 0 and i == 0 else 1,
+                    stride=strides[stage] if i == 0 else 1,
                     groups=self.groups,
                     base_width=self.base_width,
                     squeeze_excite=self.squeeze_excite,
+                    reduction=self.reduction,
                     dtype=self.dtype,
                     name=f"layer{stage + 1}_{i}",
                 )(x)
@@ -120,12 +127,16 @@ def _resnet(*stages: int, bottleneck: bool = True, **options: object) -> dict[st
     return {"stages": stages, "bottleneck": bottleneck, **options}
 
 
+DEPTHS: dict[int, dict[str, object]] = {
+    18: _resnet(2, 2, 2, 2, bottleneck=False),
+    34: _resnet(3, 4, 6, 3, bottleneck=False),
+    50: _resnet(3, 4, 6, 3),
+    101: _resnet(3, 4, 23, 3),
+    152: _resnet(3, 8, 36, 3),
+}
+
 RESNETS: dict[str, dict[str, object]] = {
-    "resnet18": _resnet(2, 2, 2, 2, bottleneck=False),
-    "resnet34": _resnet(3, 4, 6, 3, bottleneck=False),
-    "resnet50": _resnet(3, 4, 6, 3),
-    "resnet101": _resnet(3, 4, 23, 3),
-    "resnet152": _resnet(3, 8, 36, 3),
+    **{f"resnet{depth}": options for depth, options in DEPTHS.items()},
     "resnext50_32x4d": _resnet(3, 4, 6, 3, groups=32, base_width=4),
     "resnext101_32x8d": _resnet(3, 4, 23, 3, groups=32, base_width=8),
     "wide_resnet50_2": _resnet(3, 4, 6, 3, base_width=128),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import flax.linen as nn
 import jax
 
@@ -13,13 +15,16 @@ from reid_jax.ops.convolution.max_pool import max_pool
 class TwoConv(Backbone):
     """The net of the Siamese tutorials on 28x28 digits (Hadsell, Chopra and LeCun 2006, in spirit).
 
-    Two 5x5 convolutions (32 and 64 channels, no padding), each with PReLU and 2x2 pooling, then two
-    dense layers of 256 with PReLU. Its pooled features are those 256 numbers, so the image size is
-    fixed when the parameters are made.
+    Two 5x5 convolutions (32 and 64 channels, no padding), each with 2x2 pooling, then dense layers
+    of the widths `dense`; behind each PReLU, or ReLU without `prelu`. Its pooled features are the
+    numbers of the last one, so the image size is fixed when the parameters are made.
     """
 
     has_residuals = False
     has_blocks = False
+
+    dense: tuple[int, ...] = (256, 256)
+    prelu: bool = True
 
     @nn.compact
     def __call__(
@@ -29,16 +34,19 @@ class TwoConv(Backbone):
         x = images.astype(self.dtype)
         for i, features in enumerate((32, 64), start=1):
             x = conv(features, 5, padding=0, use_bias=True, dtype=self.dtype, name=f"conv{i}")(x)
-            x = nn.PReLU(negative_slope_init=0.25, name=f"act{i}")(x)
+            x = self._act(f"act{i}")(x)
             x = maps[f"conv{i}"] = max_pool(x, 2, 2)
         if features_only:
             return maps
         x = x.reshape(x.shape[0], -1)
-        for i in (1, 2):
-            x = nn.Dense(256, dtype=self.dtype, name=f"fc{i}")(x)
-            x = nn.PReLU(negative_slope_init=0.25, name=f"fc_act{i}")(x)
+        for i, width in enumerate(self.dense, start=1):
+            x = nn.Dense(width, dtype=self.dtype, name=f"fc{i}")(x)
+            x = self._act(f"fc_act{i}")(x)
         x = widen(x)
         return self.classify(x, train, "classifier") if self.num_classes else x
+
+    def _act(self, name: str) -> Callable[[jax.Array], jax.Array]:
+        return nn.PReLU(negative_slope_init=0.25, name=name) if self.prelu else nn.relu
 
 
 class SmallCNN(Backbone):
