@@ -57,6 +57,7 @@ def get_config() -> EmbeddingConfig:
             bnneck=True,
             views=8,
             whiten=0.5,
+            dtype="auto",
             drop_path=0.1,
         ),
         loss=MarginSoftmax(kind="arcface", scale=30.0, margin=-1.0),

@@ -63,7 +63,9 @@ def _fields(config: Any, prefix: str, often: bool) -> list[tyro.constructors.Str
         if (OFTEN in marks) != often or HIDDEN in marks:
             continue
         value = getattr(config, name)
-        extras: list[Any] = [_or_auto(types[name], m.value) for m in marks if isinstance(m, Auto)]
+        plain = isinstance(types[name], type)  # of a Literal, auto is one of its words
+        autos = [mark.value for mark in marks if plain and isinstance(mark, Auto)]
+        extras: list[Any] = [_or_auto(types[name], auto) for auto in autos]
         if often:
             extras.append(tyro.conf.arg(aliases=(f"--{name.replace('_', '-')}",)))
         offered: Any = type(value) if dataclasses.is_dataclass(value) else types[name]

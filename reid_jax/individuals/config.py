@@ -113,8 +113,9 @@ class ModelConfig:
     whiten: Annotated[float, NOT_NEGATIVE] = 0.0
     """After training, let directions in which one individual's training photos vary count less
     (WCCN), with this multiple of their mean variance added to each; 0 leaves embeddings alone."""
-    dtype: Literal["float32", "bfloat16"] = "float32"
-    """Arithmetic inside the network; parameters, distances and losses stay float32."""
+    dtype: Annotated[Literal["float32", "bfloat16", "auto"], Auto("auto")] = "float32"
+    """Arithmetic inside the network; parameters, distances and losses stay float32. auto, with
+    --minutes, takes bfloat16 where the device has instructions for it."""
     batch_norm: Literal["global", "device"] = "global"
     """BatchNorm's statistics over the batch of all devices, or over as many parts of it as there
     were devices at the start, which need not wait for each other."""

@@ -17,7 +17,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from reid_jax.compilations import compiling_for, target
 from reid_jax.errors import UserError
-from reid_jax.ops.convolution.lax import cpu_compiler_options, uses_onednn
+from reid_jax.ops.convolution.lax import cpu_compiler_options, has_narrow_convolutions, uses_onednn
 from reid_jax.platforms import memory_bytes
 from reid_jax.training.buckets import join
 
@@ -52,6 +52,11 @@ class Layout:
         if self.size == 1:
             return f"1 x {kind}"
         return f"{self.size} x {kind} ({self.mode})"
+
+    @property
+    def narrow(self) -> bool:
+        """Whether the devices have instructions for bfloat16, which is then the faster type."""
+        return self.devices[0].platform != "cpu" or has_narrow_convolutions()
 
     @functools.cached_property
     def mesh(self) -> Mesh:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 
 import jax
 import numpy as np
@@ -52,19 +53,27 @@ SECONDS = st.floats(0, 20_000)
 
 
 @settings(deadline=None)
-@given(FACTS, RATES, SECONDS, st.sampled_from([2, 3, 4]), st.sampled_from([1, 10]))
-def test_a_choice_fits_into_its_time(facts, rate, seconds, each, unit):
-    found = choose(facts, rate, seconds, mixtures=2, each=each, unit=unit)
+@given(
+    FACTS,
+    RATES,
+    SECONDS,
+    st.sampled_from([2, 3, 4]),
+    st.sampled_from([1, 8]),
+    st.sampled_from([1, 10]),
+)
+def test_a_choice_fits_into_its_time(facts, rate, seconds, each, devices, unit):
+    found = choose(facts, rate, seconds, mixtures=2, each=each, devices=devices, unit=unit)
     assert found.reasons
     assert found.network in NETWORKS
     assert 0 < found.batch_size <= BATCH
     assert found.batch_size % each == 0
     assert found.batch_size <= each * facts.individuals
+    assert found.batch_size % devices == 0 or each * facts.individuals < math.lcm(each, devices)
     assert found.steps % unit == found.evaluate_every % unit == 0 or not found.steps
     if not found.steps:
         return
     assert facts.judges >= FEWEST_TO_VALIDATE
-    needed = found.steps * rate.step * found.network.cost
+    needed = found.steps * rate.step * found.network.cost(MEASURED)
     assert needed + spent_beside(facts, rate, found.network, 2) <= seconds
     assert found.steps * found.batch_size <= MOST_PASSES * facts.photos + unit * found.batch_size
     assert found.warmup_steps < found.steps
@@ -78,7 +87,7 @@ def test_more_time_is_never_a_smaller_network_nor_fewer_steps_of_one(facts, rate
     less, more = (choose(facts, rate, each, mixtures=2) for each in sorted(seconds))
     assert bool(less.steps) <= bool(more.steps)
     if less.steps:
-        assert less.network.cost <= more.network.cost
+        assert less.network.image_size <= more.network.image_size
         assert less.steps <= more.steps or less.network != more.network
 
 
@@ -139,6 +148,8 @@ def test_a_time_needs_something_left_open():
     _, config = asked(configurations.get("demo"), [*words, "--steps", "auto"], "train")
     check(config)
     assert left_open(config) == {"train.steps": -1}
+    _, config = asked(configurations.get("demo"), [*words, "--model.dtype", "auto"], "train")
+    assert left_open(config) == {"model.dtype": "auto"}
 
 
 @pytest.fixture
@@ -250,3 +261,8 @@ def test_what_validation_said_in_words():
         "of the fine-tuned network 0.500, fine-tuned network 0.375. The run gives the mixture with "
         "50% of the fine-tuned network."
     ]
+
+
+def test_who_types_the_name_before_is_told_the_new_one():
+    with pytest.raises(UserError, match="my_photos is called recipe now, and asks for --minutes"):
+        configurations.find("my_photos")

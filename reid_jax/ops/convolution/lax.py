@@ -130,6 +130,13 @@ def uses_onednn() -> bool:
     return alone and onednn.missing() is None
 
 
+def has_narrow_convolutions() -> bool:
+    """Whether this process's CPU convolves in bfloat16, by instructions of its own."""
+    geometry = Geometry((1, 1), ((1, 1), (1, 1)), (1, 1), 1, None)
+    shapes = (64, 32, 32, 64), (3, 3, 64, 64)
+    return uses_onednn() and onednn.is_fast(*shapes, geometry, narrow=True)
+
+
 @partial(jax.jit, static_argnums=(2, 3))
 @partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def _convolve(x: jax.Array, kernel: jax.Array, geometry: Geometry, by_onednn: bool) -> jax.Array:
