@@ -276,7 +276,7 @@ def chosen(
 def _networks(config: EmbeddingConfig) -> tuple[Network, ...]:
     """Those that may be chosen, where the backbone or the size may be given."""
     undecided = left_open(config)
-    found = NETWORKS
+    found: tuple[Network, ...] = NETWORKS
     if "data.image_size" not in undecided:
         found = (Network(LITE0, config.data.image_size),)
     if "model.backbone" not in undecided:
@@ -341,7 +341,7 @@ def kept_choice(workdir: Path, config: EmbeddingConfig) -> EmbeddingConfig:
             "in another --workdir."
         )
     values = {name: attrgetter(name)(kept) for name in left_open(config)}
-    found = dataclasses.replace(with_values(config, values), choices=kept.choices)
+    found = complete(dataclasses.replace(with_values(config, values), choices=kept.choices))
     if begun and found.train.steps != kept.train.steps:
         longer = f"Trained on to {found.train.steps:,} steps, as given."
         return dataclasses.replace(found, choices=(*kept.choices, longer))

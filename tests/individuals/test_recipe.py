@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from reid_jax import configurations, questions
 from reid_jax.commands.learn import asked
 from reid_jax.errors import UserError
-from reid_jax.fields import left_open
+from reid_jax.fields import left_open, with_values
 from reid_jax.individuals import recipe, report
 from reid_jax.individuals.config import check
 from reid_jax.individuals.model import load_run
@@ -223,17 +223,23 @@ def test_a_run_chooses_once_and_compares(small, monkeypatch, tmp_path, capsys):
 @pytest.mark.parametrize(("rate_", "best"), [(1e-9, 1.0), (30.0, 0.0)])
 def test_validation_picks_the_better(small, tmp_path, rate_, best):
     """By a rate that spoils the network its start is better; without change the trained is kept."""
-    config = dataclasses.replace(
-        small,
-        data=dataclasses.replace(small.data, image_size=32, batch_size=16),
-        model=dataclasses.replace(small.model, backbone="resnet10", views=0),
-        optimizer=dataclasses.replace(small.optimizer, learning_rate=rate_, warmup_steps=0),
-        train=dataclasses.replace(
-            small.train, steps=3, evaluate_every=3, checkpoint_every=3, blend=(0.0,)
-        ),
-        loss=dataclasses.replace(small.loss, margin=0.3),
-        minutes=0,
-    )
+    values = {
+        "data.image_size": 32,
+        "data.embed_size": 0,
+        "data.batch_size": 16,
+        "model.backbone": "resnet10",
+        "model.views": 0,
+        "model.dtype": "float32",
+        "loss.margin": 0.3,
+        "optimizer.learning_rate": rate_,
+        "optimizer.warmup_steps": 0,
+        "train.steps": 3,
+        "train.evaluate_every": 3,
+        "train.checkpoint_every": 3,
+        "train.blend": (0.0,),
+        "minutes": 0,
+    }
+    config = with_values(small, values)
     questions.train(config, tmp_path / "run")
     model = load_run(tmp_path / "run")
     assert model.blend == best

@@ -16,10 +16,12 @@ from reid_jax.individuals.config import EmbeddingConfig, check, complete
 from reid_jax.individuals.experiment import build, load_data
 from reid_jax.individuals.gallery import members
 from reid_jax.individuals.model import load_run
+from reid_jax.individuals.recipe import chosen
 from reid_jax.individuals.run import embed_to_file
 from reid_jax.keyframes.config import KeyframeConfig
 from reid_jax.keyframes.config import check as check_keyframes
 from reid_jax.training.experiment import initial_variables
+from reid_jax.training.parallel import make_layout
 from reid_jax.weights import load_pretrained
 from tests.tiny_run import draw_weights
 
@@ -53,8 +55,9 @@ def test_every_configuration_starts_from_the_features_of_its_weights(monkeypatch
     weights = tmp_path / "weights.safetensors"
     config = frozen(name, draw_weights(monkeypatch, weights), weights)
     check(config)
-    config = complete(config)
-    experiment = build(config, *load_data(config.data, 0))  # of fewer photos than a batch has
+    config, data = complete(config), load_data(config.data, 0)
+    config = chosen(config, data, make_layout("single"), 0.0)
+    experiment = build(config, *data)  # of fewer photos than a batch has
     shapes = jax.eval_shape(lambda: initial_variables(experiment, 0))
     assert set(shapes[0]["net"]) - {"pool"} == {"backbone"}
     assert experiment.optimizer.init(jax.tree.map(lambda x: np.zeros(x.shape), shapes[0]))
