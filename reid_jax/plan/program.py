@@ -20,6 +20,9 @@ _NOTHING = frozenset(("after-all", "partition-id", "replica-id", "opt-barrier"))
 _SEES_THROUGH = frozenset(("bitcast", "reshape", "convert", "copy", "transpose"))
 _IN_PLACE = frozenset(("dynamic-update-slice", "scatter"))
 _SLICES = frozenset(("slice", "dynamic-slice", "gather"))
+_ELEMENTWISE = frozenset(
+    ("add", "subtract", "multiply", "divide", "maximum", "minimum", "negate", "bitcast")
+)
 
 
 @dataclass(frozen=True)
@@ -192,20 +195,34 @@ def _update(each: Instruction) -> str:
 
 
 def _read(fused: Computation, parameter: Instruction, whole: int) -> int:
-    """What a fusion reads of an operand: of one that is only sliced, the slices."""
+    """What a fusion reads of an operand: of one that is only sliced, the slices, each once.
+
+    What goes element by element is computed only where its slices ask for it.
+    """
     if not whole:
         return 0
-    taken, seen = 0, [parameter]
-    while seen:
-        one = seen.pop()
+    taken: dict[str, int] = {}
+    seen, known = [parameter], {parameter.name}
+    for one in seen:
+        if one.name == fused.root.name:
+            return whole
         for user in fused.users.get(one.name, []):
             if user.operation in _SLICES and user.operands[0] == one.name:
-                taken += sum(each.bytes for each in user.arrays)
+                place = _place(user)
+                taken[place] = sum(each.bytes for each in user.arrays)
             elif user.operation in _IN_PLACE and user.operands[0] == one.name:
                 if user.operation == "scatter":  # adds to what is there
-                    taken += sum(each.bytes for each in fused[_update(user)].arrays)
-            elif user.operation in ("bitcast", "reshape"):
-                seen.append(user)
+                    update = fused[_update(user)].arrays
+                    taken[user.name] = sum(each.bytes for each in update)
+            elif user.operation in _ELEMENTWISE or user.operation == "reshape":
+                if user.name not in known:
+                    known.add(user.name)
+                    seen.append(user)
             else:
                 return whole
-    return min(taken, whole)
+    return min(sum(taken.values()), whole)
+
+
+def _place(part: Instruction) -> str:
+    """What is taken, the same of two slices of one place."""
+    return part.attributes.partition("metadata=")[0] if part.operation == "slice" else part.name

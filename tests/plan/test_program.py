@@ -63,6 +63,32 @@ def test_a_loop_counts_by_its_trips_slices_by_what_they_take_and_on_chip_memory_
     assert not program.unknown
 
 
+SQUARES = """
+HloModule squares_of_parts
+
+%fused (p.0: f32[100]) -> (f32[10], f32[20]) {
+  %p.0 = f32[100]{0} parameter(0)
+  %square = f32[100]{0} multiply(%p.0, %p.0)
+  %first = f32[10]{0} slice(%square), slice={[0:10]}, metadata={op_name="first"}
+  %again = f32[10]{0} slice(%p.0), slice={[0:10]}, metadata={op_name="again"}
+  %sum = f32[10]{0} add(%first, %again)
+  %second = f32[20]{0} slice(%square), slice={[10:30]}
+  ROOT %both = (f32[10]{0}, f32[20]{0}) tuple(%sum, %second)
+}
+
+ENTRY %main (x: f32[100]) -> (f32[10], f32[20]) {
+  %x = f32[100]{0} parameter(0)
+  ROOT %y = (f32[10]{0}, f32[20]{0}) fusion(%x), kind=kLoop, calls=%fused
+}
+"""
+
+
+def test_slices_behind_what_goes_element_by_element_are_what_is_read_once():
+    assert count(read_hlo(SQUARES), 1).hbm_bytes == 4 * (10 + 20) * 2
+    whole = SQUARES.replace("slice(%square), slice={[10:30]}", "reduce(%square)")
+    assert count(read_hlo(whole), 1).hbm_bytes == 4 * (100 + 10 + 20)
+
+
 def test_a_loop_without_a_number_counts_once_and_is_named():
     program = count(read_hlo(LOOP.replace("known_trip_count", "unknown")), 1)
     assert program.number_of_kernels == 3 + 2
