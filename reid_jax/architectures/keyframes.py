@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from reid_jax.keyframes.net import KeyframeNet, KeyframeScorer
 from reid_jax.models.registry import backbone_info, block_names, create_backbone
-from reid_jax.reporting.cost import forward_cost, number_of_parameters
+from reid_jax.reporting.cost import Layer, forward_cost, layers_of, number_of_parameters
 from reid_jax.reporting.table import Table
 
 KEYFRAME_MODELS = {"Model 1": ("resnet50", 2), "Model 2": ("efficientnet_b0", 3)}
@@ -67,6 +67,17 @@ def keyframe_sizes(backbone: str, scorer: KeyframeScorer | None = None) -> Sizes
         blocks=blocks,
         scorer={name: number_of_parameters(part) for name, part in params["scorer"].items()},
         classifier=number_of_parameters(with_classes) - sum(blocks.values()),
+    )
+
+
+def keyframe_layers(name: str, *, frames: int = 16, input_size: int | None = None) -> list[Layer]:
+    """One of `KEYFRAME_MODELS` layer by layer, for one sequence of so many images."""
+    backbone, _ = KEYFRAME_MODELS[name]
+    size = input_size or backbone_info(backbone).inputs.input_size
+    return layers_of(
+        KeyframeNet(KeyframeScorer(), create_backbone(backbone)),
+        jax.ShapeDtypeStruct((1, frames, size, size, 3), jnp.float32),
+        jax.ShapeDtypeStruct((1, frames), jnp.bool_),
     )
 
 

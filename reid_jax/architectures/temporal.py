@@ -9,7 +9,13 @@ import numpy as np
 
 from reid_jax.keyframes.net import KeyframeScorer
 from reid_jax.models.temporal.registry import temporal_encoder, temporal_encoder_names
-from reid_jax.reporting.cost import forward_cost, multiply_adds_of, number_of_parameters
+from reid_jax.reporting.cost import (
+    Layer,
+    forward_cost,
+    layers_of,
+    multiply_adds_of,
+    number_of_parameters,
+)
 from reid_jax.reporting.table import Table
 
 KEYFRAME_SCORER = "keyframe scorer"
@@ -36,11 +42,7 @@ def summarize_temporal(
     Returns:
       name, frames, parameters, multiply_adds, milliseconds (None where not asked for).
     """
-    module = _module(name)
-    inputs = (
-        jax.ShapeDtypeStruct((1, frames, features), np.float32),
-        jax.ShapeDtypeStruct((1, frames), bool),
-    )
+    module, inputs = _module(name), _inputs(frames, features)
 
     def init(features: jax.Array, mask: jax.Array) -> Any:
         return module.init(jax.random.key(0), features, mask, train=False)
@@ -57,6 +59,25 @@ def summarize_temporal(
         "multiply_adds": multiply_adds_of(apply, shapes, *inputs),
         "milliseconds": _milliseconds(apply, shapes, inputs) if speed else None,
     }
+
+
+def temporal_layers(name: str, *, frames: int = 256, features: int = 1280) -> list[Layer]:
+    """One of them layer by layer, for one video; see `layers_of`.
+
+    The last row is what the compiled program multiplies beside the layers, as frames by frames.
+    """
+    module, inputs = _module(name), _inputs(frames, features)
+    rows = layers_of(module, *inputs, train=False)
+    whole = summarize_temporal(name, frames=frames, features=features)["multiply_adds"]
+    beside = max(0, whole - sum(row.multiply_adds for row in rows))
+    return [*rows, Layer("between frames", "products", (), 0, beside)]
+
+
+def _inputs(frames: int, features: int) -> tuple[jax.ShapeDtypeStruct, jax.ShapeDtypeStruct]:
+    return (
+        jax.ShapeDtypeStruct((1, frames, features), np.float32),
+        jax.ShapeDtypeStruct((1, frames), bool),
+    )
 
 
 def temporal_table(rows: list[dict[str, Any]]) -> Table:

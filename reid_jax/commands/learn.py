@@ -169,7 +169,8 @@ def models(
     """Prints the table of all networks, or the layers of one.
 
     Args:
-        name: One network, to be printed layer by layer.
+        name: One network, to be printed layer by layer: of images, over time ("keyframe scorer",
+            attention, ...), or a keyframe network from images ("Model 1").
         size: Side of the images in pixels instead of each network's own.
         compiled: Without it the multiply-adds in the compiled program are not counted, which takes
             some seconds a network.
@@ -179,15 +180,26 @@ def models(
         json: File for the same numbers.
     """
     from reid_jax.files import check_destinations
-    from reid_jax.reporting.cost import layer_table
 
     check_destinations(json)
     if name is not None:
-        print(layer_table(name, input_size=size))
+        print(_layers(name, size))
         return
     rows = _keyframe_rows(size, speed) if keyframes else _rows(size, compiled, speed, temporal)
     if json is not None:
         _write(rows, json)
+
+
+def _layers(name: str, size: int | None) -> str:
+    from reid_jax.architectures.keyframes import KEYFRAME_MODELS, keyframe_layers
+    from reid_jax.architectures.temporal import temporal_layers, temporal_module_names
+    from reid_jax.reporting.cost import layer_table, table_of_layers
+
+    if name in temporal_module_names():
+        return table_of_layers(temporal_layers(name))
+    if name in KEYFRAME_MODELS:
+        return table_of_layers(keyframe_layers(name, input_size=size))
+    return layer_table(name, input_size=size)
 
 
 def _keyframe_rows(size: int | None, speed: bool) -> list[dict[str, Any]]:

@@ -69,7 +69,11 @@ def layers(name: str, *, num_classes: int = 1000, input_size: int | None = None)
     Multiply-adds are those of convolutions, dense layers and attention, padding included, as the
     literature counts; a bias, a batch norm and an activation count nothing.
     """
-    module, images = _module_and_images(name, num_classes, input_size, batch=1)
+    return layers_of(*_module_and_images(name, num_classes, input_size, batch=1))
+
+
+def layers_of(module: nn.Module, *inputs: jax.ShapeDtypeStruct, **named: Any) -> list[Layer]:
+    """The same of any module, called with arrays of these shapes and what is named."""
     rows: list[Layer] = []
 
     def record(next_fun: Any, args: Any, kwargs: Any, context: Any) -> Any:
@@ -84,11 +88,11 @@ def layers(name: str, *, num_classes: int = 1000, input_size: int | None = None)
                 rows.append(_row(layer, path, args[0].shape, output.shape))
         return output
 
-    def init(images: jax.Array) -> Any:
+    def init(*arrays: jax.Array) -> Any:
         with nn.intercept_methods(record):
-            return module.init(jax.random.key(0), images)
+            return module.init(jax.random.key(0), *arrays, **named)
 
-    variables = jax.eval_shape(init, images)
+    variables = jax.eval_shape(init, *inputs)
     seen = {row.name for row in rows}
     for path, leaf in flatten_dict(variables["params"], sep="/").items():
         if path.rpartition("/")[0] not in seen:
@@ -101,8 +105,8 @@ def _row(layer: nn.Module, path: str, given: tuple[int, ...], output: tuple[int,
     costs = 0
     kind = {"BatchNorm": "batch norm", "LayerNorm": "layer norm"}.get(type(layer).__name__, "dense")
     if isinstance(layer, nn.Conv):
-        side, groups = layer.kernel_size[0], layer.feature_group_count  # type: ignore[index]
-        kind = f"conv {side}x{side}" + (f" / {groups} groups" if groups > 1 else "")
+        sides, groups = layer.kernel_size, layer.feature_group_count
+        kind = f"conv {'x'.join(map(str, sides))}" + (f" / {groups} groups" if groups > 1 else "")  # type: ignore[arg-type]
         costs = math.prod(output) * math.prod(layer.kernel_size) * given[-1] // groups  # type: ignore[arg-type]
     elif isinstance(layer, nn.Dense):
         costs = math.prod(output) * given[-1]
@@ -261,9 +265,12 @@ def _published_cell(published: Published) -> str:
 
 def layer_table(name: str, *, input_size: int | None = None) -> str:
     """One network layer by layer: output, parameters, multiply-adds, share of the cost."""
-    rows = layers(
-        name, num_classes=1000 if backbone_info(name).reference else 0, input_size=input_size
-    )
+    classes = 1000 if backbone_info(name).reference else 0
+    return table_of_layers(layers(name, num_classes=classes, input_size=input_size))
+
+
+def table_of_layers(rows: Sequence[Layer]) -> str:
+    """Layers as aligned text, with their sum."""
     total = sum(row.multiply_adds for row in rows)
     lines = [
         [

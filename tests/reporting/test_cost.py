@@ -4,6 +4,8 @@ import jax
 import jax.numpy as jnp
 import pytest
 
+from reid_jax.architectures.keyframes import keyframe_layers, keyframe_sizes
+from reid_jax.architectures.temporal import KEYFRAME_SCORER, summarize_temporal, temporal_layers
 from reid_jax.errors import UserError
 from reid_jax.reporting import cost as summary
 from reid_jax.reporting.cost import (
@@ -59,3 +61,18 @@ def test_speed_is_measured_as_training_compiles(
     monkeypatch.setattr(summary, "compiler_options", lambda: {"xla_no_such_option": "1"})
     with pytest.raises(jax.errors.JaxRuntimeError, match="xla_no_such_option"):
         summary.images_per_second("two_conv", batch=2)
+
+
+@pytest.mark.parametrize("name", ["tcn", KEYFRAME_SCORER])
+def test_modules_over_time_are_told_layer_by_layer(name):
+    rows = temporal_layers(name, frames=8, features=16)
+    row = summarize_temporal(name, frames=8, features=16)
+    assert sum(each.parameters for each in rows) == row["parameters"]
+    assert sum(each.multiply_adds for each in rows) == row["multiply_adds"]
+
+
+def test_a_keyframe_network_is_told_layer_by_layer():
+    rows = keyframe_layers("Model 2", frames=2, input_size=64)
+    assert sum(each.parameters for each in rows) == keyframe_sizes("efficientnet_b0").total
+    assert any(each.name.startswith("backbone/") for each in rows)
+    assert any(each.name.startswith("scorer/") for each in rows)
