@@ -30,7 +30,9 @@ from reid_jax.individuals.recipe import (
     spent_beside,
 )
 from reid_jax.training.blend import mixed
+from reid_jax.training.logging import read_metrics
 from reid_jax.training.rate import Rate
+from reid_jax.training.stages import Stage
 from reid_jax.training.state import TrainState
 from tests.tiny_run import draw_weights, read_run_config
 
@@ -220,9 +222,11 @@ def test_a_run_chooses_once_and_compares(small, monkeypatch, tmp_path, capsys):
     jax.tree.map(np.testing.assert_array_equal, model.params, load_run(tmp_path / "again").params)
 
 
-@pytest.mark.parametrize(("rate_", "best"), [(1e-9, 1.0), (30.0, 0.0)])
-def test_validation_picks_the_better(small, tmp_path, rate_, best):
-    """By a rate that spoils the network its start is better; without change the trained is kept."""
+@pytest.mark.parametrize(
+    ("rate", "blocks", "best"), [(1e-9, 0, 1.0), (30.0, -1, 0.0)], ids=["as good", "spoiled"]
+)
+def test_validation_picks_the_better(small, tmp_path, rate, blocks, best):
+    """By a rate that spoils the network its start is better; of equals the trained one is kept."""
     values = {
         "data.image_size": 32,
         "data.embed_size": 0,
@@ -231,7 +235,9 @@ def test_validation_picks_the_better(small, tmp_path, rate_, best):
         "model.views": 0,
         "model.dtype": "float32",
         "loss.margin": 0.3,
-        "optimizer.learning_rate": rate_,
+        "optimizer.learning_rate": rate,
+        "model.bnneck": False,
+        "stages": (Stage(blocks=blocks),),
         "optimizer.warmup_steps": 0,
         "train.steps": 3,
         "train.evaluate_every": 3,
@@ -243,10 +249,16 @@ def test_validation_picks_the_better(small, tmp_path, rate_, best):
     questions.train(config, tmp_path / "run")
     model = load_run(tmp_path / "run")
     assert model.blend == best
-    start = model.frozen
-    networks = (each.params["net"]["backbone"] for each in (model, start))
-    same = jax.tree.map(np.array_equal, *networks)
-    assert all(jax.tree.leaves(same)) == (best == 0.0)
+    history = read_metrics(tmp_path / "run")
+    values = next(
+        {share: row[f"blend/{share:g}"] for share in (0.0, 1.0)}
+        for row in history
+        if "blend/0" in row
+    )
+    assert values[best] == max(values.values())
+    assert "mAP on validation photos that none was trained on" in compared(history)[0]
+    networks = (each.params["net"]["backbone"] for each in (model, model.frozen))
+    jax.tree.map(np.testing.assert_array_equal, *networks)
 
 
 def test_too_few_to_validate_give_the_published_features(small, tmp_path, capsys):
