@@ -92,8 +92,8 @@ def optimizer_of(config: Any) -> tuple[optax.GradientTransformation, optax.Sched
 
 
 def global_norm(tree: Any) -> jax.Array:
-    """The length of all leaves as one vector; on an accelerator in few passes."""
-    if target() == "cpu":
+    """The length of all leaves as one vector; on a GPU in few passes."""
+    if target() != "gpu":
         return optax.tree.norm(tree)
     centers = [leaf for path, leaf in jax.tree.leaves_with_path(tree) if is_centers(path)]
     return optax.tree.norm([*join(tree, leave=is_centers)[0], *centers])

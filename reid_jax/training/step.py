@@ -126,12 +126,12 @@ def _make(
 
 
 def together(grads: Any) -> Any:
-    """Gradients as they are; on an accelerator parts of one vector.
+    """Gradients as they are; on a GPU parts of one vector.
 
     A kernel's gradient lies there in another order than the kernel, and an update that reads it so
     cannot be made in place.
     """
-    if target() == "cpu":
+    if target() != "gpu":
         return grads
     vectors, separate = join(grads, leave=is_centers)
     return separate(jax.lax.optimization_barrier(vectors))

@@ -1,4 +1,4 @@
-"""Many arrays as one vector, and a step that makes use of it on accelerators."""
+"""Many arrays as one vector, and a step that makes use of it on GPUs."""
 
 import jax
 import jax.numpy as jnp
@@ -54,7 +54,7 @@ def test_the_norm_of_gradients_and_their_clipping(platform):
     assert isinstance(state[0], optax.EmptyState)
 
 
-def test_a_step_for_an_accelerator_is_the_same_step():
+def test_a_step_for_a_gpu_is_the_same_step():
     task, optimizer = make_task(MarginSoftmax(), bnneck=True), optax.sgd(0.05, momentum=0.9)
     batch = {name: jnp.asarray(value) for name, value in make_batch(0).items()}
     state = create_state(*task.init(jax.random.key(0), batch), optimizer, ema=False)
