@@ -22,6 +22,7 @@ from reid_jax.models.layers import BatchNorm
 from reid_jax.models.registry import backbone_info, create_backbone
 from reid_jax.ops.convolution.compilation import compiler_options
 from reid_jax.ops.convolution.lax import plain_lowering
+from reid_jax.reporting.papers import paper_cells
 from reid_jax.reporting.table import Table
 
 _CALLS, _SECONDS = 20, 3.0
@@ -234,7 +235,7 @@ def summarize(
     }
 
 
-_HEAD = "network px parameters multiply-adds compiled activations images/s published"
+_HEAD = "network px parameters multiply-adds compiled activations images/s year top-1 new published"
 
 
 def costs_table(rows: list[dict[str, Any]]) -> Table:
@@ -252,10 +253,11 @@ def costs_table(rows: list[dict[str, Any]]) -> Table:
                 "" if compiled is None else f"{compiled / 1e9:.3f} G",
                 f"{row['activation_bytes'] / 2**20:.0f} MiB",
                 "" if speed is None else f"{speed:.1f}",
+                *paper_cells(row["name"]),
                 _published_cell(published) if published else "",
             ]
         )
-    return Table(_HEAD.split(), lines, "lrrrrrrl")
+    return Table(_HEAD.split(), lines, "lrrrrrrrrll")
 
 
 def _published_cell(published: Published) -> str:

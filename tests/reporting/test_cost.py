@@ -7,6 +7,7 @@ import pytest
 from reid_jax.architectures.keyframes import keyframe_layers, keyframe_sizes
 from reid_jax.architectures.temporal import KEYFRAME_SCORER, summarize_temporal, temporal_layers
 from reid_jax.errors import UserError
+from reid_jax.models import backbone_info, backbone_names
 from reid_jax.reporting import cost as summary
 from reid_jax.reporting.cost import (
     PUBLISHED,
@@ -17,6 +18,7 @@ from reid_jax.reporting.cost import (
     layers,
     summarize,
 )
+from reid_jax.reporting.papers import paper_cells
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -49,6 +51,11 @@ def test_the_tables() -> None:
     assert "stage2_1/depthwise/conv" in text
     assert "3,504,872" in text
     row = summarize("two_conv", compiled=False)
+    assert paper_cells("resnet50") == ("2015", "76.1", "shortcuts")
+    assert paper_cells("efficientnet_v2_s")[:2] == ("2021", "84.2")
+    assert paper_cells("two_conv") == ("", "", "")
+    published = [name for name in backbone_names() if backbone_info(name).reference]
+    assert all(paper_cells(name)[2] for name in published)
     assert "| two_conv | 28 |" in costs_table([row]).as_markdown()
     with pytest.raises(UserError, match="mobilenet_v2"):
         layer_table("mobilenetv2")
