@@ -25,6 +25,7 @@ from reid_jax.individuals.twins import SIDE, have_twins
 from reid_jax.individuals.watch import indifferent_loss, of_training
 from reid_jax.ops.ranking.matching import encounters, retrieval_rules
 from reid_jax.ops.ranking.retrieval import evaluate_retrieval
+from reid_jax.ops.significance import FEWEST_FOR_VERDICT
 from reid_jax.ops.whitening import some_of_each
 from reid_jax.reporting.symptom import Symptom
 from reid_jax.training.logging import read_metrics
@@ -66,7 +67,9 @@ def diagnose(
     if not any(each and each.name == "over-fitted" for each in found):
         rows, individuals = read_metrics(model.workdir), len(np.unique(labels))
         indifferent = functools.partial(_indifferent, model, trained)
-        found += of_training(rows, embeddings, individuals, indifferent)[:1]
+        worst = of_training(rows, embeddings, individuals, indifferent)[:1]
+        # Of wrong names no loss falls.
+        found += [each for each in worst if not found[0] or each.name != "loss does not fall"]
     found.append(too_few(metrics, asked))
     found.append(flatters(split, metrics, _same_day(photos, query, gallery)))
     if trained is not None:
@@ -88,9 +91,9 @@ def _untrained(
     if better is None or trained is None:
         return [better]
     some = some_of_each(trained.labels, _EMBEDDED, model.config.train.seed)
-    if not len(some):
-        return [better]
     photos = trained.subset(some)
+    if len(np.unique(photos.labels)) < FEWEST_FOR_VERDICT:
+        return [better]
     every = np.arange(len(some))
     rules = retrieval_rules(
         photos.labels, every, every, photos.columns, other_day=split in ("date", "open")

@@ -16,8 +16,9 @@ def have_twins(photos: np.ndarray, others: np.ndarray) -> np.ndarray:
     Of pixels in grey, standardised for each photo: the correlation with the nearest other is 0.95
     or more, and its distance is at most half that to the eleventh nearest. The second rule is what
     tells a copy from things that are all alike, as trousers are: there the eleventh is nearly as
-    near. Of 2,000 turtles and 1,000 antelopes and characters split by day or by individual none has
-    such a twin; of those split by photo one in two hundred, and they are copies.
+    near. Of photos split by day or by individual (turtles, antelopes, drawn animals, characters)
+    none has such a twin, of Fashion-MNIST's test images 0.8%; of turtles
+    and antelopes split by photo 0.5%, which are copies.
 
     Args:
       photos, others: uint8 ``(N, SIDE, SIDE, 1)`` and ``(M, SIDE, SIDE, 1)``.
