@@ -30,6 +30,10 @@ that are not among the 40 can tell.
 
 No validation is held out by default, as there is little for it to choose; with
 --data.validation-fraction 0.25 the best checkpoint is chosen on a quarter of the training videos.
+
+TVSum's videos and annotations (CC-BY 3.0) are published at github.com/yalesong/tvsum, SumMe's at
+gyglim.github.io/me/vsum, and the H5 files of both (GoogLeNet's features, 1,024 numbers a frame) at
+github.com/KaiyangZhou/pytorch-vsumm-reinforce.
 """
 
 from reid_jax.keyframes.clips import ClipAugmentation

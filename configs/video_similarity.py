@@ -15,6 +15,10 @@ Over the five folds of 40 TVSum videos: ROC-AUC 0.970 (0.950-0.985): clips of on
 copies 0.999, distant clips of one video 0.914. Of that the closed form it starts from has 0.970
 (whitened, cosine; 0.971 by Chamfer), raw features 0.932 (cosine) and 0.956 (Chamfer): most is in
 the whitening. 0.972 together with Chamfer.
+
+TVSum's videos and annotations (CC-BY 3.0) are published at github.com/yalesong/tvsum, SumMe's at
+gyglim.github.io/me/vsum, and the H5 files of both (GoogLeNet's features, 1,024 numbers a frame) at
+github.com/KaiyangZhou/pytorch-vsumm-reinforce.
 """
 
 from reid_jax.ops.losses.objectives import SupervisedContrastive

@@ -43,6 +43,9 @@ class VideoDataConfig:
     """Frames a second that the features are of."""
     frames: Annotated[str, PATH, OFTEN] = ""
     """Folder with a folder of frames for each video, for a backbone; empty uses the features."""
+    videos: Annotated[str, PATH, OFTEN] = ""
+    """Folder with the films themselves, named as the file's groups or their video_name: the frames
+    at its picks are written into data.frames, once; by default beside the file."""
     image_size: Annotated[int, POSITIVE, OFTEN] = 128
     """Side of the square that frames are resized to, in pixels."""
     clip: Annotated[int, POSITIVE] = 256
@@ -126,10 +129,10 @@ def check(config: KeyframeConfig) -> None:
         raise UserError(
             f"data.fold is {data.fold}; it must be a fold from 0, or -1 for all videos."
         )
-    if bool(model.backbone) != bool(data.frames):
+    if bool(model.backbone) != bool(data.frames or data.videos):
         raise UserError(
             "A backbone needs frames and frames need a backbone: give both model.backbone and "
-            "data.frames, or neither to train on the features of the file."
+            "data.frames or data.videos, or neither to train on the features of the file."
         )
     if data.features_backbone:
         backbone_info(data.features_backbone)

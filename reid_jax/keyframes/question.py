@@ -1,10 +1,12 @@
 """Which frames matter? What the driver and the commands ask of this question."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from reid_jax.console import say
+from reid_jax.data.videos.picked_frames import keep_picked_frames
 from reid_jax.files import expanded
 from reid_jax.keyframes import config as configuration
 from reid_jax.keyframes.compare import compare_runs
@@ -14,7 +16,7 @@ from reid_jax.keyframes.model import TrainedScorer, load_scorer
 from reid_jax.keyframes.ridge_choice import chosen, kept_choice
 from reid_jax.keyframes.run import evaluate_run, load_run_videos, parts_of, report
 from reid_jax.training.experiment import Experiment
-from reid_jax.training.hosts.join import agree
+from reid_jax.training.hosts.join import agree, is_first
 from reid_jax.training.kept_videos import FREE, digests_of, keep_videos
 from reid_jax.training.paths import located_with_weights
 from reid_jax.training.question import Question
@@ -31,7 +33,11 @@ class Keyframes(Question[KeyframeConfig, VideoSplit]):
         configuration.check(config)
 
     def complete(self, config: KeyframeConfig) -> KeyframeConfig:
-        return located_with_weights(config)
+        config = located_with_weights(config)
+        if config.data.videos and not config.data.frames:
+            beside = Path(config.data.path).with_suffix("").as_posix() + "_frames"
+            config = replace(config, data=replace(config.data, frames=beside))
+        return config
 
     def going_on(self, workdir: Path, config: KeyframeConfig) -> KeyframeConfig:
         return kept_choice(config, workdir)
@@ -40,6 +46,10 @@ class Keyframes(Question[KeyframeConfig, VideoSplit]):
         return bool(config.model.backbone)
 
     def load_data(self, config: KeyframeConfig, workdir: Path) -> tuple[KeyframeConfig, VideoSplit]:
+        data = config.data
+        if data.videos and is_first():
+            keep_picked_frames(Path(data.path), Path(data.videos), Path(data.frames))
+        agree("Where the frames are", {"frames": data.frames})  # when they are there
         split = load_run_videos(workdir, config)
         return chosen(config, split.train), split
 

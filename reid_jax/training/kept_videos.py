@@ -25,7 +25,7 @@ Parts = Mapping[str, Mapping[str, Sequence[Any]]]
 
 _NAME = "split.json"
 _DIGESTS, _FRAMES = "digests", "frames"  # runs of earlier versions have none
-_PLACES = ("path", "splits", "frames", "copies")  # of a section `data`
+_PLACES = ("path", "splits", "frames", "videos", "copies")  # of a section `data`
 FREE = tuple(f"data.{name}" for name in _PLACES)
 """For `Question.free` of one that loads by `kept_videos`."""
 
