@@ -54,7 +54,8 @@ def load(run: str | PathLike[str]) -> Run:
     keyframes, `similarity(film, film)` for two clips of one video.
 
     Args:
-      run: the folder that was given to `train` as `workdir`, also by URL (`s3://`, `gs://`).
+      run: the folder that was given to `train` as `workdir`, also by URL (`s3://`, `gs://`); or
+        "installed:keyframes", which comes with the package.
 
     Raises:
       UserError: it is not the folder of a run, or nothing was saved yet.

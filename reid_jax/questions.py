@@ -21,6 +21,8 @@ QUESTIONS = {
     "KeyframeConfig": "reid_jax.keyframes.question:Keyframes",
     "VideoSimilarityConfig": "reid_jax.same_video.question:SameVideo",
 }
+INSTALLED = {"installed:keyframes": "KeyframeConfig"}
+"""What comes with the package, in the place of a run's folder, and the configuration it has."""
 _FIRST = "EmbeddingConfig"  # whose runs did not say what they are when there was one question
 
 
@@ -45,6 +47,9 @@ def question_of(*workdirs: Path) -> "Question[Any, Any]":
     """
     if not workdirs:
         raise UserError("Name the folder of a run.")
+    for path in workdirs:
+        if str(path) in INSTALLED:
+            raise UserError(f"{path} is no run: it can be asked, but not judged or compared.")
     kinds = {path: read_values(path).get("type", _FIRST) for path in workdirs}
     first, *others = kinds
     for other in others:
@@ -78,6 +83,8 @@ def train(config: Any, workdir: Path) -> None:
 
 def load(workdir: Path) -> Any:
     """The best network of a run; it has its question's own word: embed, score or similarity."""
+    if kind := INSTALLED.get(str(workdir)):
+        return question_named(kind).load(workdir)
     with mirrored(workdir):
         return question_of(workdir).load(workdir)
 

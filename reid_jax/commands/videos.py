@@ -11,7 +11,7 @@ Run = Annotated[Path, arg(aliases=("--workdir",))]
 
 def keyframes(
     videos: Videos,
-    run: Run,
+    run: Run = Path("installed:keyframes"),
     out: Path = Path("keyframes"),
     count: int | None = None,
     select: Literal["adaptive", "share", "shots"] = "adaptive",
@@ -27,9 +27,11 @@ def keyframes(
 
     Args:
         videos: Video files, folders of frames, or folders with either.
-        run: Folder of the run that scores the frames.
+        run: Folder of the run that scores the frames; what is installed is linear, and fitted on
+            TVSum.
         out: Folder for what is found; each video gets a folder in it.
-        count: How many keyframes; as many as the video has when not given.
+        count: How many keyframes, the best of each scene first; as many as the video has when not
+            given. More frames are looked at where it takes them.
         select: What becomes a keyframe: adaptive takes frames whose scores stand out, spread over
             the video and its scenes; share the best of all frames; shots the best frame of each
             shot that the summary video would have.

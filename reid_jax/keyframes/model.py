@@ -37,6 +37,8 @@ class TrainedScorer(TrainedRun):
 
     config: KeyframeConfig
     word = "score"
+    about = ""
+    """What must be known of one that is no run, in a sentence."""
 
     @functools.cached_property
     def task(self) -> KeyframeTask:

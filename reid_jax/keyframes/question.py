@@ -12,6 +12,7 @@ from reid_jax.keyframes import config as configuration
 from reid_jax.keyframes.compare import compare_runs
 from reid_jax.keyframes.config import KeyframeConfig
 from reid_jax.keyframes.experiment import VideoSplit, build, imagine
+from reid_jax.keyframes.installed import scorer_of
 from reid_jax.keyframes.model import TrainedScorer, load_scorer
 from reid_jax.keyframes.ridge_choice import chosen, kept_choice
 from reid_jax.keyframes.run import evaluate_run, load_run_videos, parts_of, report
@@ -90,7 +91,7 @@ class Keyframes(Question[KeyframeConfig, VideoSplit]):
             say("Trained on all videos; there is no fold to test on.")
 
     def load(self, workdir: Path) -> TrainedScorer:
-        return load_scorer(workdir)
+        return scorer_of(workdir)
 
     def compare_runs(self, workdirs: Sequence[Path], out: Path | None = None) -> dict[str, Any]:
         return compare_runs(workdirs, out)

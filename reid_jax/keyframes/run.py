@@ -13,6 +13,7 @@ from reid_jax.errors import UserError, said_unless_written
 from reid_jax.files import check_destinations, write_arrays
 from reid_jax.keyframes.config import KeyframeConfig
 from reid_jax.keyframes.experiment import VideoSplit, load_videos
+from reid_jax.keyframes.installed import scorer_of
 from reid_jax.keyframes.model import TrainedScorer, load_scorer
 from reid_jax.keyframes.report import write_keyframe_report
 from reid_jax.reporting.run_facts import mark_report, report_folder
@@ -146,7 +147,7 @@ def score_to_file(
     keep_compilations()
     with sharing(coordinator, out) as shares:
         check_destinations(out)
-        scorer = load_scorer(workdir)
+        scorer = scorer_of(workdir)
         videos: Sequence[VideoFeatures] = load_video_features(data)
         scores = scorer.score_videos(videos, data, frames, shares=shares)
         write_arrays(out, scores)

@@ -1,6 +1,7 @@
 """From a score for each frame to keyframes and to the shots of a summary."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -121,6 +122,7 @@ def adaptive(
     per_scene: int | None = None,
     spacing: float = 0.0,
     deviations: float = 1.0,
+    first: Sequence[int] | np.ndarray = (),
 ) -> np.ndarray:
     """As many keyframes as the video has: the best first, while what follows holds.
 
@@ -136,6 +138,7 @@ def adaptive(
       per_scene: at most so many in a scene; needs `scenes`.
       spacing: keyframes are at least this far apart, in the unit of `positions`.
       deviations: standard deviations above the mean.
+      first: indices that are taken before all others.
 
     Returns:
       Indices into `scores`, rising.
@@ -157,8 +160,11 @@ def adaptive(
         left = scores >= min(scores.mean() + deviations * scores.std(), scores.max())
     chosen: list[int] = []
     in_scene = np.zeros(scene.max() + 2, np.int64)  # -1: before the first scene
-    while left.any() and (count is None or len(chosen) < count):
-        best = int(np.argmax(np.where(left, scores, -np.inf)))
+    while (len(chosen) < len(first) or left.any()) and (count is None or len(chosen) < count):
+        if len(chosen) < len(first):
+            best = int(first[len(chosen)])
+        else:
+            best = int(np.argmax(np.where(left, scores, -np.inf)))
         chosen.append(best)
         left &= np.abs(places - places[best]) >= spacing
         left[best] = False

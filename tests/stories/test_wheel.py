@@ -60,7 +60,7 @@ def test_the_wheel_holds_the_package_and_its_configurations_alone(built):
         files = {name for name in wheel.namelist() if ".dist-info/" not in name}
     here = {
         path.relative_to(REPOSITORY).as_posix()
-        for kind in ("*.py", "*.cc", "*.toml", "py.typed")
+        for kind in ("*.py", "*.cc", "*.toml", "*.npz", "*.json", "py.typed")
         for path in (REPOSITORY / "reid_jax").rglob(kind)
     }
     configs = {f"reid_jax/configs/{path.name}" for path in (REPOSITORY / "configs").glob("*.py")}

@@ -50,8 +50,8 @@ def choose(choice: Choice, scores: np.ndarray, described: Described) -> tuple[np
     """Chooses among the frames that were scored.
 
     - adaptive: those that stand out, at least `spacing` seconds apart (2) and at most `per_scene` a
-      scene (3). With `count`, so many of the best; what is not given of the other two then gives
-      way, so that a short video has room for them.
+      scene (3). With `count`, so many: the best of each scene first, then the best of the others;
+      what is not given of the other two gives way, so that a short video has room for them.
     - share: the best `share` of the frames; at a variable rate, those that stand for that share of
       the time, each for that up to the next.
     - shots: the best frame of each shot of the summary that has `share` of the time.
@@ -79,12 +79,12 @@ def choose(choice: Choice, scores: np.ndarray, described: Described) -> tuple[np
 
 def _adaptive(choice: Choice, scores: np.ndarray, described: Described) -> tuple[np.ndarray, str]:
     times, count = described.video.times, choice.count
-    spacing, per_scene = choice.spacing, choice.per_scene
-    grows = count is not None and per_scene is None
+    spacing = choice.spacing
     if spacing is None:
         spacing = _SPACING if count is None else min(_SPACING, float(times[-1]) / (2 * count))
-    if per_scene is None:
-        per_scene = _PER_SCENE if count is None else -(-count // len(described.scenes))
+    most = choice.per_scene or (_PER_SCENE if count is None else count)
+    per_scene, even = (most, 0) if count is None else (1, -(-count // len(described.scenes)))
+    chosen = np.zeros(0, np.int64)
     while True:
         chosen = adaptive(
             scores,
@@ -93,9 +93,10 @@ def _adaptive(choice: Choice, scores: np.ndarray, described: Described) -> tuple
             count=count,
             per_scene=per_scene,
             spacing=spacing,
+            first=chosen,
         )
-        if not grows or count is None or len(chosen) == count or per_scene >= count:
+        if count is None or len(chosen) == count or per_scene >= most:
             break
-        per_scene *= 2
-    which = "scores that stand out" if count is None else f"the best {count}"
+        per_scene = min(max(2 * per_scene, even), most)
+    which = "scores that stand out" if count is None else f"the best {count}, one a scene first"
     return chosen, f"{which}, at least {spacing:.3g} s apart, at most {per_scene} a scene"

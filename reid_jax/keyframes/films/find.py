@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from reid_jax.compilations import keep_compilations
+from reid_jax.console import counted, say
 from reid_jax.data.names import composed
 from reid_jax.data.videos.named import distinct, name_of, named_videos, pass_over
 from reid_jax.errors import UserError
@@ -18,10 +19,13 @@ from reid_jax.keyframes.films.destination import new_folder, publish
 from reid_jax.keyframes.films.features import Described, describe, each_video
 from reid_jax.keyframes.films.keyframe_files import Keyframes, write_keyframes
 from reid_jax.keyframes.films.pictures import clock
-from reid_jax.keyframes.model import TrainedScorer, encoder_of, load_scorer
+from reid_jax.keyframes.installed import scorer_of
+from reid_jax.keyframes.model import TrainedScorer, encoder_of
 from reid_jax.training.hosts.films import PROBLEM, collect_films, shared_films
 from reid_jax.training.hosts.shares import Piece, Shares, sharing
 from reid_jax.weights.frozen import FrameEncoder
+
+_CHOICE = 2  # frames that are looked at for each keyframe that is asked for
 
 
 def write_keyframes_of(
@@ -45,7 +49,9 @@ def write_keyframes_of(
     keep_compilations()
     with sharing(coordinator, out) as shares:
         check_destinations(folder=out)
-        scorer = load_scorer(workdir)
+        scorer = scorer_of(workdir)
+        if scorer.about:
+            say(scorer.about)
         encoder = encoder_of(scorer, backbone, weights)
         finder = _Finder(out, scorer, encoder, choice, clip)
         paths = named_videos(videos)
@@ -62,10 +68,16 @@ class _Finder:
     choice: Choice
     clip: bool
 
+    @property
+    def _least(self) -> int:
+        """Frames that are looked at, so that there is a choice."""
+        return _CHOICE * (self.choice.count or 0)
+
     def alone(self, paths: Sequence[Path]) -> int:
         """How many of the videos could be used."""
         done, digests, rate = 0, dict[Path, str](), self.scorer.config.data.features_rate
-        for path, described in each_video(distinct(paths, digests), self.encoder, rate):
+        films = each_video(distinct(paths, digests), self.encoder, rate, least=self._least)
+        for path, described in films:
             if isinstance(described, str):
                 pass_over(described, len(paths) - 1)
                 continue
@@ -85,7 +97,7 @@ class _Finder:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
             share(folder)
-            described = describe(path, self.encoder, rate)
+            described = describe(path, self.encoder, rate, least=self._least)
             return {"text": np.array(self._write(described, folder, films[path]))}
 
         asked = {
@@ -115,10 +127,10 @@ class _Finder:
 
 def find_keyframes(scorer: TrainedScorer, described: Described, choice: Choice) -> Keyframes:
     """Scores a video, chooses its keyframes and the frames of its summary."""
-    if scorer.width is None:
-        scores = scorer.score_image_features(described.features)
-    else:
-        scores = scorer.score_features(described.features)
+    score = scorer.score_image_features if scorer.width is None else scorer.score_features
+    scores = np.empty(len(described.picks), np.float32)
+    for phase in range(described.dense):  # each at the rate that the scorer knows
+        scores[phase :: described.dense] = score(described.features[phase :: described.dense])
     chosen, words = choose(choice, scores, described)
     times = described.video.times
     shots = summary_shots(scores, described.picks, described.scenes, times, choice.share)
@@ -129,7 +141,11 @@ def _summary(found: Keyframes, count: int | None) -> str:
     described = found.described
     video = described.video
     chosen = len(found.chosen)
-    few = f" ({count} were asked for)" if count is not None and chosen < count else ""
+    few = ""
+    if count is not None and chosen < count:
+        looked_at = counted(len(described.picks), "frame")
+        why = f"{looked_at} could be looked at" if len(described.picks) < count else "no more fit"
+        few = f" ({count} were asked for; {why})"
     lines = [
         f"{video.path}: {chosen} keyframe{'' if chosen == 1 else 's'}{few} of "
         f"{described.n_frames:,} frames, {clock(float(video.times[-1]))}, "

@@ -78,6 +78,8 @@ def write_keyframes(
     name = as_text(video.path.name)
     captions = [f"{i}   {clock(e['seconds'])}   {e['score']:.2f}" for i, e in enumerate(entries, 1)]
     title = f"{name}   {clock(float(video.times[-1]))}"
+    if scorer.about:
+        title += f"   by {scorer.workdir}"
     _save(folder / SHEET, contact_sheet(thumbnails, captions, title))
     kept = parts(found.summary)
     if clip:
@@ -88,7 +90,8 @@ def write_keyframes(
         "problem": video.problem or None,
         "frames": described.n_frames,
         "seconds": round(float(video.times[-1]), 3),
-        "run": scorer.workdir.resolve().as_posix(),
+        "run": str(scorer.workdir) if scorer.about else scorer.workdir.resolve().as_posix(),
+        "about": scorer.about or None,
         "step": scorer.step,
         "features_by": encoder.name,
         "scenes_by": described.scenes_by,

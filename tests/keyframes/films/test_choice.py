@@ -55,12 +55,23 @@ def test_a_scene_and_a_distance_can_be_set():
     chosen, _ = choose(Choice(per_scene=9, spacing=0.5), SCORES, described())
     assert len(chosen) == 9
     chosen, words = choose(Choice(count=6, per_scene=2), SCORES, described())
-    assert (len(chosen), words) == (4, "the best 6, at least 2 s apart, at most 2 a scene")
+    first = "the best 6, one a scene first, at least 2 s apart"
+    assert (len(chosen), words) == (4, f"{first}, at most 2 a scene")
     chosen, words = choose(Choice(count=6), SCORES, described())
-    assert (len(chosen), words) == (6, "the best 6, at least 2 s apart, at most 3 a scene")
+    assert (len(chosen), words) == (6, f"{first}, at most 3 a scene")
     chosen, words = choose(Choice(count=40), SCORES, described())
     assert len(chosen) == 40
     assert "at least 0.499 s apart" in words
+
+
+def test_each_scene_is_given_one_before_any_gets_two():
+    own = described(scenes=8)  # all that stands out is in two of them
+    for count in (8, 9, 20):
+        chosen, _ = choose(Choice(count=count), SCORES, own)
+        assert len(chosen) == count
+        assert set(chosen // 10) == set(range(8))
+    best, _ = choose(Choice(count=2), SCORES, own)
+    assert set(best // 10) == {4, 5}
 
 
 def test_the_best_share():

@@ -195,7 +195,12 @@ def test_as_many_as_asked_for_and_the_old_ones_are_gone(run, videos, folder, cap
         keyframes((videos / "v2.mp4",), run, out, count=count)
         assert len(list((out / "v2").glob("keyframe_*.jpg"))) == count
     keyframes((videos / "v2.mp4",), run, out, count=50)
-    assert "6 keyframes (50 were asked for)" in capsys.readouterr().out
+    assert "50 keyframes of" in capsys.readouterr().out  # more of the frames are looked at
+    keyframes((videos / "v2.mp4",), run, out, count=500)
+    said = f"{FRAMES} keyframes (500 were asked for; {FRAMES} frames could be looked at)"
+    assert said in capsys.readouterr().out
+    keyframes((videos / "v2.mp4",), run, out, count=5, spacing=2.0)
+    assert "(5 were asked for; no more fit)" in capsys.readouterr().out
 
 
 def test_a_summary_is_a_share_of_the_time_at_a_variable_rate(run, folder):
