@@ -55,7 +55,7 @@ def load(run: str | PathLike[str]) -> Run:
 
     Args:
       run: the folder that was given to `train` as `workdir`, also by URL (`s3://`, `gs://`); or
-        "installed:keyframes", which comes with the package.
+        "installed:keyframes" or "installed:same-video", which come with the package.
 
     Raises:
       UserError: it is not the folder of a run, or nothing was saved yet.

@@ -21,7 +21,10 @@ QUESTIONS = {
     "KeyframeConfig": "reid_jax.keyframes.question:Keyframes",
     "VideoSimilarityConfig": "reid_jax.same_video.question:SameVideo",
 }
-INSTALLED = {"installed:keyframes": "KeyframeConfig"}
+INSTALLED = {
+    "installed:keyframes": "KeyframeConfig",
+    "installed:same-video": "VideoSimilarityConfig",
+}
 """What comes with the package, in the place of a run's folder, and the configuration it has."""
 _FIRST = "EmbeddingConfig"  # whose runs did not say what they are when there was one question
 

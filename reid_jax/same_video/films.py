@@ -16,12 +16,15 @@ from reid_jax.errors import UserError
 from reid_jax.files import as_text, check_destinations, write_text
 from reid_jax.reporting.plain_json import plain_json
 from reid_jax.reporting.table import Table
+from reid_jax.same_video.looks import Clip, Looking
 from reid_jax.same_video.model import (
+    INSTALLED,
     SimilarityRun,
     compare_clips,
     encoder_of_run,
     load_similarity_run,
 )
+from reid_jax.same_video.verdict import Calibration, through_others
 from reid_jax.training.hosts.films import PROBLEM, collect_films, made_of_each, shared_digests
 from reid_jax.training.hosts.shares import Piece, Shares, sharing
 from reid_jax.weights.frozen import FrameEncoder
@@ -47,7 +50,8 @@ def compare_films(
     keep_compilations()
     if not rate > 0:
         raise UserError(f"--rate is {rate}; it must be above 0.")
-    with sharing(coordinator, json or workdir / "same_video") as shares:
+    place = Path() if workdir == Path(INSTALLED) else workdir
+    with sharing(coordinator, json or place / "same_video") as shares:
         check_destinations(json)
         paths = named_videos(videos)
         if len(paths) < 2:
@@ -70,18 +74,38 @@ def _compare(
     clips = dict(_each_clip(paths, encoder, rate, shares))
     if len(clips) < 2:
         raise UserError(f"Only {len(clips)} of {len(paths)} videos could be used; it takes two.")
-    found = compare_clips(run, list(clips.values()))
+    features, looks = zip(*clips.values(), strict=True)
+    found = compare_clips(run, features, looks)
     used = [paths[place] for place in clips]
-    print(_table(found, used, run.threshold))
+    joined = through_others(found)
+    calibration = run.judge.calibration
+    print(_table(found, used, joined, calibration))
+    if calibration is None:
+        about = (
+            f"The same from {run.threshold:.3f} of Chamfer on, which is for videos like those that "
+            "the run was trained on."
+        )
+    else:
+        about = calibration.about
+    print(about)
     if json is not None:
         names = [as_text(path) for path in used]
+        installed = run.calibration is not None
         content = {
-            "run": run.workdir.resolve().as_posix(),
+            "run": str(run.workdir) if installed else run.workdir.resolve().as_posix(),
             "step": run.step,
             "features_by": encoder.name,
-            "threshold": run.threshold,
+            "verdict_by": str(run.judge.workdir),
+            "about": about,
+            "threshold": run.judge.threshold,
+            "different_below": calibration.different if calibration else run.threshold,
             "pairs": [
-                {**pair, "first": names[pair["first"]], "second": names[pair["second"]]}
+                {
+                    **pair,
+                    "first": names[pair["first"]],
+                    "second": names[pair["second"]],
+                    "joined_by": _named(names, joined.get((pair["first"], pair["second"]))),
+                }
                 for pair in found
             ],
         }
@@ -90,14 +114,16 @@ def _compare(
 
 def _each_clip(
     paths: Sequence[Path], encoder: FrameEncoder, rate: float, shares: Shares | None
-) -> Iterator[tuple[int, np.ndarray]]:
-    """Place in `paths` and features of each video that can be used; says why of the others."""
+) -> Iterator[tuple[int, Clip]]:
+    """Place in `paths` and what is seen of each video that can be used; says why of the others."""
 
     def see(place: int, path: Path) -> Piece:
         del place
         video = open_video(path, rate)
-        features = features_at(video, indices_at_rate(video.times, rate), encoder)
-        return {"features": features, "said": np.array(as_text(video.problem or ""))}
+        looking = Looking(encoder)
+        features = features_at(video, indices_at_rate(video.times, rate), looking)
+        said = np.array(as_text(video.problem or ""))
+        return {"features": features, "looks": looking.looks, "said": said}
 
     clips: Iterable[Piece]
     if shares is None:
@@ -112,20 +138,31 @@ def _each_clip(
             continue
         if str(clip["said"]):
             say(f"{path}: {clip['said']}")
-        yield place, clip["features"]
+        yield place, Clip(clip["features"], clip["looks"])
 
 
-def _table(found: Sequence[Mapping[str, Any]], paths: Sequence[Path], threshold: float) -> str:
+def _named(names: Sequence[str], place: int | None) -> str | None:
+    return None if place is None else names[place]
+
+
+def _table(
+    found: Sequence[Mapping[str, Any]],
+    paths: Sequence[Path],
+    joined: Mapping[tuple[int, int], int],
+    calibration: Calibration | None,
+) -> str:
     short = [path.name for path in paths]
     names = short if len(set(short)) == len(set(paths)) else [str(path) for path in paths]
-    rows = [
-        [
-            f"{names[pair['first']]} and {names[pair['second']]}",
-            f"{pair['network']:.3f}",
-            f"{pair['chamfer']:.3f}",
-            "same video" if pair["same"] else "different",
-        ]
-        for pair in found
-    ]
-    table = Table(["", "network", "Chamfer", "verdict"], rows).as_text()
-    return f"{table}\nthe same from {threshold:.3f} of Chamfer on"
+    rows = []
+    for pair in found:
+        verdict = pair["verdict"]
+        if (other := joined.get((pair["first"], pair["second"]))) is not None:
+            verdict = f"share nothing, but both are of {names[other]}"
+        row = [f"{names[pair['first']]} and {names[pair['second']]}", verdict]
+        if calibration is not None:
+            row += [f"{share:.0%}" for share in calibration.as_alike(pair["alike"])]
+        row.append(f"{pair['chamfer']:.3f}")
+        rows.append([*row, *([] if pair["network"] is None else [f"{pair['network']:.3f}"])])
+    shares = [] if calibration is None else ["different films as alike", "copies less alike"]
+    network = [] if found[0]["network"] is None else ["network"]
+    return Table(["", "verdict", *shares, "Chamfer", *network], rows).as_text()

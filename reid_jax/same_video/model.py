@@ -20,37 +20,54 @@ from reid_jax.errors import UserError
 from reid_jax.ops.batching import padded
 from reid_jax.same_video.config import VideoSimilarityConfig
 from reid_jax.same_video.experiment import make_task
+from reid_jax.same_video.looks import Clip, Looking, alike
 from reid_jax.same_video.run import CHAMFER
 from reid_jax.same_video.similarity import chamfer_similarity
 from reid_jax.same_video.task import WHITENING
+from reid_jax.same_video.verdict import DIFFERENT, SAME, Calibration, Verdict, installed_calibration
+from reid_jax.same_video.whitening import installed_whitening
 from reid_jax.training.parallel import make_layout
 from reid_jax.training.predictor import make_predictor
 from reid_jax.training.run import TrainedRun, restore
 from reid_jax.weights.frozen import FrameEncoder, frozen_encoder
 
+INSTALLED = "installed:same-video"  # in the place of a run's folder
 _BLOCK = 64  # pairs that go through the network at a time
 
 
 class Similarity(NamedTuple):
-    """How alike two clips are, by the network and by Chamfer's; and, by the latter, the verdict."""
+    """How alike two clips are, by the network, where there is one, and by Chamfer's; and, by the
+    latter, the verdict."""
 
-    network: float
+    network: float | None
     chamfer: float
     same: bool
+    verdict: Verdict
 
 
 @dataclass(frozen=True, eq=False)
 class SimilarityRun(TrainedRun):
-    """The best network of a run, and the Chamfer similarity from which clips are of one video."""
+    """The best network of a run, and the Chamfer similarity from which clips are of one video.
+
+    Attributes:
+      calibration: of what is installed, which has no network: `params` is None.
+    """
 
     config: VideoSimilarityConfig
     word = "similarity"
     threshold: float
+    calibration: Calibration | None = None
 
     @property
     def width(self) -> int:
         """Numbers a frame that the run was trained on."""
         return int(self.model_state[WHITENING]["mean"].shape[0])
+
+    def verdict(self, chamfer: float) -> Verdict:
+        """Of clips whose frames are so alike."""
+        if self.calibration is not None:
+            return self.calibration.verdict(chamfer)
+        return SAME if chamfer >= self.threshold else DIFFERENT
 
     def similarity(
         self,
@@ -62,7 +79,10 @@ class SimilarityRun(TrainedRun):
         """Whether two clips are of one video.
 
         The verdict is Chamfer's (Kordopatis-Zilos et al., ICCV 2019), exactly 1 for a clip and
-        itself: on videos unlike those of the training the network's is not to be relied on.
+        itself: on videos unlike those of the training the network's is not to be relied on. Of
+        films whose features are those of what is installed, the verdict is by that, which also
+        looks at pixels, and has thresholds from films of several domains; else it is by the run's
+        threshold, from videos like its own.
 
         Args:
           first, second: a film, a folder of frames, or features (P, D) as those of the training.
@@ -80,20 +100,30 @@ class SimilarityRun(TrainedRun):
           >>> run.similarity("a.mp4", "b.mp4").same  # doctest: +SKIP
           False
         """
-        clips = [self._features(clip, rate) for clip in (first, second)]
-        (found,) = compare_clips(self, clips)
+        films = not any(isinstance(clip, np.ndarray) for clip in (first, second))
+        clips, looks = zip(*(self._clip(clip, rate) for clip in (first, second)), strict=True)
+        (found,) = compare_clips(self, clips, looks if films else None)
         return Similarity(*(found[name] for name in Similarity._fields))
 
-    def _features(self, clip: str | PathLike[str] | np.ndarray, rate: float) -> np.ndarray:
+    def _clip(self, clip: str | PathLike[str] | np.ndarray, rate: float) -> Clip:
         if not isinstance(clip, np.ndarray):
-            film = open_video(clip, rate)
-            return features_at(film, indices_at_rate(film.times, rate), self._encoder)
+            film, looking = open_video(clip, rate), Looking(self._encoder)
+            features = features_at(film, indices_at_rate(film.times, rate), looking)
+            return Clip(features, looking.looks)
         if clip.ndim != 2 or clip.shape[1] != self.width or not len(clip):
             raise UserError(
                 f"{self.workdir} was trained on {self.width} numbers a frame; these features have "
                 f"the shape {clip.shape}."
             )
-        return clip
+        return Clip(clip, np.zeros(0, np.uint8))
+
+    @functools.cached_property
+    def judge(self) -> "SimilarityRun":
+        """What gives the verdict: what is installed, where it knows such features."""
+        installed = installed_similarity()
+        ours, its = self.config.data, installed.config.data
+        known = (ours.backbone, ours.pretrained) == (its.backbone, its.pretrained)
+        return installed if known and self.width == installed.width else self
 
     @functools.cached_property
     def _encoder(self) -> FrameEncoder:
@@ -106,8 +136,19 @@ def load_similarity_run(workdir: Path) -> SimilarityRun:
     Raises:
       UserError: the folder holds no such run, or no report with the threshold.
     """
+    if workdir == Path(INSTALLED):
+        return installed_similarity()
     restored = restore(workdir, VideoSimilarityConfig)
     return SimilarityRun(workdir, *restored, chosen_threshold(workdir))
+
+
+@functools.cache
+def installed_similarity() -> SimilarityRun:
+    """What comes with the package: no network, a whitening and a calibrated verdict."""
+    known, state = installed_calibration(), {WHITENING: installed_whitening()}
+    return SimilarityRun(
+        Path(INSTALLED), VideoSimilarityConfig(), None, state, 0, known.same, known
+    )
 
 
 def chosen_threshold(workdir: Path) -> float:
@@ -142,13 +183,51 @@ def encoder_of_run(run: SimilarityRun, backbone: str = "", weights: str = "") ->
     return encoder
 
 
-def compare_clips(run: SimilarityRun, clips: Sequence[np.ndarray]) -> list[dict[str, Any]]:
-    """Every two of some clips (P, D): "first", "second" (places), "network", "chamfer", "same".
+def compare_clips(
+    run: SimilarityRun, clips: Sequence[np.ndarray], looks: Sequence[np.ndarray] | None = None
+) -> list[dict[str, Any]]:
+    """Every two of some clips (P, D): "first", "second" (places), "verdict", "same", "alike" (what
+    the verdict is by), "network", "chamfer".
 
     The network sees a clip as in training, evenly thinned to at most `data.clip` frames; Chamfer
     looks at all of them, whitened as the network gets them.
+
+    Args:
+      looks: small pictures of the frames, see `looks_of`; without them the verdict is the run's.
+
+    Raises:
+      UserError: there are none, and the run is what is installed, which looks at films.
     """
     pairs = list(itertools.combinations(range(len(clips)), 2))
+    chamfer = _chamfer(run.model_state[WHITENING], clips)
+    judge = run if looks is None else run.judge
+    if judge.calibration is not None and looks is None:
+        raise UserError(f"{run.workdir} looks at pictures: give films, not features.")
+    seen = [chamfer[pair] for pair in pairs]
+    if judge.calibration is not None and looks is not None:
+        both = [Clip(*clip) for clip in zip(clips, looks, strict=True)]
+        whitening = judge.model_state[WHITENING]
+        seen = [alike(both[first], both[second], whitening) for first, second in pairs]
+    network: Sequence[float | None] = [None] * len(pairs)
+    if run.params is not None:
+        network = _by_network(run, clips, pairs).tolist()
+    return [
+        {
+            "first": first,
+            "second": second,
+            "verdict": (verdict := judge.verdict(float(found))),
+            "same": verdict == SAME,
+            "alike": float(found),
+            "network": score,
+            "chamfer": float(chamfer[first, second]),
+        }
+        for (first, second), found, score in zip(pairs, seen, network, strict=True)
+    ]
+
+
+def _by_network(
+    run: SimilarityRun, clips: Sequence[np.ndarray], pairs: Sequence[tuple[int, int]]
+) -> np.ndarray:
     predict = make_predictor(
         make_task(run.config, num_classes=0),
         make_layout("single"),
@@ -161,18 +240,7 @@ def compare_clips(run: SimilarityRun, clips: Sequence[np.ndarray]) -> list[dict[
             both = np.array(pairs[start : start + _BLOCK])
             yield {"features": features[both], "frames": frames[both]}
 
-    network = predict(run.params, run.model_state, blocks())
-    chamfer = _chamfer(run.model_state[WHITENING], clips)
-    return [
-        {
-            "first": first,
-            "second": second,
-            "network": float(alike),
-            "chamfer": float(chamfer[first, second]),
-            "same": bool(chamfer[first, second] >= run.threshold),
-        }
-        for (first, second), alike in zip(pairs, network, strict=True)
-    ]
+    return predict(run.params, run.model_state, blocks())
 
 
 def _chamfer(whitening: Mapping[str, Any], clips: Sequence[np.ndarray]) -> np.ndarray:

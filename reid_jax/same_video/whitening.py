@@ -1,12 +1,23 @@
 """A linear map of frame features under which clips of one video lie close, in closed form."""
 
 from collections.abc import Sequence
+from importlib.resources import files
 
 import numpy as np
 
 from reid_jax.ops.whitening import inverse_root
 
+FILE = "installed.npz"
 _SHRINKAGE = 0.3
+
+
+def installed_whitening() -> dict[str, np.ndarray]:
+    """Mean (D,) and matrix (D, K), float32, that come with the package.
+
+    `python -m scripts.installed` has fitted them to 40 of TVSum's videos (CC-BY 3.0).
+    """
+    with files("reid_jax.same_video").joinpath(FILE).open("rb") as file, np.load(file) as kept:
+        return {name: kept[name].astype(np.float32) for name in kept.files}
 
 
 def fit_whitening(videos: Sequence[np.ndarray], components: int) -> dict[str, np.ndarray]:

@@ -16,6 +16,7 @@ from reid_jax.reporting.measure import OURS, Measure, columns, number
 from reid_jax.reporting.table import Table, results_table
 from reid_jax.same_video.glossary import MEASURES as VIDEOS
 from reid_jax.same_video.glossary import WORDS as VIDEO_WORDS
+from scripts.tables.installed import installed_tables
 from scripts.tables.plans import plan_tables
 
 
@@ -60,6 +61,8 @@ def _rendered(results: Path) -> dict[str, str]:
         rendered["open_set"] += f"\n\n{_open_set_sizes(found['open_set'])}"
     if found.keys() >= _HEADLINE_FILES:
         rendered["headlines"] = _headlines_table(found).as_markdown()
+    if (installed := results / "installed.json").is_file():
+        rendered |= installed_tables(json.loads(installed.read_text()), found)
     rendered["glossary"] = _glossary()
     if benches := sorted(results.glob("bench_*.json")):
         devices = [json.loads(file.read_text()) for file in benches]
