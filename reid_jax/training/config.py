@@ -62,6 +62,9 @@ class TrainConfig:
     patience: Annotated[int, NOT_NEGATIVE] = 0
     """Stop after this many validations without improvement; 0 never. Of several stages, the last
     one can end so; each counts anew."""
+    min_delta: Annotated[float, NOT_NEGATIVE] = 0.0
+    """A validation is an improvement for the two patiences when it is better by more than this; the
+    best network is kept whatever the difference."""
     reduce_patience: Annotated[int, NOT_NEGATIVE] = 0
     """Reduce the learning rate after this many validations without improvement; 0 never. Each stage
     starts at the full rate."""

@@ -161,6 +161,6 @@ def step_of_stage(
         layout=layout,
         streams=streams,
         rates=None
-        if stage.blocks < 0 and stage.backbone_rate == 1
+        if stage.blocks < 0 and stage.rate == stage.backbone_rate == 1
         else update_rates(params, stage, frozen),
     )

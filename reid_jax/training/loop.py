@@ -25,34 +25,11 @@ from reid_jax.training.observe import Compilations, Profile
 from reid_jax.training.optimizer import rate_factor, with_full_rate, with_reduced_rate
 from reid_jax.training.parallel import Layout
 from reid_jax.training.predictor import make_predictor
+from reid_jax.training.progress import Progress
 from reid_jax.training.signals import Stop, stoppable
 from reid_jax.training.stages import Stage, stage_at, with_fresh_moments, work_left
 from reid_jax.training.state import TrainState, create_state
 from reid_jax.training.task import Batch
-
-
-@dataclass
-class Progress:
-    """What the loop remembers beside the state; stored with each checkpoint.
-
-    `without_improvement` counts the validations since the best one or the last stage's start.
-    `blend` is how far the best one is from what training started from (0) to its step (1).
-    """
-
-    best_value: float | None = None
-    best_step: int = 0
-    without_improvement: int = 0
-    blend: float = 1.0
-
-    def improved(self, step: int, value: float, blend: float = 1.0) -> bool:
-        """Takes note of a validation; says whether it is the best so far (NaN never is)."""
-        better = value > (-math.inf if self.best_value is None else self.best_value)
-        if better:
-            self.best_value, self.best_step, self.without_improvement = value, step, 0
-            self.blend = blend
-        else:
-            self.without_improvement += 1
-        return better
 
 
 @dataclass(frozen=True)
@@ -331,7 +308,7 @@ class _Loop:
         blend, value = 1.0, metrics[task.monitor]
         if step >= self.config.steps and self.config.blend:
             blend, value, state = self._blended(step, state, value)
-        best = self.progress.improved(step, value, blend)
+        best = self.progress.improved(step, value, blend, self.config.min_delta)
         if step >= self.config.steps and self.config.blend:
             self.log.write(step, {"blend": self.progress.blend})
         numbers = "  ".join(f"{name} {value:.3f}" for name, value in metrics.items())

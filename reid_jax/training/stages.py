@@ -25,6 +25,8 @@ class Stage:
     """How many of the backbone's last blocks train: 0 none, -1 all."""
     backbone_rate: Annotated[float, POSITIVE] = 1.0
     """Multiplies the learning rate of the backbone's blocks that train."""
+    rate: Annotated[float, POSITIVE] = 1.0
+    """Multiplies the learning rate of everything, the backbone's blocks too."""
 
 
 def check_stages(stages: Sequence[Stage], steps: int, steps_per_call: int) -> None:
@@ -84,7 +86,7 @@ def frozen_blocks(stage: Stage, blocks: Sequence[str]) -> tuple[str, ...]:
 
 
 def update_rates(params: Tree, stage: Stage, frozen: Sequence[str]) -> Tree:
-    """A factor for each leaf's update: 0 where frozen, the stage's rate in the other blocks.
+    """A factor for each leaf's update: 0 where frozen, else by the stage's rates.
 
     `params` is that of an embedding task, {"net": {"backbone": {block: ...}, ...}, ...}.
     """
@@ -93,8 +95,8 @@ def update_rates(params: Tree, stage: Stage, frozen: Sequence[str]) -> Tree:
         del leaf
         names = [entry.key for entry in path if isinstance(entry, jax.tree_util.DictKey)]
         if names[:2] != ["net", "backbone"]:
-            return 1.0
-        return 0.0 if names[2] in frozen else stage.backbone_rate
+            return stage.rate
+        return 0.0 if names[2] in frozen else stage.rate * stage.backbone_rate
 
     return jax.tree_util.tree_map_with_path(rate, params)
 

@@ -66,6 +66,19 @@ def test_progress_knows_the_best_and_never_takes_nan_for_it():
     assert (progress.best_step, progress.best_value, progress.without_improvement) == (5, 0.6, 0)
 
 
+def test_small_improvements_are_kept_and_do_not_count():
+    """As Keras's EarlyStopping: small steps count together once they are more than `min_delta`."""
+    progress, waited, kept = Progress(), [], []
+    for step, value in enumerate([0.5, 0.505, 0.508, 0.511, 0.515, float("nan"), 0.53]):
+        kept.append(progress.improved(step, value, min_delta=0.01))
+        waited.append(progress.without_improvement)
+    assert kept == [True] * 5 + [False, True]
+    assert waited == [0, 1, 2, 0, 1, 2, 0]
+    earlier = Progress(best_value=0.5, best_step=3)  # of a run that has no mark
+    assert earlier.improved(4, 0.505, min_delta=0.01)
+    assert earlier.without_improvement == 1
+
+
 def test_no_state_is_left_on_a_device_axis():
     """What comes back from eight devices has the shapes of one."""
     layout = make_layout("pmap")

@@ -96,6 +96,9 @@ def test_the_backbone_moves_at_its_rate(experiment):
     np.testing.assert_allclose(change(tenth, *kernel), 0.1 * change(full, *kernel), atol=1e-7)
     head = ("projection", "kernel")
     np.testing.assert_allclose(change(tenth, *head), change(full, *head), atol=1e-7)
+    _, slow = one_step(experiment, Stage(rate=0.5, backbone_rate=0.2))  # of everything, and of it
+    np.testing.assert_allclose(change(slow, *kernel), 0.1 * change(full, *kernel), atol=1e-7)
+    np.testing.assert_allclose(change(slow, *head), 0.5 * change(full, *head), atol=1e-7)
 
 
 def test_a_run_goes_through_its_stages(config, tmp_path):
