@@ -466,9 +466,12 @@ def test_every_loss_is_jitted_in_anyones_loop(name):
     arguments = {
         "margin_softmax": (jnp.eye(4), labels),
         "chunked_margin_softmax": (jnp.eye(4), labels),
+        "proxy_anchor": (jnp.eye(4), labels),
     }.get(name, (labels,))
     if name == "margin_logits":
         assert jax.jit(loss)(z, labels // 2).shape == (8, 4)
+    elif name == "feature_quality":
+        assert jax.jit(loss)(z).shape == (8,)
     elif name == "sample_classes":
         drawn = jax.jit(loss, static_argnums=(2, 3))(jax.random.key(0), labels, 4, 4)
         assert (drawn[0][drawn[1]] == labels).all()
