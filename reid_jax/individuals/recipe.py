@@ -373,7 +373,9 @@ def compared(history: Sequence[Mapping[str, float]]) -> list[str]:
     each = ", ".join(f"{_name(share)} {value:.3f}" for share, value in sorted(values.items()))
     return [
         f"mAP on validation photos that none was trained on: {each}. "
-        f"The run gives the {_name(given[-1])}."
+        f"The run gives the {_name(given[-1])}.",
+        "What is called a network here has the run's views and whitening; frozen features have no "
+        "whitening.",
     ]
 
 

@@ -277,7 +277,9 @@ def test_what_validation_said_in_words():
     assert compared([*history, {"step": 9, "blend": 0.5}]) == [
         "mAP on validation photos that none was trained on: frozen network 0.250, mixture with 50% "
         "of the fine-tuned network 0.500, fine-tuned network 0.375. The run gives the mixture with "
-        "50% of the fine-tuned network."
+        "50% of the fine-tuned network.",
+        "What is called a network here has the run's views and whitening; frozen features have no "
+        "whitening.",
     ]
 
 
