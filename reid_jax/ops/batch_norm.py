@@ -175,9 +175,10 @@ def _sums(how: BatchNormalisation, a: jax.Array, b: jax.Array) -> tuple[Any, Any
     return tuple(lax.psum(jnp.stack(each), how.axis_name)), each
 
 
-def _count(how: BatchNormalisation, rows: jax.Array) -> int:
+def _count(how: BatchNormalisation, rows: jax.Array) -> float:
+    """Values of a channel, of a thousand devices more than an int32 holds."""
     devices = lax.axis_size(how.axis_name) if how.axis_name else 1
-    return devices * rows.size // rows.shape[-1] // how.groups
+    return float(devices * rows.size // rows.shape[-1] // how.groups)
 
 
 def _sum_both(pair: Pair, axes: tuple[int, ...]) -> Pair:
