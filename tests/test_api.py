@@ -364,7 +364,8 @@ def test_films_are_scored_and_compared_as_the_commands_do(at_the_desk, tmp_path,
     np.testing.assert_allclose(scores, by_hand, atol=0.05)
     run = rj.load("runs/same_video")
     monkeypatch.setattr(same_video_model, "encoder_of_run", lambda _: encoder(run.width))
-    assert run.similarity(tmp_path / "a", str(tmp_path / "a"))[1:] == (1.0, True)
+    same = run.similarity(tmp_path / "a", str(tmp_path / "a"))
+    assert same[1:] == (1.0, True, "same video")
     assert run.similarity(tmp_path / "a", tmp_path / "b").chamfer < 1.0
     with pytest.raises(rj.UserError, match="numbers a frame"):
         run.similarity(np.zeros((4, run.width + 1), np.float32), tmp_path / "a")

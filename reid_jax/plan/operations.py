@@ -37,7 +37,7 @@ def operations_of(jaxpr: Any, platform: str) -> Operations:
 
     Zeros that an input dilation puts between values are not multiplied; those of padding are, as
     the literature counts. Of a choice the branch with most counts; of one by platform, that of
-    `platform`.
+    `platform`. What devices do side by side is added up.
 
     Args:
       jaxpr: closed, as `jax.jit(f).trace(...).jaxpr`.
@@ -71,6 +71,10 @@ def _count(jaxpr: Any, times: int, platform: str, found: Operations) -> None:
             )
             found.by_precision.update(taken.by_precision)
             found.unknown += taken.unknown
+        elif name == "shard_map":  # what is traced is what each of the devices does
+            mesh, divided = each.params["mesh"], each.params["manual_axes"]
+            devices = math.prod(mesh.shape[axis] for axis in divided)
+            _count(each.params["jaxpr"], times * devices, platform, found)
         elif name == "pallas_call":
             found.unknown.append(str(each.params.get("name") or "pallas_call"))
         else:

@@ -119,7 +119,9 @@ def test_each_ends_with_its_own_sentence(expected, loss, prepare, options, tmp_p
     for change in prepare:
         prepared = change(*prepared)
     found = symptoms_of(tmp_path, LOSSES.get(loss, loss), prepared, **options)
-    assert found - CONSEQUENCES == {expected}
+    # Photos that lie on both sides are known by heart.
+    consequences = CONSEQUENCES | ({"over-fitted"} if expected == "leaked" else set())
+    assert found - consequences == {expected}
     if expected == "collapsed":
         said = capsys.readouterr().out  # while it trains
         assert "The embeddings have collapsed" in said or "The loss does not fall" in said
