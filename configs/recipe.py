@@ -14,11 +14,11 @@ for photos under water.
 
 Training moves all but the first four blocks of eighteen, which saves a third of a step; what it
 costs was not measured. On turtles by date a BNNeck gave Rank-1 0.226 on validation, and 0.181 was
-without (300 steps, 128 pixels). Mirror images are other individuals, two photos of each in a batch. There is no
-projection: on 126 antelopes a new one made 0.172 of the 0.287 that the published features had. So
-training starts from the published network itself. After it, validation photos that it was not
-trained on judge the published network, the trained one, and one half way between them (Wortsman et
-al. 2022); the best is what the run gives. The report shows all on the test photos.
+without (300 steps, 128 pixels). Mirror images are other individuals, two photos of each in a batch.
+There is no projection: on 126 antelopes a new one made 0.172 of the 0.287 that the published
+features had. So training starts from the published network itself. After it, validation photos that
+it was not trained on judge the published network, the trained one, and one half way between them
+(Wortsman et al. 2022); the best is what the run gives. The report shows all on the test photos.
 `--train.steps 0` gives the published features alone.
 """
 

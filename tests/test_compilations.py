@@ -39,7 +39,7 @@ for _ in range(2):
 
 def test_what_another_process_has_written_half_is_compiled_and_not_warned_of(tmp_path):
     environment = {**os.environ, "JAX_COMPILATION_CACHE_DIR": str(tmp_path)}
-    environment["JAX_PLATFORMS"] = "cpu"
     words, both = [sys.executable, "-c", HALVES], subprocess.STDOUT
     said = subprocess.check_output(words, stderr=both, env=environment, text=True)
-    assert set(said.split()) == {"2.0", "half"}
+    assert {"2.0", "half"} <= set(said.split())
+    assert "UserWarning:" not in said  # libraries of absent devices may say something, too

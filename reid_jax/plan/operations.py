@@ -72,7 +72,7 @@ def _count(jaxpr: Any, times: int, platform: str, found: Operations) -> None:
             found.by_precision.update(taken.by_precision)
             found.unknown += taken.unknown
         elif name == "shard_map":  # what is traced is what each of the devices does
-            mesh, divided = each.params["mesh"], each.params["manual_axes"]
+            mesh, divided = each.params["mesh"], each.params["newly_manual_axes"]
             devices = math.prod(mesh.shape[axis] for axis in divided)
             _count(each.params["jaxpr"], times * devices, platform, found)
         elif name == "pallas_call":
