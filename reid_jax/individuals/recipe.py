@@ -90,7 +90,8 @@ class Facts(NamedTuple):
       individuals, photos: that are trained on; mirror images count as others.
       judges: individuals in the validation photos that can be found.
       validated: photos that a validation embeds, those that whiten it among them.
-      reported: photos that the report embeds with each network, those that whiten it among them.
+      reported: the same of the report, for each network; each of a photo's views counts, of which
+        a validation has none.
     """
 
     individuals: int
@@ -324,7 +325,8 @@ def _facts(config: EmbeddingConfig, dataset: Dataset, splits: Splits) -> Facts:
         photos=len(train) * copies,
         judges=judges,
         validated=validated,
-        reported=len(np.union1d(*splits.test)) + whitens * min(WHITENED_BY, len(train)),
+        reported=(1 + config.model.views)
+        * (len(np.union1d(*splits.test)) + whitens * min(WHITENED_BY, len(train))),
     )
 
 
