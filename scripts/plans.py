@@ -20,6 +20,7 @@ from tyro.conf import Positional
 from reid_jax import configurations
 from reid_jax.commands import terminal
 from reid_jax.errors import UserError
+from reid_jax.fields import with_values
 from reid_jax.files import write_text
 from reid_jax.plan.plan import Question, plan
 
@@ -57,7 +58,7 @@ def main(groups: Positional[tuple[str, ...]], file: Path = FILE, again: bool = F
         if there and "refused" not in there[0] and not again:
             continue
         try:
-            (row,) = plan(changed(each), each.asked)
+            (row,) = plan(with_values(configurations.get(each.config), each.changes), each.asked)
         except UserError as error:
             row = {"refused": str(error)}
         made = {"date": datetime.now(UTC).date().isoformat(), "jax": version("jax")}
@@ -67,16 +68,6 @@ def main(groups: Positional[tuple[str, ...]], file: Path = FILE, again: bool = F
             row.get("refused") or f"{row['kernels']:,.0f} kernels, {row['hbm_bytes'] / 1e9:.2f} GB"
         )
         print(f"{each.config} {each.asked.device} x {each.asked.devices[0]}: {told}", flush=True)
-
-
-def changed(each: Plan) -> Any:
-    """The configuration of a plan."""
-    config = configurations.get(each.config)
-    for name, value in each.changes.items():
-        section, field = name.split(".")
-        part = dataclasses.replace(getattr(config, section), **{field: value})
-        config = dataclasses.replace(config, **{section: part})
-    return config
 
 
 def steps() -> Iterator[Plan]:

@@ -3,12 +3,12 @@
 The bounds are for one version of the compilers; with another one, or without, nothing is compared.
 """
 
-import dataclasses
 from importlib.metadata import PackageNotFoundError, version
 
 import pytest
 
 from reid_jax import configurations
+from reid_jax.fields import with_values
 from reid_jax.plan.plan import _ENVIRONMENT, Question, plan
 from reid_jax.plan.process import in_process
 
@@ -36,11 +36,8 @@ def optimised(monkeypatch):
 
 
 def planned(name, devices=1, **changes):
-    config = configurations.get(name)
-    for field, value in changes.items():
-        section, _, field = field.partition("__")
-        part = dataclasses.replace(getattr(config, section), **{field: value})
-        config = dataclasses.replace(config, **{section: part})
+    dotted = {field.replace("__", "."): value for field, value in changes.items()}
+    config = with_values(configurations.get(name), dotted)
     (row,) = plan(config, Question("h100", (devices,), identities=1000))
     return row
 
