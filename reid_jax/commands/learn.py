@@ -7,8 +7,9 @@ from typing import Annotated, Any
 from tyro.conf import Positional, arg
 
 from reid_jax import configurations
-from reid_jax.commands.arguments import with_config, with_values
+from reid_jax.commands.arguments import Network, with_config, with_values
 from reid_jax.commands.terminal import UsageError, reads_words, use_huge_pages
+from reid_jax.training.network_words import with_options
 
 
 @reads_words
@@ -77,7 +78,7 @@ def listing() -> str:
 
 
 def evaluate(
-    workdir: Path,
+    workdir: Network,
     data: str | None = None,
     query: str | None = None,
     gallery: str | None = None,
@@ -86,12 +87,15 @@ def evaluate(
     videos: Path | None = None,
     rerank: bool = False,
     json: Path | None = None,
+    backbone: str = "",
+    views: int | None = None,
+    image_size: int | None = None,
     coordinator: str = "",
 ) -> None:
     """Prints metrics beside those of baselines, and writes a report.
 
     Args:
-        workdir: Folder of the run.
+        workdir: Folder of the run, or a published network: auto, pypi:NAME, hub:NAME or a file.
         data: Another source of photos (folder:PATH, csv:PATH, ...); where it has a column "split"
             with query and gallery, the one is searched in the other, else each photo in all others.
             For a keyframe run another H5 file, all videos. By default what the run held out.
@@ -106,6 +110,9 @@ def evaluate(
             beside it as before; they are compared by content, and the run remembers it.
         rerank: Also rank anew by k-reciprocal neighbours, and report both.
         json: File for the numbers.
+        backbone: Of a published network from a file, hub or hub:OWNER/REPOSITORY, which one it is.
+        views: Of a published network, how many altered copies of a photo are embedded with it.
+        image_size: Of a published network, the side in pixels at which it sees photos.
         coordinator: Several processes that share photos, or videos of a keyframe run: HOST:PORT of
             the first one, or auto under SLURM and Open MPI. Shares are kept beside the report until
             all are done; the same command goes on from them.
@@ -115,8 +122,9 @@ def evaluate(
     from reid_jax.reporting.plain_json import plain_json
 
     check_destinations(json)
+    named = with_options(workdir, backbone=backbone, views=views, image_size=image_size)
     facts = report(
-        workdir,
+        Path(named),
         source=data,
         query=query,
         gallery=gallery,

@@ -15,6 +15,7 @@ from reid_jax.individuals.config import EmbeddingConfig
 from reid_jax.individuals.experiment import batch_bounds, build, imagine
 from reid_jax.individuals.glossary import SPLITS
 from reid_jax.individuals.model import TrainedModel, load_run
+from reid_jax.individuals.published import open_model
 from reid_jax.individuals.recipe import chosen, kept_choice
 from reid_jax.individuals.run import SKIPPED, evaluate_run, list_skipped, report
 from reid_jax.individuals.split_file import agree_on_photos, keep_moved, keep_split, load_run_data
@@ -118,7 +119,7 @@ class Individuals(Question[EmbeddingConfig, Photos]):
         )
 
     def load(self, workdir: Path) -> TrainedModel:
-        return load_run(workdir)
+        return open_model(workdir)
 
     def compare_runs(self, workdirs: Sequence[Path], out: Path | None = None) -> dict[str, Any]:
         return compare_runs(workdirs, out)

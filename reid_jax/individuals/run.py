@@ -20,7 +20,8 @@ from reid_jax.individuals.measures import (
     in_part,
     left_out,
 )
-from reid_jax.individuals.model import TrainedModel, load_run
+from reid_jax.individuals.model import TrainedModel
+from reid_jax.individuals.published import PublishedModel, open_model
 from reid_jax.individuals.recipe import compared
 from reid_jax.individuals.report import write_report
 from reid_jax.individuals.split_file import keep_moved, kept_digests
@@ -103,7 +104,9 @@ def _evaluate(
     rerank: bool,
     shares: Shares | None,
 ) -> dict[str, Any]:
-    model = load_run(workdir)
+    model = open_model(workdir)
+    if isinstance(model, PublishedModel):
+        _check_published(model, source or query, out)
     if photos is not None:
         model = model.with_photos_at(photos)
     if source is None and query is None:
@@ -159,6 +162,16 @@ def _check_asked(
     if photos is not None and (source is not None or query is not None):
         other = "--data names others" if query is None else "--query and --gallery name others"
         raise UserError(f"--photos says where the run's own photos are, {other}.")
+
+
+def _check_published(model: PublishedModel, source: str | None, out: Path | None) -> None:
+    if source is None:
+        raise UserError(
+            f"{model.workdir} held nothing out here: give photos, --data SOURCE or --query SOURCE "
+            "--gallery SOURCE."
+        )
+    if out is None:
+        raise UserError(f"{model.workdir} has no folder: say where the report goes, --out DIR.")
 
 
 def _other_photos(sources: list[str], seed: int) -> tuple[Dataset, QueryGallery]:
@@ -259,7 +272,7 @@ def embed_to_file(workdir: Path, source: str, out: Path, *, coordinator: str = "
     keep_compilations()
     with sharing(coordinator, out) as shares:
         check_destinations(out)
-        model = load_run(workdir)
+        model = open_model(workdir)
         dataset = load_dataset(source, seed=model.config.train.seed, unnamed=True)
         _describe(dataset, out.with_name(f"{out.name}.{SKIPPED}"))
         embeddings = model.embed(dataset, shares=shares)

@@ -23,7 +23,7 @@ def is_published(source: str | Path) -> bool:
       (True, False)
     """
     text = str(source)
-    return text in ("hub", "pypi") or text.startswith("hub:")
+    return text.partition(":")[0] in ("hub", "pypi")
 
 
 def input_info(name: str, source: str | Path) -> InputInfo:

