@@ -11,8 +11,9 @@ Run = Annotated[Path, arg(aliases=("--workdir",))]
 
 def keyframes(
     videos: Videos,
-    run: Run = Path("installed:keyframes"),
+    run: Annotated[tuple[Path, ...], arg(aliases=("--workdir",))] = (Path("installed:keyframes"),),
     out: Path = Path("keyframes"),
+    average: Literal["ranks", "scores"] = "ranks",
     count: int | None = None,
     select: Literal["adaptive", "share", "shots"] = "adaptive",
     share: float = 0.15,
@@ -27,9 +28,10 @@ def keyframes(
 
     Args:
         videos: Video files, folders of frames, or folders with either.
-        run: Folder of the run that scores the frames; what is installed is linear, and fitted on
-            TVSum.
+        run: Folder of the run that scores the frames; several answer together. What is installed is
+            linear, and fitted on TVSum.
         out: Folder for what is found; each video gets a folder in it.
+        average: What is averaged of several runs: the ranks of a video's frames, or their scores.
         count: How many keyframes, the best of each scene first; as many as the video has when not
             given. More frames are looked at where it takes them.
         select: What becomes a keyframe: adaptive takes frames whose scores stand out, spread over
@@ -48,10 +50,15 @@ def keyframes(
     """
     from reid_jax.keyframes.films.choice import Choice
     from reid_jax.keyframes.films.find import write_keyframes_of
+    from reid_jax.keyframes.installed import INSTALLED
+    from reid_jax.training.config_file import is_run
 
+    # A video may stand behind --run, which takes all words.
+    runs = [each for each in run if each in (run[0], Path(INSTALLED)) or is_run(each)]
     choice = Choice(select, count, share, per_scene, spacing)
     write_keyframes_of(
-        *(videos, run, out, choice),
+        *([*videos, *(each for each in run if each not in runs)], runs, out, choice),
+        average=average,
         clip=clip,
         backbone=backbone,
         weights=weights,

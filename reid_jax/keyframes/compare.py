@@ -7,7 +7,6 @@ from typing import Any
 
 import jax
 import numpy as np
-from scipy.stats import rankdata
 
 from reid_jax.compilations import keep_compilations
 from reid_jax.console import say
@@ -16,6 +15,7 @@ from reid_jax.errors import UserError
 from reid_jax.keyframes import figures as keyframe_plots
 from reid_jax.keyframes.baselines import keyframe_baselines
 from reid_jax.keyframes.cost import scoring_cost
+from reid_jax.keyframes.ensemble import averaged
 from reid_jax.keyframes.experiment import VideoSplit
 from reid_jax.keyframes.glossary import COMPARED, LEGEND, MEASURES, PAGE
 from reid_jax.keyframes.measures import evaluate_keyframes
@@ -157,11 +157,8 @@ def ensemble(
 
 
 def ensemble_scores(runs: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """The mean over runs of the ranks in a video, divided by its length: (P,) in (0, 1]."""
-    return {
-        key: np.mean([rankdata(scores[key]) / len(scores[key]) for scores in runs], axis=0)
-        for key in runs[0]
-    }
+    """Of each video, see `averaged`."""
+    return {key: averaged([scores[key] for scores in runs]) for key in runs[0]}
 
 
 def compare(

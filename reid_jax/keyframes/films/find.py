@@ -13,27 +13,26 @@ from reid_jax.data.names import composed
 from reid_jax.data.videos.named import distinct, name_of, named_videos, pass_over
 from reid_jax.errors import UserError
 from reid_jax.files import check_destinations, make_folder, share
+from reid_jax.keyframes.ensemble import Average, Ensemble, load_ensemble
 from reid_jax.keyframes.films.choice import Choice, choose
 from reid_jax.keyframes.films.clip import frames_of, summary_shots
 from reid_jax.keyframes.films.destination import new_folder, publish
 from reid_jax.keyframes.films.features import Described, describe, each_video
 from reid_jax.keyframes.films.keyframe_files import Keyframes, write_keyframes
 from reid_jax.keyframes.films.pictures import clock
-from reid_jax.keyframes.installed import scorer_of
-from reid_jax.keyframes.model import TrainedScorer, encoder_of
 from reid_jax.training.hosts.films import PROBLEM, collect_films, shared_films
 from reid_jax.training.hosts.shares import Piece, Shares, sharing
-from reid_jax.weights.frozen import FrameEncoder
 
 _CHOICE = 2  # frames that are looked at for each keyframe that is asked for
 
 
 def write_keyframes_of(
     videos: Sequence[Path],
-    workdir: Path,
+    workdirs: Sequence[Path],
     out: Path,
     choice: Choice,
     *,
+    average: Average = "ranks",
     clip: bool = False,
     backbone: str = "",
     weights: str = "",
@@ -41,7 +40,8 @@ def write_keyframes_of(
 ) -> None:
     """Writes into a folder of each video what `reid-jax keyframes` promises, and says so.
 
-    Several processes share the videos where a `coordinator` names the first one, see `sharing`.
+    Several runs answer together, see `Ensemble`. Several processes share the videos where a
+    `coordinator` names the first one, see `sharing`.
 
     Raises:
       UserError: for a run or a choice that cannot be used, or when no video can be.
@@ -49,11 +49,10 @@ def write_keyframes_of(
     keep_compilations()
     with sharing(coordinator, out) as shares:
         check_destinations(folder=out)
-        scorer = scorer_of(workdir)
-        if scorer.about:
-            say(scorer.about)
-        encoder = encoder_of(scorer, backbone, weights)
-        finder = _Finder(out, scorer, encoder, choice, clip)
+        runs = load_ensemble(workdirs, average, backbone, weights)
+        for about in runs.about:
+            say(about)
+        finder = _Finder(out, runs, choice, clip)
         paths = named_videos(videos)
         done = finder.alone(paths) if shares is None else finder.shared(paths, shares)
         if not done:
@@ -63,8 +62,7 @@ def write_keyframes_of(
 @dataclass(frozen=True)
 class _Finder:
     out: Path
-    scorer: TrainedScorer
-    encoder: FrameEncoder
+    runs: Ensemble
     choice: Choice
     clip: bool
 
@@ -75,8 +73,8 @@ class _Finder:
 
     def alone(self, paths: Sequence[Path]) -> int:
         """How many of the videos could be used."""
-        done, digests, rate = 0, dict[Path, str](), self.scorer.config.data.features_rate
-        films = each_video(distinct(paths, digests), self.encoder, rate, least=self._least)
+        done, digests, rate = 0, dict[Path, str](), self.runs.rate
+        films = each_video(distinct(paths, digests), self.runs.encoder, rate, least=self._least)
         for path, described in films:
             if isinstance(described, str):
                 pass_over(described, len(paths) - 1)
@@ -90,19 +88,19 @@ class _Finder:
 
     def shared(self, paths: Sequence[Path], shares: Shares) -> int:
         """The same by several processes; each folder is published by the first one, in order."""
-        films, rate = shared_films(paths, shares), self.scorer.config.data.features_rate
+        films, rate = shared_films(paths, shares), self.runs.rate
 
         def make(number: int, path: Path) -> Piece:
             folder = shares.place(number)
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
             share(folder)
-            described = describe(path, self.encoder, rate, least=self._least)
+            described = describe(path, self.runs.encoder, rate, least=self._least)
             return {"text": np.array(self._write(described, folder, films[path]))}
 
         asked = {
-            "the network": self.scorer.fingerprint,
-            "what makes features": self.encoder.name,
+            "the network": self.runs.fingerprint,
+            "what makes features": ", ".join(e.name for e in dict.fromkeys(self.runs.encoders)),
             "how keyframes are chosen": repr(self.choice),
             "with clips": self.clip,
         }
@@ -120,17 +118,14 @@ class _Finder:
         return done
 
     def _write(self, described: Described, folder: Path, digest: str) -> str:
-        found = find_keyframes(self.scorer, described, self.choice)
-        write_keyframes(found, folder, self.scorer, self.encoder, digest=digest, clip=self.clip)
+        found = find_keyframes(self.runs, described, self.choice)
+        write_keyframes(found, folder, self.runs, digest=digest, clip=self.clip)
         return _summary(found, self.choice.count)
 
 
-def find_keyframes(scorer: TrainedScorer, described: Described, choice: Choice) -> Keyframes:
+def find_keyframes(runs: Ensemble, described: Described, choice: Choice) -> Keyframes:
     """Scores a video, chooses its keyframes and the frames of its summary."""
-    score = scorer.score_image_features if scorer.width is None else scorer.score_features
-    scores = np.empty(len(described.picks), np.float32)
-    for phase in range(described.dense):  # each at the rate that the scorer knows
-        scores[phase :: described.dense] = score(described.features[phase :: described.dense])
+    scores = runs.score(described)
     chosen, words = choose(choice, scores, described)
     times = described.video.times
     shots = summary_shots(scores, described.picks, described.scenes, times, choice.share)

@@ -9,12 +9,11 @@ import numpy as np
 
 from reid_jax.data.videos.keyframe_folders import MARK
 from reid_jax.files import as_text, atomic_write, write_text
+from reid_jax.keyframes.ensemble import Ensemble
 from reid_jax.keyframes.films.clip import parts, write_clip
 from reid_jax.keyframes.films.destination import SHEET, SUMMARY, TIMELINE, keyframe_name
 from reid_jax.keyframes.films.features import Described
 from reid_jax.keyframes.films.pictures import clock, contact_sheet, thumbnail_width, timeline
-from reid_jax.keyframes.model import TrainedScorer
-from reid_jax.weights.frozen import FrameEncoder
 
 _QUALITY = 92
 
@@ -41,8 +40,7 @@ class Keyframes:
 def write_keyframes(
     found: Keyframes,
     folder: Path,
-    scorer: TrainedScorer,
-    encoder: FrameEncoder,
+    runs: Ensemble,
     *,
     digest: str,
     clip: bool,
@@ -78,8 +76,8 @@ def write_keyframes(
     name = as_text(video.path.name)
     captions = [f"{i}   {clock(e['seconds'])}   {e['score']:.2f}" for i, e in enumerate(entries, 1)]
     title = f"{name}   {clock(float(video.times[-1]))}"
-    if scorer.about:
-        title += f"   by {scorer.workdir}"
+    if runs.about:
+        title += f"   by {', '.join(str(each.workdir) for each in runs.scorers)}"
     _save(folder / SHEET, contact_sheet(thumbnails, captions, title))
     kept = parts(found.summary)
     if clip:
@@ -90,10 +88,7 @@ def write_keyframes(
         "problem": video.problem or None,
         "frames": described.n_frames,
         "seconds": round(float(video.times[-1]), 3),
-        "run": str(scorer.workdir) if scorer.about else scorer.workdir.resolve().as_posix(),
-        "about": scorer.about or None,
-        "step": scorer.step,
-        "features_by": encoder.name,
+        **_by(runs),
         "scenes_by": described.scenes_by,
         "chosen_by": found.chosen_by,
         "keyframes": entries,
@@ -104,6 +99,21 @@ def write_keyframes(
     }
     _write_timeline(found, folder / TIMELINE, name, kept if clip else kept[:0])
     write_text(folder / MARK, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+
+def _by(runs: Ensemble) -> dict[str, Any]:
+    """Which run answered; of several together, lists, and how scores were put together."""
+    workdirs = [
+        str(scorer.workdir) if scorer.about else scorer.workdir.resolve().as_posix()
+        for scorer in runs.scorers
+    ]
+    steps = [scorer.step for scorer in runs.scorers]
+    names = [encoder.name for encoder in runs.encoders]
+    about = " ".join(runs.about) or None
+    if len(workdirs) == 1:
+        return {"run": workdirs[0], "about": about, "step": steps[0], "features_by": names[0]}
+    several = {"run": workdirs, "about": about, "step": steps, "features_by": names}
+    return {**several, "average": runs.average}
 
 
 def _write_timeline(found: Keyframes, path: Path, title: str, clip: np.ndarray) -> None:

@@ -31,6 +31,7 @@ from reid_jax.weights import save_pretrained
 from reid_jax.weights.frozen import frozen_encoder
 from tests.data.videos.test_files import SIDE, encode
 from tests.paths import shared
+from tests.tiny_run import read_run_config
 
 av = pytest.importorskip("av")
 h5py = pytest.importorskip("h5py")
@@ -134,7 +135,7 @@ def test_features_in_the_layout_of_the_data_sets(features, capsys):
 
 def test_keyframes_of_a_video(run, videos, folder, capsys):
     out = folder / "found"
-    keyframes((videos, folder / "absent.mp4", folder / "broken.mp4"), run, out, clip=True)
+    keyframes((videos, folder / "absent.mp4", folder / "broken.mp4"), (run,), out, clip=True)
     said = capsys.readouterr().out
     assert "absent.mp4 does not exist" in said
     assert "broken.mp4 cannot be used as a video" in said
@@ -170,7 +171,7 @@ def test_keyframes_of_a_video(run, videos, folder, capsys):
 
 def test_the_scores_are_those_of_the_features_that_were_extracted(run, videos, folder, features):
     out = folder / "again"
-    keyframes((videos / "v1.mp4",), run, out)
+    keyframes((videos / "v1.mp4",), (run,), out)
     scores = json.loads((out / "v1" / "keyframes.json").read_text())["scores"]
     found = {video.key: video for video in load_video_features(features)}["v1"]
     expected = load_scorer(run).score_features(found.features)
@@ -178,11 +179,46 @@ def test_the_scores_are_those_of_the_features_that_were_extracted(run, videos, f
     assert not (out / "v1" / "summary.mp4").exists()
 
 
+@pytest.mark.parametrize("average", ["ranks", "scores"])
+def test_several_runs_answer_together(run, videos, folder, average):
+    other, out = folder / "other", folder / average
+    if not other.exists():
+        config = read_run_config(run)
+        train(replace(config, train=replace(config.train, seed=1)), other)
+    film = videos / "v1.mp4"
+    single = []
+    for each in (run, other):
+        keyframes((film,), (each,), out / each.name)
+        single.append(np.array(scores_in(out / each.name / "v1")["scores"]))
+    keyframes((), (run, other, film), out / "both", average=average)  # as behind --run
+    content = scores_in(out / "both" / "v1")
+    if average == "ranks":  # of scores that are rounded as they are written
+        single = [np.argsort(np.argsort(each)) / len(each) + 1 / len(each) for each in single]
+    np.testing.assert_allclose(content["scores"], np.mean(single, axis=0), atol=2e-6)
+    assert content["run"] == [str(run.resolve()), str(other.resolve())]
+    assert content["average"] == average
+    assert content["features_by"][0] == content["features_by"][1]
+
+
+def test_runs_together_score_the_same_frames(run, videos, folder):
+    config = read_run_config(run)
+    faster = replace(config, data=replace(config.data, features_rate=5.0))
+    train(faster, folder / "faster")
+    with pytest.raises(UserError, match="score the same frames"):
+        keyframes((videos / "v1.mp4",), (run, folder / "faster"), folder / "unequal")
+    with pytest.raises(UserError, match="Name the folder of a run"):
+        keyframes((videos / "v1.mp4",), (), folder / "unequal")
+
+
+def scores_in(folder: Path) -> dict:
+    return json.loads((folder / "keyframes.json").read_text())
+
+
 def test_a_truncated_video_is_used_as_far_as_it_goes(run, folder, capsys):
     whole = encode(folder / "whole.mp4", 240, options={"movflags": "faststart"})
     cut = folder / "cut.mp4"
     cut.write_bytes(whole.read_bytes()[: int(0.7 * whole.stat().st_size)])
-    keyframes((cut,), run, folder / "cut")
+    keyframes((cut,), (run,), folder / "cut")
     assert "cut off" in capsys.readouterr().out
     content = json.loads((folder / "cut" / "cut" / "keyframes.json").read_text())
     assert "of 240 frames are there" in content["problem"]
@@ -192,14 +228,14 @@ def test_a_truncated_video_is_used_as_far_as_it_goes(run, folder, capsys):
 def test_as_many_as_asked_for_and_the_old_ones_are_gone(run, videos, folder, capsys):
     out = folder / "counted"
     for count in (5, 2):
-        keyframes((videos / "v2.mp4",), run, out, count=count)
+        keyframes((videos / "v2.mp4",), (run,), out, count=count)
         assert len(list((out / "v2").glob("keyframe_*.jpg"))) == count
-    keyframes((videos / "v2.mp4",), run, out, count=50)
+    keyframes((videos / "v2.mp4",), (run,), out, count=50)
     assert "50 keyframes of" in capsys.readouterr().out  # more of the frames are looked at
-    keyframes((videos / "v2.mp4",), run, out, count=500)
+    keyframes((videos / "v2.mp4",), (run,), out, count=500)
     said = f"{FRAMES} keyframes (500 were asked for; {FRAMES} frames could be looked at)"
     assert said in capsys.readouterr().out
-    keyframes((videos / "v2.mp4",), run, out, count=5, spacing=2.0)
+    keyframes((videos / "v2.mp4",), (run,), out, count=5, spacing=2.0)
     assert "(5 were asked for; no more fit)" in capsys.readouterr().out
 
 
@@ -207,7 +243,7 @@ def test_a_summary_is_a_share_of_the_time_at_a_variable_rate(run, folder):
     """20 seconds, the first ten with 300 frames, the others with 20."""
     times = [*range(300), *range(300, 600, 15)]
     film = encode(folder / "variable.mp4", len(times), times=times)
-    keyframes((film,), run, folder / "variable", clip=True)
+    keyframes((film,), (run,), folder / "variable", clip=True)
     summary = VideoFile(folder / "variable" / "variable" / "summary.mp4")
     content = json.loads((folder / "variable" / "variable" / "keyframes.json").read_text())
     ends = [*times[1:], times[-1] + 1]  # the last one lasts as long as is usual
@@ -230,7 +266,7 @@ def test_what_was_written_is_not_read_as_a_video(run, folder, capsys, monkeypatc
     for number in range(3):
         Image.new("RGB", (32, 32), (80 * number, 0, 0)).save(f"a/keyframe_{number}.jpg")
     own = listing(inside)
-    keyframes((Path(),), run, Path(), clip=True)
+    keyframes((Path(),), (run,), Path(), clip=True)
     first = listing(inside)
     assert own.items() <= first.items()
     assert {name.partition("/")[0] for name in first} == {"a.mp4", "a", "a_2", "a_3"}
@@ -238,7 +274,7 @@ def test_what_was_written_is_not_read_as_a_video(run, folder, capsys, monkeypatc
     assert "a_2, as a holds something else" in said
     (inside / "a_2" / "keyframe_mine.jpg").write_bytes(b"mine")
     (inside / "a_2" / "notes.txt").write_text("mine")
-    keyframes((Path(),), run, Path(), count=1)
+    keyframes((Path(),), (run,), Path(), count=1)
     assert "passed over: 2 of keyframes/" in capsys.readouterr().out
     second = listing(inside)
     del second[".keyframes.lock"]
@@ -254,7 +290,7 @@ def test_what_was_written_is_not_read_as_a_video(run, folder, capsys, monkeypatc
 
 def test_nothing_is_removed_before_the_new_is_complete(run, folder, monkeypatch, capsys):
     film, out = encode(folder / "kept.mp4", FRAMES), folder / "kept_out"
-    keyframes((film,), run, out, clip=True)
+    keyframes((film,), (run,), out, clip=True)
     before = listing(out)
 
     def full(*_):
@@ -263,11 +299,11 @@ def test_nothing_is_removed_before_the_new_is_complete(run, folder, monkeypatch,
     with monkeypatch.context() as patch:
         patch.setattr(keyframe_files, "write_clip", full)
         with pytest.raises(OSError, match="No space left"):
-            keyframes((film,), run, out, count=1, clip=True)
+            keyframes((film,), (run,), out, count=1, clip=True)
     assert listing(out) == before
     (out / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written to"):
-        keyframes((film,), run, out / "file")
+        keyframes((film,), (run,), out / "file")
 
 
 def test_films_of_one_name_keep_a_folder_each(run, folder, capsys):
@@ -278,7 +314,7 @@ def test_films_of_one_name_keep_a_folder_each(run, folder, capsys):
         encode(film, FRAMES - 10 * number)
     films[2].write_bytes(films[0].read_bytes())
     for film in (films[0], films[1], films[2]):  # in three calls
-        keyframes((film,), run, out)
+        keyframes((film,), (run,), out)
     assert "a_2, as" in capsys.readouterr().out
 
     def lengths():
@@ -288,14 +324,14 @@ def test_films_of_one_name_keep_a_folder_each(run, folder, capsys):
         }
 
     assert lengths() == {"a": FRAMES, "a_2": FRAMES - 10}
-    keyframes(films[::-1], run, out)  # in one
+    keyframes(films[::-1], (run,), out)  # in one
     assert f"{films[0]} has the name and the content of {films[2]}" in capsys.readouterr().out
     assert lengths() == {"a": FRAMES, "a_2": FRAMES - 10}
     mark = out / "a" / "keyframes.json"
     content = json.loads(mark.read_text())
     del content["digest"]  # as the first version wrote it
     mark.write_text(json.dumps(content | {"video": str(films[2].resolve())}))
-    keyframes((films[2],), run, out, count=1)
+    keyframes((films[2],), (run,), out, count=1)
     assert lengths() == {"a": FRAMES, "a_2": FRAMES - 10}
 
 
@@ -351,7 +387,7 @@ def test_keyframes_are_chosen_as_asked(run, videos, folder, capsys):
     out = folder / "chosen"
 
     def found(**asked):
-        keyframes((videos / "v3.mp4",), run, out, **asked)
+        keyframes((videos / "v3.mp4",), (run,), out, **asked)
         content = json.loads((out / "v3" / "keyframes.json").read_text())
         assert content["chosen_by"] in capsys.readouterr().out
         rows = [content["scored_frames"].index(entry["frame"]) for entry in content["keyframes"]]
@@ -371,13 +407,13 @@ def test_keyframes_are_chosen_as_asked(run, videos, folder, capsys):
 def test_what_cannot_be_done_is_said(run, videos, folder, capsys):
     absent, lost = folder / "absent.mp4", folder / "lost.mp4"
     with pytest.raises(UserError, match=r"absent.mp4 does not exist\.$"):
-        keyframes((absent,), run, folder / "none")
+        keyframes((absent,), (run,), folder / "none")
     assert capsys.readouterr().out == ""
     with pytest.raises(UserError, match="None of 2 videos"):
-        keyframes((absent, lost), run, folder / "none")
+        keyframes((absent, lost), (run,), folder / "none")
     assert capsys.readouterr().out.count("skipped: ") == 2
     with pytest.raises(UserError, match="not the folder of a run"):
-        keyframes((videos,), videos, folder / "none")
+        keyframes((videos,), (videos,), folder / "none")
     scorer = load_scorer(run)
     data = replace(scorer.config.data, features_backbone="")
     nameless = replace(scorer, config=replace(scorer.config, data=data))
