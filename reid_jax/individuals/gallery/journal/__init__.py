@@ -1,0 +1,1 @@
+"""What was decided about the photos of a gallery, in the order in which it was decided."""

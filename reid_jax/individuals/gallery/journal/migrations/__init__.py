@@ -1,0 +1,1 @@
+"""How the tables of a journal come to be, step by step."""
