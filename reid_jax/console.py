@@ -113,6 +113,7 @@ class Bar:
         self._start = self._said = time.monotonic()
         self._looked = -math.inf
         self._progress: Progress | None = None
+        self._waiting: float | None = None
         if left is None:
             self.rate.add(self._start, done)
 
@@ -149,6 +150,7 @@ class Bar:
     def waiting(self) -> Iterator[None]:
         """Shows itself as often while something goes on that cannot update it."""
         over = threading.Event()
+        self._waiting = time.monotonic()
 
         def show() -> None:
             while not over.wait(_PERIOD):
@@ -161,6 +163,7 @@ class Bar:
         finally:
             over.set()
             thread.join()
+            self._waiting = None
 
     def close(self) -> None:
         """Takes the bar off the screen."""
@@ -172,7 +175,9 @@ class Bar:
     def _text(self, now: float) -> str:
         rate, total = self.rate.value, self._total
         of = f" of {total:,}" if total else ""
-        parts = [f"{self._completed:,}{of}", self._words]
+        parts = [f"{self._completed:,}{of}" if of or self._completed else "", self._words]
+        if self._waiting is not None:
+            parts.append(f"for {duration(now - self._waiting)}")
         if rate > 0:
             number = f"{rate:,.{0 if rate >= 10 else 2}f}"
             parts.append(f"{number} {self._unit}/s" if self._unit else f"{number}/s")

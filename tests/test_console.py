@@ -4,6 +4,7 @@ import os
 import pty
 import subprocess
 import sys
+import time
 import types
 
 import pytest
@@ -85,7 +86,7 @@ def test_what_cannot_say_how_far_it_is_is_spoken_for(monkeypatch, capsys):
     with bar.waiting():
         while said.count("\n") < 2:
             said += capsys.readouterr().err
-    assert set(said.splitlines()) == {"step: 0 of 9  compiling"}
+    assert set(said.splitlines()) == {"step: 0 of 9  compiling  for 0:00:00"}
 
 
 def test_what_is_worked_on_one_by_one_is_counted(clock, capsys):
@@ -99,6 +100,14 @@ def test_what_is_worked_on_one_by_one_is_counted(clock, capsys):
         "scoring: 2 of 4  0.08 videos/s  0:00:24 left",
         "scoring: 3 of 4  0.08 videos/s  0:00:12 left",
     ]
+
+
+def test_who_waits_is_told_for_how_long(clock, capsys, monkeypatch):
+    monkeypatch.setattr(console, "_PERIOD", 0.01)
+    with Bar("compiling", None) as bar, bar.waiting():
+        clock.now += 75
+        time.sleep(0.2)
+    assert capsys.readouterr().err.splitlines()[0] == "compiling: for 0:01:15"
 
 
 def test_quiet_and_what_runs_inside_of_another_say_nothing(clock, capsys):

@@ -8,7 +8,7 @@ from tyro.conf import arg
 from reid_jax import configurations
 from reid_jax.commands.arguments import with_config, with_values
 from reid_jax.commands.terminal import reads_words
-from reid_jax.console import counted
+from reid_jax.console import counted, say
 from reid_jax.errors import UserError
 from reid_jax.remote.folders import mirrored
 
@@ -27,6 +27,7 @@ def plan(words: list[str]) -> None:
         )
         return
     path = configurations.find(words[0])
+    _announce(path.stem, words[1:])
     given = _asked(configurations.get(words[0]), words[1:], f"reid-jax plan {path.stem}")
 
     from reid_jax.plan.plan import Question, plan_and_report
@@ -34,6 +35,29 @@ def plan(words: list[str]) -> None:
     config, json, plot = (given.pop(name) for name in ("config", "json", "plot"))
     with mirrored(*filter(None, [json, plot])):
         plan_and_report(config, Question(**given), json, plot, name=path.stem)
+
+
+def _announce(name: str, words: list[str]) -> None:
+    """Says what comes, or that there is no such machine, before what imports JAX for seconds."""
+    from reid_jax.plan.accelerators import accelerator
+
+    after = dict(zip(words, [*words, ""][1:], strict=True))
+    after |= dict(word.split("=", 1) for word in words if "=" in word)
+    if not after.get("--device") or {"-h", "--help"} & after.keys():
+        return
+    chip = accelerator(after["--device"])
+    for count in _counts(after.get("--devices", "1")):
+        chip.check(count)
+    say(f"planning {name} for {chip.name}")
+
+
+def _counts(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(map(int, text.split(",")))
+    except ValueError as error:
+        raise UserError(
+            f"--devices is {text!r}; it is numbers with commas between: 1,8,64."
+        ) from error
 
 
 _SWITCHES = ("--largest-batch", "--explain")
@@ -92,13 +116,7 @@ def _asked(default: Any, words: list[str], prog: str) -> dict[str, Any]:
 
     given: dict[str, Any] = with_config(planned, prog, with_values(words, default, _SWITCHES))
     given.pop("default", None)
-    try:
-        given["devices"] = tuple(int(each) for each in given["devices"].split(","))
-    except ValueError as error:
-        raise UserError(
-            f"--devices is {given['devices']!r}; it is numbers with commas between: 1,8,64."
-        ) from error
-    return given
+    return given | {"devices": _counts(given["devices"])}
 
 
 def scale(

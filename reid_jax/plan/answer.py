@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -16,7 +15,7 @@ from reid_jax.plan.compilers import compiled, devices_of
 from reid_jax.plan.explain import groups
 from reid_jax.plan.operations import operations_of
 from reid_jax.plan.program import count
-from reid_jax.plan.programs import Traced, What, traced
+from reid_jax.plan.programs import Traced, What, check_given, traced
 from reid_jax.questions import question_named
 from reid_jax.training.batch_size import with_batch_size
 from reid_jax.training.config_file import from_json
@@ -77,6 +76,7 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
             program = traced(
                 asked.what, experiment, sized, layout, size, asked.gallery, asked.queries
             )
+        check_given(program.given, chip, layout.size)
         return program, compiled(program.stages.lower(), chip)
 
     started = time.perf_counter()
@@ -86,7 +86,6 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     row["compile_seconds"] = seconds
     row["largest_batch"] = None
     if asked.largest:
-        print("looking for the largest batch", file=sys.stderr, flush=True)
         row["largest_batch"] = _largest(
             lambda size: program_memory(program_of(size)[1]) or 0,
             batch,

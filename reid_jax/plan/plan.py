@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from reid_jax.console import say
+from reid_jax.console import Bar, say
 from reid_jax.errors import UserError
 from reid_jax.fields import left_open
 from reid_jax.files import atomic_write, check_destinations, write_text
@@ -112,14 +112,16 @@ def plan(config: Any, asked: Question) -> list[dict[str, Any]]:
             explain=asked.explain,
             input_rate=rate,
         )
-        say(f"compiling for {count:,} x {chip.name}, which takes up to some minutes ...")
-        row = in_process(
-            answer.__module__,
-            answer.__name__,
-            {"request": asdict(request)},
-            _ENVIRONMENT,
-            f"{count} x {chip.name}",
-        )
+        machine = f"{count:,} x {chip.name}"
+        say(f"compiling for {machine}, which takes up to some minutes ...")
+        with Bar(f"compiling for {machine}", None) as bar, bar.waiting():
+            row = in_process(
+                answer.__module__,
+                answer.__name__,
+                {"request": asdict(request)},
+                _ENVIRONMENT,
+                machine,
+            )
         row["assumptions"] = _assumptions(chip, row, origin, rate)
         rows.append(row)
     return rows
@@ -238,10 +240,18 @@ def _assumptions(chip: Accelerator, row: dict[str, Any], origin: str, rate: floa
 
 def _too_much(row: dict[str, Any]) -> str:
     given, made = row["argument_bytes"] / 1e9, row["temporary_bytes"] / 1e9
-    larger = "what the step makes" if made > given else "parameters, moments and resident data"
+    if row["what"] == "evaluate":
+        why = "take a smaller --gallery"
+    elif row["what"] == "search":
+        why = "take more devices or a smaller --gallery"
+    else:
+        kept = "parameters, moments and resident data"
+        larger = "what the step makes" if made > given else kept
+        why = f"too large is {larger}; --largest-batch says what would fit"
     return (
-        f"does not fit into {row['memory_of_device'] / 1e9:.0f} GB: {given:.2f} are given and "
-        f"{made:.2f} made meanwhile; too large is {larger}; --largest-batch says what would fit"
+        f"{row['devices']:,} x {row['device']}: does not fit into "
+        f"{row['memory_of_device'] / 1e9:.0f} GB: {given:.2f} are given and {made:.2f} made "
+        f"meanwhile; {why}"
     )
 
 
@@ -300,7 +310,7 @@ def plan_and_report(
     print(as_table(rows).as_text())
     if asked.explain:
         print(groups_table(rows[-1]).as_text())
-    for line in rows[-1]["assumptions"]:
+    for line in dict.fromkeys(line for row in rows for line in row["assumptions"]):
         print(f"  {line}")
     if json_file is not None:
         write_text(json_file, json.dumps(_as_json(rows, name), indent=1) + "\n")

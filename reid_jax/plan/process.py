@@ -31,15 +31,17 @@ def in_process(
       module, name: of the function.
       arguments: by name.
       environment: variables that the process has beside, or in place of, this one's. It takes
-        memory of a GPU only as it needs it, as the process that waits may hold most of it.
+        memory of a GPU only as it needs it, as the process that waits may hold most of it; and
+        JAX writes no remark of its own below an error, whose last line is what is told.
       what: is named where it fails: "2 devices".
 
     Raises:
       UserError: it failed, with what it complained of; or the function's own.
     """
+    own = {"XLA_PYTHON_CLIENT_PREALLOCATE": "false", "JAX_TRACEBACK_FILTERING": "off"}
     done = subprocess.run(
         [sys.executable, "-c", _CHILD, json.dumps([module, name, arguments])],
-        env={**os.environ, "XLA_PYTHON_CLIENT_PREALLOCATE": "false", **environment},
+        env={**os.environ, **own, **environment},
         capture_output=True,
         text=True,
         check=False,

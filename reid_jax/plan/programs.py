@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
+from jax.tree_util import tree_leaves_with_path
 
 from reid_jax.errors import UserError
 from reid_jax.ops.ranking import individuals, match_ranks
+from reid_jax.plan.accelerators import Accelerator
 from reid_jax.training.ahead import step_ahead
 from reid_jax.training.experiment import Experiment
-from reid_jax.training.parallel import Layout
+from reid_jax.training.parallel import Layout, is_centers
 
 What = Literal["step", "embed", "evaluate", "search"]
 _MATCHES = 8  # photos of a query's individual in the gallery, at most
 _NEIGHBOURS = 10
 _QUERIES = 256  # of a block
+_INSTEAD = {
+    "parameters and moments": "take more devices, which divide the class centres, or fewer numbers "
+    "an embedding (--model.embedding-dim)",
+    "resident photos": "take --data.input stream",
+    "photos of the batch": "take a smaller --data.batch-size",
+}
 
 
 @dataclass(frozen=True)
@@ -32,6 +41,7 @@ class Traced:
       calls: that the whole takes.
       steps: training steps that a call makes.
       note: what it stands for.
+      given: bytes that each device holds before the first step, by what they are.
     """
 
     stages: Any
@@ -39,6 +49,7 @@ class Traced:
     note: str
     calls: int = 1
     steps: int = 1
+    given: Mapping[str, int] = field(default_factory=dict)
 
 
 def step(experiment: Experiment, config: Any, layout: Layout, batch: int) -> Traced:
@@ -49,7 +60,39 @@ def step(experiment: Experiment, config: Any, layout: Layout, batch: int) -> Tra
     note = "the step of a mesh, whatever train.parallel says"
     if steps > 1:
         note += f"; a call makes {steps} of them"
-    return Traced(function.trace(*arguments(batch)), batch, note, steps=steps)
+    shapes = arguments(batch)
+    if layout.size > 1 and any(_are_whole_centers(*each) for each in tree_leaves_with_path(shapes)):
+        note += f"; class centres are whole on each device, as {layout.size:,} do not divide them"
+    names = ("parameters and moments", "resident photos", "photos of the batch")
+    given = dict(zip(names, map(_bytes_on_one, shapes), strict=True))
+    return Traced(function.trace(*shapes), batch, note, steps=steps, given=given)
+
+
+def _are_whole_centers(path: tuple[Any, ...], leaf: Any) -> bool:
+    return is_centers(path) and leaf.sharding.is_fully_replicated
+
+
+def _bytes_on_one(shapes: Any) -> int:
+    return sum(
+        math.prod(leaf.sharding.shard_shape(leaf.shape)) * leaf.dtype.itemsize
+        for leaf in jax.tree.leaves(shapes)
+    )
+
+
+def check_given(given: Mapping[str, int], accelerator: Accelerator, devices: int) -> None:
+    """Refuses what no device could hold, whatever is made of it.
+
+    Raises:
+      UserError: what is too large, and what to change.
+    """
+    if sum(given.values()) <= accelerator.memory_bytes:
+        return
+    largest = max(given, key=lambda name: given[name])
+    on_each = f" on each of {devices:,}" if devices > 1 else ""
+    raise UserError(
+        f"Nothing fits into the {accelerator.memory_bytes / 1e9:.0f} GB of a {accelerator.name}: "
+        f"{largest} are {given[largest] / 1e9:,.1f} GB{on_each}; {_INSTEAD[largest]}."
+    )
 
 
 def embed(experiment: Experiment, config: Any, layout: Layout, batch: int) -> Traced:
