@@ -10,7 +10,8 @@ import numpy as np
 from reid_jax.data.photos import Dataset, QueryGallery
 from reid_jax.data.photos.transforms import relabelled
 from reid_jax.individuals.experiment import make_sampler
-from reid_jax.individuals.model import TUNED, TrainedModel
+from reid_jax.individuals.glossary import TUNED
+from reid_jax.individuals.model import TrainedModel
 from reid_jax.individuals.symptoms import (
     flatters,
     guessing,

@@ -189,8 +189,15 @@ SPLITS = {
     "given": "The source's own split: the numbers mean what its author meant.",
 }
 """What numbers on a split of `data.split` say, and what they flatter."""
+TUNED, FROZEN, MIXTURE = "fine-tuned network", "frozen network", "mixture"
+"""Rows of a run that began with published weights and compared what it may give."""
 WORDS = {
     **COMMON,
+    FROZEN: "The published network as training began with it, trained on other pictures alone; "
+    "the run's views and whitening come after it, which frozen features do without.",
+    TUNED: "The published network after training on the run's photos, as the last step left it.",
+    MIXTURE: "A network whose parameters lie between those of the frozen network and of the "
+    "fine-tuned one, half way at 50%.",
     "balanced accuracy": "The share of right answers for each individual, averaged over "
     "individuals: those with many photos do not outweigh the others.",
     "stranger": "An individual that is in no photo of the gallery, also called unknown; one that "

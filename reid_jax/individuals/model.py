@@ -21,6 +21,7 @@ from reid_jax.files import write_arrays
 from reid_jax.individuals.config import EmbeddingConfig, ModelConfig
 from reid_jax.individuals.experiment import load_backbone, make_task, whitening_set
 from reid_jax.individuals.fingerprint import fingerprint
+from reid_jax.individuals.glossary import FROZEN, TUNED
 from reid_jax.individuals.kept import Kept, named
 from reid_jax.individuals.measures import raw_pixel_embeddings
 from reid_jax.individuals.split_file import load_run_data
@@ -39,8 +40,6 @@ from reid_jax.training.predictor import Predict, make_predictor
 from reid_jax.training.run import TrainedRun, restore, restore_last
 
 _SMALL = 32  # pixels a side that are compared as they are
-
-_COMPARED = TUNED, _FROZEN = "fine-tuned network", "frozen network"
 
 
 class Network(NamedTuple):
@@ -160,7 +159,7 @@ class TrainedModel(TrainedRun):
         if self.blend not in (None, 1.0) and (last := restore_last(self.workdir)) is not None:
             found[TUNED] = Network(self._predict, *last)
         if self.blend not in (None, 0.0) and (frozen := self.frozen) is not None:
-            found[_FROZEN] = frozen
+            found[FROZEN] = frozen
         return found
 
     def embed_each(
@@ -341,12 +340,12 @@ def embed_beside_baselines(
     networks = {"this network": model.trained, **(ends := model.ends())}
     if model.blend is None:  # else those that it has compared say more
         networks["untrained network"] = model.untrained
-    if _FROZEN not in ends and (frozen := model.frozen) is not None:
+    if FROZEN not in ends and (frozen := model.frozen) is not None:
         networks["frozen features"] = frozen
     embeddings = model.embed_each(photos, networks, shares, pixels=True)
-    if _FROZEN in ends:
-        embeddings["frozen features"] = embeddings[_FROZEN]
+    if FROZEN in ends:
+        embeddings["frozen features"] = embeddings[FROZEN]
     for name in (*(["this network"] if finished else []), *ends):
         embeddings[name] = model.finished(embeddings[name], ends.get(name))
-    order = ["this network", *_COMPARED, "untrained network", "raw pixels", "frozen features"]
+    order = ["this network", TUNED, FROZEN, "untrained network", "raw pixels", "frozen features"]
     return {name: embeddings[name] for name in order if name in embeddings}

@@ -20,6 +20,7 @@ from reid_jax.errors import UserError
 from reid_jax.fields import left_open, with_values
 from reid_jax.individuals.config import EmbeddingConfig, complete
 from reid_jax.individuals.experiment import build
+from reid_jax.individuals.glossary import FROZEN, MIXTURE, TUNED
 from reid_jax.individuals.validation import WHITENED_BY, whitening_photos
 from reid_jax.training.config import OPEN
 from reid_jax.training.config_file import has_begun, is_run, read_config
@@ -383,5 +384,5 @@ def compared(history: Sequence[Mapping[str, float]]) -> list[str]:
 
 def _name(share: float) -> str:
     if share in (0.0, 1.0):
-        return "fine-tuned network" if share else "frozen network"
-    return f"mixture with {share:.0%} of the fine-tuned network"
+        return TUNED if share else FROZEN
+    return f"{MIXTURE} with {share:.0%} of the {TUNED}"

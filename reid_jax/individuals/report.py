@@ -11,7 +11,7 @@ from reid_jax.individuals import figures as plots
 from reid_jax.individuals import page as parts
 from reid_jax.individuals.findings import Findings, Row, Strip, find
 from reid_jax.individuals.flatten import flatten
-from reid_jax.individuals.glossary import MEASURES, PAGE, WORDS
+from reid_jax.individuals.glossary import MEASURES, PAGE, TUNED, WORDS
 from reid_jax.individuals.measures import Details, held_out, in_part
 from reid_jax.reporting import page
 from reid_jax.reporting.figures import loss_curve
@@ -192,6 +192,7 @@ def _sections(
                 MEASURES,
                 table=PAGE,
                 otherwise="other individuals had been photographed",
+                apart=(TUNED,),
             ),
             page.notes(in_part(metrics, baselines)),
         ),

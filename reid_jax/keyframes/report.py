@@ -12,7 +12,7 @@ from reid_jax.data.videos.features import VideoFeatures
 from reid_jax.errors import said_unless_written
 from reid_jax.files import write_arrays
 from reid_jax.keyframes import figures as keyframe_plots
-from reid_jax.keyframes.baselines import keyframe_baselines
+from reid_jax.keyframes.baselines import ANNOTATOR, CEILING, RIDGE, keyframe_baselines
 from reid_jax.keyframes.glossary import CORRELATION, LEGEND, MEASURES, PAGE, WORDS
 from reid_jax.keyframes.measures import evaluate_keyframes, mean_over_videos
 from reid_jax.reporting import page
@@ -169,7 +169,11 @@ def _sections(
         page.section(
             "How good is it?",
             page.metrics_table(
-                results, MEASURES, table=PAGE, otherwise="other videos had been scored"
+                results,
+                MEASURES,
+                table=PAGE,
+                otherwise="other videos had been scored",
+                apart=(RIDGE, ANNOTATOR, CEILING),
             ),
             page.figure(
                 figures.get("agreement"),

@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -141,6 +141,7 @@ def metrics_table(
     *,
     table: str | None = None,
     otherwise: str = "",
+    apart: Collection[str] = (),
 ) -> str:
     """A row for the network and each baseline; further measures of the network are folded away.
 
@@ -150,6 +151,7 @@ def metrics_table(
       table: in which the measures of the columns are; those in none are folded away.
       otherwise: what the intervals are about, as "other videos had been scored"; nothing is said
         of intervals without it.
+      apart: rows below the first that do not show what can be had without learning.
     """
     ours = next(iter(results.values()))
     shown = columns(measures, [ours], table)
@@ -159,11 +161,12 @@ def metrics_table(
         if each not in shown
     )
     said = [_about_intervals(ours, shown, otherwise)] if otherwise else []
-    if len(results) > 1:
-        apart = ", ensembles apart" if any("ensemble" in name for name in results) else ""
+    below = list(results)[1:]
+    if set(below) - set(apart):
+        but = ", ".join(f'"{name}"' for name in below if name in apart)
         said.append(
-            f"The rows below the first show what can be had without learning{apart}; a network "
-            "earns its keep by the distance to them."
+            f"The rows below the first{f', apart from {but},' if but else ''} show what can be had "
+            "without learning; a network earns its keep by the distance to them."
         )
     return (
         results_table(results, shown, marked=(next(iter(results)),)).as_html()

@@ -1,6 +1,6 @@
 """What every report leaves in its folder: ``metrics.json``, ``tables.md``, figures, one page."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +70,7 @@ def write_page(
     tables: Mapping[str, Table] | None = None,
     words: Mapping[str, str] = WORDS,
     table: str | None = None,
+    apart: Collection[str] = (),
     validated: str = "examples",
 ) -> None:
     """The report of a question that needs no page of its own kind.
@@ -90,6 +91,7 @@ def write_page(
       tables: more of them, by heading.
       words: what else the page explains.
       table: in which the measures with a column of their own are; by default all have one.
+      apart: rows below the first that do not show what can be had without learning.
       validated: what validation was on.
     """
     drawn = {name: png for name, (png, _) in (figures or {}).items() if png is not None}
@@ -98,7 +100,9 @@ def write_page(
     curve = loss_curve(history, validated, measures)
     sections = [
         page.headline(title, lead, page.cards(results, shown[0])) + page.notes(remarks),
-        page.section("How good is it?", page.metrics_table(results, measures, table=table)),
+        page.section(
+            "How good is it?", page.metrics_table(results, measures, table=table, apart=apart)
+        ),
         *(page.section(heading, table.as_html()) for heading, table in (tables or {}).items()),
         page.section(
             "In pictures",

@@ -27,6 +27,7 @@ def write_pairs_report(
     same: np.ndarray,
     pictured: Sequence[str],
     *,
+    learnt: Sequence[str],
     remarks: Sequence[str],
     history: Sequence[Mapping[str, Any]],
 ) -> None:
@@ -39,6 +40,7 @@ def write_pairs_report(
       scores: (N,) of the pairs, by the same names.
       same: (N,), whether a pair is of one video.
       pictured: names that the figures show.
+      learnt: names of networks.
       remarks: what must be known to read the numbers.
       history: rows of the run's ``metrics.jsonl``.
     """
@@ -70,6 +72,7 @@ def write_pairs_report(
         remarks=remarks,
         words=WORDS,
         table=PAGE,
+        apart=[name for name in results if name in learnt or "ensemble" in name],
     )
 
 

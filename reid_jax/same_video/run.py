@@ -123,6 +123,7 @@ def report_pairs(
             scored.scores,
             scored.test["same"],
             [*scored.names, *_PICTURED],
+            learnt=scored.names,
             remarks=scored.remarks,
             history=read_metrics(workdirs[0]) if len(workdirs) == 1 else (),
         )

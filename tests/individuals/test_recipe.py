@@ -212,6 +212,10 @@ def test_a_run_chooses_once_and_compares(small, monkeypatch, tmp_path, capsys):
     assert "What was chosen, and why" in page
     assert chosen.choices[0] in page
     assert "The run gives the" in page
+    for name in rows:
+        assert f'<dt id="word-{name.replace(" ", "-")}">' in page
+    apart = "apart from &quot;fine-tuned network&quot;, show what can be had without learning"
+    assert (apart in page) == ("fine-tuned network" in rows)
     questions.train(small, run)  # that is finished
     assert (run / "config.json").read_bytes() == before
     later = dataclasses.replace(small, minutes=5)

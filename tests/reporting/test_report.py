@@ -6,6 +6,7 @@ import numpy as np
 
 from reid_jax.reporting.figures import as_png, new_figure
 from reid_jax.reporting.measure import OURS, Measure, by_key
+from reid_jax.reporting.page import metrics_table
 from reid_jax.reporting.report import write_page
 from reid_jax.reporting.table import Table
 
@@ -58,9 +59,17 @@ def test_a_report_in_one_call(tmp_path):
     for words in ("Not drawn.", "Never", "<title> <", 'src="http'):
         assert words not in html
     assert 'id="words"' in html
+    assert "The rows below the first show what can be had without learning;" in html
     assert "Lower is better." in html
     assert '<th class="word "><a class="word" href="#word-accuracy"' in html
     assert "Few pictures." in tables
+
+
+def test_rows_that_learnt_are_named():
+    rows = {name: {"loss": 1.0} for name in (OURS, "guessing", "other run", "ensemble")}
+    html = metrics_table(rows, MEASURES, apart=("ensemble", "other run", "absent"))
+    assert "first, apart from &quot;other run&quot;, &quot;ensemble&quot;, show what can" in html
+    assert "without learning" not in metrics_table(rows, MEASURES, apart=list(rows))
 
 
 def test_a_report_of_next_to_nothing(tmp_path):

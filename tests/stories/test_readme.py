@@ -123,7 +123,16 @@ def test_results_say_when_on_what_and_by_which_command(page):
     if page.name == "glossary.md":
         for word in ("frozen features", "raw pixels", "untrained network", "balanced accuracy"):
             assert f"- **{word}**: " in text
-        for word in ("whitening", "AUROC", "OSCR", "BAKS", "BAUS"):
+        for word in (
+            "frozen network",
+            "fine-tuned network",
+            "mixture",
+            "whitening",
+            "AUROC",
+            "OSCR",
+            "BAKS",
+            "BAUS",
+        ):
             assert f"- **{word}**: " in text
         return
     assert "](glossary.md)" in text
