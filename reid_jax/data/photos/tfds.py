@@ -2,15 +2,20 @@
 
 import contextlib
 import difflib
+import functools
 import gzip
+import importlib.util
 import io
 import logging
 import os
+import re
 import threading
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -43,11 +48,13 @@ def tfds_dataset(name: str) -> Dataset:
         or it is not here and cannot be downloaded.
     """
     packaged = name == "fashion_mnist" and os.path.isdir(FASHION_MNIST_FOLDER)
-    if import_tensorflow() is None:
-        if packaged:
-            return _read_fashion_mnist()
-        raise missing(f"tfds:{name}", "TensorFlow", "data")
+    if not packaged and _is_nowhere(name):
+        raise _unknown(name, ())
     with _quiet():
+        if import_tensorflow() is None:
+            if packaged:
+                return _read_fashion_mnist()
+            raise missing(f"tfds:{name}", "TensorFlow", "data")
         builder = _builder(name)
         if not os.path.exists(builder.data_path):
             _prepare(builder, packaged)
@@ -56,21 +63,49 @@ def tfds_dataset(name: str) -> Dataset:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Neither the prints nor the log messages of TFDS."""
-    import absl.logging
-
-    loggers = [logging.getLogger(name) for name in ("absl", "urllib3", "tensorflow")]
-    levels, verbosity = [logger.level for logger in loggers], absl.logging.get_verbosity()
-    absl.logging.set_verbosity(absl.logging.ERROR)
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
+    """Neither the prints nor the warnings of TFDS and of what it calls."""
+    level = logging.root.manager.disable
+    logging.disable(logging.WARNING)
     try:
-        with contextlib.redirect_stdout(io.StringIO()):
+        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             yield
     finally:
-        absl.logging.set_verbosity(verbosity)
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+        logging.disable(level)
+
+
+def _is_nowhere(name: str) -> bool:
+    """Whether no set has this name nor a similar one: seen without TensorFlow's seconds."""
+    prepared = os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
+    plain = name.partition("/")[0]
+    if ":" in name or os.path.isdir(os.path.expanduser(f"{prepared}/{plain}")):
+        return False
+    known = _names_in_package()
+    return bool(known) and not difflib.get_close_matches(_joined(plain), known, 1)
+
+
+@functools.cache
+def _names_in_package() -> list[str]:
+    """Of its sets, and of other classes; a set is a folder or a class. Empty where it is not."""
+    package = importlib.util.find_spec("tensorflow_datasets")
+    if package is None:
+        return []
+    root = Path((package.submodule_search_locations or [""])[0])
+    known = [path.name for path in root.glob("datasets/*")]
+    for file in root.rglob("*.py"):
+        if file.relative_to(root).parts[0] not in ("core", "datasets", "scripts", "testing"):
+            known += re.findall(r"^class (\w+)", file.read_text(errors="replace"), re.MULTILINE)
+    return [_joined(each) for each in known]
+
+
+def _joined(name: str) -> str:
+    return name.lower().replace("_", "")
+
+
+def _unknown(name: str, known: Sequence[str]) -> UserError:
+    close = difflib.get_close_matches(name, known, 3)
+    hint = f"did you mean {' or '.join(close)}" if close else "see tensorflow.org/datasets"
+    return UserError(f'TFDS has no data set "{name}": {hint}.')
 
 
 def _builder(name: str) -> Any:
@@ -82,9 +117,8 @@ def _builder(name: str) -> Any:
     try:
         builder = tfds.builder(name)
     except tfds.core.DatasetNotFoundError as error:
-        known = difflib.get_close_matches(name, tfds.list_builders(), 3)
-        hint = f"did you mean {' or '.join(known)}" if known else "see tensorflow.org/datasets"
-        raise UserError(f'TFDS has no data set "{name}": {hint}.') from error
+        # Those of the community are listed by a server, which complains where it is not reached.
+        raise _unknown(name, tfds.list_builders(with_community_datasets=False)) from error
     except Exception as error:
         raise UserError(f"TFDS cannot build {name}: {_first_line(error)}.") from error
     features = builder.info.features

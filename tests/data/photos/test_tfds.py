@@ -1,7 +1,11 @@
 """TensorFlow Datasets: the Debian package, absent networks, sets of odd shape."""
 
 import gzip
+import logging
 import os
+import subprocess
+import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -125,6 +129,54 @@ def test_nothing_answers_at_an_unused_port():
 def test_sets_that_do_not_do(name, words):
     with pytest.raises(UserError, match=words):
         load_dataset(f"tfds:{name}")
+
+
+@needs_tensorflow
+def test_a_name_that_is_nowhere_is_one_sentence_without_tensorflow(tmp_path):
+    """A process of its own, which has not imported TensorFlow, prints nothing else."""
+    program = (
+        "import sys\n"
+        "from reid_jax.commands.main import main\n"
+        "sys.argv = ['reid-jax', 'train', 'demo', '--workdir', sys.argv[1], *sys.argv[2:]]\n"
+        "try:\n    main()\n"
+        "finally:\n    print('tensorflow' in sys.modules)"
+    )
+    words = [str(tmp_path / "run"), "--data.source", "tfds:qqzzxx"]
+    done = subprocess.run(
+        [sys.executable, "-c", program, *words], capture_output=True, text=True, check=False
+    )
+    assert done.stderr == (
+        'error: TFDS has no data set "qqzzxx": see tensorflow.org/datasets.\n'
+    ), done.stderr
+    assert done.stdout == "False\n"
+    assert done.returncode == 1
+
+
+@needs_tensorflow
+def test_every_set_can_be_found_by_its_name():
+    import tensorflow_datasets as tfds
+
+    assert [
+        name
+        for name in tfds.list_builders(with_community_datasets=False)
+        if source._is_nowhere(name)
+    ] == []
+
+
+def test_a_prepared_set_that_only_its_folder_knows(tmp_path, monkeypatch):
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
+    (tmp_path / "qqzzxx").mkdir()
+    assert not source._is_nowhere("qqzzxx")
+    assert not source._is_nowhere("huggingface:qqzzxx")
+
+
+def test_warnings_of_others_are_not_shown(capfd):
+    with source._quiet():
+        logging.getLogger("google.auth").warning("page after page")
+        warnings.warn("and more", stacklevel=1)
+        print("more")
+    assert capfd.readouterr() == ("", "")
+    assert logging.getLogger("google.auth").isEnabledFor(logging.WARNING)
 
 
 @needs_tensorflow
