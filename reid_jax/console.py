@@ -6,10 +6,12 @@ Results are printed. Remarks are printed too, and how far it is goes to stderr, 
 
 import collections
 import contextlib
+import logging
 import math
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Collection, Iterator
 from typing import TYPE_CHECKING, TypeVar
 
@@ -35,6 +37,19 @@ def say(text: str, end: str = "\n") -> None:
     """Prints a remark: what is no result, and nothing that a person must know of."""
     if not _quiet:
         print(text, end=end)
+
+
+@contextlib.contextmanager
+def others_quiet() -> Iterator[None]:
+    """Libraries that are called neither warn nor log, as what is raised says it in a sentence."""
+    level = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(level)
 
 
 def counted(number: int, one: str, many: str = "") -> str:

@@ -1,18 +1,20 @@
 """What is said while work goes on: rates, the time left, and silence where it is asked for."""
 
+import logging
 import os
 import pty
 import subprocess
 import sys
 import time
 import types
+import warnings
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from reid_jax import console
-from reid_jax.console import Bar, Rate, counting, duration
+from reid_jax.console import Bar, Rate, counting, duration, others_quiet
 
 
 @pytest.fixture
@@ -150,3 +152,12 @@ def test_one_is_no_plural():
     assert console.counted(0, "photo") == "0 photos"
     assert console.counted(2000, "of 3 is", "of 3 are") == "2,000 of 3 are"
     assert console.counted(1, "of 3 is", "of 3 are") == "1 of 3 is"
+
+
+def test_libraries_are_quiet_while_asked_and_loud_again(capfd):
+    log = logging.getLogger("huggingface_hub")
+    with others_quiet():
+        log.warning("page after page")
+        warnings.warn("and more", stacklevel=1)
+    assert capfd.readouterr() == ("", "")
+    assert log.isEnabledFor(logging.WARNING)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from reid_jax.console import others_quiet
 from reid_jax.errors import UserError, missing
 from reid_jax.files import cache_folder
 from reid_jax.locks import locked
@@ -100,7 +101,8 @@ def _from_hub(name: str, repository: str) -> str:
     except ImportError:
         raise missing(f"{repository}", "huggingface_hub", "weights") from None
     try:
-        return hf_hub_download(repository, "model.safetensors", etag_timeout=10)
+        with others_quiet():
+            return hf_hub_download(repository, "model.safetensors", etag_timeout=10)
     except Exception as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UserError(

@@ -6,20 +6,19 @@ import functools
 import gzip
 import importlib.util
 import io
-import logging
 import os
 import re
 import threading
 import urllib.error
 import urllib.parse
 import urllib.request
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from reid_jax.console import others_quiet
 from reid_jax.data.optional_tensorflow import import_tensorflow
 from reid_jax.data.photos.dataset import Dataset
 from reid_jax.data.photos.images import resize
@@ -50,7 +49,7 @@ def tfds_dataset(name: str) -> Dataset:
     packaged = name == "fashion_mnist" and os.path.isdir(FASHION_MNIST_FOLDER)
     if not packaged and _is_nowhere(name):
         raise _unknown(name, ())
-    with _quiet():
+    with others_quiet(), contextlib.redirect_stdout(io.StringIO()):
         if import_tensorflow() is None:
             if packaged:
                 return _read_fashion_mnist()
@@ -59,19 +58,6 @@ def tfds_dataset(name: str) -> Dataset:
         if not os.path.exists(builder.data_path):
             _prepare(builder, packaged)
         return _read(builder)
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Neither the prints nor the warnings of TFDS and of what it calls."""
-    level = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(level)
 
 
 def _is_nowhere(name: str) -> bool:
@@ -131,7 +117,7 @@ def _builder(name: str) -> Any:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0].rstrip(".") or type(error).__name__
+    return str(error).strip().split("\n")[0].rstrip(".:") or type(error).__name__
 
 
 def _prepare(builder: Any, packaged: bool) -> None:

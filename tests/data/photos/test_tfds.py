@@ -1,15 +1,14 @@
 """TensorFlow Datasets: the Debian package, absent networks, sets of odd shape."""
 
 import gzip
-import logging
 import os
 import subprocess
 import sys
-import warnings
 
 import numpy as np
 import pytest
 
+from reid_jax.console import others_quiet
 from reid_jax.data.optional_tensorflow import import_tensorflow
 from reid_jax.data.photos import load_dataset, make_splits
 from reid_jax.data.photos import tfds as source
@@ -170,15 +169,6 @@ def test_a_prepared_set_that_only_its_folder_knows(tmp_path, monkeypatch):
     assert not source._is_nowhere("huggingface:qqzzxx")
 
 
-def test_warnings_of_others_are_not_shown(capfd):
-    with source._quiet():
-        logging.getLogger("google.auth").warning("page after page")
-        warnings.warn("and more", stacklevel=1)
-        print("more")
-    assert capfd.readouterr() == ("", "")
-    assert logging.getLogger("google.auth").isEnabledFor(logging.WARNING)
-
-
 @needs_tensorflow
 def test_photos_of_different_sizes_and_secret_labels(tmp_path):
     import tensorflow_datasets as tfds
@@ -205,7 +195,7 @@ def test_photos_of_different_sizes_and_secret_labels(tmp_path):
                 yield number, {"image": image, "label": label if label < 0 else number % 2}
 
     builder = OddSizes(data_dir=tmp_path)
-    with source._quiet():
+    with others_quiet():
         builder.download_and_prepare()
         dataset = source._read(builder)
     assert dataset.pixels.shape == (4, 224, 224, 3)
