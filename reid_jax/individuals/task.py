@@ -19,6 +19,7 @@ from reid_jax.ops.ranking.matching import retrieval_rules
 from reid_jax.ops.ranking.retrieval import evaluate_retrieval
 from reid_jax.ops.whitening import whitened, within_class_whitening
 from reid_jax.reporting.measure import columns
+from reid_jax.training.from_images import with_frozen
 from reid_jax.training.task import Batch, DividedLoss, Term, Tree
 
 
@@ -79,7 +80,7 @@ class EmbeddingTask(DividedLoss):
         )
         with frozen_batch_norm(("backbone", block) for block in self.frozen):
             outputs, updated = net.apply(
-                {"params": self._with_frozen(params["net"]), **model_state},
+                {"params": with_frozen(params["net"], self.frozen), **model_state},
                 images,
                 train=True,
                 mutable=list(model_state),
@@ -96,13 +97,6 @@ class EmbeddingTask(DividedLoss):
         return self.objective.terms(
             params["objective"], outputs, batch["label"], batch["mask"], axis_name
         )
-
-    def _with_frozen(self, params: Tree) -> Tree:
-        backbone = {
-            block: jax.lax.stop_gradient(leaves) if block in self.frozen else leaves
-            for block, leaves in params["backbone"].items()
-        }
-        return {**params, "backbone": backbone}
 
     def predict(self, params: Tree, model_state: Tree, batch: Batch) -> jax.Array:
         """Embeddings (B, D) float32."""

@@ -87,9 +87,10 @@ class ScorerConfig:
     dropout: Annotated[float, FRACTION] = 0.1
     """After the projection, on residual branches and in the head."""
     ridge: Annotated[float, Auto(AUTO)] = 0.0
-    """Adds a linear path that starts as ridge regression with this penalty; the network then learns
-    to correct it. 0 for none; auto chooses it, data.components, data.context and model.smoothing by
-    cross-validation within the training videos, and the run keeps the choice."""
+    """Adds a linear path that starts as ridge regression with this penalty (over a backbone on its
+    features before training); the network then learns to correct it. 0 for none; auto chooses it,
+    data.components, data.context and model.smoothing by cross-validation within the training
+    videos, and the run keeps the choice."""
     smoothing: Annotated[float, NOT_NEGATIVE] = 0.0
     """Standard deviation, in frames, of a Gaussian over the scores; 0 for none."""
     dtype: Literal["float32", "bfloat16"] = "float32"
@@ -138,10 +139,14 @@ def check(config: KeyframeConfig) -> None:
         backbone_info(data.features_backbone)
     if model.backbone:
         backbone_info(model.backbone)
-        if model.ridge or config.augment.noise or config.augment.mix:
+        if config.augment.noise or config.augment.mix:
             raise UserError(
-                "model.ridge, augment.noise and augment.mix are for features; with a backbone they "
-                "must be 0."
+                "augment.noise and augment.mix are for features; with a backbone they must be 0."
+            )
+        if model.ridge and config.augment.drop:
+            raise UserError(
+                "augment.drop must be 0 for a linear start (model.ridge) over a backbone: what a "
+                "frame is within its clip is said of clips without gaps."
             )
     elif model.remat:
         raise UserError("model.remat is for a backbone; a scorer of features has none.")

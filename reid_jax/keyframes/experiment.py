@@ -1,7 +1,7 @@
 """From a keyframe configuration and its videos to what the loop runs."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from reid_jax.console import counting
 from reid_jax.data.videos.features import VideoFeatures, load_folds, load_video_features
 from reid_jax.data.videos.images import load_frames
 from reid_jax.errors import UserError
@@ -20,7 +21,7 @@ from reid_jax.keyframes.ridge import LinearStart, linear_start
 from reid_jax.keyframes.targets import annotations, importance
 from reid_jax.keyframes.task import PREPARATION, KeyframeTask, normalised_ranks
 from reid_jax.keyframes.video_set import VideoSet, end_to_end
-from reid_jax.models import block_names, create_backbone
+from reid_jax.models import block_names
 from reid_jax.ops.batching import padded
 from reid_jax.training.experiment import (
     Experiment,
@@ -30,7 +31,12 @@ from reid_jax.training.experiment import (
     start_from,
     unchanged,
 )
-from reid_jax.weights import input_info, load_pretrained
+from reid_jax.training.from_images import (
+    backbone_of,
+    describing_before,
+    pixels_of,
+    published_backbone,
+)
 
 _VALIDATION_BATCH = 4  # whole videos at a time
 _IMAGINED_WIDTH = 1024
@@ -38,11 +44,17 @@ _IMAGINED_WIDTH = 1024
 
 @dataclass(frozen=True)
 class VideoSplit:
-    """What a fold trains on, what chooses its best checkpoint, and what it is tested on."""
+    """What a fold trains on, what chooses its best checkpoint, and what it is tested on.
+
+    Attributes:
+      described: where a linear start over a backbone is wanted, the training videos at the frames
+        that are kept as images, with the features of the backbone before training.
+    """
 
     train: tuple[VideoFeatures, ...]
     validation: tuple[VideoFeatures, ...]
     test: tuple[VideoFeatures, ...]
+    described: tuple[VideoFeatures, ...] = ()
 
 
 def load_videos(config: VideoDataConfig, seed: int) -> VideoSplit:
@@ -80,17 +92,13 @@ def load_videos(config: VideoDataConfig, seed: int) -> VideoSplit:
 def make_task(config: KeyframeConfig) -> KeyframeTask:
     """The task of a configuration."""
     model = config.model
-    mean = std = (0.5, 0.5, 0.5)
-    if model.pretrained:
-        inputs = input_info(model.backbone, model.pretrained)
-        mean, std = inputs.mean, inputs.std  # type: ignore[assignment]
     return KeyframeTask(
         net=make_keyframe_net(model),
         loss_terms=config.loss,
         augmentation=config.images,
         noise=config.augment.noise,
-        mean=mean,
-        std=std,
+        **pixels_of(model),
+        components=config.data.components if model.backbone and model.ridge > 0 else None,
     )
 
 
@@ -111,10 +119,7 @@ def make_keyframe_net(model: ScorerConfig) -> KeyframeNet:
         smoothing=model.smoothing,
         dtype=dtype,
     )
-    backbone = None
-    if model.backbone:
-        backbone = create_backbone(model.backbone, dtype=dtype, remat=model.remat)
-    return KeyframeNet(scorer, backbone)
+    return KeyframeNet(scorer, backbone_of(model))
 
 
 @dataclass(frozen=True)
@@ -201,11 +206,7 @@ def _experiment(
 
 
 def _features(config: KeyframeConfig, split: VideoSplit) -> _Inputs:
-    raw = [video.features for video in split.train]
-    preparation = fit_preparation(
-        raw, components=config.data.components, context=config.data.context
-    )
-    frames = [prepare_video(preparation, features) for features in raw]
+    preparation, frames = _prepare(config.data, split.train)
     ridge = config.model.ridge
     linear = linear_start(frames, split.train, ridge) if ridge else None
     return _Inputs(
@@ -216,6 +217,14 @@ def _features(config: KeyframeConfig, split: VideoSplit) -> _Inputs:
         validation_videos=list(split.validation),
         start=_prepared_start(preparation, linear),
     )
+
+
+def _prepare(
+    data: VideoDataConfig, videos: Sequence[VideoFeatures]
+) -> tuple[Preparation, list[np.ndarray]]:
+    raw = [video.features for video in videos]
+    preparation = fit_preparation(raw, components=data.components, context=data.context)
+    return preparation, [prepare_video(preparation, features) for features in raw]
 
 
 def _prepared_start(preparation: Preparation, linear: LinearStart | None) -> Start:
@@ -234,23 +243,37 @@ def _prepared_start(preparation: Preparation, linear: LinearStart | None) -> Sta
     return start
 
 
+def described(config: KeyframeConfig, videos: Sequence[VideoFeatures]) -> tuple[VideoFeatures, ...]:
+    """Videos at the frames that are kept as images, with features by the backbone as it starts."""
+    pairs = _load(config.data, videos)
+    describe = describing_before(make_task(config), config.model, config.train, pairs[0][1])
+    return tuple(
+        replace(video, features=describe(images))
+        for video, images in counting(pairs, "Features before training", "videos")
+    )
+
+
+def _load(
+    data: VideoDataConfig, videos: Sequence[VideoFeatures]
+) -> list[tuple[VideoFeatures, np.ndarray]]:
+    return load_frames(Path(data.path), Path(data.frames), videos, data.image_size)
+
+
 def _images(config: KeyframeConfig, split: VideoSplit) -> _Inputs:
     data, model = config.data, config.model
-
-    def load(videos: Sequence[VideoFeatures]) -> tuple[list[np.ndarray], list[VideoFeatures]]:
-        pairs = load_frames(Path(data.path), Path(data.frames), videos, data.image_size)
-        return [images for _, images in pairs], [video for video, _ in pairs]
-
-    train, train_videos = load(split.train)
-    validation, validation_videos = load(split.validation)
-    published = load_pretrained(model.backbone, model.pretrained) if model.pretrained else None
+    train, validation = _load(data, split.train), _load(data, split.validation)
+    published = published_backbone(model)
+    linear: Start = unchanged
+    if split.described:
+        preparation, inputs = _prepare(data, split.described)
+        linear = _prepared_start(preparation, linear_start(inputs, split.described, model.ridge))
     return _Inputs(
         name="image",
-        train=train,
-        train_videos=train_videos,
-        validation=validation,
-        validation_videos=validation_videos,
-        start=lambda params, model_state: start_from(published, params, model_state),
+        train=[images for _, images in train],
+        train_videos=[video for video, _ in train],
+        validation=[images for _, images in validation],
+        validation_videos=[video for video, _ in validation],
+        start=lambda params, model_state: linear(*start_from(published, params, model_state)),
     )
 
 

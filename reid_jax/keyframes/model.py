@@ -54,8 +54,7 @@ class TrainedScorer(TrainedRun):
     @property
     def width(self) -> int | None:
         """How many features a frame must have; None for a network that sees images."""
-        preparation = self.model_state.get(PREPARATION)
-        return None if preparation is None else len(preparation["mean"])
+        return None if self.config.model.backbone else len(self.model_state[PREPARATION]["mean"])
 
     def score(
         self, video: str | PathLike[str] | np.ndarray, *, backbone: str = "", weights: str = ""
@@ -121,6 +120,8 @@ class TrainedScorer(TrainedRun):
 
     def score_image_features(self, features: np.ndarray) -> np.ndarray:
         """Scores (T,) float32 in (0, 1) of one video's `image_features` (T, F)."""
+        if PREPARATION in self.model_state:
+            features = prepare_video(self.model_state[PREPARATION], features)
         return self._score(features)
 
     def score_images(self, images: np.ndarray) -> np.ndarray:

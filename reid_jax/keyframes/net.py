@@ -1,5 +1,7 @@
 """How important is each frame of a video: frame features, or frames, in; scores in (0, 1) out."""
 
+from collections.abc import Callable
+
 import chex
 import flax.linen as nn
 import jax
@@ -8,6 +10,7 @@ import jax.numpy as jnp
 from reid_jax.models.layers import Dropout, Dtype
 from reid_jax.models.temporal.attention import DualTemporalAttention
 from reid_jax.models.temporal.encoder import TemporalEncoder, layer_norm
+from reid_jax.models.temporal.frames import features_of
 from reid_jax.models.temporal.positions import sinusoidal_positions
 from reid_jax.ops.smoothing import smooth_over_time
 
@@ -98,23 +101,30 @@ class KeyframeNet(nn.Module):
     scorer: nn.Module
     backbone: nn.Module | None = None
 
-    def __call__(self, frames: jax.Array, mask: jax.Array, *, train: bool = False) -> jax.Array:
+    def __call__(
+        self,
+        frames: jax.Array,
+        mask: jax.Array,
+        *,
+        train: bool = False,
+        prepare: Callable[[jax.Array, jax.Array], jax.Array] = lambda features, mask: features,
+    ) -> jax.Array:
         """Scores (B, T) of features (B, T, D), or with a backbone of images (B, T, H, W, C).
 
         While training, masked images take part in the backbone's batch statistics; in evaluation
         they change nothing.
+
+        Args:
+          prepare: what the scorer gets of the backbone's features and the mask.
         """
         if self.backbone is not None:
-            frames = self.features(frames, train=train)
+            frames = prepare(self.features(frames, train=train), mask)
         return self.scorer(frames, mask, train=train)
 
     def features(self, images: jax.Array, *, train: bool = False) -> jax.Array:
         """Backbone features (B, T, D) of images (B, T, H, W, C), normalised float."""
         assert self.backbone is not None
-        chex.assert_rank(images, 5)
-        flat = images.reshape(-1, *images.shape[2:])
-        features = self.backbone(flat, train=train)
-        return features.reshape(*images.shape[:2], -1)
+        return features_of(self.backbone, images, train=train)
 
     def score(self, features: jax.Array, mask: jax.Array) -> jax.Array:
         """Scores (B, T) of features (B, T, D), whether or not there is a backbone."""

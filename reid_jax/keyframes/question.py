@@ -6,18 +6,18 @@ from pathlib import Path
 from typing import Any
 
 from reid_jax.console import say
-from reid_jax.data.videos.picked_frames import keep_picked_frames
 from reid_jax.files import expanded
 from reid_jax.keyframes import config as configuration
 from reid_jax.keyframes.compare import compare_runs
 from reid_jax.keyframes.config import KeyframeConfig
-from reid_jax.keyframes.experiment import VideoSplit, build, imagine
+from reid_jax.keyframes.experiment import VideoSplit, build, described, imagine
 from reid_jax.keyframes.installed import scorer_of
 from reid_jax.keyframes.model import TrainedScorer, load_scorer
 from reid_jax.keyframes.ridge_choice import chosen, kept_choice
 from reid_jax.keyframes.run import evaluate_run, load_run_videos, parts_of, report
 from reid_jax.training.experiment import Experiment
-from reid_jax.training.hosts.join import agree, is_first
+from reid_jax.training.from_images import keep_frames_of_films, with_place_for_frames
+from reid_jax.training.hosts.join import agree
 from reid_jax.training.kept_videos import FREE, digests_of, keep_videos
 from reid_jax.training.paths import located_with_weights
 from reid_jax.training.question import Question
@@ -35,10 +35,7 @@ class Keyframes(Question[KeyframeConfig, VideoSplit]):
 
     def complete(self, config: KeyframeConfig) -> KeyframeConfig:
         config = located_with_weights(config)
-        if config.data.videos and not config.data.frames:
-            beside = Path(config.data.path).with_suffix("").as_posix() + "_frames"
-            config = replace(config, data=replace(config.data, frames=beside))
-        return config
+        return replace(config, data=with_place_for_frames(config.data))
 
     def going_on(self, workdir: Path, config: KeyframeConfig) -> KeyframeConfig:
         return kept_choice(config, workdir)
@@ -47,12 +44,11 @@ class Keyframes(Question[KeyframeConfig, VideoSplit]):
         return bool(config.model.backbone)
 
     def load_data(self, config: KeyframeConfig, workdir: Path) -> tuple[KeyframeConfig, VideoSplit]:
-        data = config.data
-        if data.videos and is_first():
-            keep_picked_frames(Path(data.path), Path(data.videos), Path(data.frames))
-        agree("Where the frames are", {"frames": data.frames})  # when they are there
+        keep_frames_of_films(config.data)
         split = load_run_videos(workdir, config)
-        return chosen(config, split.train), split
+        if config.model.backbone and config.model.ridge:
+            split = replace(split, described=described(config, split.train))
+        return chosen(config, split.described or split.train), split
 
     def loaded(self, workdir: Path, data: VideoSplit) -> None:
         del workdir

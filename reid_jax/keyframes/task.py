@@ -1,6 +1,5 @@
 """Training a network that says how important each frame of a video is."""
 
-import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
@@ -13,11 +12,11 @@ from scipy.stats import rankdata
 from reid_jax.errors import UserError
 from reid_jax.fields import NOT_NEGATIVE, POSITIVE, check
 from reid_jax.keyframes import soft_rank
-from reid_jax.keyframes.context import frame_context
+from reid_jax.keyframes.context import COLUMNS, frame_context
 from reid_jax.keyframes.net import KeyframeNet
-from reid_jax.models.layers import frozen_batch_norm
-from reid_jax.ops.images.augment import Augmentation, augment_alike, example_keys
-from reid_jax.training.task import Batch, DividedLoss, Term, Tree
+from reid_jax.ops.images.augment import Augmentation, example_keys
+from reid_jax.training.from_images import FromImages
+from reid_jax.training.task import Batch, Term, Tree
 
 PREPARATION = "preparation"  # in the model state: how features become the scorer's inputs
 
@@ -58,7 +57,7 @@ class KeyframeLoss:
 
 
 @dataclass(frozen=True)
-class KeyframeTask(DividedLoss):
+class KeyframeTask(FromImages):
     """A keyframe network, its loss and what disturbs its clips.
 
     A batch has "target" float32 (B, T), "mask" bool (B, T), and either "features" float32
@@ -67,10 +66,10 @@ class KeyframeTask(DividedLoss):
     Attributes:
       net: features or images to scores.
       loss_terms: the loss.
-      augmentation: of images; all frames of a clip are changed alike.
+      augmentation, mean, std, frozen: see `FromImages`.
       noise: standard deviation of noise on prepared features, relative to each feature's own.
-      mean, std: normalisation of pixels in [0, 1], a value a channel.
-      frozen: blocks of the backbone that get no gradient and whose BatchNorm does not move.
+      components: of the backbone's features, see `prepare` (0: all); the preparation is then in the
+        model state, as where features come as they are. None: the scorer gets them as they are.
     """
 
     net: KeyframeNet
@@ -80,12 +79,18 @@ class KeyframeTask(DividedLoss):
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
     frozen: tuple[str, ...] = ()
+    components: int | None = None
     monitor: str = "spearman"
+    BESIDE = PREPARATION
 
     def init(self, key: jax.Array, batch: Batch) -> tuple[Tree, Tree]:
-        frames = batch["features" if self.net.backbone is None else "image"]
-        frames = jnp.asarray(frames[:1, :1], jnp.float32)
-        variables = dict(jax.jit(self.net.init)(key, frames, jnp.ones((1, 1), jnp.bool_)))
+        if self.net.backbone is None:
+            frames = jnp.asarray(batch["features"][:1, :1], jnp.float32)
+            variables = dict(jax.jit(self.net.init)(key, frames, jnp.ones((1, 1), bool)))
+        else:
+            kept = self.components
+            neutral = None if kept is None else lambda width: neutral_preparation(width, kept)
+            variables = self.drawn(key, batch, neutral)
         return {"net": variables.pop("params")}, variables
 
     def outputs(
@@ -103,19 +108,13 @@ class KeyframeTask(DividedLoss):
         if self.net.backbone is None:
             frames = self._disturbed(each, batch["features"], model_state)
         else:
-            alike = functools.partial(augment_alike, spec=self.augmentation)
-            frames = self._normalised(jax.vmap(alike)(each, batch["image"]))
-        statistics = _statistics(model_state)
-        with frozen_batch_norm(("backbone", block) for block in self.frozen):
-            scores, updated = self._net(axis_name).apply(
-                {"params": self._with_frozen(params["net"]), **statistics},
-                frames,
-                batch["mask"],
-                train=True,
-                mutable=list(statistics),
-                rngs={"dropout": dropout_key},
-            )
-        return scores, {**model_state, **updated}
+            frames = self.augmented(each, batch["image"])
+        scorer = self.net.scorer.clone(axis_name=axis_name)
+        mask = batch["mask"]
+        scores, updated = self.trained_on(
+            params, model_state, frames, mask, dropout_key, axis_name, scorer=scorer
+        )
+        return scores, updated
 
     def terms(
         self, params: Tree, outputs: jax.Array, batch: Batch, axis_name: str | None
@@ -133,20 +132,19 @@ class KeyframeTask(DividedLoss):
             flat = images.reshape(-1, *images.shape[2:])
             features = self.image_features(params, model_state, flat)
             features = features.reshape(*images.shape[:2], -1)
+            features = self.prepared(model_state, features, jnp.asarray(batch["mask"]))
         return self.predict_features(params, model_state, features, jnp.asarray(batch["mask"]))
 
-    def image_features(self, params: Tree, model_state: Tree, images: jax.Array) -> jax.Array:
-        """The backbone's features (N, D) float32 of images uint8 (N, H, W, C)."""
-        frames = self._normalised(jnp.asarray(images, jnp.float32)[None] / 255)
-        variables = {"params": params["net"], **_statistics(model_state)}
-        features: Any = self.net.apply(variables, frames, method="features")
-        return features[0]
+    def prepared(self, model_state: Tree, features: jax.Array, mask: jax.Array) -> jax.Array:
+        if self.components is None:
+            return features
+        return prepare(model_state[PREPARATION], features.astype(jnp.float32), mask)
 
     def predict_features(
         self, params: Tree, model_state: Tree, features: jax.Array, mask: jax.Array
     ) -> jax.Array:
         """Scores (B, T) of features (B, T, D), prepared or the backbone's, where `mask` holds."""
-        variables = {"params": params["net"], **_statistics(model_state)}
+        variables = {"params": params["net"], **self.statistics(model_state)}
         scores: Any = self.net.apply(variables, features, mask, method="score")
         return scores
 
@@ -174,13 +172,6 @@ class KeyframeTask(DividedLoss):
             mse.append(np.mean(np.square(scores[:length] - target[:length])))
         return {"spearman": float(np.mean(rho)) if rho else 0.0, "mse": float(np.mean(mse))}
 
-    def _net(self, axis_name: str | None) -> KeyframeNet:
-        backbone = self.net.backbone
-        return self.net.clone(
-            scorer=self.net.scorer.clone(axis_name=axis_name),
-            backbone=None if backbone is None else backbone.clone(axis_name=axis_name),
-        )
-
     def _disturbed(self, keys: jax.Array, features: jax.Array, model_state: Tree) -> jax.Array:
         if not self.noise:
             return features
@@ -191,37 +182,32 @@ class KeyframeTask(DividedLoss):
 
         return jax.vmap(one)(keys, features)
 
-    def _with_frozen(self, params: Tree) -> Tree:
-        if not self.frozen:
-            return params
-        backbone = {
-            block: jax.lax.stop_gradient(leaves) if block in self.frozen else leaves
-            for block, leaves in params["backbone"].items()
-        }
-        return {**params, "backbone": backbone}
-
-    def _normalised(self, images: jax.Array) -> jax.Array:
-        mean = jnp.asarray(self.mean, jnp.float32).reshape(1, 1, 1, 1, -1)
-        std = jnp.asarray(self.std, jnp.float32).reshape(1, 1, 1, 1, -1)
-        return (images - mean) / std
-
-
-def _statistics(model_state: Tree) -> dict[str, Tree]:
-    """What of the model state is the network's own."""
-    return {name: value for name, value in model_state.items() if name != PREPARATION}
-
 
 def prepare(preparation: Tree, features: jax.Array, mask: jax.Array) -> jax.Array:
     """What the scorer sees of features (B, T, D): (B, T, K) float32, masked frames 0.
 
     Features are standardised and projected, ((x - mean) / scale) @ basis, and stand beside
-    `frame_context` times "context", where that is not 0.
+    `frame_context` times "context", where that is not 0; no gradient goes through that.
     """
     scaled = (features - preparation["mean"][None, None]) / preparation["scale"][None, None]
     projected = jnp.matmul(scaled, preparation["basis"], precision=jax.lax.Precision.HIGHEST)
     projected = jnp.where(mask[..., None], projected, 0.0)
-    context = frame_context(features, mask) * preparation["context"]
+    # Where nothing changes from a frame to the next, the change has no gradient.
+    context = frame_context(jax.lax.stop_gradient(features), mask) * preparation["context"]
     return jnp.concatenate([projected, context], axis=-1)
+
+
+def neutral_preparation(width: int, components: int) -> dict[str, jax.Array]:
+    """What leaves features (.., width) as they are, but for what is beside `components` (0: none),
+    with a context of 0; see `fit_preparation`."""
+    kept = min(components or width, width)
+    return {
+        "mean": jnp.zeros(width),
+        "scale": jnp.ones(width),
+        "basis": jnp.eye(width, kept),
+        "context": jnp.zeros(()),
+        "deviation": jnp.ones(kept + COLUMNS),
+    }
 
 
 def normalised_ranks(values: np.ndarray) -> np.ndarray:

@@ -18,6 +18,7 @@ from reid_jax.same_video.glossary import MEASURES as VIDEOS
 from reid_jax.same_video.glossary import WORDS as VIDEO_WORDS
 from scripts.tables.installed import installed_tables
 from scripts.tables.plans import plan_tables
+from scripts.tables.results import FROM_IMAGES
 
 
 def update_tables(results: Path, *pages: Path) -> None:
@@ -82,7 +83,7 @@ def _rendered(results: Path) -> dict[str, str]:
 _HEADLINE_FILES = {"training", "keyframes", "video_pairs", "open_set"}
 _HEADLINES = ("turtles_pretrained.py", "recipe.py", "omniglot.py", "demo.py")
 """Of `training`: individuals or days that were held out, and none that were trained on."""
-_NO_RIVALS = {"one annotator", "all annotators (ceiling)", "ensemble with Chamfer"}
+_NO_RIVALS = {"one annotator", "all annotators (ceiling)", "ensemble with Chamfer", FROM_IMAGES}
 
 
 def _headlines_table(found: Mapping[str, Any]) -> Table:

@@ -63,12 +63,34 @@ def _measured() -> dict[str, Any]:
     return {"device": device_name(), "date": date.today().isoformat(), "versions": versions}
 
 
-def record_folds(results: Path, workdirs: Sequence[Path]) -> None:
+FROM_IMAGES = "this network, from images"
+
+
+def record_folds(
+    results: Path, workdirs: Sequence[Path], image_workdirs: Sequence[Path] = ()
+) -> None:
     """Keeps the mean over runs of keyframe scoring, one a fold, as `results`/keyframes.json.
+
+    Args:
+      image_workdirs: runs from images, on the same folds; without `workdirs` they join what is kept
+        of these.
 
     Raises:
       UserError: when a run has no report, or not that of keyframe scoring.
     """
+    file = results / "keyframes.json"
+    if workdirs:
+        write_text(file, json.dumps(_over_folds(workdirs), indent=1) + "\n")
+    if image_workdirs:
+        kept, images = json.loads(file.read_text()), _over_folds(image_workdirs)
+        for part in ("rows", "each_fold"):
+            others = {name: row for name, row in kept[part].items() if name != OURS}
+            both = {OURS: kept[part][OURS], FROM_IMAGES: images[part][OURS]}
+            kept[part] = both | {n: row for n, row in others.items() if n != FROM_IMAGES}
+        write_text(file, json.dumps(kept, indent=1) + "\n")
+
+
+def _over_folds(workdirs: Sequence[Path]) -> dict[str, Any]:
     folds = []
     for workdir in workdirs:
         path = workdir / "report" / "metrics.json"
@@ -88,8 +110,7 @@ def record_folds(results: Path, workdirs: Sequence[Path]) -> None:
         name: {key: [round(fold[name][key], 6) for fold in folds] for key in means}
         for name, means in rows.items()
     }
-    entry = {"folds": len(folds), **_measured(), "rows": rows, "each_fold": values}
-    write_text(results / "keyframes.json", json.dumps(entry, indent=1) + "\n")
+    return {"folds": len(folds), **_measured(), "rows": rows, "each_fold": values}
 
 
 def record_video_pairs(results: Path, workdirs: Sequence[Path]) -> None:

@@ -7,23 +7,38 @@ import jax
 import numpy as np
 import pytest
 
+from reid_jax import configurations
+from reid_jax.data.videos.images import load_frames
 from reid_jax.errors import UserError
+from reid_jax.keyframes.config import AUTO as AUTO_PENALTY
+from reid_jax.keyframes.config import check
 from reid_jax.keyframes.experiment import build, load_videos
+from reid_jax.keyframes.inputs import fit_preparation, prepare_video
+from reid_jax.keyframes.model import TrainedScorer
 from reid_jax.keyframes.net import KeyframeNet
+from reid_jax.keyframes.question import Keyframes
+from reid_jax.keyframes.ridge import linear_start
 from reid_jax.models.backbones.resnet import ResNet
 from reid_jax.questions import train
 from reid_jax.training.accumulate import make_gradient
 from reid_jax.training.config import AUTO
 from reid_jax.training.experiment import initial_variables
-from reid_jax.training.parallel import Layout
+from reid_jax.training.loop import fit
+from reid_jax.training.parallel import Layout, make_layout
+from reid_jax.training.stages import Stage
 from tests.keyframe_videos import make_config, of_images, one_batch, write_videos
-from tests.tiny_run import read_run_config
+from tests.tiny_run import breaking_off, read_run_config
 
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory):
     folder = tmp_path_factory.mktemp("videos")
     return write_videos(folder / "videos.h5", frames=folder / "frames")
+
+
+def read_report(workdir):
+    """The measures of a run's own network."""
+    return json.loads((workdir / "report" / "metrics.json").read_text())["metrics"]
 
 
 @pytest.mark.exhaustive
@@ -80,3 +95,94 @@ def test_blocks_that_are_computed_again_change_no_value(path):
         jax.tree_util.tree_leaves_with_path(plain), jax.tree.leaves(again), strict=True
     ):
         np.testing.assert_allclose(x, y, 1e-4, 1e-6 * scale, err_msg=jax.tree_util.keystr(place))
+
+
+LINEAR = {
+    "data": {"clip": 32, "components": 3, "context": 0.7},
+    "augment": {"drop": 0.0},
+    "model": {"backbone": "small_cnn", "ridge": 0.1, "smoothing": 1.0},
+}
+
+
+def test_a_network_of_images_starts_as_ridge_regression_on_its_backbones_features(path, tmp_path):
+    """A loop over videos: features before training, prepared, a linear function, smoothed."""
+    config = of_images(path, **LINEAR)
+    config, split = Keyframes().load_data(config, tmp_path)
+    experiment = build(config, split)
+    params, model_state = initial_variables(experiment, config.train.seed)
+    scorer = TrainedScorer(tmp_path, config, params, model_state, 0)
+    described = {video.key: video for video in split.described}
+    preparation = fit_preparation(
+        [video.features for video in split.described], components=3, context=0.7
+    )
+    inputs = [prepare_video(preparation, video.features) for video in split.described]
+    linear = linear_start(inputs, split.described, 0.1)
+    frames = path.parent / "frames"
+    scores = scorer.score_videos(split.train, path)
+    for rows, video in zip(inputs, split.train, strict=True):
+        assert len(described[video.key].features) == len(rows) == len(video.picks)
+        logits = rows @ linear.weights + linear.bias
+        weights = np.exp(-0.5 * np.square(np.subtract.outer(*[np.arange(len(rows))] * 2)))
+        weights[weights < np.exp(-0.5 * 3.5**2)] = 0  # cut off at three standard deviations
+        smooth = weights @ logits / weights.sum(axis=1)
+        np.testing.assert_allclose(scores[video.key], 1 / (1 + np.exp(-smooth)), atol=1e-5)
+    images = load_frames(path, frames, split.train, 16)[0][1]
+    batch = {"image": images[None], "mask": np.ones((1, len(images)), bool)}
+    predicted = experiment.task.predict(params, model_state, batch)[0]
+    np.testing.assert_allclose(predicted, scores[split.train[0].key], atol=1e-5)
+
+
+def test_a_linear_start_over_a_backbone_is_chosen_kept_and_gone_on_with(path, tmp_path, capsys):
+    """Two stages; where it breaks off between them, it ends where an undisturbed run does."""
+    config = of_images(path, **LINEAR, train={"steps": 4, "checkpoint_every": 1})
+    model = dataclasses.replace(config.model, ridge=AUTO_PENALTY)
+    stages = (Stage(0, blocks=0), Stage(2, blocks=1, backbone_rate=0.1))
+    config = dataclasses.replace(config, model=model, stages=stages)
+    train(config, tmp_path / "whole")
+    assert "linear start:" in capsys.readouterr().out
+    kept = read_run_config(tmp_path / "whole")
+    assert kept.model.ridge > 0
+    question = Keyframes()
+    question.keep(tmp_path / "parts", kept, load_videos(config.data, 0))
+    _, split = question.load_data(kept, tmp_path / "parts")
+    experiment, layout = build(kept, split), make_layout("single")
+    ema = kept.optimizer.ema_decay
+    broken = breaking_off(experiment, 3)
+    with pytest.raises(KeyboardInterrupt):
+        fit(broken, kept.train, layout, tmp_path / "parts", ema_decay=ema)
+    ours = fit(experiment, kept.train, layout, tmp_path / "parts", ema_decay=ema).state
+    theirs = fit(experiment, kept.train, layout, tmp_path / "whole", ema_decay=ema).state
+    for mine, other in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
+        np.testing.assert_array_equal(mine, other)
+    assert np.isfinite(read_report(tmp_path / "whole")["kendall_users"])
+
+
+def test_gaps_in_clips_and_a_linear_start_over_a_backbone_do_not_go_together(path):
+    with pytest.raises(UserError, match=r"augment\.drop must be 0 for a linear start"):
+        check(of_images(path, **LINEAR | {"augment": {"drop": 0.1}}))
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("name", ["tvsum_resnet50", "tvsum_efficientnet_b0"])
+def test_the_large_networks_take_twenty_steps_of_each_stage(path, tmp_path, name):
+    """From drawn weights, of small images: the first stage moves no block, the second the last."""
+    config = configurations.get(name)
+    first, second = config.stages
+    data = {"path": str(path), "frames": str(path.parent / "frames"), "folds": 3}
+    config = dataclasses.replace(
+        config,
+        data=dataclasses.replace(config.data, **data, image_size=32, clip=6, batch_size=2),
+        model=dataclasses.replace(config.model, pretrained=""),
+        stages=(first, dataclasses.replace(second, start=20)),
+        train=dataclasses.replace(
+            config.train, steps=40, evaluate_every=20, checkpoint_every=20, parallel="single"
+        ),
+    )
+    train(config, tmp_path)
+    rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").open()]
+    losses = [row["loss"] for row in rows if "loss" in row]
+    assert len(losses) == 2
+    assert np.isfinite(losses).all()
+    ends = [row["step"] for row in rows if "validation/spearman" in row]
+    assert ends == [20, 40]
+    assert np.isfinite(read_report(tmp_path)["kendall_users"])

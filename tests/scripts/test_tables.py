@@ -55,10 +55,13 @@ def test_folds_of_keyframe_runs_are_averaged(tmp_path):
         report = {"metrics": {"kendall_users": value}, "baselines": {"random": {"f1_kts_mean": 1}}}
         (run / "report" / "metrics.json").write_text(json.dumps(report))
     record_folds(tmp_path, runs)
+    for _ in range(2):  # the second time in the place of the first
+        record_folds(tmp_path, (), runs[:1])
     readme = tmp_path / "README.md"
     readme.write_text("<!-- table: keyframes -->\n<!-- end -->\n")
     update_tables(tmp_path, readme)
     assert "| this network | 0.375 |  |  |  |  |  |  |" in readme.read_text()
+    assert "| this network, from images | 0.250 |  |  |  |  |  |  |" in readme.read_text()
     assert "| random |  |  |  |  |  |  | 1.000 |" in readme.read_text()
     kept = json.loads((tmp_path / "keyframes.json").read_text())
     assert kept["each_fold"]["this network"]["kendall_users"] == [0.25, 0.5]

@@ -8,6 +8,14 @@ import jax.numpy as jnp
 from reid_jax.models.layers import Dropout
 
 
+def features_of(backbone: nn.Module, images: jax.Array, *, train: bool) -> jax.Array:
+    """A backbone's features (B, T, D) of images (B, T, H, W, C), normalised float."""
+    chex.assert_rank(images, 5)
+    flat = images.reshape(-1, *images.shape[2:])
+    features: jax.Array = backbone(flat, train=train)
+    return features.reshape(*images.shape[:2], -1)
+
+
 class FrameProjection(nn.Module):
     """Frame features (B, T, D) -> (B, T, width): LayerNorm, Dense, GELU; 0 where no frame is."""
 
