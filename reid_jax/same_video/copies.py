@@ -4,23 +4,27 @@ import hashlib
 import json
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from reid_jax.console import Bar
+from reid_jax.console import Bar, counting
 from reid_jax.data.digests import file_digest
 from reid_jax.data.videos.frame_folders import read_frame_folders
+from reid_jax.errors import UserError
 from reid_jax.files import write_arrays
+from reid_jax.same_video.config import ClipDataConfig
 from reid_jax.same_video.edits import edit_frames, edit_names
-from reid_jax.same_video.pairs import Track
+from reid_jax.same_video.pairs import PairVideo, Track
 from reid_jax.weights.frozen import frozen_encoder
 from reid_jax.weights.inputs import TIMM
 
 _EVERY = 2  # each second frame of a folder: half the time, and still some thirty a video
 _BATCH = 30
+EDITS_SEED = 0  # alone, so that runs of several seeds can share copies
 
 Copies = dict[str, dict[str, Track]]
 
@@ -108,9 +112,8 @@ def _make(features: Path, frames: Path, backbone: str, pretrained: str, seed: in
     for number, (key, folder) in enumerate(folders.items(), 1):
         images = folder.load(encoder.side, every=_EVERY)
         own = {}
-        for place, name in enumerate(edit_names()):
-            rng = np.random.default_rng([seed, zlib.crc32(key.encode()), place])
-            rows = encoder(edit_frames(images, name, rng))
+        for name, edited in _edited(key, images, seed):
+            rows = encoder(edited)
             # As the file will give them back.
             rounded = rows.astype(np.float16).astype(np.float32)
             own[name] = Track(rounded, folder.frames[::_EVERY])
@@ -118,3 +121,51 @@ def _make(features: Path, frames: Path, backbone: str, pretrained: str, seed: in
         bar.update(number)
     bar.close()
     return copies
+
+
+def _edited(key: str, images: np.ndarray, seed: int) -> Iterator[tuple[str, np.ndarray]]:
+    """Each edit's name, and images of a video with it."""
+    for place, name in enumerate(edit_names()):
+        rng = np.random.default_rng([seed, zlib.crc32(key.encode()), place])
+        yield name, edit_frames(images, name, rng)
+
+
+def with_images(videos: Sequence[PairVideo], data: ClipDataConfig) -> tuple[PairVideo, ...]:
+    """Videos whose tracks are the frames that are kept of them as images, as are their copies'.
+
+    Raises:
+      UserError: a video has no images.
+    """
+    folders = read_frame_folders(Path(data.path), Path(data.frames))
+    found = []
+    for video in counting(videos, "Frames and edited copies", "videos"):
+        if video.key not in folders:
+            raise UserError(f"{data.frames} has no frames of {video.key} in {data.path}.")
+        folder = folders[video.key]
+        images = folder.load(data.image_size)
+        copies = {
+            name: Track(edited, folder.frames[::_EVERY])
+            for name, edited in _edited(video.key, images[::_EVERY], EDITS_SEED)
+        }
+        track = Track(images, folder.frames)
+        found.append(replace(video, original=track, copies=copies, listed=video.in_file))
+    return tuple(found)
+
+
+def described(
+    videos: Sequence[PairVideo], describe: Callable[[np.ndarray], np.ndarray]
+) -> tuple[PairVideo, ...]:
+    """Videos with features of the images that their tracks are of."""
+
+    def of(track: Track) -> Track:
+        return Track(describe(track.features), track.frames)
+
+    return tuple(
+        replace(
+            video,
+            original=of(video.original),
+            listed=video.in_file,
+            copies={name: of(track) for name, track in video.copies.items()},
+        )
+        for video in videos
+    )

@@ -1,7 +1,8 @@
 """From a configuration of video similarity and its videos to what the loop runs."""
 
+import functools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,14 @@ import numpy as np
 
 from reid_jax.data.videos.features import VideoFeatures, load_folds, load_video_features
 from reid_jax.errors import UserError
+from reid_jax.models import block_names
 from reid_jax.ops.losses.objectives import Objective
 from reid_jax.same_video.config import (
     ClipDataConfig,
     SimilarityConfig,
     VideoSimilarityConfig,
 )
-from reid_jax.same_video.copies import Copies, load_copies
+from reid_jax.same_video.copies import EDITS_SEED, Copies, described, load_copies
 from reid_jax.same_video.net import (
     VideoSimilarityNet,
     attention_siamese,
@@ -33,8 +35,21 @@ from reid_jax.same_video.pairs import (
 )
 from reid_jax.same_video.task import WHITENING, VideoSimilarityTask
 from reid_jax.same_video.whitening import fit_whitening
-from reid_jax.training.experiment import Experiment, Validation, make_experiment
+from reid_jax.training.experiment import (
+    Experiment,
+    Start,
+    Validation,
+    make_experiment,
+    start_from,
+    unchanged,
+)
 from reid_jax.training.feed import Feed
+from reid_jax.training.from_images import (
+    backbone_of,
+    describing,
+    pixels_of,
+    published_backbone,
+)
 from reid_jax.training.step import make_streamed_step
 
 _IMAGINED = 16  # videos; more change no shape but the classes'
@@ -50,10 +65,13 @@ class ClipSplit:
     test: tuple[PairVideo, ...]
 
 
-def load_videos(config: ClipDataConfig, workdir: Path) -> ClipSplit:
+def load_videos(config: ClipDataConfig, workdir: Path, *, edited: bool = True) -> ClipSplit:
     """The videos of a fold with their edited copies; validation videos are some of its training.
 
     Which ones depends on the fold alone, so that runs of several seeds can be compared and joined.
+
+    Args:
+      edited: without it no features are made of copies.
 
     Raises:
       UserError: the files cannot be read, there is no such fold, or too few videos for a
@@ -73,14 +91,14 @@ def load_videos(config: ClipDataConfig, workdir: Path) -> ClipSplit:
             f"{len(train)} training videos; pairs need two on either side."
         )
     copies: Copies = {}
-    if config.frames:
+    if config.frames and edited:
         copies = load_copies(
             Path(config.copies) if config.copies else workdir / "copies.npz",
             features=Path(config.path),
             frames=Path(config.frames),
             backbone=config.backbone,
             pretrained=config.pretrained,
-            seed=0,  # of the edits alone, so that runs can share them
+            seed=EDITS_SEED,
         )
     order = np.random.default_rng([config.fold, 5]).permutation(len(train))
     chosen = {train[place] for place in order[:held]}
@@ -95,9 +113,11 @@ def load_videos(config: ClipDataConfig, workdir: Path) -> ClipSplit:
 def make_similarity_net(model: SimilarityConfig) -> VideoSimilarityNet:
     """The network of a configuration."""
     if model.kind == "attention_siamese":
-        return attention_siamese(model.embedding_dim, model.width, model.dropout)
-    make = siamese if model.kind == "siamese" else triplet
-    return make(model.encoder, model.embedding_dim, model.width, model.dropout)
+        net = attention_siamese(model.embedding_dim, model.width, model.dropout)
+    else:
+        make = siamese if model.kind == "siamese" else triplet
+        net = make(model.encoder, model.embedding_dim, model.width, model.dropout)
+    return net.clone(backbone=backbone_of(model))
 
 
 def make_task(config: VideoSimilarityConfig, num_classes: int) -> VideoSimilarityTask:
@@ -112,6 +132,8 @@ def make_task(config: VideoSimilarityConfig, num_classes: int) -> VideoSimilarit
         components=config.model.embedding_dim,
         head_weight=config.model.head_weight,
         frame_dropout=config.model.frame_dropout,
+        augmentation=config.images,
+        **pixels_of(config.model),
     )
 
 
@@ -141,20 +163,14 @@ def build(config: VideoSimilarityConfig, split: ClipSplit) -> Experiment:
     data, train = config.data, config.train
     source = PairSource(split.train, data.clip)
     sampler = ClipSampler(source, data.batch_size, data.clips_per_video, train.seed)
-    whitening = whitening_of(split.train, config.model.embedding_dim)
-
-    def start(params: Any, model_state: Any) -> tuple[Any, Any]:
-        return params, {**model_state, WHITENING: jax.tree.map(jnp.asarray, whitening)}
-
-    validation = None
-    if split.validation:
-        pairs = evaluation_pairs(PairSource(split.validation, data.clip), data.pairs, PAIRS_SEED)
-        inputs = {name: pairs[name] for name in ("features", "frames")}
-        validation = Validation(inputs=lambda: [inputs], examples={"same": pairs["same"]})
+    task = make_task(config, len(source.videos))
+    made = _from_images if config.model.backbone else _from_features
+    start, validation = made(config, split, task)
     return make_experiment(
         config,
-        task=make_task(config, len(source.videos)),
+        task=task,
         start=start,
+        blocks=block_names(config.model.backbone) if config.model.backbone else (),
         feed=_make_feed(sampler),
         example=sampler(0),
         unit=2 if data.clips_per_video == 0 else 1,
@@ -162,6 +178,56 @@ def build(config: VideoSimilarityConfig, split: ClipSplit) -> Experiment:
         summary=f"{len(source.videos)} training videos",
         counted="clips",
     )
+
+
+def _from_features(
+    config: VideoSimilarityConfig, split: ClipSplit, task: VideoSimilarityTask
+) -> tuple[Start, Validation | None]:
+    """What training starts from, and its validation."""
+    del task
+    whitening = whitening_of(split.train, config.model.embedding_dim)
+
+    def start(params: Any, model_state: Any) -> tuple[Any, Any]:
+        return params, {**model_state, WHITENING: jax.tree.map(jnp.asarray, whitening)}
+
+    if not split.validation:
+        return start, None
+    pairs = pairs_of(split.validation, config.data)
+    inputs = {name: pairs[name] for name in ("features", "frames")}
+    return start, Validation(inputs=lambda: [inputs], examples={"same": pairs["same"]})
+
+
+def _from_images(
+    config: VideoSimilarityConfig, split: ClipSplit, task: VideoSimilarityTask
+) -> tuple[Start, Validation | None]:
+    """The same, with the features of the backbone as it is by then."""
+    describe = describing(task)
+    published = published_backbone(config.model)
+
+    def start(params: Any, model_state: Any) -> tuple[Any, Any]:
+        params, model_state = start_from(published, params, model_state)
+        videos = described(split.train, functools.partial(describe, params, model_state))
+        whitening = whitening_of(videos, config.model.embedding_dim)
+        return params, {**model_state, WHITENING: jax.tree.map(jnp.asarray, whitening)}
+
+    if not split.validation:
+        return start, None
+    # What the pairs are does not depend on what their frames show.
+    facts = pairs_of(described(split.validation, lambda images: images[:, :1, 0, 0]), config.data)
+
+    def by_network(params: Any, model_state: Any) -> list[dict[str, np.ndarray]]:
+        videos = described(split.validation, functools.partial(describe, params, model_state))
+        pairs = pairs_of(videos, config.data)
+        return [{name: pairs[name] for name in ("features", "frames")}]
+
+    return start, Validation(
+        inputs=lambda: (), examples={"same": facts["same"]}, by_network=by_network
+    )
+
+
+def pairs_of(videos: Sequence[PairVideo], data: ClipDataConfig) -> dict[str, Any]:
+    """The pairs of videos that are held out, the same for all runs; see `evaluation_pairs`."""
+    return evaluation_pairs(PairSource(videos, data.clip), data.pairs, PAIRS_SEED)
 
 
 def imagine(config: VideoSimilarityConfig, videos: int, frames: int) -> Experiment:
@@ -180,7 +246,17 @@ def imagine(config: VideoSimilarityConfig, videos: int, frames: int) -> Experime
         )
         for number in range(min(videos, _IMAGINED))
     ]
-    return build(config, ClipSplit(pair_videos(drawn, {}), pair_videos(drawn[:2], {}), ()))
+    split = ClipSplit(pair_videos(drawn, {}), pair_videos(drawn[:2], {}), ())
+    if not config.model.backbone:
+        return build(config, split)
+    size = config.data.image_size
+    black = np.zeros((1, size, size, 3), np.uint8)
+
+    def seen(videos: Sequence[PairVideo]) -> tuple[PairVideo, ...]:
+        return described(videos, lambda rows: np.broadcast_to(black, (len(rows), *black.shape[1:])))
+
+    made = build(config, replace(split, train=seen(split.train), validation=()))
+    return replace(made, start=unchanged)
 
 
 def _make_feed(sampler: ClipSampler) -> Feed:

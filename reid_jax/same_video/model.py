@@ -26,6 +26,7 @@ from reid_jax.same_video.similarity import chamfer_similarity
 from reid_jax.same_video.task import WHITENING
 from reid_jax.same_video.verdict import DIFFERENT, SAME, Calibration, Verdict, installed_calibration
 from reid_jax.same_video.whitening import installed_whitening
+from reid_jax.training.from_images import describing
 from reid_jax.training.parallel import make_layout
 from reid_jax.training.predictor import make_predictor
 from reid_jax.training.run import TrainedRun, restore
@@ -123,6 +124,7 @@ class SimilarityRun(TrainedRun):
         installed = installed_similarity()
         ours, its = self.config.data, installed.config.data
         known = (ours.backbone, ours.pretrained) == (its.backbone, its.pretrained)
+        known = known and not self.config.model.backbone  # which makes features of its own
         return installed if known and self.width == installed.width else self
 
     @functools.cached_property
@@ -167,12 +169,16 @@ def chosen_threshold(workdir: Path) -> float:
 
 
 def encoder_of_run(run: SimilarityRun, backbone: str = "", weights: str = "") -> FrameEncoder:
-    """What describes frames as the run's training data does.
+    """What describes frames as the run's training data does, or its own backbone.
 
     Raises:
       UserError: it gives another number of features than the run was trained on.
     """
-    data = run.config.data
+    data, model = run.config.data, run.config.model
+    if model.backbone:
+        describe = describing(make_task(run.config, num_classes=0))
+        features = functools.partial(describe, run.params, run.model_state)
+        return FrameEncoder(data.image_size, features, f"{model.backbone} (of the run)")
     encoder = frozen_encoder(backbone or data.backbone, weights or data.pretrained)
     width = encoder([np.zeros((encoder.side, encoder.side, 3), np.uint8)]).shape[1]
     if width != run.width:

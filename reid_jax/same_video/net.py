@@ -1,11 +1,13 @@
-"""Networks that say how alike two videos are, from the features of their frames."""
+"""Networks that say how alike two videos are, from the features of their frames or from these."""
+
+from collections.abc import Callable
 
 import chex
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from reid_jax.models.temporal.frames import masked_mean
+from reid_jax.models.temporal.frames import features_of, masked_mean
 from reid_jax.models.temporal.registry import temporal_encoder
 from reid_jax.ops.distances import normalize
 
@@ -41,16 +43,42 @@ class VideoSimilarityNet(nn.Module):
     Attributes:
       encoder: (features (B, T, D), mask (B, T), *, train) -> (B, D).
       head: how alike two embeddings are, or None: then their cosine says it.
+      backbone: images (N, H, W, C) -> features (N, F); None where features come as they are.
     """
 
     encoder: nn.Module
     head: nn.Module | None = None
+    backbone: nn.Module | None = None
 
     def setup(self) -> None:
         """The gate, shut at the start."""
         self.gate = self.param("gate", nn.initializers.zeros, ())
 
-    def __call__(self, features: jax.Array, mask: jax.Array, *, train: bool = False) -> jax.Array:
+    def __call__(
+        self,
+        frames: jax.Array,
+        mask: jax.Array,
+        *,
+        train: bool = False,
+        prepare: Callable[[jax.Array, jax.Array], jax.Array] = lambda features, mask: features,
+    ) -> jax.Array:
+        """Embeddings of features (B, T, D), or with a backbone of images (B, T, H, W, C).
+
+        While training, masked images take part in the backbone's batch statistics.
+
+        Args:
+          prepare: what the encoder gets of the backbone's features and the mask.
+        """
+        if self.backbone is not None:
+            frames = prepare(self.features(frames, train=train), mask)
+        return self.embedded(frames, mask, train=train)
+
+    def features(self, images: jax.Array, *, train: bool = False) -> jax.Array:
+        """Backbone features (B, T, F) of images (B, T, H, W, C), normalised float."""
+        assert self.backbone is not None
+        return features_of(self.backbone, images, train=train)
+
+    def embedded(self, features: jax.Array, mask: jax.Array, *, train: bool = False) -> jax.Array:
         """Features (B, T, D) and mask (B, T) -> embeddings (B, D) float32 of length 1."""
         correction = self.encoder(features, mask, train=train)
         embeddings = normalize(masked_mean(features, mask) + self.gate * correction)

@@ -29,7 +29,8 @@ _COPIED_ROWS = (4, 11)  # of a window of a copy, whose rows lie farther apart
 
 @dataclass(frozen=True)
 class Track:
-    """Features (P, D) float32 of frames (P,) int64 of a video, as it is or edited."""
+    """Features (P, D) float32 of frames (P,) int64 of a video, as it is or edited; or the frames
+    themselves, uint8 (P, H, W, 3)."""
 
     features: np.ndarray
     frames: np.ndarray
@@ -43,6 +44,7 @@ class PairVideo:
       segments: (S, 2) int64, first and last frame of each shot.
       category: None where the file names none.
       copies: tracks of edited copies by the edit's name.
+      listed: the features of the file, where `original` is another track.
     """
 
     key: str
@@ -50,6 +52,12 @@ class PairVideo:
     segments: np.ndarray
     category: str | None = None
     copies: Mapping[str, Track] = field(default_factory=dict)
+    listed: Track | None = None
+
+    @property
+    def in_file(self) -> Track:
+        """What the file has of it."""
+        return self.listed or self.original
 
 
 def too_short(video: PairVideo) -> bool:
@@ -99,7 +107,7 @@ def close_videos(videos: Sequence[PairVideo]) -> tuple[list[np.ndarray], bool]:
         same = (categories[:, None] == categories[None, :]) & (categories != "")[:, None]
         np.fill_diagonal(same, False)
         return [np.flatnonzero(row) for row in same], True
-    means = np.stack([video.original.features.mean(axis=0) for video in videos])
+    means = np.stack([video.in_file.features.mean(axis=0) for video in videos])
     means /= np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-12)
     cosines = means @ means.T
     np.fill_diagonal(cosines, -np.inf)
@@ -126,6 +134,11 @@ class PairSource:
         self._close, self.by_category = close_videos(videos)
         self._with_close = np.array([i for i, close in enumerate(self._close) if len(close)], int)
         self._shots = [_shots(video) for video in videos]
+
+    @property
+    def of_images(self) -> bool:
+        """Whether clips show frames, not features of them."""
+        return self.videos[0].original.features.ndim == 4
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
@@ -165,9 +178,10 @@ class PairSource:
         return first, second
 
     def assemble(self, clips: Sequence[Clip]) -> tuple[np.ndarray, np.ndarray]:
-        """Features float32 (N, T, D), padded with zeros, and mask bool (N, T)."""
-        depth = self.videos[0].original.features.shape[1]
-        features = np.zeros((len(clips), self.length, depth), np.float32)
+        """Features (N, T, ...), padded with zeros, and mask bool (N, T)."""
+        some = self.videos[0].original.features
+        dtype = np.uint8 if self.of_images else np.float32
+        features = np.zeros((len(clips), self.length, *some.shape[1:]), dtype)
         mask = np.zeros((len(clips), self.length), bool)
         for place, clip in enumerate(clips):
             video = self.videos[clip.video]
@@ -283,13 +297,14 @@ class ClipSampler:
         self._clips_per_video, self._seed = clips_per_video, seed
 
     def __call__(self, step: int) -> dict[str, np.ndarray]:
-        """ "features" float32 (B, T, D), "frames" bool (B, T), "label" int32 (B,), "mask" (B,)."""
+        """ "features" float32 (B, T, D) or "image" uint8 (B, T, H, W, 3), "frames" bool (B, T),
+        "label" int32 (B,), "mask" (B,)."""
         rng = np.random.default_rng([self._seed, _STEP, step])
         pairs = self._videos(rng) if self._clips_per_video else self._pairs(rng)
         clips = [clip for pair in pairs for clip in pair]
         features, frames = self.source.assemble(clips)
         return {
-            "features": features,
+            "image" if self.source.of_images else "features": features,
             "frames": frames,
             "label": np.array([clip.video for clip in clips], np.int32),
             "mask": np.ones(len(clips), bool),

@@ -1,6 +1,7 @@
 """Are these clips of one video? What the driver and the commands ask of this question."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ from reid_jax.same_video.experiment import ClipSplit, build, imagine
 from reid_jax.same_video.model import SimilarityRun, load_similarity_run
 from reid_jax.same_video.run import load_run_videos, parts_of, report_pairs
 from reid_jax.training.experiment import Experiment
+from reid_jax.training.from_images import keep_frames_of_films, with_place_for_frames
 from reid_jax.training.kept_videos import FREE, keep_videos
-from reid_jax.training.paths import located
+from reid_jax.training.paths import located_with_weights
 from reid_jax.training.question import Question
 
 
@@ -28,14 +30,16 @@ class SameVideo(Question[VideoSimilarityConfig, ClipSplit]):
         configuration.check(config)
 
     def complete(self, config: VideoSimilarityConfig) -> VideoSimilarityConfig:
-        return located(config)
+        config = located_with_weights(config)
+        return replace(config, data=with_place_for_frames(config.data))
 
     def load_data(
         self, config: VideoSimilarityConfig, workdir: Path
     ) -> tuple[VideoSimilarityConfig, ClipSplit]:
         if config.train.streams == 1:  # from before pairs were drawn apart
             say("Until now this run trained on pairs of clips that shared frames; now none does.")
-        return config, load_run_videos(config.data, workdir)
+        keep_frames_of_films(config.data)
+        return config, load_run_videos(config, workdir)
 
     def build(self, config: VideoSimilarityConfig, data: ClipSplit) -> Experiment:
         return build(config, data)

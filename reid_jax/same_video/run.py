@@ -1,8 +1,9 @@
 """Runs that train a similarity of videos: training, then pairs of held-out videos."""
 
+import functools
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,12 @@ from reid_jax.models.temporal.frames import masked_mean
 from reid_jax.ops.distances import normalize
 from reid_jax.reporting.measure import OURS as ALONE
 from reid_jax.same_video.config import ClipDataConfig, VideoSimilarityConfig
+from reid_jax.same_video.copies import described, with_images
 from reid_jax.same_video.experiment import (
-    PAIRS_SEED,
     ClipSplit,
     load_videos,
     make_task,
+    pairs_of,
     whitening_of,
 )
 from reid_jax.same_video.measures import choose_threshold, ensemble, evaluate_pairs
@@ -28,12 +30,12 @@ from reid_jax.same_video.pairs import (
     FEWEST_ROWS_OF_A_VIDEO,
     PairSource,
     PairVideo,
-    evaluation_pairs,
     too_short,
 )
 from reid_jax.same_video.report import pairs_table, write_pairs_report
 from reid_jax.same_video.similarity import paired_chamfer_similarity, paired_euclidean_similarity
 from reid_jax.training.config_file import read_config
+from reid_jax.training.from_images import describing, describing_before
 from reid_jax.training.kept_videos import Parts, about_fold, kept_alike, kept_videos, moved_to
 from reid_jax.training.logging import read_metrics
 from reid_jax.training.parallel import make_layout
@@ -42,10 +44,11 @@ from reid_jax.training.run import restore
 
 Pairs = Mapping[str, Any]
 Score = Callable[[Pairs], np.ndarray]
+Seen = Callable[[np.ndarray], np.ndarray] | None  # how frames are seen, where they are images
 Change = Callable[[np.ndarray], np.ndarray]
 
 # What must agree for runs to be tested on the same pairs.
-_SHARED = ("fold", "folds", "validation_fraction", "clip", "pairs")
+_SHARED = ("fold", "folds", "validation_fraction", "clip", "pairs", "image_size")
 _PLACES = ("path", "splits", "frames")  # of runs that did not keep the same videos
 CHAMFER = "whitened, Chamfer"
 _NO_VALIDATION = (
@@ -151,6 +154,11 @@ def score_runs(
     configs = [read_config(workdir, VideoSimilarityConfig) for workdir in workdirs]
     data = configs[0].data
     for workdir, config in zip(workdirs, configs, strict=True):
+        if bool(config.model.backbone) != bool(configs[0].model.backbone):
+            raise UserError(
+                f"{workdirs[0]} and {workdir} see frames and features of a file, one each; they "
+                "have no pairs in common."
+            )
         for name in _SHARED if kept_alike(workdirs) else (*_PLACES, *_SHARED):
             if getattr(config.data, name) != getattr(data, name):
                 raise UserError(
@@ -158,26 +166,38 @@ def score_runs(
                     "joined when they hold out the same videos."
                 )
     data = data if moved is None else moved_to(data, moved)
-    split = split or load_run_videos(data, workdirs[0])
+    config = replace(configs[0], data=data)
+    split = split or load_run_videos(config, workdirs[0])
     source = PairSource(split.test, data.clip)
     if not source.by_category:
         print(
             "The videos name no categories: pairs of the same category are of those with the "
             "nearest mean features."
         )
-    test = evaluation_pairs(source, data.pairs, PAIRS_SEED)
-    held = PairSource(split.validation or split.train, data.clip)
-    tuning = evaluation_pairs(held, data.pairs, PAIRS_SEED)
+    parts = split.test, split.validation or split.train
+    seen: dict[str, Seen] = dict.fromkeys(names)
+    before: Seen = None
     scorers: dict[str, Score] = {}
-    for name, workdir, config in zip(names, workdirs, configs, strict=True):
-        scorers[name] = _network(config, workdir)
-    scorers |= _baselines(split.train, configs[0].model.embedding_dim)
+    for name, workdir, each in zip(names, workdirs, configs, strict=True):
+        scorers[name], seen[name] = _network(each, workdir)
+    train = split.train
+    if config.model.backbone:  # what there is without training: features of its backbone before
+        task, images = make_task(config, num_classes=0), train[0].original.features
+        before = describing_before(task, config.model, config.train, images)
+        train = described(train, before)
+    scorers |= _baselines(train, config.model.embedding_dim)
+    common = _pairs(parts, data, before)
+    scores: dict[str, np.ndarray] = {}
+    references: dict[str, np.ndarray] = {}
+    for name in counting(scorers, "scoring pairs"):
+        own = seen.get(name)
+        both = common if own is None else _pairs(parts, data, own)
+        scores[name], references[name] = (scorers[name](pairs) for pairs in both)
     scored = ScoredPairs(
         names,
-        test,
-        tuning,
-        scores={name: scorers[name](test) for name in counting(scorers, "scoring pairs")},
-        references={name: scorers[name](tuning) for name in counting(scorers, "thresholds")},
+        *common,
+        scores=scores,
+        references=references,
         videos=len(source.videos),
         remarks=[about_fold(data), *([] if split.validation else [_NO_VALIDATION])],
     )
@@ -187,24 +207,37 @@ def score_runs(
     return scored
 
 
+def _pairs(
+    parts: Sequence[Sequence[PairVideo]], data: ClipDataConfig, describe: Seen
+) -> tuple[Pairs, Pairs]:
+    """The pairs to test on and those that thresholds come from, with features by a network."""
+    seen = parts if describe is None else [described(videos, describe) for videos in parts]
+    test, tuning = (pairs_of(videos, data) for videos in seen)
+    return test, tuning
+
+
 def parts_of(split: ClipSplit) -> Parts:
     """What a run keeps of its videos."""
     parts = {"train": split.train, "validation": split.validation, "test": split.test}
     return {
         name: {
-            video.key: (video.original.features, video.original.frames, video.segments)
+            video.key: (video.in_file.features, video.in_file.frames, video.segments)
             for video in part
         }
         for name, part in parts.items()
     }
 
 
-def load_run_videos(data: ClipDataConfig, workdir: Path) -> ClipSplit:
+def load_run_videos(config: VideoSimilarityConfig, workdir: Path) -> ClipSplit:
     """The videos of a configuration; of a run that has begun only those that it began with.
 
-    Those that are too short for pairs are named on stderr.
+    Those that are too short for pairs are named on stderr. For a backbone they are images.
     """
-    split = kept_videos(workdir, data, lambda: load_videos(data, workdir), parts_of)
+    data, edited = config.data, not config.model.backbone
+    split = kept_videos(workdir, data, lambda: load_videos(data, workdir, edited=edited), parts_of)
+    if config.model.backbone:
+        parts = (split.train, split.validation, split.test)
+        split = ClipSplit(*(with_images(part, data) for part in parts))
     for video in (*split.train, *split.validation, *split.test):
         if too_short(video):
             print(
@@ -230,8 +263,8 @@ def _names(workdirs: Sequence[Path]) -> list[str]:
     return short if len(set(short)) == len(short) else [str(path) for path in workdirs]
 
 
-def _network(config: VideoSimilarityConfig, workdir: Path) -> Score:
-    """Scores by the best network of a run."""
+def _network(config: VideoSimilarityConfig, workdir: Path) -> tuple[Score, Seen]:
+    """Scores by the best network of a run, and with a backbone the features that it makes."""
     task = make_task(config, num_classes=0)
     predict = make_predictor(task, make_layout(config.train.parallel))
     _, params, model_state, _ = restore(workdir, VideoSimilarityConfig)
@@ -240,7 +273,9 @@ def _network(config: VideoSimilarityConfig, workdir: Path) -> Score:
         inputs = {name: pairs[name] for name in ("features", "frames")}
         return predict(params, model_state, [inputs])
 
-    return score
+    if not config.model.backbone:
+        return score, None
+    return score, functools.partial(describing(task), params, model_state)
 
 
 def _baselines(train: Sequence[PairVideo], components: int) -> dict[str, Score]:

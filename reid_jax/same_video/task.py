@@ -1,29 +1,31 @@
 """Training a network to say whether two clips are of the same video."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from reid_jax.ops.images.augment import example_keys
+from reid_jax.ops.images.augment import Augmentation, example_keys
 from reid_jax.ops.losses.objectives import Objective
 from reid_jax.ops.mining.in_batch import in_batch
 from reid_jax.ops.verification import average_precision, roc_auc
 from reid_jax.same_video.net import VideoSimilarityNet
-from reid_jax.training.task import Batch, DividedLoss, Term, Tree
+from reid_jax.training.from_images import FromImages
+from reid_jax.training.task import Batch, Term, Tree
 
 WHITENING = "whitening"
 
 
 @dataclass(frozen=True)
-class VideoSimilarityTask(DividedLoss):
+class VideoSimilarityTask(FromImages):
     """A network of one encoder for both clips, the objective of its embeddings and of its head.
 
-    A batch has "features" float32 (B, T, D), "frames" bool (B, T), "label" int32 (B,), "mask" bool
-    (B,); for predictions (B, 2, T, D) and (B, 2, T), two clips an example.
+    A batch has "features" float32 (B, T, D), or with a backbone "image" uint8 (B, T, H, W, C);
+    "frames" bool (B, T), "label" int32 (B,), "mask" bool (B,). For predictions two clips an
+    example: (B, 2, T, D) and (B, 2, T), with a backbone the features that `image_features` makes.
 
     Attributes:
       net: see there; it is given `components` numbers a frame.
@@ -33,6 +35,7 @@ class VideoSimilarityTask(DividedLoss):
       num_classes: training videos.
       head_weight: of the head's cross-entropy beside the objective; without effect without a head.
       frame_dropout: the share of frames that are hidden in training.
+      augmentation, mean, std, frozen: see `FromImages`.
     """
 
     net: VideoSimilarityNet
@@ -41,17 +44,32 @@ class VideoSimilarityTask(DividedLoss):
     components: int
     head_weight: float = 1.0
     frame_dropout: float = 0.0
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    frozen: tuple[str, ...] = ()
     monitor: str = "roc_auc"
+    BESIDE = WHITENING
 
     def init(self, key: jax.Array, batch: Batch) -> tuple[Tree, Tree]:
         net_key, objective_key = jax.random.split(key)
-        features, frames = jnp.asarray(batch["features"][:1]), jnp.asarray(batch["frames"][:1])
-        depth = features.shape[-1]
-        whitening = {"mean": jnp.zeros(depth), "matrix": jnp.eye(depth, self.components)}
-        given = whiten(whitening, features)
-        params = dict(jax.jit(self.net.init)(net_key, given, frames))["params"]
+        if self.net.backbone is None:
+            features, frames = jnp.asarray(batch["features"][:1]), jnp.asarray(batch["frames"][:1])
+            state = {WHITENING: self._neutral(features.shape[-1])}
+            given = whiten(state[WHITENING], features)
+            params = dict(jax.jit(self.net.init)(net_key, given, frames))["params"]
+        else:
+            state = self.drawn(net_key, batch, self._neutral)
+            params = state.pop("params")
         objective = self.objective.init(objective_key, self.num_classes, self.components)
-        return {"net": params, "objective": objective}, {WHITENING: whitening}
+        return {"net": params, "objective": objective}, state
+
+    def _neutral(self, width: int) -> Tree:
+        return {"mean": jnp.zeros(width), "matrix": jnp.eye(width, self.components)}
+
+    def prepared(self, model_state: Tree, features: jax.Array, mask: jax.Array) -> jax.Array:
+        del mask
+        return whiten(model_state[WHITENING], features.astype(jnp.float32))
 
     def outputs(
         self,
@@ -64,12 +82,16 @@ class VideoSimilarityTask(DividedLoss):
     ) -> tuple[jax.Array, Tree]:
         """Embeddings (B, components) of clips some of whose frames are hidden."""
         hide_key, dropout_key = keys
-        frames = hide_frames(example_keys(hide_key, positions), batch["frames"], self.frame_dropout)
-        net = self.net.clone(encoder=self.net.encoder.clone(axis_name=axis_name))
-        features = whiten(model_state[WHITENING], batch["features"])
-        variables, rngs = {"params": params["net"]}, {"dropout": dropout_key}
-        embeddings: Any = net.apply(variables, features, frames, train=True, rngs=rngs)
-        return embeddings, model_state
+        each = example_keys(hide_key, positions)
+        frames = hide_frames(each, batch["frames"], self.frame_dropout)
+        if self.net.backbone is None:
+            seen = whiten(model_state[WHITENING], batch["features"])
+        else:
+            seen = self.augmented(jax.vmap(_other)(each), batch["image"])
+        encoder = self.net.encoder.clone(axis_name=axis_name)
+        return self.trained_on(
+            params, model_state, seen, frames, dropout_key, axis_name, encoder=encoder
+        )
 
     def terms(
         self, params: Tree, outputs: jax.Array, batch: Batch, axis_name: str | None
@@ -111,7 +133,8 @@ class VideoSimilarityTask(DividedLoss):
     ) -> jax.Array:
         """Features (B, T, D) and frames (B, T) -> embeddings (B, components) of length 1."""
         given = whiten(model_state[WHITENING], features)
-        embeddings: Any = self.net.apply({"params": params["net"]}, given, frames)
+        variables = {"params": params["net"]}
+        embeddings: Any = self.net.apply(variables, given, frames, method="embedded")
         return embeddings
 
     def predict(self, params: Tree, model_state: Tree, batch: Batch) -> jax.Array:
@@ -148,6 +171,10 @@ def hide_frames(keys: jax.Array, frames: jax.Array, share: float) -> jax.Array:
     kept = jax.vmap(lambda key: jax.random.bernoulli(key, 1 - share, frames.shape[1:]))(keys)
     left = frames & kept
     return jnp.where(left.any(axis=1, keepdims=True), left, frames)
+
+
+def _other(key: jax.Array) -> jax.Array:
+    return jax.random.fold_in(key, 1)
 
 
 def _mean_over(costs: jax.Array, pairs: jax.Array, weight: float) -> Term:

@@ -32,11 +32,14 @@ class Validation:
         each call begins anew.
       examples: what the task's `evaluate` needs to know of them, arrays of N rows or fewer.
       batch_size: how many are predicted at a time.
+      by_network: the same of parameters and model state, in the place of `inputs`, where it depends
+        on them: features that many examples share are made once.
     """
 
     inputs: Blocks
     examples: Mapping[str, np.ndarray]
     batch_size: int = 64
+    by_network: Callable[[Any, Any], Iterable[Batch]] | None = None
 
 
 @dataclass(frozen=True)

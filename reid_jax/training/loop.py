@@ -325,8 +325,10 @@ class _Loop:
     def _evaluate(self, state: TrainState, words: str) -> tuple[dict[str, float], np.ndarray]:
         validation = self.experiment.validation
         assert validation is not None
-        blocks = self._counted(validation.inputs(), words)
-        predictions = self.predict(state.evaluated_params, state.model_state, blocks)
+        variables = state.evaluated_params, state.model_state
+        by_network = validation.by_network
+        inputs = validation.inputs() if by_network is None else by_network(*variables)
+        predictions = self.predict(*variables, self._counted(inputs, words))
         return self.experiment.task.evaluate(predictions, validation.examples), predictions
 
     def _blended(

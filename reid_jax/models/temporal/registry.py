@@ -14,12 +14,14 @@ from reid_jax.models.temporal.hierarchical import HierarchicalEncoder
 from reid_jax.models.temporal.mean import MeanEncoder
 from reid_jax.models.temporal.multi_scale import MultiScaleEncoder
 from reid_jax.models.temporal.pyramid import PyramidEncoder
+from reid_jax.models.temporal.self_attention import SelfAttentionEncoder
 from reid_jax.models.temporal.skip import SkipEncoder
 from reid_jax.models.temporal.tcn import TcnEncoder
 
 _ENCODERS: dict[str, Callable[..., nn.Module]] = {
     "mean": MeanEncoder,
     "attention": AttentionEncoder,
+    "self_attention": SelfAttentionEncoder,
     "tcn": TcnEncoder,
     "bottleneck": BottleneckEncoder,
     "skip": SkipEncoder,
