@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import Positional, arg
 
@@ -10,6 +10,9 @@ from reid_jax import configurations
 from reid_jax.commands.arguments import Network, with_config, with_values
 from reid_jax.commands.terminal import UsageError, reads_words, use_huge_pages
 from reid_jax.training.network_words import with_options
+
+if TYPE_CHECKING:
+    from reid_jax.reporting.cost import Layer
 
 
 @reads_words
@@ -173,6 +176,7 @@ def models(
     temporal: bool = False,
     keyframes: bool = False,
     json: Path | None = None,
+    plot: Path | None = None,
 ) -> None:
     """Prints the table of all networks, or the layers of one.
 
@@ -186,28 +190,45 @@ def models(
         temporal: Instead of image networks, what modules over the frames of a video cost.
         keyframes: Instead of image networks, the parts of the two keyframe networks from images.
         json: File for the same numbers.
+        plot: PNG file for a drawing of the one network: its parts in the order in which they run,
+            with the shapes that they give.
     """
-    from reid_jax.files import check_destinations
+    from reid_jax.errors import UserError
+    from reid_jax.files import atomic_write, check_destinations
+    from reid_jax.reporting.cost import table_of_layers
+    from reid_jax.reporting.drawing import draw_network
 
-    check_destinations(json)
+    check_destinations(json, plot)
+    if plot is not None and (name is None or plot.suffix.lower() != ".png"):
+        raise UserError("--plot draws one network into a PNG file: name both.")
     if name is not None:
-        print(_layers(name, size))
+        given, layers = _layers(name, size)
+        print(table_of_layers(layers))
+        if plot is not None:
+            with atomic_write(plot) as file:
+                file.write(draw_network(name, given, layers))
+            print(f"drawn: {plot}")
         return
     rows = _keyframe_rows(size, speed) if keyframes else _rows(size, compiled, speed, temporal)
     if json is not None:
         _write(rows, json)
 
 
-def _layers(name: str, size: int | None) -> str:
+def _layers(name: str, size: int | None) -> tuple[str, "list[Layer]"]:
+    """What goes into a network, in words, and its layers."""
     from reid_jax.architectures.keyframes import KEYFRAME_MODELS, keyframe_layers
     from reid_jax.architectures.temporal import temporal_layers, temporal_module_names
-    from reid_jax.reporting.cost import layer_table, table_of_layers
+    from reid_jax.models import backbone_info
+    from reid_jax.reporting.cost import layers_of_network
 
     if name in temporal_module_names():
-        return table_of_layers(temporal_layers(name))
+        return "features: 256 x 1280", temporal_layers(name)
     if name in KEYFRAME_MODELS:
-        return table_of_layers(keyframe_layers(name, input_size=size))
-    return layer_table(name, input_size=size)
+        side = size or backbone_info(KEYFRAME_MODELS[name][0]).inputs.input_size
+        return f"images: 16 x {side} x {side} x 3", keyframe_layers(name, input_size=size)
+    inputs = backbone_info(name).inputs
+    side = size or inputs.input_size
+    return f"image: {side} x {side} x {len(inputs.mean)}", layers_of_network(name, input_size=size)
 
 
 def _keyframe_rows(size: int | None, speed: bool) -> list[dict[str, Any]]:

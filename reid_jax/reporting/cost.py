@@ -265,10 +265,10 @@ def _published_cell(published: Published) -> str:
     return f"{published.parameters:g} M / {published.multiply_adds / 1000:g} G{note}"
 
 
-def layer_table(name: str, *, input_size: int | None = None) -> str:
-    """One network layer by layer: output, parameters, multiply-adds, share of the cost."""
+def layers_of_network(name: str, *, input_size: int | None = None) -> list[Layer]:
+    """One network layer by layer, with 1000 classes where there are published weights."""
     classes = 1000 if backbone_info(name).reference else 0
-    return table_of_layers(layers(name, num_classes=classes, input_size=input_size))
+    return layers(name, num_classes=classes, input_size=input_size)
 
 
 def table_of_layers(rows: Sequence[Layer]) -> str:

@@ -14,9 +14,10 @@ from reid_jax.reporting.cost import (
     compiled_multiply_adds,
     costs_table,
     count_multiply_adds,
-    layer_table,
     layers,
+    layers_of_network,
     summarize,
+    table_of_layers,
 )
 from reid_jax.reporting.papers import paper_cells
 
@@ -47,7 +48,7 @@ def test_counting_in_a_program() -> None:
 
 
 def test_the_tables() -> None:
-    text = layer_table("mobilenet_v2")
+    text = table_of_layers(layers_of_network("mobilenet_v2"))
     assert "stage2_1/depthwise/conv" in text
     assert "3,504,872" in text
     row = summarize("two_conv", compiled=False)
@@ -58,7 +59,7 @@ def test_the_tables() -> None:
     assert all(paper_cells(name)[2] for name in published)
     assert "| two_conv | 28 |" in costs_table([row]).as_markdown()
     with pytest.raises(UserError, match="mobilenet_v2"):
-        layer_table("mobilenetv2")
+        layers_of_network("mobilenetv2")
 
 
 def test_speed_is_measured_as_training_compiles(
