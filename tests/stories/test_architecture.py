@@ -196,6 +196,7 @@ LONG = {
 LARGEST = 20  # files of a folder
 QUESTION = "all of one question, flat, so that the same names stand in each"
 LARGE = {
+    "configs": "a file an experiment, found by its bare name",
     "reid_jax/individuals": QUESTION,
     "reid_jax/keyframes": QUESTION,
     "reid_jax/data/photos": "a file a source, and what all sources need",

@@ -164,7 +164,7 @@ def test_each_stage_counts_and_reduces_anew_and_only_the_last_ends_early(config,
         np.testing.assert_array_equal(ours, theirs)
 
 
-@pytest.mark.parametrize("name", ["tvsum_resnet50", "tvsum_efficientnet_b0"])
+@pytest.mark.parametrize("name", ["tvsum_resnet50", "tvsum_efficientnet_b0", "tvsum_images_small"])
 def test_the_rates_of_the_two_stages(name):
     """The scorer at 1e-4 all along, the backbone's last blocks at 1e-5 in the second stage."""
     config = configurations.get(name)
