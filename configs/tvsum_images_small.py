@@ -19,12 +19,18 @@ from reid_jax.training.stages import Stage
 def get_config() -> KeyframeConfig:
     return KeyframeConfig(
         data=VideoDataConfig(
-            image_size=96, clip=60, batch_size=2, features_rate=0.25, validation_fraction=0.2
+            image_size=96,
+            clip=60,
+            batch_size=2,
+            features_rate=0.25,
+            validation_fraction=0.2,
+            power=0.3,
         ),
         images=Augmentation(flip=True, brightness=0.2, contrast=0.2, saturation=0.2),
         model=ScorerConfig(
             backbone="tf_efficientnet_lite0",
             pretrained="pypi",
+            keep_statistics=True,
             width=64,
             depth=1,
             heads=4,
@@ -39,14 +45,14 @@ def get_config() -> KeyframeConfig:
         optimizer=OptimizerConfig(
             learning_rate=1e-4,
             schedule="constant",
-            warmup_steps=10,
+            warmup_steps=5,
             weight_decay=0.1,
             clip_norm=1.0,
             ema_decay=0.9,
         ),
-        stages=(Stage(0, blocks=0), Stage(20, blocks=2, backbone_rate=0.1)),
+        stages=(Stage(0, blocks=0), Stage(10, blocks=2, backbone_rate=0.1)),
         train=TrainConfig(
-            steps=60,
+            steps=40,
             log_every=10,
             evaluate_every=20,
             checkpoint_every=20,

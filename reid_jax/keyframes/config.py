@@ -52,6 +52,8 @@ class VideoDataConfig:
     """Frames a clip; longer videos give a part of themselves, shorter ones are padded."""
     batch_size: Annotated[int, NOT_NEGATIVE, Auto(training.AUTO), OFTEN] = 8
     """Clips a step, over all devices; with a backbone, auto takes the most that fit in memory."""
+    power: Annotated[float, POSITIVE] = 1.0
+    """Features are raised to this power first; below 1, large ones weigh less (0.5: their root)."""
     components: Annotated[int, NOT_NEGATIVE] = 128
     """Principal components that features are reduced to; 0 keeps all of them."""
     context: Annotated[float, NOT_NEGATIVE] = 1.5
@@ -97,6 +99,9 @@ class ScorerConfig:
     """Arithmetic inside the network; parameters, attention weights and losses stay float32."""
     remat: bool = False
     """Compute the backbone's blocks again for the gradient: less memory, one more forward pass."""
+    keep_statistics: bool = False
+    """BatchNorm of the backbone keeps its published statistics where its blocks train, too: a batch
+    of few clips has others."""
 
 
 @dataclass(frozen=True)

@@ -98,6 +98,8 @@ def make_task(config: KeyframeConfig) -> KeyframeTask:
         augmentation=config.images,
         noise=config.augment.noise,
         **pixels_of(model),
+        still=model.keep_statistics,
+        power=config.data.power,
         components=config.data.components if model.backbone and model.ridge > 0 else None,
     )
 
@@ -223,7 +225,9 @@ def _prepare(
     data: VideoDataConfig, videos: Sequence[VideoFeatures]
 ) -> tuple[Preparation, list[np.ndarray]]:
     raw = [video.features for video in videos]
-    preparation = fit_preparation(raw, components=data.components, context=data.context)
+    preparation = fit_preparation(
+        raw, components=data.components, context=data.context, power=data.power
+    )
     return preparation, [prepare_video(preparation, features) for features in raw]
 
 

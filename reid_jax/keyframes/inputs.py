@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from reid_jax.keyframes.context import COLUMNS
-from reid_jax.keyframes.task import prepare
+from reid_jax.keyframes.task import prepare, raised
 from reid_jax.ops.batching import filled
 
 Preparation = dict[str, np.ndarray]
@@ -17,7 +17,7 @@ _CONSTANT = 1e-6  # a feature that varies less is not scaled up
 
 
 def fit_preparation(
-    features: Sequence[np.ndarray], *, components: int, context: float
+    features: Sequence[np.ndarray], *, components: int, context: float, power: float = 1.0
 ) -> Preparation:
     """What `reid_jax.keyframes.task.prepare` needs, from training videos (T, D).
 
@@ -29,12 +29,15 @@ def fit_preparation(
     Args:
       components: how many, 0 for all.
       context: scale of the descriptors.
+      power: see `raised`.
 
     Returns:
       mean, scale (D,); basis (D, K); context (); deviation (K + 11,): the standard deviation of
-      each input. Float32.
+      each input; and power (), where it is not 1. Float32.
     """
     frames = np.concatenate(list(features)).astype(np.float64)
+    if power != 1:
+        frames = np.asarray(raised(frames.astype(np.float32), power), np.float64)
     width = frames.shape[1]
     mean, spread = frames.mean(axis=0), frames.std(axis=0)
     scale = np.where(spread < _CONSTANT, 1.0, spread)
@@ -53,6 +56,8 @@ def fit_preparation(
         "context": np.asarray(context),
         "deviation": np.concatenate([deviation, np.full(COLUMNS, context)]),
     }
+    if power != 1:
+        values["power"] = np.asarray(power)
     return {name: value.astype(np.float32) for name, value in values.items()}
 
 

@@ -56,7 +56,7 @@ def chosen(config: KeyframeConfig, videos: Sequence[VideoFeatures]) -> KeyframeC
     """The configuration with a choice where `model.ridge` asks for `auto`; says which."""
     if config.model.ridge != AUTO:
         return config
-    choice, spearman = choose(videos, config.train.seed)
+    choice, spearman = choose(videos, config.train.seed, config.data.power)
     say(
         f"linear start: {choice.components} components, context {choice.context:g}, "
         f"ridge {choice.ridge:g}, smoothing {choice.smoothing:g} "
@@ -71,7 +71,7 @@ def _with(config: KeyframeConfig, choice: Choice) -> KeyframeConfig:
     return dataclasses.replace(config, data=data, model=model)
 
 
-def choose(videos: Sequence[VideoFeatures], seed: int) -> tuple[Choice, float]:
+def choose(videos: Sequence[VideoFeatures], seed: int, power: float = 1.0) -> tuple[Choice, float]:
     """The choice with the highest Spearman correlation, by cross-validation over the videos.
 
     The videos are dealt out into eight parts (fewer videos, fewer parts); each part is scored by
@@ -80,6 +80,7 @@ def choose(videos: Sequence[VideoFeatures], seed: int) -> tuple[Choice, float]:
 
     Args:
       seed: of the deal.
+      power: that features are raised to.
 
     Returns:
       The choice, and its mean correlation over the videos.
@@ -98,7 +99,7 @@ def choose(videos: Sequence[VideoFeatures], seed: int) -> tuple[Choice, float]:
     for held in range(part.max() + 1):
         inside = [video for video, its in zip(videos, part, strict=True) if its != held]
         outside = [video for video, its in zip(videos, part, strict=True) if its == held]
-        for choice, total in _correlations(inside, outside):
+        for choice, total in _correlations(inside, outside, power):
             totals[choice] = totals.get(choice, 0.0) + total
         bar.update(held + 1)
     bar.close()
@@ -107,13 +108,13 @@ def choose(videos: Sequence[VideoFeatures], seed: int) -> tuple[Choice, float]:
 
 
 def _correlations(
-    inside: Sequence[VideoFeatures], outside: Sequence[VideoFeatures]
+    inside: Sequence[VideoFeatures], outside: Sequence[VideoFeatures], power: float
 ) -> Iterator[tuple[Choice, float]]:
     """Sums over the videos outside, for each choice fitted inside."""
     width = inside[0].features.shape[1]
     sizes = sorted({min(size, width) for size in COMPONENTS})
     preparation = fit_preparation(
-        [video.features for video in inside], components=sizes[-1], context=1.0
+        [video.features for video in inside], components=sizes[-1], context=1.0, power=power
     )
     gram, products = normal_equations(
         [prepare_video(preparation, video.features) for video in inside], inside

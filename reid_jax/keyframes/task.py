@@ -66,10 +66,11 @@ class KeyframeTask(FromImages):
     Attributes:
       net: features or images to scores.
       loss_terms: the loss.
-      augmentation, mean, std, frozen: see `FromImages`.
+      augmentation, mean, std, frozen, still: see `FromImages`.
       noise: standard deviation of noise on prepared features, relative to each feature's own.
       components: of the backbone's features, see `prepare` (0: all); the preparation is then in the
         model state, as where features come as they are. None: the scorer gets them as they are.
+      power: of the same preparation.
     """
 
     net: KeyframeNet
@@ -79,7 +80,9 @@ class KeyframeTask(FromImages):
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
     frozen: tuple[str, ...] = ()
+    still: bool = False
     components: int | None = None
+    power: float = 1.0
     monitor: str = "spearman"
     BESIDE = PREPARATION
 
@@ -88,8 +91,10 @@ class KeyframeTask(FromImages):
             frames = jnp.asarray(batch["features"][:1, :1], jnp.float32)
             variables = dict(jax.jit(self.net.init)(key, frames, jnp.ones((1, 1), bool)))
         else:
-            kept = self.components
-            neutral = None if kept is None else lambda width: neutral_preparation(width, kept)
+            kept, power = self.components, self.power
+            neutral = (
+                None if kept is None else lambda width: neutral_preparation(width, kept, power)
+            )
             variables = self.drawn(key, batch, neutral)
         return {"net": variables.pop("params")}, variables
 
@@ -134,6 +139,9 @@ class KeyframeTask(FromImages):
             features = features.reshape(*images.shape[:2], -1)
             features = self.prepared(model_state, features, jnp.asarray(batch["mask"]))
         return self.predict_features(params, model_state, features, jnp.asarray(batch["mask"]))
+
+    def _neutral(self, width: int) -> Tree:
+        return neutral_preparation(width, self.components or 0, self.power)
 
     def prepared(self, model_state: Tree, features: jax.Array, mask: jax.Array) -> jax.Array:
         if self.components is None:
@@ -186,9 +194,12 @@ class KeyframeTask(FromImages):
 def prepare(preparation: Tree, features: jax.Array, mask: jax.Array) -> jax.Array:
     """What the scorer sees of features (B, T, D): (B, T, K) float32, masked frames 0.
 
-    Features are standardised and projected, ((x - mean) / scale) @ basis, and stand beside
-    `frame_context` times "context", where that is not 0; no gradient goes through that.
+    Features are raised to "power", where there is one, standardised and projected,
+    ((x - mean) / scale) @ basis, and stand beside `frame_context` times "context", where that is
+    not 0; no gradient goes through that.
     """
+    if "power" in preparation:
+        features = raised(features, preparation["power"])
     scaled = (features - preparation["mean"][None, None]) / preparation["scale"][None, None]
     projected = jnp.matmul(scaled, preparation["basis"], precision=jax.lax.Precision.HIGHEST)
     projected = jnp.where(mask[..., None], projected, 0.0)
@@ -197,17 +208,26 @@ def prepare(preparation: Tree, features: jax.Array, mask: jax.Array) -> jax.Arra
     return jnp.concatenate([projected, context], axis=-1)
 
 
-def neutral_preparation(width: int, components: int) -> dict[str, jax.Array]:
+def raised(features: Any, power: Any) -> jax.Array:
+    """sign(x) |x|^power (Perronnin et al., ECCV 2010, "Improving the Fisher kernel", section 3.2).
+
+    Where x is 0 or nearly so, the gradient is 0, not infinite.
+    """
+    return jnp.sign(features) * jnp.maximum(jnp.abs(features), 1e-6) ** power
+
+
+def neutral_preparation(width: int, components: int, power: float = 1.0) -> dict[str, jax.Array]:
     """What leaves features (.., width) as they are, but for what is beside `components` (0: none),
     with a context of 0; see `fit_preparation`."""
     kept = min(components or width, width)
-    return {
+    found = {
         "mean": jnp.zeros(width),
         "scale": jnp.ones(width),
         "basis": jnp.eye(width, kept),
         "context": jnp.zeros(()),
         "deviation": jnp.ones(kept + COLUMNS),
     }
+    return found if power == 1 else found | {"power": jnp.full((), power)}
 
 
 def normalised_ranks(values: np.ndarray) -> np.ndarray:

@@ -70,6 +70,9 @@ class SimilarityConfig:
     """Arithmetic inside the backbone."""
     remat: bool = False
     """Compute the backbone's blocks again for the gradient: less memory, one more forward pass."""
+    keep_statistics: bool = False
+    """BatchNorm of the backbone keeps its published statistics where its blocks train, too: a batch
+    of few clips has others."""
     kind: Annotated[Literal["siamese", "triplet", "attention_siamese"], OFTEN] = "siamese"
     """A shared encoder and a learned similarity of the pair; one whose embeddings are compared by
     cosine; or a Siamese one that pools frames by multi-head attention."""

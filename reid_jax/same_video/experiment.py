@@ -134,6 +134,7 @@ def make_task(config: VideoSimilarityConfig, num_classes: int) -> VideoSimilarit
         frame_dropout=config.model.frame_dropout,
         augmentation=config.images,
         **pixels_of(config.model),
+        still=config.model.keep_statistics,
     )
 
 

@@ -35,7 +35,7 @@ class VideoSimilarityTask(FromImages):
       num_classes: training videos.
       head_weight: of the head's cross-entropy beside the objective; without effect without a head.
       frame_dropout: the share of frames that are hidden in training.
-      augmentation, mean, std, frozen: see `FromImages`.
+      augmentation, mean, std, frozen, still: see `FromImages`.
     """
 
     net: VideoSimilarityNet
@@ -48,6 +48,7 @@ class VideoSimilarityTask(FromImages):
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
     frozen: tuple[str, ...] = ()
+    still: bool = False
     monitor: str = "roc_auc"
     BESIDE = WHITENING
 

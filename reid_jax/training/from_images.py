@@ -37,6 +37,7 @@ class FromImages(DividedLoss):
       augmentation: of images; all frames of a clip are changed alike.
       mean, std: normalisation of pixels in [0, 1], a value a channel.
       frozen: blocks of the backbone that get no gradient and whose BatchNorm does not move.
+      still: BatchNorm moves in no block of the backbone.
       BESIDE: what of the model state is not the network's: how features are prepared for it.
     """
 
@@ -45,6 +46,7 @@ class FromImages(DividedLoss):
     mean: tuple[float, ...]
     std: tuple[float, ...]
     frozen: tuple[str, ...]
+    still: bool
     BESIDE: ClassVar[str]
 
     def prepared(self, model_state: Tree, features: jax.Array, mask: jax.Array) -> jax.Array:
@@ -92,7 +94,8 @@ class FromImages(DividedLoss):
         if backbone is not None:
             parts["backbone"] = backbone.clone(axis_name=axis_name)
         statistics = self.statistics(model_state)
-        with frozen_batch_norm(("backbone", block) for block in self.frozen):
+        frozen = [("backbone", block) for block in self.frozen]
+        with frozen_batch_norm([("backbone",)] if self.still else frozen):
             outputs, updated = self.net.clone(**parts).apply(
                 {"params": with_frozen(params["net"], self.frozen), **statistics},
                 frames,

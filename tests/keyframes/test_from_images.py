@@ -18,6 +18,7 @@ from reid_jax.keyframes.model import TrainedScorer
 from reid_jax.keyframes.net import KeyframeNet
 from reid_jax.keyframes.question import Keyframes
 from reid_jax.keyframes.ridge import linear_start
+from reid_jax.keyframes.task import raised
 from reid_jax.models.backbones.resnet import ResNet
 from reid_jax.questions import train
 from reid_jax.training.accumulate import make_gradient
@@ -98,7 +99,7 @@ def test_blocks_that_are_computed_again_change_no_value(path):
 
 
 LINEAR = {
-    "data": {"clip": 32, "components": 3, "context": 0.7},
+    "data": {"clip": 32, "components": 3, "context": 0.7, "power": 0.3},
     "augment": {"drop": 0.0},
     "model": {"backbone": "small_cnn", "ridge": 0.1, "smoothing": 1.0},
 }
@@ -113,7 +114,7 @@ def test_a_network_of_images_starts_as_ridge_regression_on_its_backbones_feature
     scorer = TrainedScorer(tmp_path, config, params, model_state, 0)
     described = {video.key: video for video in split.described}
     preparation = fit_preparation(
-        [video.features for video in split.described], components=3, context=0.7
+        [video.features for video in split.described], components=3, context=0.7, power=0.3
     )
     inputs = [prepare_video(preparation, video.features) for video in split.described]
     linear = linear_start(inputs, split.described, 0.1)
@@ -155,6 +156,46 @@ def test_a_linear_start_over_a_backbone_is_chosen_kept_and_gone_on_with(path, tm
     for mine, other in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
         np.testing.assert_array_equal(mine, other)
     assert np.isfinite(read_report(tmp_path / "whole")["kendall_users"])
+
+
+def test_features_are_raised_to_a_power_before_they_are_prepared():
+    """Value by value in a loop; standardised; without a gradient where they are 0."""
+    rng = np.random.default_rng(0)
+    features = np.round(rng.normal(size=(20, 5)), 1).astype(np.float32)
+    features[3] = 0
+    expected = np.array([[np.sign(x) * abs(x) ** 0.3 for x in row] for row in features])
+    made = fit_preparation([features], components=0, context=0.0, power=0.3)
+    np.testing.assert_allclose(made["mean"], expected.mean(axis=0), atol=1e-6)
+    scaled = (expected - expected.mean(axis=0)) / expected.std(axis=0)
+    prepared = prepare_video(made, features)
+    np.testing.assert_allclose(prepared[:, :5], scaled @ made["basis"], atol=1e-4)
+    assert "power" not in fit_preparation([features], components=0, context=0.0)
+    gradient = jax.grad(lambda x: raised(x, 0.3).sum())(features)
+    assert np.isfinite(gradient).all()
+    assert not gradient[3].any()
+
+
+@pytest.mark.parametrize("still", [False, True])
+def test_the_backbone_may_keep_its_statistics_where_its_blocks_train(path, tmp_path, still):
+    """In the second stage its last block's weights move; its BatchNorm's means do or do not."""
+    stages = (Stage(0, blocks=1),)
+    config = of_images(path, model={"backbone": "small_cnn", "keep_statistics": still})
+    config = dataclasses.replace(config, stages=stages)
+    experiment = build(config, load_videos(config.data, 0))
+    first = initial_variables(experiment, config.train.seed)
+    layout, ema = make_layout("single"), config.optimizer.ema_decay
+    state = fit(experiment, config.train, layout, tmp_path, ema_decay=ema).state
+    last = experiment.blocks[-1]
+    for tree, before, moves in (
+        (state.params["net"]["backbone"], first[0]["net"]["backbone"], True),
+        (
+            state.model_state["batch_stats"]["backbone"],
+            first[1]["batch_stats"]["backbone"],
+            not still,
+        ),
+    ):
+        same = jax.tree.map(np.array_equal, tree[last], before[last])
+        assert all(jax.tree.leaves(same)) != moves
 
 
 def test_gaps_in_clips_and_a_linear_start_over_a_backbone_do_not_go_together(path):
