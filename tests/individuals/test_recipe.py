@@ -184,6 +184,7 @@ def refused(*_, **__):
     raise AssertionError("it chose again")
 
 
+@pytest.mark.exhaustive
 def test_a_run_chooses_once_and_compares(small, monkeypatch, tmp_path, capsys):
     run = tmp_path / "run"
     with monkeypatch.context() as patch:

@@ -72,6 +72,7 @@ def steps(url: str, which: str = "latest") -> set[int]:
     return {int(match[1]) for match in found if match}
 
 
+@pytest.mark.exhaustive
 def test_a_run_goes_from_machine_to_machine_and_its_gallery_too(wire, move, tmp_path):
     output = said("train", "demo", "--workdir", RUN, *OPTIONS, "--train.steps=4")
     assert f"uploaded to {RUN}" in output
