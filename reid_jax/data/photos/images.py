@@ -27,6 +27,11 @@ from reid_jax.files import digest_of
 warnings.filterwarnings("ignore", module=r"PIL\.")
 logging.getLogger("PIL").setLevel(logging.CRITICAL)
 
+with contextlib.suppress(ImportError):  # of an extra; Pillow alone knows no HEIC
+    from pillow_heif import register_heif_opener
+
+    register_heif_opener()
+
 EXTENSIONS = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"),
     *(".ppm", ".pgm", ".pbm", ".avif", ".heic", ".heif"),
@@ -49,7 +54,7 @@ _YOUNG = 2_000_000_000  # nanoseconds
 _HEAD = 2**16  # bytes by which a file that is elsewhere is known to be a picture
 _FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "AVIF", "JPEG2000")
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
-_HEIC = "HEIC is not supported, convert it to JPEG"
+_HEIC = "HEIC needs pillow-heif (pip install 'reid-jax[heic]'); or convert it to JPEG"
 _RAW = "a camera's raw file, export it as JPEG"
 _SUBFILE_TAG, _DNG_TAG = 0x00FE, 0xC612
 _ORIENTATION_TAG = 0x0112
@@ -177,8 +182,8 @@ def read_image(file: str | IO[bytes], size: int, channels: int = 3) -> np.ndarra
     except UserError:
         raise
     except UnidentifiedImageError as error:
-        heic = _is_heic(file)
-        raise BadImageError(name, _HEIC if heic else _reason(error)) from error
+        unread = "HEIF" not in Image.OPEN and _is_heic(file)
+        raise BadImageError(name, _HEIC if unread else _reason(error)) from error
     except Exception as error:
         raise BadImageError(name, _reason(error)) from error
 

@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from reid_jax.data.photos.images import BadImageError, check_images, read_image, resize
+from reid_jax.data.photos.images import (
+    BadImageError,
+    check_images,
+    is_picture,
+    proportions,
+    read_image,
+    read_upright,
+    resize,
+)
 from reid_jax.errors import UserError
 
 GREY = 128
@@ -156,7 +164,7 @@ def broken_files(folder):
         "text.jpg": (b"These are my turtles.", "not an image"),
         "bomb.png": (png_with_size(60_000, 60_000), "million"),
         "large.png": (png_with_size(15_000, 12_000), "million"),
-        "phone.heic": (b"\0\0\0\x18ftypheic", "HEIC"),
+        "phone.heic": (b"\0\0\0\x18ftypheic", ""),
     }
     for name, (data, reason) in contents.items():
         (folder / name).write_bytes(data)
@@ -182,9 +190,34 @@ def test_each_broken_file_is_refused_with_its_reason(tmp_path):
         assert isinstance(caught.value, UserError)
 
 
+@pytest.mark.parametrize("ending", ["heic", "jpg"])
+def test_a_phones_heic_is_read_upright_whatever_its_name(tmp_path, ending):
+    image = Image.fromarray(gradient(40, 60))
+    turned = image.getexif()
+    turned[0x0112] = 6  # as a phone held upright writes it
+    path = str(tmp_path / f"IMG_0001.{ending}")
+    image.save(path, "HEIF", exif=turned.tobytes(), quality=95)
+    assert is_picture(path)
+    upright = read_upright(path)
+    assert upright.size == proportions(path) == (image.height, image.width)
+    expected = image.transpose(Image.Transpose.ROTATE_270)
+    np.testing.assert_allclose(np.asarray(upright, float), np.asarray(expected, float), atol=12)
+    expected = np.asarray(expected.resize((16, 16), Image.Resampling.BILINEAR), float)
+    np.testing.assert_allclose(read_image(path, 16).astype(float), expected, atol=6)
+
+
+def test_without_the_extra_heic_is_named_with_it(monkeypatch, tmp_path):
+    monkeypatch.setattr(Image, "OPEN", {k: v for k, v in Image.OPEN.items() if k != "HEIF"})
+    monkeypatch.setattr(Image, "ID", [name for name in Image.ID if name != "HEIF"])
+    path = tmp_path / "a.heic"
+    Image.fromarray(gradient()).save(path, "HEIF")
+    with pytest.raises(BadImageError, match=r"HEIC needs pillow-heif \(pip install 'reid-jax"):
+        read_image(str(path), 16)
+
+
 def test_random_damage_gives_pixels_or_the_one_exception(tmp_path):
     generator = np.random.default_rng(1)
-    for kind, options in (("jpg", {}), ("png", {}), ("gif", {}), ("tif", {}), ("webp", {})):
+    for kind, options in (("jpg", {}), ("png", {}), ("gif", {}), ("tif", {}), ("webp", {}), ("heic", {})):
         path = tmp_path / f"a.{kind}"
         Image.fromarray(gradient()).save(path, **options)
         original = path.read_bytes()
