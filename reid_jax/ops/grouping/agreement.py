@@ -36,8 +36,8 @@ def agreement(found: np.ndarray, truth: np.ndarray) -> Agreement:
       truth: ``(N,)`` int, its individual.
 
     Example:
-      >>> agreement(np.array([0, 0, 1]), np.array([5, 5, 5])).bcubed_recall.round(3)
-      np.float64(0.556)
+      >>> round(rj.metrics.agreement(np.array([0, 0, 1]), np.array([5, 5, 5])).bcubed_recall, 3)
+      0.556
     """
     both = np.stack([np.unique(each, return_inverse=True)[1] for each in (found, truth)])
     cells, shared = np.unique(both, axis=1, return_counts=True)

@@ -55,8 +55,8 @@ def average_linkage(
 
     Example:
       >>> pairs, alike = np.array([[0, 1], [1, 2], [0, 2]]), np.array([0.9, 0.6, 0.2])
-      >>> average_linkage(pairs, alike, 3, missing=0.0).similarities
-      array([0.9, 0.4])
+      >>> rj.metrics.average_linkage(pairs, alike, 3, missing=0.0).similarities.tolist()
+      [0.9, 0.4]
     """
     groups = _Groups(number)
     for first, second in _rows(apart):
@@ -102,14 +102,16 @@ def average_linkage(
     return Merges(number, np.array(merged, int).reshape(-1, 2), np.array(heights, float))
 
 
-def cut(merges: Merges, threshold: float) -> np.ndarray:
+def groups_at(merges: Merges, threshold: float) -> np.ndarray:
     """``(N,)`` int, the group of each photo when groups of that similarity and more are joined.
 
     Groups are numbered by their first photo.
 
     Example:
-      >>> cut(Merges(3, np.array([[0, 1], [0, 2]]), np.array([0.9, 0.4])), 0.5)
-      array([0, 0, 1])
+      >>> pairs, alike = np.array([[0, 1], [1, 2], [0, 2]]), np.array([0.9, 0.6, 0.2])
+      >>> merges = rj.metrics.average_linkage(pairs, alike, 3, missing=0.0)
+      >>> rj.metrics.groups_at(merges, 0.5).tolist()
+      [0, 0, 1]
     """
     groups = _Groups(merges.number)
     for first, second in merges.photos[merges.similarities >= threshold]:

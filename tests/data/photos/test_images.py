@@ -217,7 +217,14 @@ def test_without_the_extra_heic_is_named_with_it(monkeypatch, tmp_path):
 
 def test_random_damage_gives_pixels_or_the_one_exception(tmp_path):
     generator = np.random.default_rng(1)
-    for kind, options in (("jpg", {}), ("png", {}), ("gif", {}), ("tif", {}), ("webp", {}), ("heic", {})):
+    for kind, options in (
+        ("jpg", {}),
+        ("png", {}),
+        ("gif", {}),
+        ("tif", {}),
+        ("webp", {}),
+        ("heic", {}),
+    ):
         path = tmp_path / f"a.{kind}"
         Image.fromarray(gradient()).save(path, **options)
         original = path.read_bytes()

@@ -8,7 +8,7 @@ from scipy.cluster import hierarchy
 from scipy.spatial.distance import squareform
 
 from reid_jax.errors import UserError
-from reid_jax.ops.grouping.linkage import average_linkage, cut
+from reid_jax.ops.grouping.linkage import average_linkage, groups_at
 
 
 def drawn(seed: int, number: int) -> np.ndarray:
@@ -49,7 +49,7 @@ def test_with_all_pairs_it_is_scipys(seed, number, threshold):
     expected = hierarchy.linkage(squareform(1 - alike, checks=False), "average")
     np.testing.assert_allclose(1 - merges.similarities, expected[:, 2], atol=1e-12)
     groups = hierarchy.fcluster(expected, 1 - threshold, "distance")
-    assert as_groups(cut(merges, threshold)) == as_groups(groups)
+    assert as_groups(groups_at(merges, threshold)) == as_groups(groups)
 
 
 @settings(deadline=None, max_examples=30)
@@ -67,16 +67,16 @@ def test_what_is_missing_counts_as_missing(seed, number, missing):
     merges = average_linkage(pairs, values, number, missing=missing, apart=apart)
     heights, groups = plain(alike, missing, [tuple(pair) for pair in apart])
     np.testing.assert_allclose(merges.similarities, heights, atol=1e-12)
-    assert as_groups(cut(merges, missing)) == {frozenset(group) for group in groups}
+    assert as_groups(groups_at(merges, missing)) == {frozenset(group) for group in groups}
 
 
 def test_together_comes_first_and_apart_holds_through_others():
     pairs, alike = np.array([[0, 1], [1, 2], [2, 3]]), np.array([0.9, 0.8, 0.7])
     kept = average_linkage(pairs, alike, 5, missing=0.0, together=np.array([[0, 4]]))
     assert kept.similarities[0] == np.inf
-    assert cut(kept, 10.0).tolist() == [0, 1, 2, 3, 0]
+    assert groups_at(kept, 10.0).tolist() == [0, 1, 2, 3, 0]
     apart = np.array([[0, 2]])
-    split = cut(average_linkage(pairs, alike, 5, missing=0.0, apart=apart), 0.1)
+    split = groups_at(average_linkage(pairs, alike, 5, missing=0.0, apart=apart), 0.1)
     assert split.tolist() == [0, 0, 1, 1, 2]
     together = np.array([[0, 1], [1, 2]])
     with pytest.raises(UserError, match="Photos 1 and 2 are to be in one group, and apart"):
@@ -86,7 +86,7 @@ def test_together_comes_first_and_apart_holds_through_others():
 @pytest.mark.parametrize("number", [0, 1, 3])
 def test_nobody_is_like_anybody(number):
     merges = average_linkage(np.zeros((0, 2), int), np.zeros(0), number, missing=0.0)
-    assert cut(merges, 0.5).tolist() == list(range(number))
+    assert groups_at(merges, 0.5).tolist() == list(range(number))
 
 
 def test_a_pair_given_twice_counts_once_as_its_higher():
