@@ -14,6 +14,7 @@ TILE = 999_983  # prime: drawing longer tensors from this many numbers keeps the
 GAINS = [
     ("resn", 1.0),
     ("vit", 1.0),
+    ("swin", 1.0),
     ("convnext", 1.0),
     ("lite", 1.6),
     ("mobilenet", 1.6),
@@ -30,7 +31,7 @@ GAINS = [
 # compile, and run with `make test CI=1`.
 SAMPLE = {
     *("alexnet", "resnet18", "mobilenetv1_100", "mobilenet_v3_small", "efficientnet_b0"),
-    *("tf_efficientnet_lite0", "vit_small_patch16_224"),
+    *("tf_efficientnet_lite0", "vit_small_patch16_224", "swin_t"),
 }
 
 # The family each network is of; the first of a family is also compared in training mode.
@@ -66,6 +67,14 @@ FAMILIES = {
     "efficientnet_lite": [f"tf_efficientnet_lite{i}" for i in range(3)],
     "convnext": ["convnext_tiny"],
     "vit": ["vit_b_16", "vit_small_patch16_224"],
+    "swin": [
+        "swin_t",
+        "swin_s",
+        "swin_b",
+        "swin_base_patch4_window12_384",
+        "swin_large_patch4_window7_224",
+        "swin_large_patch4_window12_384",
+    ],
 }
 NETWORKS = [name for family in FAMILIES.values() for name in family]
 IN_TRAINING = [family[0] for family in FAMILIES.values()]
@@ -75,6 +84,8 @@ def image_size(name: str) -> int:
     """Small sizes that each architecture admits; 224 where the reference admits no other."""
     if name.startswith("vit"):
         return 224
+    if name.startswith("swin_") and "patch" in name:  # timm's have the size in their weights
+        return int(name[-3:])
     return 72 if name == "alexnet" else 64
 
 

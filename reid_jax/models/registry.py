@@ -21,6 +21,7 @@ from reid_jax.models.backbones.mobilenet import MOBILENETS, MOBILENETS_V1, Mobil
 from reid_jax.models.backbones.plain import VGG, VGGS, AlexNet
 from reid_jax.models.backbones.resnet import RESNETS, ResNet
 from reid_jax.models.backbones.small import SmallCNN, TwoConv
+from reid_jax.models.backbones.swin import SWINS, SWINS_LARGE, SwinTransformer
 from reid_jax.models.backbones.vit import VITS, VisionTransformer
 from reid_jax.models.paper_options import class_options, read_options
 
@@ -115,6 +116,7 @@ _REGISTRY: dict[str, BackboneInfo] = {
         *_published(MobileNet, EFFICIENTNETS_LITE, "mobile"),
         *_published(ConvNeXt, CONVNEXTS, "convnext", "fb_in1k"),
         *_published(VisionTransformer, VITS, "vit"),
+        *_published(SwinTransformer, SWINS | SWINS_LARGE, "swin"),
     ]
 }
 
@@ -168,6 +170,18 @@ _amend(
     hub_inputs=_half,
 )
 _amend("vit_b_16", hub="timm/vit_base_patch16_224.augreg2_in21k_ft_in1k", hub_inputs=_half)
+for _name, _of in {"swin_t": "tiny", "swin_s": "small", "swin_b": "base"}.items():
+    _tag = "ms_in22k_ft_in1k" if _of == "base" else "ms_in1k"
+    _amend(_name, hub=f"timm/swin_{_of}_patch4_window7_224.{_tag}")
+for _name in SWINS_LARGE:
+    _inputs = InputInfo(int(_name[-3:]))
+    _amend(
+        _name,
+        reference="timm",
+        inputs=_inputs,
+        hub=f"timm/{_name}.ms_in22k_ft_in1k",
+        hub_inputs=_inputs,
+    )
 
 
 def backbone_names() -> tuple[str, ...]:

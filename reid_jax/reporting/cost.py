@@ -17,6 +17,7 @@ from flax.traverse_util import flatten_dict
 
 from reid_jax.compilations import program_memory
 from reid_jax.hlo import read_hlo
+from reid_jax.models.backbones.swin import SwinBlock
 from reid_jax.models.backbones.vit import EncoderBlock
 from reid_jax.models.layers import BatchNorm
 from reid_jax.models.registry import backbone_info, create_backbone
@@ -85,6 +86,12 @@ def layers_of(module: nn.Module, *inputs: jax.ShapeDtypeStruct, **named: Any) ->
                 tokens, width = output.shape[1:]
                 costs = 2 * tokens * tokens * width
                 rows.append(Layer(f"{path}/attention", "attention", (tokens, width), 0, costs))
+            elif isinstance(layer, SwinBlock):
+                _, high, wide, width = output.shape
+                side = layer.window
+                costs = 2 * math.ceil(high / side) * math.ceil(wide / side) * side**4 * width
+                shape = (high, wide, width)
+                rows.append(Layer(f"{path}/attention", "attention", shape, 0, costs))
             elif isinstance(layer, nn.Conv | nn.Dense | BatchNorm | nn.LayerNorm):
                 rows.append(_row(layer, path, args[0].shape, output.shape))
         return output

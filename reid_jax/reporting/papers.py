@@ -15,11 +15,12 @@ _PAPERS = {
     "efficientnet_b": (2019, "depth, width and size scaled together"),
     "tf_efficientnet_lite": (2020, "EfficientNet for integers: ReLU6, no squeeze-and-excitation"),
     "vit": (2020, "a transformer over patches"),
+    "swin": (2021, "attention in windows that shift"),
     "efficientnet_v2": (2021, "fused blocks, searched for training speed"),
     "convnext": (2022, "a ResNet with a transformer's habits"),
 }
-# In percent: torchvision's first weights, except MobileNetV1, SE-ResNet (their papers) and
-# EfficientNet-Lite (its authors).
+# In percent: torchvision's first weights, except MobileNetV1, SE-ResNet, timm's Swin-B and L
+# (their papers; these began with ImageNet-22k) and EfficientNet-Lite (its authors).
 _TOP_1 = {
     "alexnet": 56.5,
     **{"vgg11": 69.0, "vgg11_bn": 70.4, "vgg13": 69.9, "vgg13_bn": 71.6},
@@ -33,7 +34,9 @@ _TOP_1 = {
     **{"efficientnet_b3": 82.0, "efficientnet_b4": 83.4, "efficientnet_b5": 83.4},
     **{"efficientnet_b6": 84.0, "efficientnet_b7": 84.1, "efficientnet_v2_s": 84.2},
     **{"tf_efficientnet_lite0": 75.1, "tf_efficientnet_lite1": 76.7, "tf_efficientnet_lite2": 77.6},
-    **{"convnext_tiny": 82.5, "vit_b_16": 81.1},
+    **{"convnext_tiny": 82.5, "vit_b_16": 81.1, "swin_t": 81.5, "swin_s": 83.2, "swin_b": 83.6},
+    **{"swin_base_patch4_window12_384": 86.4, "swin_large_patch4_window7_224": 86.3},
+    **{"swin_large_patch4_window12_384": 87.3},
 }
 
 

