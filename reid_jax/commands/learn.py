@@ -30,7 +30,8 @@ def train(words: list[str]) -> None:
         raise UsageError(f"No configuration is named: reid-jax train CONFIG {' '.join(fields)}")
     path = configurations.find(name)
     use_huge_pages()
-    workdir, config = asked(configurations.get(name), fields, f"reid-jax train {path.stem}")
+    default, fields = _from_published(configurations.get(name), fields)
+    workdir, config = asked(default, fields, f"reid-jax train {path.stem}")
 
     from reid_jax.questions import train
 
@@ -43,6 +44,30 @@ def _configuration_first(words: list[str]) -> tuple[str, list[str]]:
     while words[place : place + 1] and words[place].startswith("-"):
         place += 1 if "=" in words[place] or words[place] in ("-h", "--help") else 2
     return "".join(words[place : place + 1]), words[:place] + words[place + 1 :]
+
+
+def _from_published(config: Any, words: list[str]) -> tuple[Any, list[str]]:
+    """The configuration as the published weights that words name want it, and the words.
+
+    Raises:
+      UserError: they name a published network that there is not.
+    """
+    from reid_jax.individuals.config import EmbeddingConfig
+
+    found = list(words)
+    for flag in ("--model.pretrained", "--pretrained"):
+        if flag in found[:-1]:
+            place = found.index(flag)
+            found[place : place + 2] = ["=".join(found[place : place + 2])]
+        for place, word in enumerate(found):
+            if word.startswith(f"{flag}=") and isinstance(config, EmbeddingConfig):
+                from reid_jax.individuals.published import best_here, starting_from
+
+                source = word.partition("=")[2]
+                source = best_here() if source == "auto" else source
+                config = starting_from(config, source)
+                found[place] = f"{flag}={source}"
+    return config, found
 
 
 def asked(default: Any, words: list[str], prog: str) -> tuple[Path, Any]:

@@ -1,6 +1,7 @@
 """Networks that others trained, as they are: asked, judged and built galleries with like a run."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import jax
@@ -13,10 +14,13 @@ from reid_jax.individuals.config import DataConfig, EmbeddingConfig, ModelConfig
 from reid_jax.individuals.experiment import load_backbone, make_task
 from reid_jax.individuals.model import Network, TrainedModel, load_run
 from reid_jax.ops.images.augment import Augmentation
+from reid_jax.ops.losses.objectives import Joint, MarginSoftmax, ProxyAnchor
 from reid_jax.training.config import TrainConfig
 from reid_jax.training.experiment import start_from
 from reid_jax.training.network_words import AUTO, is_network, put_together, taken_apart
 from reid_jax.training.paths import absolute_weights
+from reid_jax.weights import input_info, is_published
+from reid_jax.weights.published import NAMES, Published, backbone_of, published_of
 from reid_jax.weights.sources import PYPI, is_here
 
 _BEST_FIRST = (
@@ -55,9 +59,13 @@ def open_model(place: Path) -> TrainedModel:
         return load_run(place)
     word, options = taken_apart(place)
     if word == AUTO:
-        word, options = _best_here(), _AUTO | options
+        word, options = best_here(), _AUTO | options
         say(f"--model auto takes {word}, which has learnt from ImageNet alone")
-    config = complete(_configured(word, options))
+    config, published = _configured(word, options)
+    config = complete(config)
+    if published is not None:
+        say(f"{word}: {published.backbone}, {published.about}; licence {published.licence}")
+        config = replace(config, model=replace(config.model, bnneck=published.neck))
     example = np.zeros((1, config.data.image_size, config.data.image_size, 3), np.uint8)
     variables = make_task(config, num_classes=0).init(jax.random.key(0), {"image": example})
     variables = start_from(load_backbone(config.model), *variables)
@@ -65,35 +73,58 @@ def open_model(place: Path) -> TrainedModel:
     return PublishedModel(Path(named), config, *variables, step=0)
 
 
-def _best_here() -> str:
+def best_here() -> str:
     """Of the weights that packages ship the best that are here; else the best, to be fetched."""
     here = [name for name in _BEST_FIRST if is_here(PYPI[name])]
     return f"pypi:{(here or _BEST_FIRST)[0]}"
 
 
-def _configured(word: str, options: Mapping[str, str]) -> EmbeddingConfig:
+def starting_from(config: EmbeddingConfig, source: str) -> EmbeddingConfig:
+    """The configuration with what published weights say of their network, if they say it.
+
+    That is the backbone, the size, the pooling, and the BNNeck where the loss classifies. Their
+    normalisation they bring in any case.
+
+    Raises:
+      UserError: the source names a published network that there is not.
+    """
+    if not (backbone := backbone_of(source)):
+        return config
+    model = replace(config.model, backbone=backbone)
+    if (published := published_of(source)) is not None:
+        neck = published.neck and isinstance(config.loss, Joint | MarginSoftmax | ProxyAnchor)
+        model = replace(model, pooling=published.pooling, bnneck=neck)
+    size = input_info(backbone, source).input_size
+    return replace(config, model=model, data=replace(config.data, image_size=size))
+
+
+def _configured(word: str, options: Mapping[str, str]) -> tuple[EmbeddingConfig, Published | None]:
     """What a run of no steps would keep.
 
     Raises:
       UserError: the word does not say which network, or an option is none.
     """
-    kind, _, name = word.partition(":")
-    backbone, source = (name, kind) if kind == "pypi" and name else (options.get("backbone"), word)
+    asked = options.get("backbone", "")
+    source = f"{asked}:{word}" if asked in NAMES and not is_published(word) else word
+    published = published_of(source)
+    backbone = backbone_of(source) or asked
     if not backbone:
         raise UserError(
             f"{word} names weights, but not their network: say it with --backbone NAME."
         )
-    return EmbeddingConfig(
+    config = EmbeddingConfig(
         data=DataConfig(source="", image_size=_number("image_size", options)),
         augment=_VIEWS,
         model=ModelConfig(
             backbone=backbone,
             pretrained=source,
+            pooling="avg" if published is None else published.pooling,
             embedding_dim=0,
             views=_number("views", options),
         ),
         train=TrainConfig(steps=0),
     )
+    return config, published
 
 
 def _number(option: str, options: Mapping[str, str]) -> int:

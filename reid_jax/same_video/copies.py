@@ -20,7 +20,7 @@ from reid_jax.same_video.config import ClipDataConfig
 from reid_jax.same_video.edits import edit_frames, edit_names
 from reid_jax.same_video.pairs import PairVideo, Track
 from reid_jax.weights.frozen import frozen_encoder
-from reid_jax.weights.inputs import TIMM
+from reid_jax.weights.published import origin_of
 
 _EVERY = 2  # each second frame of a folder: half the time, and still some thirty a video
 _BATCH = 30
@@ -69,7 +69,7 @@ def _content(features: Path, frames: Path, pretrained: str) -> list[str]:
     what is not there."""
     digests = [
         file_digest(str(path)).decode() if path.is_file() else ""
-        for path in (features, Path(pretrained.removeprefix(TIMM)))
+        for path in (features, Path(origin_of(pretrained)[1]))
     ]
     pictures = sorted(
         (str(path.relative_to(frames)), path.stat().st_size) for path in frames.rglob("*.jp*g")

@@ -11,7 +11,7 @@ from reid_jax.files import expanded
 from reid_jax.platforms import longest_path
 from reid_jax.remote.storage import is_url
 from reid_jax.weights import is_published, with_origin
-from reid_jax.weights.inputs import TIMM
+from reid_jax.weights.published import origin_of
 
 Config = TypeVar("Config")
 _ROOM = 255  # bytes, for the paths of files below a run's folder
@@ -68,9 +68,8 @@ def absolute_weights(source: str) -> str:
     """A source of weights, from the root where it is a file."""
     if is_published(source):
         return source
-    if source.startswith(TIMM):
-        return TIMM + absolute(source.removeprefix(TIMM))
-    return absolute(source)
+    origin, file = origin_of(source)
+    return f"{origin}:{absolute(file)}" if origin else absolute(source)
 
 
 def absolute_photos(source: str) -> str:

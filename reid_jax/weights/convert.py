@@ -26,6 +26,7 @@ from reid_jax.weights.names import (
     torch_axes,
     variable_shapes,
 )
+from reid_jax.weights.published import check_backbone, published_of
 from reid_jax.weights.sources import read_tensors
 
 Variables = dict[str, Any]
@@ -65,7 +66,11 @@ def load_pretrained(name: str, source: str | Path, *, num_classes: int = 0) -> V
       (2, 256)
     """
     _require_reference(name)
-    return variables_from_tensors(name, read_tensors(name, source), num_classes, str(source))
+    check_backbone(source, name)
+    tensors = read_tensors(name, source)
+    if (published := published_of(source)) is not None:
+        tensors = published.of_backbone(tensors)
+    return variables_from_tensors(name, tensors, num_classes, str(source))
 
 
 def save_pretrained(name: str, variables: Mapping[str, Any], path: str | Path) -> None:

@@ -11,8 +11,7 @@ from reid_jax.errors import UserError
 from reid_jax.models import InputInfo, backbone_info
 from reid_jax.weights.names import dialects, reference_names
 from reid_jax.weights.pth import read_pth
-
-TIMM = "timm:"  # before the path of a file with timm's weights
+from reid_jax.weights.published import TIMM, origin_of, published_of
 
 
 def is_published(source: str | Path) -> bool:
@@ -29,16 +28,19 @@ def is_published(source: str | Path) -> bool:
 def input_info(name: str, source: str | Path) -> InputInfo:
     """The image size and normalisation that go with the weights of `source`.
 
-    A file with timm's names goes with what timm's weights of this network expect. Any other file,
-    one that is not there, and no weights go with what the reference's expect.
+    Those of a published network (`hub:NAME`, `NAME:FILE`) say what they expect. A file with timm's
+    names goes with what timm's weights of this network expect. Any other file, one that is not
+    there, and no weights go with what the reference's expect.
 
     Example:
       >>> rj.weights.input_info("tf_efficientnet_lite1", "pypi").input_size
       240
     """
     info = backbone_info(name)
-    text = with_origin(name, source)
-    return info.hub_inputs if text.split(":")[0] == "hub" or text.startswith(TIMM) else info.inputs
+    if (published := published_of(source)) is not None:
+        return published.inputs
+    origin = with_origin(name, source).split(":")[0]
+    return info.hub_inputs if origin in ("hub", TIMM) else info.inputs
 
 
 def with_origin(name: str, source: str | Path) -> str:
@@ -51,12 +53,12 @@ def with_origin(name: str, source: str | Path) -> str:
       'weights.safetensors'
     """
     info, text = backbone_info(name), str(source)
-    if is_published(text) or text.startswith(TIMM) or info.hub_inputs == info.inputs:
+    if is_published(text) or origin_of(text)[0] or info.hub_inputs == info.inputs:
         return text
     found = dialects(name)
     if "timm" not in found[1:] or dialect_of(name, tensor_names(text)) != "timm":
         return text
-    return TIMM + text
+    return f"{TIMM}:{text}"
 
 
 def dialect_of(name: str, keys: Collection[str], num_classes: int = 0) -> str:

