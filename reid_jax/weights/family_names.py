@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from reid_jax.weights.names import Network
+
+class Network(Protocol):
+    """What is asked of `reid_jax.weights.names.Network`."""
+
+    @property
+    def dialect(self) -> str:
+        """Whose names are wanted."""
+
+    @property
+    def timm(self) -> bool:
+        """Whether the names are timm's."""
 
 
 def swin(network: Network, top: str, *rest: str) -> str:
