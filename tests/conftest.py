@@ -1,6 +1,7 @@
 """Eight CPU devices, strict dtype and rank promotion, for every test."""
 
 import os
+import sys
 from pathlib import Path
 
 from tests.devices import QUICK, xla_flags
@@ -26,6 +27,8 @@ import pytest
 
 from reid_jax import console, files
 
+# Galleries answer by the network alone, but for the tests that ask for `opencv`.
+sys.modules["cv2"] = None  # type: ignore[assignment]
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
@@ -35,6 +38,14 @@ def told():
     """A command's `-q` ends with its test."""
     yield
     console.be_quiet(False)
+
+
+@pytest.fixture(scope="module")
+def opencv():
+    """Local features can be found."""
+    sys.modules.pop("cv2", None)
+    yield pytest.importorskip("cv2", reason="OpenCV is not installed")
+    sys.modules["cv2"] = None
 
 
 @pytest.fixture

@@ -10,6 +10,8 @@ from reid_jax.commands.terminal import writes
 from reid_jax.console import counted, say
 from reid_jax.training.network_words import with_options
 
+Evidence = Literal["none", "local", "fused"]
+
 
 @writes("out")
 def build(
@@ -17,6 +19,7 @@ def build(
     data: str,
     out: Path,
     strangers: float = 0.5,
+    evidence: Evidence | None = None,
     backbone: str = "",
     views: int | None = None,
     image_size: int | None = None,
@@ -31,6 +34,8 @@ def build(
         out: Folder of the gallery.
         strangers: The share of the photos to come that is of individuals who are not in it; what is
             called unknown depends on it.
+        evidence: By what photos are compared: the network (none), points in which they agree
+            (local), or both (fused). By default both where OpenCV is installed.
         backbone: Of a published network from a file, hub or hub:OWNER/REPOSITORY, which one it is.
         views: Of a published network, how many altered copies of a photo are embedded with it.
         image_size: Of a published network, the side in pixels at which it sees photos.
@@ -48,7 +53,7 @@ def build(
         if is_gallery(out):
             say(f"{out} is a gallery already; the new one takes its place when it is finished.")
         named = with_options(workdir, backbone=backbone, views=views, image_size=image_size)
-        gallery, dataset = members.build(Path(named), data, out, strangers, shares)
+        gallery, dataset = members.build(Path(named), data, out, strangers, shares, evidence)
         say(words.source_text(dataset), end="")
         print(words.described(out, gallery))
 
@@ -59,6 +64,7 @@ def add(
     data: str,
     workdir: Path | None = None,
     correct: bool = False,
+    evidence: Evidence | None = None,
     coordinator: str = "",
 ) -> None:
     """Adds photos; those that are in the gallery already, by path or content, stay as they are.
@@ -69,6 +75,8 @@ def add(
         workdir: Where the run is now, should it have moved.
         correct: Photos that are there get the individual, date, camera and orientation that data
             says.
+        evidence: By what photos are compared from now on, as for build; where that is new, points
+            of all photos of the gallery are found. By default it stays as it is.
         coordinator: Several processes that share the new photos, as for build; shares are kept in
             GALLERY.shares.
     """
@@ -80,7 +88,9 @@ def add(
 
     keep_compilations()
     with sharing(coordinator, gallery) as shares:
-        done = members.add(gallery, data, workdir, correct=correct, shares=shares)
+        done = members.add(
+            gallery, data, workdir, correct=correct, shares=shares, evidence=evidence
+        )
         say(words.source_text(done.dataset), end="")
         already = f" ({done.there:,} were there already)" if done.there else ""
         print(f"{counted(done.added, 'photo')} added{already}")
@@ -129,6 +139,7 @@ def identify(
     score: Literal["max", "mean", "vote"] = "max",
     index: Literal["exact", "faiss"] = "exact",
     strangers: float | None = None,
+    evidence: Evidence | None = None,
 ) -> None:
     """Says for each photo who it probably is, or that it is unknown.
 
@@ -146,6 +157,8 @@ def identify(
             of millions (faiss).
         strangers: The share of these photos that is of individuals who are not in the gallery; by
             default what the gallery was built with.
+        evidence: By what photos are compared, as for build; by default what the gallery was built
+            with.
     """
     from reid_jax.compilations import keep_compilations
     from reid_jax.files import check_destinations, write_text
@@ -157,7 +170,13 @@ def identify(
     keep_compilations()
     check_destinations(json, csv, html, table)
     found = search.identify(
-        gallery, photos, workdir=workdir, rule=score, index=index, strangers=strangers
+        gallery,
+        photos,
+        workdir=workdir,
+        rule=score,
+        index=index,
+        strangers=strangers,
+        evidence=evidence,
     )
     if found.answers:
         print(f"{output.as_table(found)}\n\n{output.summary(found)}")

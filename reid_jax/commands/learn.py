@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from tyro.conf import Positional, arg
 
@@ -114,6 +114,7 @@ def evaluate(
     photos: str | None = None,
     videos: Path | None = None,
     rerank: bool = False,
+    evidence: Literal["none", "local", "fused"] | None = None,
     json: Path | None = None,
     backbone: str = "",
     views: int | None = None,
@@ -137,6 +138,8 @@ def evaluate(
         videos: Where the H5 file of the run is now, should it have moved, with splits and frames
             beside it as before; they are compared by content, and the run remembers it.
         rerank: Also rank anew by k-reciprocal neighbours, and report both.
+        evidence: Also search by points in which photos agree (local), and by these and the network
+            together (fused). By default both where OpenCV is installed; none does without.
         json: File for the numbers.
         backbone: Of a published network from a file, hub or hub:OWNER/REPOSITORY, which one it is.
         views: Of a published network, how many altered copies of a photo are embedded with it.
@@ -158,6 +161,7 @@ def evaluate(
         gallery=gallery,
         out=out,
         rerank=rerank,
+        evidence=evidence,
         photos=photos,
         videos=videos,
         coordinator=coordinator,

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from reid_jax.individuals.choice import ChoiceCalibration, calibrate_choice, tai
 from reid_jax.individuals.rejection import calibrate_threshold
 from reid_jax.individuals.search import gallery_search
 from reid_jax.ops.ranking.blocks import Codes
-from reid_jax.ops.ranking.individuals import GallerySearch, Rule
+from reid_jax.ops.ranking.individuals import Rule
 from reid_jax.ops.ranking.matching import has_match
 
 CANDIDATES = 5
@@ -103,9 +103,22 @@ class Asked:
     beside: int
 
 
+class Search(Protocol):
+    """What photos can be looked up in."""
+
+    @property
+    def individuals(self) -> Any:
+        """``(G,)`` integers from 0, of the photos of the gallery."""
+
+    def individuals_like(
+        self, queries: Any, k: int, rule: Rule = "max", exclude: Sequence[Codes] = ()
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """See :meth:`reid_jax.ops.ranking.individuals.GallerySearch.individuals_like`."""
+
+
 def ask(
-    search: GallerySearch,
-    queries: Any,
+    search: Search,
+    queries: np.ndarray,
     individuals: np.ndarray,
     known: np.ndarray,
     strange: np.ndarray,
@@ -119,12 +132,12 @@ def ask(
     as it is.
 
     Args:
-      queries: ``(Q, D)``; individuals: ``(Q,)``: as the search numbers them, -1 or another number
-        that it does not have for somebody else.
+      queries: ``(Q, D)`` embeddings, or what the search takes for each photo.
+      individuals: ``(Q,)``: as the search numbers them, -1 or another number that it does not have
+        for somebody else.
       known, strange: ``(Q,)`` bool: asked about as known ones and as strangers; both is possible.
       apart: pairs of codes, ``(Q,)`` and ``(G,)``: where they agree, photos are never compared.
     """
-    queries = np.asarray(queries, np.float32)
 
     def lists(rows: np.ndarray, more: Sequence[Codes]) -> tuple[np.ndarray, np.ndarray]:
         exclude = [(codes[rows], gallery) for codes, gallery in (*apart, *more)]

@@ -7,7 +7,10 @@ import numpy as np
 
 from reid_jax.data.photos import Dataset, QueryGallery
 from reid_jax.data.photos.content import COLUMN, content_digests
+from reid_jax.errors import UserError
 from reid_jax.individuals.diagnosis import diagnose
+from reid_jax.individuals.evidence.features import Evidence
+from reid_jax.individuals.evidence.judge import Known, evaluate_evidence
 from reid_jax.individuals.measures import (
     Details,
     evaluate_in_detail,
@@ -49,6 +52,7 @@ def judge(
     learnt: np.ndarray | None,
     trained: Dataset | None = None,
     rerank: bool = False,
+    evidence: Evidence = "none",
     shares: Shares | None = None,
 ) -> Judgement:
     """Embeds what is searched for and searched in, and evaluates it; for the arguments see
@@ -76,7 +80,27 @@ def judge(
         split=split,
         trained=trained,
     )
+    if evidence != "none":
+        baselines |= evaluate_evidence(
+            *(ours, photos, QueryGallery(query, gallery)),
+            evidence=evidence,
+            metric=model.task.metric,
+            known=_known(model),
+            seed=model.config.train.seed,
+        )
     return Judgement(photos, query, gallery, ours, metrics, details, baselines, symptoms)
+
+
+def _known(model: TrainedModel) -> Known | None:
+    """The run's photos beside those of its test: of the validation, or else of the training."""
+    try:
+        dataset, splits = model.load_data()
+    except (UserError, OSError):  # they are gone: scores are fused by ranks
+        return None
+    rows = splits.train if splits.validation is None else np.union1d(*splits.validation)
+    if not len(rows):
+        return None
+    return Known(dataset.subset(rows), np.isin(rows, splits.train), model.embed)
 
 
 def evaluate_candidates(

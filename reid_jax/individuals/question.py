@@ -12,6 +12,7 @@ from reid_jax.data.photos.splits import NoValidationError
 from reid_jax.individuals import config as configuration
 from reid_jax.individuals.compare import compare_runs
 from reid_jax.individuals.config import EmbeddingConfig
+from reid_jax.individuals.evidence.features import Evidence
 from reid_jax.individuals.experiment import batch_bounds, build, imagine
 from reid_jax.individuals.glossary import SPLITS
 from reid_jax.individuals.model import TrainedModel, load_run
@@ -95,6 +96,7 @@ class Individuals(Question[EmbeddingConfig, Photos]):
         out: Path | None = None,
         photos: str | None = None,
         rerank: bool = False,
+        evidence: Evidence | None = None,
         coordinator: str = "",
     ) -> dict[str, Any]:
         return evaluate_run(
@@ -104,6 +106,7 @@ class Individuals(Question[EmbeddingConfig, Photos]):
             out=out,
             photos=photos,
             rerank=rerank,
+            evidence=evidence,
             coordinator=coordinator,
         )
 

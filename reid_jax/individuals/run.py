@@ -14,6 +14,7 @@ from reid_jax.data.photos.joined import joined
 from reid_jax.data.photos.splits import check_several, query_and_gallery
 from reid_jax.errors import UserError, said_unless_written
 from reid_jax.files import atomic_write, check_destinations
+from reid_jax.individuals.evidence.features import Evidence, chosen_evidence
 from reid_jax.individuals.glossary import CONSOLE, MEASURES, SPLITS
 from reid_jax.individuals.judge import judge
 from reid_jax.individuals.measures import (
@@ -68,6 +69,7 @@ def evaluate_run(
     out: Path | None = None,
     photos: str | None = None,
     rerank: bool = False,
+    evidence: Evidence | None = None,
     coordinator: str = "",
 ) -> dict[str, Any]:
     """Evaluates a run on what it held out, or on photos of other sources.
@@ -79,6 +81,8 @@ def evaluate_run(
       out: folder of the report; by default one in the run's folder.
       photos: where the run's own photos are now, should they have moved; noted in its folder.
       rerank: also rank anew.
+      evidence: also search by local features ("local"), and by these and the network ("fused");
+        None for both where they can be had here.
       coordinator: several processes share the photos where it names the first one, see `sharing`;
         the others return no numbers.
 
@@ -87,10 +91,11 @@ def evaluate_run(
         searched for.
     """
     _check_asked(source, query, gallery, photos)
+    chosen = chosen_evidence(evidence)
     keep_compilations()
     metrics: dict[str, Any] = {}
     with sharing(coordinator, out or workdir / "report") as shares:
-        metrics = _evaluate(workdir, source, query, gallery, out, photos, rerank, shares)
+        metrics = _evaluate(*(workdir, source, query, gallery, out, photos, rerank, chosen, shares))
     return metrics
 
 
@@ -102,6 +107,7 @@ def _evaluate(
     out: Path | None,
     photos: str | None,
     rerank: bool,
+    evidence: Evidence,
     shares: Shares | None,
 ) -> dict[str, Any]:
     model = open_model(workdir)
@@ -144,6 +150,7 @@ def _evaluate(
         learnt=learnt,
         trained=trained,
         rerank=rerank,
+        evidence=evidence,
         shares=shares,
     )
 
@@ -209,6 +216,7 @@ def report(
     learnt: np.ndarray | None,
     trained: Dataset | None = None,
     rerank: bool = False,
+    evidence: Evidence = "none",
     shares: Shares | None = None,
 ) -> dict[str, Any]:
     """Prints and writes the metrics of a model and of its baselines; returns the model's.
@@ -218,6 +226,7 @@ def report(
       split: which of `SPLITS` that is, for the metrics.
       learnt: digests of the photos that the model was trained on, if they are known.
       trained: these photos, where the others are what the run held out.
+      evidence: other than the network's by which it is searched, too.
       shares: divides the photos over processes; after it only the first one goes on.
     """
     found = judge(
@@ -226,6 +235,7 @@ def report(
         learnt=learnt,
         trained=trained,
         rerank=rerank,
+        evidence=evidence,
         shares=shares,
     )
     metrics, baselines = found.metrics, found.baselines

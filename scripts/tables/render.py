@@ -44,6 +44,7 @@ def _rendered(results: Path) -> dict[str, str]:
         "training": _training_table,
         "models": costs_table,
         "open_set": _open_set_table,
+        "evidence": _evidence_table,
         "keyframes": _keyframe_table,
         "keyframe_models": keyframes_table,
         "video_pairs": _video_pairs_table,
@@ -58,6 +59,8 @@ def _rendered(results: Path) -> dict[str, str]:
         if name in found:
             result = found[name] if isinstance(found[name], list) else [found[name]]
             rendered[name] += f"\n\n{_measured(result)}"
+    if "evidence" in found:
+        rendered["evidence"] += f"\n\n{_measured(found['evidence'])}"
     if "open_set" in found:
         rendered["open_set"] += f"\n\n{_open_set_sizes(found['open_set'])}"
     if found.keys() >= _HEADLINE_FILES:
@@ -174,6 +177,24 @@ def _open_set_sizes(result: Mapping[str, Any]) -> str:
         f"{ours['num_known']:,} photos of {ours['num_known_individuals']:,} known individuals, "
         f"{ours['num_unknown']:,} of {ours['num_unknown_individuals']:,} unknown ones."
     )
+
+
+def _evidence_table(entries: Sequence[Mapping[str, Any]]) -> Table:
+    """What `evaluate` says of a search by local features: a row for each evidence."""
+
+    def interval(values: Mapping[str, float], name: str) -> str:
+        low, high = values[f"{name}_low"], values[f"{name}_high"]
+        return f"{number(values[name])} ({number(low)} to {number(high)})"
+
+    lines = []
+    for entry in entries:
+        photos = entry["photos"]
+        for name, values in entry["rows"].items():
+            spent = f"{values['ms_per_query']:,.0f}" if "ms_per_query" in values else ""
+            each = [interval(values, measure) for measure in ("rank1", "mAP")]
+            lines.append([photos, name, *each, spent])
+            photos = ""
+    return Table(["photos", "searched by", "Rank-1", "mAP", "ms a query"], lines, "llrrr")
 
 
 def _keyframe_table(result: Mapping[str, Any]) -> Table:

@@ -116,6 +116,7 @@ def test_help_and_mistakes_are_answered_without_jax(tmp_path):
 def test_defaults_that_are_written_twice_are_the_same():
     """So that the commands can be explained without what they call."""
     from reid_jax.individuals.calibration import STRANGERS
+    from reid_jax.individuals.evidence.features import Evidence
     from reid_jax.individuals.gallery.identify import Index
     from reid_jax.keyframes.films.choice import Choice
     from reid_jax.keyframes.selection import SHARE
@@ -124,6 +125,8 @@ def test_defaults_that_are_written_twice_are_the_same():
     assert inspect.signature(videos.keyframes).parameters["share"].default == SHARE
     assert inspect.signature(gallery.build).parameters["strangers"].default == STRANGERS
     kinds = inspect.signature(gallery.identify).parameters
+    for asking in (gallery.build, gallery.add, gallery.identify, learn.evaluate):
+        assert inspect.signature(asking).parameters["evidence"].annotation == Evidence | None
     assert (kinds["score"].annotation, kinds["index"].annotation) == (Rule, Index)
     select = inspect.signature(videos.keyframes).parameters["select"].annotation
     assert select == typing.get_type_hints(Choice)["select"]

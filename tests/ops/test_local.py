@@ -12,12 +12,13 @@ from reid_jax.ops.local.verification import SCALE, TOLERANCE, TURN, consistent
 ROOM = 12
 
 
-def photos(counts, seed=0, room=ROOM, dimension=6):
+def photos(counts, seed=0, room=ROOM, floor=0.93):
     """Features of photos with so many each; behind them lies what must not count."""
     rng = np.random.default_rng(seed)
-    descriptors = root(rng.random((len(counts), room, dimension)))
+    descriptors = root(rng.random((len(counts), room, 6)))
     places = rng.random((len(counts), room, 4)).astype(np.float32) + 0.1
-    return Features(descriptors, places, np.array(counts, np.int32))
+    lowest = np.full((len(counts), room), floor, np.float32)
+    return Features(descriptors, places, np.array(counts, np.int32), lowest)
 
 
 def photo(features, place):
@@ -47,72 +48,74 @@ def fitting(query, gallery, strength):
     return found, best
 
 
-def matching(query, floor, gallery):
-    """Score and number of fitting points of one pair, feature by feature."""
+def matching(one, other):
+    """Matches of one photo's features in another, feature by feature: total, agreement, fits."""
     matches = []
-    for m in range(query.count):
-        similar = [query.descriptors[m] @ gallery.descriptors[n] for n in range(gallery.count)]
-        if similar and max(similar) > floor[m]:
-            matches.append((max(similar) - floor[m], m, int(np.argmax(similar))))
+    for m in range(one.number):
+        similar = [one.descriptors[m] @ other.descriptors[n] for n in range(other.number)]
+        if similar and max(similar) > one.floor[m]:
+            matches.append((max(similar) - one.floor[m], m, int(np.argmax(similar))))
     matches.sort(key=lambda match: (-match[0], match[1]))
-    strength = np.array([match[0] for match in matches])
-    first = matches[:MATCHES]
+    total, first = sum(match[0] for match in matches), matches[:MATCHES]
     asked, found = ([match[side] for match in first] for side in (1, 2))
-    fits, _ = fitting(query.places[asked], gallery.places[found], strength[:MATCHES])
-    return strength.sum(), int(fits.sum()), first
+    strength = np.array([match[0] for match in first])
+    fits, agreement = fitting(one.places[asked], other.places[found], strength)
+    return total, agreement, fits, first
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_pairs_match_loops(seed):
-    query, gallery = photos([9], seed), photos([12, 0, 1, 7, 12], seed + 100)
-    floor = np.full(ROOM, 0.93, np.float32)
-    found = compare(photo(query, 0), floor, gallery)
+    query, gallery = photo(photos([9], seed), 0), photos([12, 0, 1, 7, 12], seed + 100)
+    found = compare(query, gallery)
     for place in range(5):
-        score, points, matches = matching(photo(query, 0), floor, photo(gallery, place))
-        np.testing.assert_allclose(found.score[place], score, rtol=1e-4, atol=1e-6)
-        assert found.points[place] == points
+        total, agreement, fits, matches = matching(query, photo(gallery, place))
+        back = matching(photo(gallery, place), query)[1]
+        np.testing.assert_allclose(found.total[place], total, rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(found.agreement[place], agreement + back, rtol=1e-4, atol=1e-6)
+        assert found.points[place] == fits.sum()
         number = int(np.sum(found.strength[place] > 0))
         assert number == len(matches)
         pairs = zip(found.query[place][:number], found.gallery[place][:number], strict=True)
         assert list(pairs) == [match[1:] for match in matches]
+        assert found.fits[place][:number].tolist() == fits.tolist()
 
 
-def test_more_matches_than_are_looked_at():
+def test_a_photo_fits_itself_and_no_more_matches_than_are_looked_at():
     features = photos([90], room=100)
-    found = compare(photo(features, 0), np.zeros(100, np.float32), features)
-    score, points, _ = matching(photo(features, 0), np.zeros(100), photo(features, 0))
-    np.testing.assert_allclose(found.score[0], score, rtol=1e-5)
-    assert found.points[0] == points == MATCHES  # a photo fits itself
+    found = compare(photo(features, 0), features)
+    total, agreement, fits, _ = matching(photo(features, 0), photo(features, 0))
+    np.testing.assert_allclose(found.total[0], total, rtol=1e-5)
+    np.testing.assert_allclose(found.agreement[0], 2 * agreement, rtol=1e-5)
+    assert found.points[0] == fits.sum() == MATCHES
 
 
 def test_floors_are_those_of_loops_without_what_is_the_photos_own():
-    query, background = photos([5, 0], 1), photos([12], 2).descriptors[0]
+    query, background = photos([5, 0], 1).descriptors, photos([12], 2).descriptors[0]
     others = np.random.default_rng(0).random((2, 12)) < 0.5
     found = np.asarray(floors(query, background, others))
     for p in range(2):
         for m in range(ROOM):
-            similar = query.descriptors[p, m] @ background[others[p]].T
+            similar = query[p, m] @ background[others[p]].T
             np.testing.assert_allclose(found[p, m], similar.max(), rtol=1e-5)
     assert (floors(query, background, np.zeros((2, 12), bool)) == -2).all()
     assert floors(query, background[:0], np.zeros((2, 0), bool)).shape == (2, ROOM)
 
 
 def test_photos_without_features_and_with_one():
-    none, one = photos([0]), photos([1])
-    floor = np.full(ROOM, 0.5, np.float32)
+    none, one = photos([0], floor=-2), photos([1], floor=0.5)
     for query, gallery in ((none, none), (none, one), (one, none)):
-        found = compare(photo(query, 0), floor, gallery)
-        assert (found.score[0], found.points[0]) == (0, 0)
+        found = compare(photo(query, 0), gallery)
+        assert (found.total[0], found.agreement[0], found.points[0]) == (0, 0, 0)
         assert not found.fits.any()
-    found = compare(photo(one, 0), floor, one)
-    np.testing.assert_allclose(found.score[0], 0.5, rtol=1e-5)
+    found = compare(photo(one, 0), one)
+    np.testing.assert_allclose(found.agreement[0], 1, rtol=1e-5)
     assert found.points[0] == 1
 
 
 def test_ties_go_to_the_first():
     features = photos([6])
     features.descriptors[0, :6] = features.descriptors[0, 0]  # one feature, six times
-    found = compare(photo(features, 0), np.full(ROOM, 0.5, np.float32), features)
+    found = compare(photo(features, 0), features)
     assert found.query[0][:6].tolist() == list(range(6))
     assert (found.gallery[0][:6] == 0).all()
 

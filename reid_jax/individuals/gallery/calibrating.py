@@ -15,6 +15,8 @@ from reid_jax.individuals.calibration import (
     calibrate,
 )
 from reid_jax.individuals.choice import ChoiceCalibration
+from reid_jax.individuals.evidence.features import Evidence
+from reid_jax.individuals.gallery.evidence import calibrations_of, worth
 from reid_jax.individuals.gallery.familiar import familiar_from, hubs
 from reid_jax.individuals.gallery.reference import held_out
 from reid_jax.individuals.gallery.store import TRAINED, Gallery
@@ -27,9 +29,9 @@ _MANY = 20_000  # photos, from which it takes more than two seconds
 _FEWEST = 10  # individuals for a rate of some percent
 
 
-def calibration_of(gallery: Gallery, rule: Rule) -> Calibration | None:
+def calibration_of(gallery: Gallery, rule: Rule, evidence: Evidence = "none") -> Calibration | None:
     """What the scores of a rule are worth in this gallery, or None where nobody knows."""
-    found = gallery.settings["calibration"].get(rule)
+    found = calibrations_of(gallery, evidence).get(rule)
     if found is None:
         return None
     return Calibration(**{**found, "choice": ChoiceCalibration(**found["choice"])})
@@ -59,7 +61,9 @@ def recalibrated(gallery: Gallery, strangers: float | None = None) -> Gallery:
     check_strangers(share)
     if len(gallery) > _MANY:
         say(f"calibrating on {len(gallery):,} photos")
-    found, how = _calibrations(gallery, share)
+    photos = _Photos.of(gallery)
+    asked = _chosen(photos)
+    found, how = _calibrations(photos, *asked, share)
     settings = {
         **gallery.settings,
         "strangers": share,
@@ -68,6 +72,12 @@ def recalibrated(gallery: Gallery, strangers: float | None = None) -> Gallery:
         "familiar_from": familiar_from(gallery),
         "hubs": hubs(gallery),
     }
+    if gallery.local is not None:
+        own = photos.own
+        known, strange = (mask[own] for mask in asked[:2])
+        facts = photos.present, photos.encounters[own]
+        kind = gallery.settings["evidence"]["kind"]
+        settings["evidence"] = worth(gallery, kind, known, strange, *facts, share)
     return dataclasses.replace(gallery, settings=settings)
 
 
@@ -80,12 +90,12 @@ def check_strangers(share: float) -> None:
         )
 
 
-def _calibrations(gallery: Gallery, strangers: float) -> tuple[dict[Rule, Calibration], str]:
-    """For each rule; and in words, with what."""
-    photos = _Photos.of(gallery)
+def _calibrations(
+    photos: "_Photos", known: np.ndarray, strange: np.ndarray, how: str, strangers: float
+) -> tuple[dict[Rule, Calibration], str]:
+    """For each rule, by the photos that were chosen; and in words, with what."""
     size = int(photos.present.max()) + 1
     search = gallery_search(photos.embeddings[photos.own], photos.present, photos.metric)
-    known, strange, how = _chosen(photos)
     rows = np.flatnonzero(known | strange)
     apart = photos.encounters[rows], photos.encounters[photos.own]
 

@@ -18,8 +18,18 @@ from reid_jax.data.photos.images import BadImageError
 from reid_jax.errors import UserError
 from reid_jax.files import as_text, common_folder
 from reid_jax.individuals.calibration import CANDIDATES, Calibration, Verdict
+from reid_jax.individuals.evidence.features import Evidence
+from reid_jax.individuals.evidence.local import Local
+from reid_jax.individuals.evidence.pairs import Searched
+from reid_jax.individuals.evidence.search import matches
 from reid_jax.individuals.gallery.approximate import ApproximateSearch
 from reid_jax.individuals.gallery.calibrating import calibrated, calibration_of
+from reid_jax.individuals.gallery.evidence import (
+    compared,
+    evidence_for,
+    features_asked,
+    fusion_of,
+)
 from reid_jax.individuals.gallery.familiar import Familiar
 from reid_jax.individuals.gallery.members import model_of
 from reid_jax.individuals.gallery.reference import stored_path
@@ -53,12 +63,20 @@ class Candidate:
       score: how alike, see :func:`reid_jax.ops.ranking.individuals.individual_scores`.
       probability: that it is this one; None where the gallery could not be calibrated.
       photo: row in the gallery of its most similar photo.
+      agreement: ``(T, 5)`` points in which both photos agree, see
+        :func:`reid_jax.individuals.evidence.search.matches`; None where nobody looked.
     """
 
     identity: str
     score: float
     probability: float | None
     photo: int
+    agreement: np.ndarray | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def points(self) -> int | None:
+        """In how many points both photos agree; None where nobody looked."""
+        return None if self.agreement is None else len(self.agreement)
 
 
 @dataclass(frozen=True)
@@ -132,6 +150,7 @@ class Identification:
       skipped: (path, reason) of each photo that could not be used.
       passed_over: how many files in folders are no photos, see :class:`reid_jax.data.Dataset`.
       root: the path of the folder that holds all that was asked for; empty where there is none.
+      evidence: by what photos were compared.
     """
 
     gallery: Gallery = field(repr=False)
@@ -142,6 +161,7 @@ class Identification:
     skipped: tuple[tuple[str, str], ...]
     passed_over: Mapping[str, int] = field(default_factory=dict)
     root: str = ""
+    evidence: Evidence = "none"
 
     def __len__(self) -> int:
         return len(self.answers)
@@ -161,6 +181,7 @@ def identify(
     rule: Rule = "max",
     index: Index = "exact",
     strangers: float | None = None,
+    evidence: Evidence | None = None,
 ) -> Identification:
     """Looks photos up in a gallery.
 
@@ -172,15 +193,24 @@ def identify(
       index: "exact" compares with all photos; "faiss" with the most promising.
       strangers: the share of photos of individuals that are not in the gallery; by default what the
         gallery assumes.
+      evidence: by what photos are compared; None for what the gallery answers by, and for the
+        network alone with an index other than "exact".
 
     Raises:
-      UserError: there is no gallery, or its run is not there, or another one.
+      UserError: there is no gallery, or its run is not there, or another one; or the gallery has no
+        such evidence.
     """
+    if index != "exact":
+        if evidence not in (None, "none"):
+            raise UserError(f"Evidence {evidence} is found with --index exact alone.")
+        evidence = "none"
     gallery = calibrated(read_gallery(folder, thumbnails=False), strangers)
     given = list(each_photo(photos))
     named, listed = _named(given)
     skipped = listed.skipped
     model = model_of(folder, gallery, workdir)
+    kind = evidence_for(gallery, evidence)
+    held = dict(named)
     readable: list[str] = []
     embedded: list[np.ndarray] = []
     for paths, pixels, bad in _decoded(named, model):
@@ -190,15 +220,19 @@ def identify(
             embedded.append(model.embed(pixels))
     answers: tuple[Answer, ...] = ()
     if readable:
-        answers = look_up(gallery, readable, np.concatenate(embedded), rule, index)
-    calibration = calibration_of(gallery, rule)
+        local = None if kind == "none" else features_asked(gallery, [held[p] for p in readable])
+        z = np.concatenate(embedded)
+        answers = look_up(gallery, readable, z, rule, index, kind, local)
+    calibration = calibration_of(gallery, rule, kind)
     over = dict(listed.passed_over)
     files = [os.fspath(photo) for photo in given if is_path(photo)]
     places = [stored_path(os.path.expanduser(path)) for path in files]
     root = common_folder(
         [path if os.path.isdir(path) else os.path.dirname(path) for path in places]
     )
-    return Identification(gallery, folder, rule, calibration, answers, tuple(skipped), over, root)
+    return Identification(
+        *(gallery, folder, rule, calibration, answers, tuple(skipped), over, root, kind)
+    )
 
 
 def _named(given: Sequence[Photo]) -> tuple[list[tuple[str, Photo]], Found]:
@@ -212,22 +246,33 @@ def _named(given: Sequence[Photo]) -> tuple[list[tuple[str, Photo]], Found]:
 
 
 def look_up(
-    gallery: Gallery, paths: Sequence[str], embeddings: np.ndarray, rule: Rule, index: Index
+    gallery: Gallery,
+    paths: Sequence[str],
+    embeddings: np.ndarray,
+    rule: Rule,
+    index: Index,
+    evidence: Evidence = "none",
+    local: Local | None = None,
 ) -> tuple[Answer, ...]:
-    """The answer for each of the photos with these ``(Q, D)`` embeddings."""
+    """The answer for each of the photos with these ``(Q, D)`` embeddings and local features."""
     names, individual = np.unique(gallery.identities, return_inverse=True)
     metric = gallery.settings["metric"]
-    search: GallerySearch | ApproximateSearch
-    if index == "exact":
+    pairs: Searched | None = None
+    search: GallerySearch | ApproximateSearch | Searched
+    if local is not None:
+        fused = compared(gallery, embeddings, local)
+        search = pairs = fused.searched(evidence, fusion_of(gallery), individual)
+    elif index == "exact":
         search = gallery_search(gallery.embeddings, individual, metric)
     else:
         search = ApproximateSearch(gallery.embeddings, individual, metric, gallery.folder)
-    scores, found = search.individuals_like(embeddings, CANDIDATES, rule)
+    queries = embeddings if pairs is None else np.arange(len(embeddings))
+    scores, found = search.individuals_like(queries, CANDIDATES, rule)
     familiar_from = gallery.settings.get("familiar_from")
     unlike = np.zeros(len(paths), bool)
     if familiar_from is not None:
         unlike = Familiar(gallery).of(embeddings) < familiar_from
-    calibration = calibration_of(gallery, rule)
+    calibration = calibration_of(gallery, rule, evidence)
     probability = None if calibration is None else calibration.choice(scores)
     verdicts = (
         [None] * len(paths)
@@ -240,18 +285,37 @@ def look_up(
         if unlike[row]:
             answers.append(Answer(path, "unlike", ()))
             continue
+        likely = found[row][found[row] >= 0]
+        photos = [
+            _most_similar(embeddings[row], gallery, photos_of[who])
+            if pairs is None
+            else pairs.best_photo(row, who)
+            for who in likely
+        ]
         candidates = tuple(
             Candidate(
                 identity=str(names[who]),
                 score=float(scores[row, place]),
                 probability=None if probability is None else float(probability[row, place]),
-                photo=_most_similar(embeddings[row], gallery, photos_of[who]),
+                photo=photos[place],
+                agreement=agreement,
             )
-            for place, who in enumerate(found[row])
-            if who >= 0
+            for place, (who, agreement) in enumerate(
+                zip(likely, _agreement(gallery, local, row, photos), strict=True)
+            )
         )
         answers.append(Answer(path, verdicts[row], candidates))
     return tuple(answers)
+
+
+def _agreement(
+    gallery: Gallery, local: Local | None, row: int, photos: Sequence[int]
+) -> list[np.ndarray] | list[None]:
+    """The points in which a photo and each of these of the gallery agree."""
+    if local is None or gallery.local is None:
+        return [None] * len(photos)
+    theirs = gallery.local.take(np.array(photos, np.int64))
+    return matches(local.take(np.array([row])), theirs, CANDIDATES)
 
 
 def _rows_by_individual(individual: np.ndarray, number: int) -> list[np.ndarray]:

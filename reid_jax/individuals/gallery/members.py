@@ -6,17 +6,21 @@ import datetime
 import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from reid_jax.console import say
 from reid_jax.data.names import composed
 from reid_jax.data.photos import Dataset, load_dataset
 from reid_jax.data.photos.content import content_digests
 from reid_jax.errors import UserError
 from reid_jax.files import as_text
 from reid_jax.individuals.calibration import STRANGERS
+from reid_jax.individuals.evidence.features import Evidence, chosen_evidence
 from reid_jax.individuals.gallery import arrivals
 from reid_jax.individuals.gallery.calibrating import check_strangers, recalibrated
+from reid_jax.individuals.gallery.evidence import with_features, with_features_of_files
 from reid_jax.individuals.gallery.pictures import shared_thumbnails
 from reid_jax.individuals.gallery.reference import RunPhotos, TrainedOn, stored_path, stored_paths
 from reid_jax.individuals.gallery.store import (
@@ -44,6 +48,7 @@ def build(
     out: Path,
     strangers: float = STRANGERS,
     shares: Shares | None = None,
+    evidence: Evidence | None = None,
 ) -> tuple[Gallery, Dataset]:
     """Embeds all photos of a source with a run, calibrates, and writes the gallery.
 
@@ -53,6 +58,7 @@ def build(
       out: folder of the gallery.
       strangers: the share of photos of individuals that are not in it, which is assumed.
       shares: divides the photos over processes, of which the first one alone returns.
+      evidence: by what it will answer; None for the best that can be had here.
 
     Returns:
       The gallery, and the photos as they were read (with those that were skipped).
@@ -61,19 +67,24 @@ def build(
       UserError: the run, the source or the folder cannot be used.
     """
     check_strangers(strangers)
+    kind = chosen_evidence(evidence)
     check_place(out)
     model = open_model(workdir)
     dataset = load_dataset(source, seed=model.config.train.seed)
     run = RunPhotos.of(model)
     gallery, empty = _embedded(model, dataset, _described(dataset, run.trained_on), shares)
     _check_usable(len(gallery), empty)
-    settings = {
+    settings: dict[str, Any] = {
         "fingerprint": model.fingerprint,
         **_place(model, out),
         "metric": model.task.metric,
         "sources": [source],
         "built": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
     }
+    if kind != "none":
+        say(f"evidence {kind}: local features of each photo are kept (--evidence none: without)")
+        gallery = with_features(gallery, _taken(dataset, gallery), None)
+        settings["evidence"] = {"kind": kind}
     gallery = dataclasses.replace(gallery, settings=settings, reference=run.embedded(model))
     gallery = recalibrated(gallery, strangers)
     write_gallery(out, gallery)
@@ -121,6 +132,7 @@ def add(
     *,
     correct: bool = False,
     shares: Shares | None = None,
+    evidence: Evidence | None = None,
 ) -> Added:
     """Embeds those photos of a source that are not in the gallery, and adds them.
 
@@ -132,11 +144,14 @@ def add(
       workdir: of the run, should it have moved.
       correct: whether photos that are there get the individual and the facts of the source.
       shares: divides the photos over processes, of which the first one alone returns.
+      evidence: by what the gallery will answer; where that is new to it, local features of all of
+        its photos are found. None leaves it as it is.
 
     Raises:
       UserError: the run is another one than the gallery was built with, or see :func:`build`.
     """
     stored = read_gallery(folder, thumbnails=False)
+    kind = chosen_evidence(evidence or stored.settings.get("evidence", {}).get("kind", "none"))
     check_place(folder)
     model = model_of(folder, stored, workdir)
     dataset = load_dataset(source, seed=model.config.train.seed)
@@ -145,6 +160,12 @@ def add(
     known = run.known_to(stored, model)
     new = np.flatnonzero(arrivals.compare(known, photos).rows < 0)
     embedded, empty = _embedded(model, dataset.subset(new), photos.take(new), shares)
+    if kind != "none":
+        if known.local is None:
+            known = with_features_of_files(known)
+        assert known.local is not None
+        fresh = _taken(dataset.subset(new), embedded)
+        embedded = with_features(embedded, fresh, known.local.background)
     place = {path: row for row, path in enumerate(embedded.paths)}
     shows = np.ones(len(photos), bool)
     shows[new] = [path in place for path in photos.paths[new]]
@@ -156,7 +177,7 @@ def add(
     def change(gallery: Gallery) -> Gallery:
         nonlocal result
         check_fingerprint(folder, gallery, model)
-        stored, gallery = gallery, _with_facts(gallery, known)
+        stored, gallery = gallery, _with_evidence(_with_facts(gallery, known), known, kind)
         found = arrivals.compare(gallery, photos)
         come = [place[path] for path in photos.paths[found.rows < 0] if path in place]
         differ = {name: int(which.sum()) for name, which in found.differ.items() if which.any()}
@@ -205,6 +226,29 @@ def _with_facts(gallery: Gallery, known: Gallery) -> Gallery:
         columns={**gallery.columns, **facts},
         reference=gallery.reference or known.reference,
     )
+
+
+def _with_evidence(gallery: Gallery, known: Gallery, kind: Evidence) -> Gallery:
+    """The gallery answering by this evidence, with the features that were found by their paths.
+
+    Raises:
+      UserError: photos came to it meanwhile, whose features are not known.
+    """
+    if kind == "none" and gallery.local is None:
+        return gallery
+    if kind == "none":
+        settings = {name: v for name, v in gallery.settings.items() if name != "evidence"}
+        return dataclasses.replace(gallery, local=None, settings=settings)
+    said = {**gallery.settings.get("evidence", {}), "kind": kind}
+    gallery = dataclasses.replace(gallery, settings={**gallery.settings, "evidence": said})
+    if gallery.local is not None:
+        return gallery
+    assert known.local is not None
+    place = {path: row for row, path in enumerate(known.paths)}
+    if any(path not in place for path in gallery.paths):
+        raise UserError("Photos were added meanwhile; give the same command again.")
+    rows = np.array([place[path] for path in gallery.paths], np.int64)
+    return dataclasses.replace(gallery, local=known.local.take(rows))
 
 
 def remove(folder: Path, identities: Sequence[str], paths: Sequence[str]) -> int:
@@ -313,6 +357,12 @@ def _described(dataset: Dataset, trained_on: TrainedOn) -> Gallery:
         thumbnails=None,
         settings={},
     )
+
+
+def _taken(dataset: Dataset, gallery: Gallery) -> Dataset:
+    """Those photos of a source that are in a gallery, in its order."""
+    place = {path: row for row, path in enumerate(stored_paths(dataset))}
+    return dataset.subset(np.array([place[path] for path in gallery.paths], np.int64))
 
 
 def _embedded(

@@ -11,6 +11,7 @@ import numpy as np
 
 from reid_jax.data.photos.given import Photos
 from reid_jax.individuals.calibration import STRANGERS
+from reid_jax.individuals.evidence.features import Evidence
 from reid_jax.individuals.gallery import members
 from reid_jax.individuals.gallery.identify import Identification, Index, identify
 from reid_jax.individuals.gallery.store import Gallery as StoredGallery
@@ -65,6 +66,7 @@ class Gallery:
         *,
         run: str | PathLike[str],
         strangers: float = STRANGERS,
+        evidence: Evidence | None = None,
     ) -> Gallery:
         """Embeds photos of known individuals and writes a gallery; one that is there is replaced.
 
@@ -73,13 +75,15 @@ class Gallery:
           source: "folder:PATH" (a folder an individual), "csv:PATH" and so on, as `load_dataset`.
           run: the folder of the run that embeds them.
           strangers: the share of photos to come of individuals that are not in it.
+          evidence: by what photos are compared: the network ("none"), points in which they agree
+            ("local"), or both ("fused"), which is the default where OpenCV is installed.
 
         Raises:
           UserError: the run, the source or the folder cannot be used.
         """
         place, trained = folder_of(folder), folder_of(run)
         with mirrored(place, trained, owned=place):
-            members.build(trained, source, place, strangers)
+            members.build(trained, source, place, strangers, evidence=evidence)
         return cls(folder, run)
 
     def __repr__(self) -> str:
@@ -113,6 +117,7 @@ class Gallery:
         rule: Rule = "max",
         index: Index = "exact",
         strangers: float | None = None,
+        evidence: Evidence | None = None,
     ) -> Identification:
         """Says of each photo who it is, that it is nobody of the gallery, or that it is too close.
 
@@ -123,29 +128,39 @@ class Gallery:
           index: "exact" compares with all photos, "faiss" with the most promising.
           strangers: the share of these photos of individuals that are not in the gallery; by
             default what the gallery assumes.
+          evidence: as for `build`; by default what the gallery was built with.
 
         Returns:
           A sequence of answers, in order: `answer.text` ("animal 1", "unknown", ...), `.verdict`,
-          `.candidates` with `.identity`, `.probability`, `.score`; `.skipped` names the photos that
-          could not be used, with reasons.
+          `.candidates` with `.identity`, `.probability`, `.score`, `.points`; `.skipped` names the
+          photos that could not be used, with reasons.
 
         Raises:
           UserError: the run is not there, or is another one than the gallery was built with.
         """
         with self._there():
             return identify(
-                self.folder, photos, workdir=self._run, rule=rule, index=index, strangers=strangers
+                self.folder,
+                photos,
+                workdir=self._run,
+                rule=rule,
+                index=index,
+                strangers=strangers,
+                evidence=evidence,
             )
 
-    def add(self, source: str, *, correct: bool = False) -> members.Added:
+    def add(
+        self, source: str, *, correct: bool = False, evidence: Evidence | None = None
+    ) -> members.Added:
         """Adds the photos of a source that are not there, by path or content; says what was done.
 
         Args:
           source: as for `build`.
           correct: photos that are there get the individual and the facts of the source.
+          evidence: as for `build`; by default it stays as it is.
         """
         with self._there(owned=self.folder):
-            return members.add(self.folder, source, self._run, correct=correct)
+            return members.add(self.folder, source, self._run, correct=correct, evidence=evidence)
 
     def remove(self, identities: Sequence[str] = (), paths: Sequence[str] = ()) -> int:
         """Takes individuals or single photos out; returns how many photos.

@@ -10,6 +10,7 @@ from reid_jax.console import counted
 from reid_jax.data.photos.dataset import counts_text
 from reid_jax.files import as_text
 from reid_jax.individuals.calibration import Calibration
+from reid_jax.individuals.evidence.features import Evidence
 from reid_jax.individuals.gallery.calibrating import calibration_of
 from reid_jax.individuals.gallery.identify import Answer, Candidate, Identification, told_apart
 from reid_jax.individuals.gallery.store import Gallery
@@ -18,7 +19,7 @@ from reid_jax.reporting.table import Table
 
 CSV_COLUMNS = (
     *("photo", "answer", "verdict", "known", "rank", "identity", "score", "probability"),
-    *("gallery_photo", "skipped"),
+    *("gallery_photo", "skipped", "points"),
 )
 _NAMED = 20  # skipped photos named on the screen; the files name all
 _WIDEST = 48
@@ -47,7 +48,7 @@ def as_table(found: Identification) -> str:
     rows = [
         [
             *(rank, shown(candidate.identity), percent(candidate.probability)),
-            *(f"{candidate.score:.3f}", shortened(str(found.gallery.paths[candidate.photo]))),
+            *(_score(candidate), shortened(str(found.gallery.paths[candidate.photo]))),
         ]
         for answer in found.answers
         for rank, candidate in enumerate(answer.candidates, 1)
@@ -58,6 +59,15 @@ def as_table(found: Identification) -> str:
         lines.append(f"{shown(answer.path)}: {_verdict(answer)}")
         lines += [f"  {next(aligned)}" for _ in answer.candidates]
     return "\n".join(lines)
+
+
+def points_text(candidate: Candidate) -> str:
+    """In how many points both photos agree; empty where nobody looked."""
+    return "" if candidate.points is None else counted(candidate.points, "point")
+
+
+def _score(candidate: Candidate) -> str:
+    return "  ".join(filter(None, [f"{candidate.score:.3f}", points_text(candidate)]))
 
 
 def _verdict(answer: Answer) -> str:
@@ -80,7 +90,7 @@ def summary(found: Identification) -> str:
     lines = [f"{counted(len(photos), 'photo')}: {outcome(photos)}"]
     if found.calibration is not None:
         lines.append(assumption(found.calibration))
-    if doubtful := doubt(found.gallery, found.rule):
+    if doubtful := doubt(found.gallery, found.rule, found.evidence):
         lines.append(doubtful)
     if found.skipped:
         lines.append(skipped_text(found.skipped))
@@ -111,9 +121,9 @@ def assumption(calibration: Calibration) -> str:
     )
 
 
-def doubt(gallery: Gallery, rule: Rule) -> str:
+def doubt(gallery: Gallery, rule: Rule, evidence: Evidence = "none") -> str:
     """A warning where the calibration showed a network that cannot do it; else empty."""
-    calibration = calibration_of(gallery, rule)
+    calibration = calibration_of(gallery, rule, evidence)
     if calibration is None or calibration.geometric_mean >= _RELIABLE:
         return ""
     return (
@@ -146,6 +156,7 @@ def as_json(found: Identification) -> str:
         "gallery": as_text(str(found.folder.resolve())),
         "fingerprint": found.gallery.settings["fingerprint"],
         "score": found.rule,
+        **({} if found.evidence == "none" else {"evidence": found.evidence}),
         "strangers": None if found.calibration is None else found.calibration.strangers,
         "name_from": None if found.calibration is None else found.calibration.name_from,
         "photos": [
@@ -174,6 +185,7 @@ def _fields(found: Identification, candidate: Candidate) -> dict[str, Any]:
         "score": candidate.score,
         "probability": candidate.probability,
         "gallery_photo": str(found.gallery.paths[candidate.photo]),
+        **({} if candidate.points is None else {"points": candidate.points}),
     }
 
 

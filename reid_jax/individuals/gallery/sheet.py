@@ -8,7 +8,15 @@ import numpy as np
 from reid_jax.console import counted
 from reid_jax.data.parallel import parallel_map
 from reid_jax.individuals.gallery.identify import Answer, Candidate, Identification, told_apart
-from reid_jax.individuals.gallery.output import assumption, doubt, outcome, percent, shown
+from reid_jax.individuals.gallery.lines import HEAT, STYLE, pair_figure
+from reid_jax.individuals.gallery.output import (
+    assumption,
+    doubt,
+    outcome,
+    percent,
+    points_text,
+    shown,
+)
 from reid_jax.individuals.gallery.pictures import thumbnail_of_file
 from reid_jax.individuals.gallery.store import read_gallery
 from reid_jax.individuals.glossary import WORDS
@@ -57,6 +65,21 @@ _WORDS = {
     "too close to call": "Two individuals are about as likely as each other.",
     "unlike what the network was trained on": "No photo like those: no name is given.",
 }
+_FEWEST = 3  # points that are worth a figure: two agree by chance
+
+_POINTS = {
+    "points": "Details that are there in both photos and lie to each other in the same way, up to "
+    "one turn, scale and shift; at most 64 are looked at. Lines join them; the warmer a place, the "
+    "more of them are there."
+}
+_MORE = {
+    "local": {**_POINTS, "similarity": "How strongly the points of two photos agree."},
+    "fused": {
+        **_POINTS,
+        "similarity": "The mean of two chances that both photos show one individual, one by the "
+        "network and one by the points in which they agree.",
+    },
+}
 
 
 def as_html(found: Identification) -> str:
@@ -72,18 +95,21 @@ def as_html(found: Identification) -> str:
         for answer, picture in zip(found.answers, asked, strict=True)
     )
     settings = found.gallery.settings
+    calibrated_with = settings["calibrated_with"]
+    if found.evidence != "none":
+        calibrated_with = "the gallery's own photos, by the network and by local features"
     names = f"Gallery: {shown(str(found.folder))}, network {settings['fingerprint']}."
     if found.calibration is not None:
-        names += f" Chances are calibrated on {settings['calibrated_with']}."
+        names += f" Chances are calibrated on {calibrated_with}."
     return page.page(
         "Who is it?",
         [
-            _opening(found) + _filter(found) + cards,
+            HEAT + _opening(found) + _filter(found) + cards,
             _skipped(found.skipped),
         ],
-        meanings={**_WORDS, "stranger": WORDS["stranger"]},
+        meanings={**_WORDS, **_MORE.get(found.evidence, {}), "stranger": WORDS["stranger"]},
         last=escape(names),
-        style=_STYLE,
+        style=_STYLE + STYLE,
     )
 
 
@@ -121,7 +147,7 @@ def _opening(found: Identification) -> str:
             "90% by eye."
         )
     words = '<p class="note"><a href="#words">What the words mean.</a></p>'
-    doubtful = doubt(gallery, found.rule)
+    doubtful = doubt(gallery, found.rule, found.evidence)
     warning = f'<p class="note warning">{escape(doubtful)}</p>' if doubtful else ""
     return page.headline("Who is it?", lead, {}) + page.notes([note]) + words + warning
 
@@ -162,8 +188,32 @@ def _card(
         f'<article class="{kind}"><div class="asked">'
         f"{_image(picture, name)}<p>{escape(name)}</p></div>"
         f"<div><h2>{escape(title)}</h2>{page.notes([said])}"
-        f"<ol>{items}</ol></div></article>"
+        f"<ol>{items}</ol></div>{_agreement(answer, picture, found, pictures)}</article>"
     )
+
+
+def _agreement(
+    answer: Answer, picture: bytes | None, found: Identification, pictures: dict[str, bytes]
+) -> str:
+    """Where the photo and those of its candidates agree: the first to be seen, others to open."""
+    figures = []
+    for candidate in answer.candidates:
+        theirs = pictures.get(str(found.gallery.paths[candidate.photo]))
+        if (
+            candidate.agreement is not None
+            and (candidate.points or 0) >= _FEWEST
+            and picture
+            and theirs
+        ):
+            name = shown(told_apart(candidate.identity))
+            words = f"{name}: both photos agree in {points_text(candidate)}"
+            figure = pair_figure(picture, theirs, candidate.agreement, words)
+            figures.append(f"<p>{escape(words)}</p>{figure}")
+    if not figures:
+        return ""
+    others = "".join(figures[1:])
+    more = f"<details><summary>The other candidates</summary>{others}</details>" if others else ""
+    return f'<div class="agree">{figures[0]}{more}</div>'
 
 
 def _candidate(candidate: Candidate, found: Identification, pictures: dict[str, bytes]) -> str:
@@ -180,9 +230,10 @@ def _candidate(candidate: Candidate, found: Identification, pictures: dict[str, 
             f'<span class="meter"><i class="bar" style="width:{width:.1f}%"></i></span>'
             f'<span class="chance">{percent(candidate.probability)}</span>'
         )
+    facts = f"{candidate.score:.3f}", points_text(candidate)
     return (
         f'<li>{_image(pictures.get(path), shown(path))}<b title="{name}">{name}</b>{chance}'
-        f"<span>{candidate.score:.3f}</span>{day}</li>"
+        f"<span>{' · '.join(filter(None, facts))}</span>{day}</li>"
     )
 
 

@@ -1,7 +1,8 @@
 """A gallery on disk. A reader sees the old one or the new one, whenever a writer is killed.
 
     GALLERY/CURRENT                  the name of the generation that counts
-    GALLERY/generation-N/            photos.parquet, embeddings.npy, gallery.json, reference.npz
+    GALLERY/generation-N/            photos.parquet, embeddings.npy, gallery.json, reference.npz,
+                                     and local features, see `local_store`
 
 Every change writes a whole new generation and syncs it to the disk before the file CURRENT is
 replaced, which is one atomic rename. Older generations and what a killed writer left are removed
@@ -15,7 +16,7 @@ import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow
@@ -26,6 +27,9 @@ from reid_jax.errors import UserError
 from reid_jax.files import PROBE, check_destinations, check_form, make_folder, share, write_text
 from reid_jax.locks import locked
 from reid_jax.platforms import patiently, sync, sync_folder
+
+if TYPE_CHECKING:
+    from reid_jax.individuals.evidence.local import Local
 
 VERSION = 1
 COLUMNS = ("date", "camera", "orientation")
@@ -58,6 +62,7 @@ class Gallery:
       folder: the generation that it was read from.
       reference: arrays about the network's training, see
         :mod:`reid_jax.individuals.gallery.reference`; none in galleries of earlier versions.
+      local: local features of the photos; None where the gallery has none.
     """
 
     paths: np.ndarray
@@ -68,6 +73,7 @@ class Gallery:
     settings: Mapping[str, Any]
     folder: Path | None = None
     reference: Mapping[str, np.ndarray] = field(default_factory=dict)
+    local: "Local | None" = None
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -81,11 +87,15 @@ class Gallery:
             columns={name: column[rows] for name, column in self.columns.items()},
             embeddings=np.asarray(self.embeddings)[rows],
             thumbnails=None if self.thumbnails is None else self.thumbnails[rows],
+            local=None if self.local is None else self.local.take(rows),
         )
 
 
 def join(first: Gallery, second: Gallery) -> Gallery:
-    """Both, with the settings of the first. A fact that one of them lacks is missing there."""
+    """Both, with the settings of the first. A fact that one of them lacks is missing there.
+
+    Local features are there where both have them.
+    """
 
     def column(gallery: Gallery, name: str) -> np.ndarray:
         if name in gallery.columns:
@@ -98,6 +108,9 @@ def join(first: Gallery, second: Gallery) -> Gallery:
     paths, identities, embeddings, thumbnails = (np.concatenate(two) for two in both)
     there = [name for name in _KEPT if name in first.columns or name in second.columns]
     columns = {name: np.concatenate([column(first, name), column(second, name)]) for name in there}
+    local = (
+        None if first.local is None or second.local is None else first.local.joined(second.local)
+    )
     return replace(
         first,
         paths=paths,
@@ -106,6 +119,7 @@ def join(first: Gallery, second: Gallery) -> Gallery:
         embeddings=embeddings,
         thumbnails=thumbnails,
         folder=None,
+        local=local,
     )
 
 
@@ -165,6 +179,8 @@ def current(folder: Path) -> str:
 
 
 def _read(generation: Path, thumbnails: bool) -> Gallery:
+    from reid_jax.individuals.gallery.local_store import read_local  # needs JAX
+
     try:
         settings = json.loads((generation / "gallery.json").read_text())
         check_form(generation.parent, settings["version"], VERSION)
@@ -187,6 +203,7 @@ def _read(generation: Path, thumbnails: bool) -> Gallery:
             settings=settings,
             folder=generation,
             reference=_read_reference(generation / _REFERENCE),
+            local=read_local(generation, table.num_rows),
         )
     except (FileNotFoundError, PermissionError, UserError):
         raise
@@ -308,6 +325,10 @@ def _write_files(generation: Path, gallery: Gallery) -> None:
         with _synced(generation / _REFERENCE) as file:
             arrays: dict[str, Any] = dict(gallery.reference)
             np.savez(file, **arrays)
+    if gallery.local is not None:
+        from reid_jax.individuals.gallery.local_store import write_local
+
+        write_local(generation, gallery.local, _synced)
     settings = {
         **gallery.settings,
         "version": VERSION,

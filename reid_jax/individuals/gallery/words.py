@@ -8,10 +8,12 @@ import numpy as np
 from reid_jax.console import counted
 from reid_jax.data.photos import Dataset
 from reid_jax.data.photos.dataset import remarks
+from reid_jax.individuals.calibration import Calibration
 from reid_jax.individuals.gallery import members
 from reid_jax.individuals.gallery.arrivals import INDIVIDUAL
 from reid_jax.individuals.gallery.calibrating import calibration_of
 from reid_jax.individuals.gallery.duplicates import Twins
+from reid_jax.individuals.gallery.evidence import evidence_of, reach_of, settings_of
 from reid_jax.individuals.gallery.output import (
     doubt,
     hubs_text,
@@ -128,14 +130,34 @@ def described(folder: Path, gallery: Gallery) -> str:
                 ),
                 ("strangers", f"{percent(found.strangers)} of the photos to come, as assumed"),
             ]
-        rows.append(
-            (
-                f"score {rule}",
-                f"a name from {percent(found.name_from)} on; of known ones {percent(found.right)} "
-                f"get theirs and {percent(found.wrong)} another, of strangers "
-                f"{percent(found.false)} get one",
-            )
-        )
+        rows.append((f"score {rule}", _rates(found)))
+    rows += _evidence(gallery)
     width = max(len(name) for name, _ in rows) + 2
     lines = [f"{name:<{width}}{value}" for name, value in rows]
-    return "\n".join([*lines, *filter(None, [hubs_text(gallery), doubt(gallery, RULES[0])])])
+    return "\n".join(
+        [
+            *lines,
+            *filter(None, [hubs_text(gallery), doubt(gallery, RULES[0], evidence_of(gallery))]),
+        ]
+    )
+
+
+def _evidence(gallery: Gallery) -> list[tuple[str, str]]:
+    if gallery.local is None:
+        return [("local features", "none; reid-jax gallery add --evidence fused finds them")]
+    kind, rule = evidence_of(gallery), RULES[0]
+    found = calibration_of(gallery, rule, kind)
+    if kind == "none" or found is None:
+        return [("local features", f"kept, not used: {settings_of(gallery).get('why')}")]
+    return [
+        ("local features", f"{kind}; compared {reach_of(gallery)}"),
+        (f"score {rule}", _rates(found)),
+    ]
+
+
+def _rates(found: Calibration) -> str:
+    return (
+        f"a name from {percent(found.name_from)} on; of known ones {percent(found.right)} "
+        f"get theirs and {percent(found.wrong)} another, of strangers "
+        f"{percent(found.false)} get one"
+    )

@@ -83,9 +83,7 @@ def evaluate_retrieval(
     per_query = _per_query(ranking, shared_codes(query_ids, gallery_ids, "ids"), at)
 
     result = _means(per_query, at)
-    if return_per_query:
-        result["per_query"] = per_query
-    return result
+    return {**result, "per_query": per_query} if return_per_query else result
 
 
 def evaluate_distances(
@@ -100,6 +98,7 @@ def evaluate_distances(
     query_groups: Any = None,
     gallery_groups: Any = None,
     ranks_at: Sequence[int] = (1, 5, 10),
+    return_per_query: bool = False,
 ) -> dict[str, Any]:
     """:func:`evaluate_retrieval` of distances that are already there, such as re-ranked ones.
 
@@ -129,7 +128,8 @@ def evaluate_distances(
         ranks = np.where(right, np.arange(1, len(gallery) + 1), device.NO_MATCH)
         ranks = np.sort(ranks, axis=1)[:, : max(1, int(match.sum(axis=1).max()))]
         _fill(per_query, rows, ranks, at)
-    return _means(per_query, at)
+    result = _means(per_query, at)
+    return {**result, "per_query": per_query} if return_per_query else result
 
 
 def _checked_ranks(ranks_at: Sequence[int]) -> tuple[int, ...]:
