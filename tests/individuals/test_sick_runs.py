@@ -20,6 +20,7 @@ from reid_jax.training.parallel import make_layout
 
 LOSSES = {
     "triplet": Triplet(margin=0.3, mining="all"),
+    "hardest": Triplet(margin=0.3, mining="hard"),
     "contrastive": Contrastive(margin=1.0),
     "arcface": MarginSoftmax(scale=16.0, margin=0.3),
 }
@@ -106,7 +107,10 @@ def case(expected, loss, *prepare, long=True, **options):
         case("collapsed", "arcface", rate=3.0, long=False),
         case("collapsed", "contrastive", rate=1.0),
         case("collapsed", "triplet", rate=1.0),
+        case("collapsed", "hardest", rate=1e-2, steps=96),
         case("guessing", "arcface", with_shuffled_names, long=False),
+        case("guessing", "contrastive", with_shuffled_names),
+        case("guessing", "triplet", with_shuffled_names),
         case("single photos", "triplet", with_single_photos, long=False),
         case("leaked", "arcface", with_copies, long=False),
         case("leaked", "contrastive", with_copies),
