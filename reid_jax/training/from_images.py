@@ -10,7 +10,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from reid_jax.data.videos.picked_frames import keep_picked_frames
 from reid_jax.models import create_backbone
 from reid_jax.models.layers import frozen_batch_norm
 from reid_jax.ops.batching import in_blocks
@@ -200,6 +199,8 @@ def keep_frames_of_films(data: Any) -> None:
     Raises:
       UserError: see `keep_picked_frames`.
     """
+    from reid_jax.data.videos.picked_frames import keep_picked_frames
+
     if data.videos and is_first():
         keep_picked_frames(Path(data.path), Path(data.videos), Path(data.frames))
     agree("Where the frames are", {"frames": data.frames})  # when they are there
