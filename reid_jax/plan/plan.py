@@ -229,6 +229,7 @@ def _assumptions(chip: Accelerator, row: dict[str, Any], origin: str, rate: floa
             f"{links.slow / 1e9:g} GB/s a device beyond, {links.seconds * 1e6:g} us to start for "
             "each doubling"
         )
+        lines.append("GFLOP are of all devices together, the other numbers of each of them")
     if rate:
         lines.append(f"the hosts make {rate:,.0f} photos a second")
     if row["unknown_loops"]:
@@ -258,7 +259,8 @@ def _too_much(row: dict[str, Any]) -> str:
 def as_table(rows: Sequence[dict[str, Any]]) -> Table:
     """A line for each number of devices."""
     largest = any(row["largest_batch"] for row in rows)
-    head = ["devices", "batch", "GB", "GFLOP", "GB moved", "kernels", "exchanges", "ms", "photos/s"]
+    head = ["devices", "batch", "GB", "GFLOP", "GB moved", "kernels", "exchanges", "ms"]
+    head.append(f"{_units(rows[0])}/s")
     lines = []
     for row in rows:
         line = [
@@ -277,6 +279,10 @@ def as_table(rows: Sequence[dict[str, Any]]) -> Table:
         lines.append([*line, row["bound"]])
     more = ["largest batch"] if largest else []
     return Table([*head, *more, "bound"], lines, "r" * (len(head) + len(more)) + "l")
+
+
+def _units(row: dict[str, Any]) -> str:
+    return "queries" if row["what"] in ("evaluate", "search") else "photos"
 
 
 def groups_table(row: dict[str, Any]) -> Table:
@@ -309,6 +315,7 @@ def plan_and_report(
     rows = plan(config, asked)
     print(as_table(rows).as_text())
     if asked.explain:
+        print(f"where the traffic of {rows[-1]['devices']:,} x {rows[-1]['device']} goes")
         print(groups_table(rows[-1]).as_text())
     for line in dict.fromkeys(line for row in rows for line in row["assumptions"]):
         print(f"  {line}")
@@ -338,8 +345,9 @@ def draw(rows: Sequence[dict[str, Any]], file: Path) -> None:
     axes.plot(devices, perfect, linestyle=":", color="grey", label="devices times the first")
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
-    axes.set_xlabel(f"{accelerator(rows[0]['device']).name}")
-    axes.set_ylabel("photos a second, at most")
+    axes.set_xticks(devices, [f"{count:,}" for count in devices])
+    axes.set_xlabel(f"devices: {accelerator(rows[0]['device']).name}")
+    axes.set_ylabel(f"{_units(rows[0])} a second, at most")
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
     with atomic_write(file) as handle:
