@@ -96,7 +96,7 @@ def test_two_processes_build_and_extend_the_gallery_of_one(run, tmp_path):
     known, more = photos(tmp_path / "known", 150), photos(tmp_path / "more", 170)
     one, two = tmp_path / "one", tmp_path / "two"
     build(run, known, one)
-    words = ("gallery", "build", run, known, "--out", two)
+    words = ("gallery", "build", run, known, "--out", two, "--evidence", "none")
     first, second = finish(start(2, *words, stderr=None), 0, 0)
     assert "broken.png" in first
     assert second == ""
@@ -143,7 +143,8 @@ def test_what_the_dead_did_not_do_is_done_by_others(run, tmp_path):
 
 @pytest.mark.exhaustive
 def test_evaluation_by_three_processes_is_that_of_one(run, tmp_path):
-    finish(start(3, "evaluate", run, "--out", tmp_path / "three"), 0, 0, 0)
+    words = ("evaluate", run, "--out", tmp_path / "three", "--evidence", "none")
+    finish(start(3, *words), 0, 0, 0)
     evaluate_run(run, out=tmp_path / "one")
     for name in ("metrics.json", "tables.md"):
         assert (tmp_path / "three" / name).read_bytes() == (tmp_path / "one" / name).read_bytes()

@@ -73,7 +73,10 @@ def _is_nowhere(name: str) -> bool:
 @functools.cache
 def _names_in_package() -> list[str]:
     """Of its sets, and of other classes; a set is a folder or a class. Empty where it is not."""
-    package = importlib.util.find_spec("tensorflow_datasets")
+    try:
+        package = importlib.util.find_spec("tensorflow_datasets")
+    except ImportError:  # of a finder that knows that it is not to be had
+        package = None
     if package is None:
         return []
     root = Path((package.submodule_search_locations or [""])[0])
