@@ -23,6 +23,8 @@ def build(
     backbone: str = "",
     views: int | None = None,
     image_size: int | None = None,
+    margin: float | None = None,
+    box_confidence: float | None = None,
     coordinator: str = "",
 ) -> None:
     """Makes a gallery from photos of known individuals, or puts a new one in an old one's place.
@@ -39,6 +41,9 @@ def build(
         backbone: Of a published network from a file, hub or hub:OWNER/REPOSITORY, which one it is.
         views: Of a published network, how many altered copies of a photo are embedded with it.
         image_size: Of a published network, the side in pixels at which it sees photos.
+        margin: Of a published network and photos with boxes, what is seen around a box on each
+            side, as a part of its width and height.
+        box_confidence: Of a published network, boxes that a detector was less sure of are left out.
         coordinator: Several processes that share the photos: HOST:PORT of the first one, or auto
             under SLURM and Open MPI. Shares are kept in OUT.shares until all are done; the same
             command goes on from them.
@@ -52,7 +57,14 @@ def build(
     with sharing(coordinator, out) as shares:
         if is_gallery(out):
             say(f"{out} is a gallery already; the new one takes its place when it is finished.")
-        named = with_options(workdir, backbone=backbone, views=views, image_size=image_size)
+        named = with_options(
+            workdir,
+            backbone=backbone,
+            views=views,
+            image_size=image_size,
+            margin=margin,
+            box_confidence=box_confidence,
+        )
         gallery, dataset = members.build(Path(named), data, out, strangers, shares, evidence)
         say(words.source_text(dataset), end="")
         print(words.described(out, gallery))

@@ -13,6 +13,8 @@ def embed(
     backbone: str = "",
     views: int | None = None,
     image_size: int | None = None,
+    margin: float | None = None,
+    box_confidence: float | None = None,
     coordinator: str = "",
 ) -> None:
     """Writes embeddings (N, D) float32, paths (N,) and identities (N,) to an .npz file.
@@ -24,13 +26,23 @@ def embed(
         backbone: Of a published network from a file, hub or hub:OWNER/REPOSITORY, which one it is.
         views: Of a published network, how many altered copies of a photo are embedded with it.
         image_size: Of a published network, the side in pixels at which it sees photos.
+        margin: Of a published network and photos with boxes, what is seen around a box on each
+            side, as a part of its width and height.
+        box_confidence: Of a published network, boxes that a detector was less sure of are left out.
         coordinator: Several processes that share the photos: HOST:PORT of the first one, or auto
             under SLURM and Open MPI. Shares are kept in OUT.shares until all are done; the same
             command goes on from them.
     """
     from reid_jax.individuals.run import embed_to_file
 
-    named = with_options(workdir, backbone=backbone, views=views, image_size=image_size)
+    named = with_options(
+        workdir,
+        backbone=backbone,
+        views=views,
+        image_size=image_size,
+        margin=margin,
+        box_confidence=box_confidence,
+    )
     embed_to_file(Path(named), data, out, coordinator=coordinator)
 
 

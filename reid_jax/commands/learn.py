@@ -119,6 +119,8 @@ def evaluate(
     backbone: str = "",
     views: int | None = None,
     image_size: int | None = None,
+    margin: float | None = None,
+    box_confidence: float | None = None,
     coordinator: str = "",
 ) -> None:
     """Prints metrics beside those of baselines, and writes a report.
@@ -144,6 +146,9 @@ def evaluate(
         backbone: Of a published network from a file, hub or hub:OWNER/REPOSITORY, which one it is.
         views: Of a published network, how many altered copies of a photo are embedded with it.
         image_size: Of a published network, the side in pixels at which it sees photos.
+        margin: Of a published network and photos with boxes, what is seen around a box on each
+            side, as a part of its width and height.
+        box_confidence: Of a published network, boxes that a detector was less sure of are left out.
         coordinator: Several processes that share photos, or videos of a keyframe run: HOST:PORT of
             the first one, or auto under SLURM and Open MPI. Shares are kept beside the report until
             all are done; the same command goes on from them.
@@ -153,7 +158,14 @@ def evaluate(
     from reid_jax.reporting.plain_json import plain_json
 
     check_destinations(json)
-    named = with_options(workdir, backbone=backbone, views=views, image_size=image_size)
+    named = with_options(
+        workdir,
+        backbone=backbone,
+        views=views,
+        image_size=image_size,
+        margin=margin,
+        box_confidence=box_confidence,
+    )
     facts = report(
         Path(named),
         source=data,

@@ -5,6 +5,7 @@ import posixpath
 import unicodedata
 from collections.abc import Sequence
 
+from reid_jax.data.crops import whole_and_box
 from reid_jax.data.elsewhere import is_elsewhere
 from reid_jax.platforms import with_slashes
 from reid_jax.remote.storage import is_url, list_url
@@ -142,12 +143,17 @@ def finder_in(folder: str) -> FileFinder | UrlFinder:
     return UrlFinder(folder) if is_url(folder) else FileFinder(folder)
 
 
-def file_key(path: str) -> tuple[int, int] | str:
+def file_key(path: str) -> tuple[object, ...] | str:
     """What two paths of one file have in common: links, `./x.jpg`, another case or Unicode form.
+
+    The same part of one photo (see `crops`) is the same, too.
 
     Raises:
       OSError: there is no such file.
     """
+    whole, box = whole_and_box(path)
+    if box is not None:
+        return (file_key(whole), str(box))
     if is_elsewhere(path):
         return path
     facts = os.stat(path)

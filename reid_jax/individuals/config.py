@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from reid_jax.data.photos.reading import Reading, words
 from reid_jax.errors import UserError
 from reid_jax.fields import (
     FRACTION,
@@ -15,6 +16,7 @@ from reid_jax.fields import (
     OFTEN,
     PHOTOS,
     POSITIVE,
+    PROBABILITY,
     WEIGHTS,
     Auto,
     left_open,
@@ -46,8 +48,8 @@ class DataConfig:
     """Where the photos come from and how they are divided."""
 
     source: Annotated[str, PHOTOS, OFTEN] = "synthetic:120x12"
-    """folder:PATH, csv:PATH, tfds:NAME, omniglot:PATH, market:PATH or synthetic:N (or
-    synthetic:NxPHOTOS)."""
+    """folder:PATH, csv:PATH, coco:FILE, megadetector:FILE, tar:PATH, tfds:NAME, omniglot:PATH,
+    market:PATH or synthetic:N (or synthetic:NxPHOTOS)."""
     split: Annotated[Literal["identity", "photo", "date", "open", "given"], OFTEN] = "identity"
     """What is held out: whole individuals, random photos, later days, later days and individuals as
     unknown ones, or the source's own split."""
@@ -78,6 +80,33 @@ class DataConfig:
     symmetries: Literal[1, 2, 4, 8] = 1
     """Make every training individual two by mirror images, where a pattern is not its own; four by
     quarter turns, or eight with mirror images, of square photos in memory."""
+
+    margin: Annotated[float, NOT_NEGATIVE] = 0.0
+    """Of photos with boxes, what is seen around a box on each side, as a part of its width and
+    height."""
+    box_confidence: Annotated[float, PROBABILITY] = 0.2
+    """Boxes that a detector was less sure of are left out."""
+    box_categories: str = ""
+    """Which boxes are read, such as animal,bird; empty for animals of MegaDetector, all of COCO."""
+    exif: bool = False
+    """Take date and place from the photos where the source does not say them."""
+    ignore_identity: str = "-1"
+    """Names under which photos are of nobody, such as -1,junk: they take part in no training and no
+    measure."""
+    side_column: str = ""
+    """The column that says which side of an animal is seen; measures are then also of one side."""
+
+    @property
+    def reading(self) -> Reading:
+        """How the source is read."""
+        return Reading(
+            margin=self.margin,
+            confidence=self.box_confidence,
+            categories=words(self.box_categories),
+            exif=self.exif,
+            ignored=words(self.ignore_identity),
+            side_column=self.side_column,
+        )
 
     @property
     def embedded_size(self) -> int:

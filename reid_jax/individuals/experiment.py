@@ -82,7 +82,7 @@ def make_net(model: ModelConfig, *, standing: bool = False) -> EmbeddingNet:
 
 def load_data(config: DataConfig, seed: int) -> tuple[Dataset, Splits]:
     """The data set of a configuration and its division."""
-    dataset = load_dataset(config.source, seed=seed)
+    dataset = load_dataset(config.source, seed=seed, reading=config.reading)
     splits = make_splits(
         dataset,
         config.split,

@@ -10,6 +10,7 @@ import numpy as np
 from reid_jax.console import say
 from reid_jax.data.photos import Dataset, Splits
 from reid_jax.errors import UserError
+from reid_jax.fields import NOT_NEGATIVE
 from reid_jax.individuals.config import DataConfig, EmbeddingConfig, ModelConfig, complete
 from reid_jax.individuals.experiment import load_backbone, make_task
 from reid_jax.individuals.model import Network, TrainedModel, load_run
@@ -116,7 +117,12 @@ def _configured(word: str, options: Mapping[str, str]) -> tuple[EmbeddingConfig,
             f"{word} names weights, but not their network: say it with --backbone NAME."
         )
     config = EmbeddingConfig(
-        data=DataConfig(source="", image_size=_number("image_size", options)),
+        data=DataConfig(
+            source="",
+            image_size=_number("image_size", options),
+            margin=_part("margin", options, 0.0),
+            box_confidence=_part("box_confidence", options, DataConfig.box_confidence),
+        ),
         augment=_VIEWS,
         model=ModelConfig(
             backbone=backbone,
@@ -128,6 +134,16 @@ def _configured(word: str, options: Mapping[str, str]) -> tuple[EmbeddingConfig,
         train=TrainConfig(steps=0),
     )
     return config, published
+
+
+def _part(option: str, options: Mapping[str, str], otherwise: float) -> float:
+    given = options.get(option, str(otherwise))
+    try:
+        NOT_NEGATIVE.check(option, found := float(given))
+    except (ValueError, UserError):
+        flag = option.replace("_", "-")
+        raise UserError(f"--{flag} is {given}; it must be a number, 0 or more.") from None
+    return found
 
 
 def _number(option: str, options: Mapping[str, str]) -> int:

@@ -11,6 +11,7 @@ from reid_jax.console import counted, say
 from reid_jax.data.photos import Dataset, QueryGallery, describe, load_dataset
 from reid_jax.data.photos.content import content_digests
 from reid_jax.data.photos.joined import joined
+from reid_jax.data.photos.reading import Reading
 from reid_jax.data.photos.splits import check_several, query_and_gallery
 from reid_jax.errors import UserError, said_unless_written
 from reid_jax.files import atomic_write, check_destinations
@@ -128,7 +129,7 @@ def _evaluate(
         learnt: np.ndarray | None = content_digests(dataset)[splits.train]
     else:
         seed, sources = model.config.train.seed, [each for each in (source, query, gallery) if each]
-        dataset, test = _other_photos(sources, seed)
+        dataset, test = _other_photos(sources, seed, model.config.data.reading)
         split = trained = None
         check_several(dataset.labels[test.gallery])
         mark = " in ".join(map(absolute_photos, sources))
@@ -181,13 +182,13 @@ def _check_published(model: PublishedModel, source: str | None, out: Path | None
         raise UserError(f"{model.workdir} has no folder: say where the report goes, --out DIR.")
 
 
-def _other_photos(sources: list[str], seed: int) -> tuple[Dataset, QueryGallery]:
+def _other_photos(sources: list[str], seed: int, reading: Reading) -> tuple[Dataset, QueryGallery]:
     """Photos that are not the run's own, and which of them are searched for in which."""
     if len(sources) == 1:
-        dataset = load_dataset(sources[0], seed=seed)
+        dataset = load_dataset(sources[0], seed=seed, reading=reading)
         everything = np.arange(len(dataset))
         return dataset, query_and_gallery(dataset) or QueryGallery(everything, everything)
-    loaded = [load_dataset(absolute_photos(each), seed=seed) for each in sources]
+    loaded = [load_dataset(absolute_photos(each), seed=seed, reading=reading) for each in sources]
     dataset, query, gallery = joined(*loaded)
     return dataset, QueryGallery(query, gallery)
 
@@ -283,7 +284,8 @@ def embed_to_file(workdir: Path, source: str, out: Path, *, coordinator: str = "
     with sharing(coordinator, out) as shares:
         check_destinations(out)
         model = open_model(workdir)
-        dataset = load_dataset(source, seed=model.config.train.seed, unnamed=True)
+        seed, reading = model.config.train.seed, model.config.data.reading
+        dataset = load_dataset(source, seed=seed, unnamed=True, reading=reading)
         _describe(dataset, out.with_name(f"{out.name}.{SKIPPED}"))
         embeddings = model.embed(dataset, shares=shares)
         with atomic_write(out) as file:

@@ -63,7 +63,7 @@ def load_run_data(
     # What is read of a folder has changed with this program: what the run used stays its own.
     keep = {*_paths(stored), *(moved or {}).values()}
     try:
-        dataset = load_dataset(config.source, seed=seed, keep=keep)
+        dataset = load_dataset(config.source, seed=seed, keep=keep, reading=config.reading)
     except UserError as error:
         now = "--data.source" if training else f"reid-jax evaluate --workdir {workdir} --photos"
         raise UserError(
@@ -199,7 +199,7 @@ def _moved(paths: set[str], before: str, now: str) -> dict[str, str] | None:
 def _root(source: str) -> str:
     """The folder of a source of files; empty for one of another kind."""
     kind, _, where = with_slashes(source).partition(":")
-    if kind == "csv" and posixpath.splitext(where)[1]:
+    if kind in ("coco", "megadetector") or (kind == "csv" and posixpath.splitext(where)[1]):
         return posixpath.dirname(where)
     return where if kind in ("csv", "folder") else ""
 

@@ -16,7 +16,7 @@ from PIL import Image
 from reid_jax.commands import machine, main
 from reid_jax.data import cache as kept
 from reid_jax.data.digests import file_digest
-from reid_jax.data.photos import images
+from reid_jax.data.photos import checks
 from reid_jax.errors import UserError
 
 VALUE = bytes(range(256)) * 16
@@ -221,20 +221,20 @@ def test_a_file_is_digested_and_decoded_once_until_it_changes(tmp_path, monkeypa
     for n, path in enumerate(paths):
         Image.new("RGB", (20, 20), (n, 0, 0)).save(path)
     read = []
-    monkeypatch.setattr(images, "file_digest", lambda path: read.append(path) or file_digest(path))
-    first = images.check_images(paths)[1].tolist()
-    assert images.check_images(paths)[1].tolist() == first
+    monkeypatch.setattr(checks, "file_digest", lambda path: read.append(path) or file_digest(path))
+    first = checks.check_images(paths)[1].tolist()
+    assert checks.check_images(paths)[1].tolist() == first
     assert sorted(read) == sorted(2 * paths)  # times of young files say little
-    monkeypatch.setattr(images, "_YOUNG", -1)
-    images.check_images(paths)
+    monkeypatch.setattr(checks, "_YOUNG", -1)
+    checks.check_images(paths)
     read.clear()
-    reasons, digests = images.check_images(paths)
+    reasons, digests = checks.check_images(paths)
     assert (reasons, digests.tolist(), read) == ([None] * 3, first, [])
     facts = os.stat(paths[0])
     Image.new("RGB", (20, 20), (9, 0, 0)).save(paths[0])
     os.utime(paths[0], ns=(facts.st_atime_ns, facts.st_mtime_ns))  # as `cp -p` would
     (tmp_path / "2.png").write_bytes(b"no picture")
-    reasons, digests = images.check_images(paths)
+    reasons, digests = checks.check_images(paths)
     assert digests[0] == file_digest(paths[0]) != first[0]
     assert digests[1] == first[1]
     assert reasons[2] is not None

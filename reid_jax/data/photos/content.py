@@ -13,7 +13,7 @@ def content_digests(dataset: Dataset) -> np.ndarray:
     """A digest of each photo's content, (N,) S32: equal for exact copies, whatever their names.
 
     Of a file all of its bytes count, of a photo in memory its pixels. Files were read for it when
-    the source was loaded, see `images.check_images`; nothing is read again.
+    the source was loaded, see `checks.check_images`; nothing is read again.
 
     Raises:
       OSError: for a dataset of files that was put together without their digests, when one of them

@@ -14,9 +14,10 @@ from reid_jax.data.elsewhere import is_elsewhere
 from reid_jax.data.leftovers import ending_of, leftover, made_here
 from reid_jax.data.listing import Look, look, looking_at
 from reid_jax.data.names import UNKNOWN, composed, file_key, is_nobody, look_alikes, merged
+from reid_jax.data.photos.checks import check_images
 from reid_jax.data.photos.content import COLUMN, shared_by_individuals
 from reid_jax.data.photos.dataset import Dataset
-from reid_jax.data.photos.images import check_images, is_photo_name, is_picture
+from reid_jax.data.photos.images import is_photo_name, is_picture
 from reid_jax.data.videos.keyframe_folders import KEYFRAME, MARK, read_mark
 from reid_jax.errors import UserError
 from reid_jax.platforms import with_slashes

@@ -1,27 +1,18 @@
 """Decoding photos: every file becomes uint8 pixels or one exception that says why not."""
 
 import contextlib
-import functools
 import logging
 import os
-import time
 import warnings
-from collections.abc import Callable, Sequence
-from contextvars import ContextVar
-from hashlib import blake2b
-from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
-import PIL
 from PIL import Image, UnidentifiedImageError
 
-from reid_jax.data import cache
-from reid_jax.data.digests import DTYPE, file_digest
+from reid_jax.data.crops import BadBoxError, Box, whole_and_box
 from reid_jax.data.elsewhere import is_elsewhere, open_binary, open_head
-from reid_jax.data.parallel import parallel_map
+from reid_jax.data.photos import cropping
 from reid_jax.errors import UserError
-from reid_jax.files import digest_of
 
 # PIL warns about odd but readable files; the ones that cannot be used are reported by name instead.
 warnings.filterwarnings("ignore", module=r"PIL\.")
@@ -50,8 +41,8 @@ MAXIMUM_ASPECT = 20
 MAXIMUM_PIXELS = 178_000_000  # just below the size at which PIL suspects a decompression bomb
 BACKGROUND = (128, 128, 128)
 
-_YOUNG = 2_000_000_000  # nanoseconds
 _HEAD = 2**16  # bytes by which a file that is elsewhere is known to be a picture
+_SCALED = ("JPEG", "MPO")  # formats that can be decoded smaller than they are
 _FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "AVIF", "JPEG2000")
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _HEIC = "HEIC needs pillow-heif (pip install 'reid-jax[heic]'); or convert it to JPEG"
@@ -83,7 +74,8 @@ class BadImageError(UserError):
         self.reason = reason
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
+    """Why a file cannot be used as a photo, by what reading it raised; short, without the path."""
     if isinstance(error, FileNotFoundError):
         return "the file is missing"
     if isinstance(error, PermissionError):
@@ -94,6 +86,8 @@ def _reason(error: Exception) -> str:
         return "not an image, or not one of a known format"
     if isinstance(error, Image.DecompressionBombError):
         return f"more than {MAXIMUM_PIXELS // 10**6} million pixels"
+    if isinstance(error, BadBoxError):
+        return str(error)
     if "truncated" in str(error).lower():
         return "the file is truncated"
     if isinstance(error, MemoryError):
@@ -151,9 +145,11 @@ def resize(pixels: np.ndarray, size: int, channels: int) -> np.ndarray:
     return _squash(_flatten(image, channels), size)
 
 
-def _squash(image: Image.Image, size: int) -> np.ndarray:
+def _squash(
+    image: Image.Image, size: int, within: tuple[float, float, float, float] | None = None
+) -> np.ndarray:
     # PIL widens the bilinear filter by the scale when it shrinks, which is the antialiasing.
-    pixels = np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))
+    pixels = np.asarray(image.resize((size, size), Image.Resampling.BILINEAR, box=within))
     return pixels.reshape(size, size, -1)
 
 
@@ -162,71 +158,100 @@ def read_image(file: str | IO[bytes], size: int, channels: int = 3) -> np.ndarra
 
     EXIF orientation is applied, 16-bit scaled to 8, palettes resolved, transparency composited over
     mid-grey, grey repeated or colour converted to `channels` (1 or 3). JPEGs are decoded at the
-    smallest of the scales 1, 1/2, 1/4, 1/8 that still has twice the wanted size.
+    smallest of the scales 1, 1/2, 1/4, 1/8 that still has twice the wanted size. Of a name of a
+    part (see `crops`) the part is read, of the photo as it stands upright.
 
     Raises `BadImageError`, and nothing else, for whatever is wrong with the file.
     """
     name = file if isinstance(file, str) else str(getattr(file, "name", "image"))
-    if _ending(name) in RAW_EXTENSIONS:
+    whole, box = whole_and_box(name)
+    if _ending(whole) in RAW_EXTENSIONS:
         raise BadImageError(name, _RAW)
     try:
-        file = _opened(file)
+        file = opened(whole if isinstance(file, str) else file)
         with Image.open(file) as image:
             if _is_raw(image):
                 raise BadImageError(name, _RAW)
             if reason := _refusal(*image.size):
                 raise BadImageError(name, reason)
-            if image.format in ("JPEG", "MPO"):
+            if box is not None:
+                return _part(image, box, size, channels)
+            if image.format in _SCALED:
                 image.draft(None, (2 * size, 2 * size))
             return from_image(image, size, channels)
     except UserError:
         raise
     except UnidentifiedImageError as error:
         unread = "HEIF" not in Image.OPEN and _is_heic(file)
-        raise BadImageError(name, _HEIC if unread else _reason(error)) from error
+        raise BadImageError(name, _HEIC if unread else reason_of(error)) from error
     except Exception as error:
-        raise BadImageError(name, _reason(error)) from error
+        raise BadImageError(name, reason_of(error)) from error
 
 
-def _opened(file: str | IO[bytes]) -> str | IO[bytes]:
-    """What Pillow opens: a path of this system, or what was fetched from elsewhere."""
+def opened(file: str | IO[bytes]) -> str | IO[bytes]:
+    """What Pillow opens: a path of this system, or what was fetched from elsewhere.
+
+    Raises `BadImageError` for an empty file.
+    """
     if not isinstance(file, str):
         return file
-    opened = open_binary(file) if is_elsewhere(file) else file
-    if not (os.path.getsize(opened) if isinstance(opened, str) else opened.seek(0, os.SEEK_END)):
+    there = open_binary(file) if is_elsewhere(file) else file
+    if not (os.path.getsize(there) if isinstance(there, str) else there.seek(0, os.SEEK_END)):
         raise BadImageError(file, "the file is empty")
-    if not isinstance(opened, str):
-        opened.seek(0)
-    return opened
+    if not isinstance(there, str):
+        there.seek(0)
+    return there
 
 
 def from_image(image: Image.Image, size: int, channels: int = 3) -> np.ndarray:
     """uint8 (size, size, channels) of an image of Pillow, upright, as `read_image` makes it."""
     image.load()
     orientation = _orientation(image)  # of a PNG only known once the pixels are read
-    pixels = _squash(_flatten(image, channels), size)
+    return _upright(_squash(_flatten(image, channels), size), orientation)
+
+
+def _part(image: Image.Image, box: Box, size: int, channels: int) -> np.ndarray:
+    """The same of a part of it, as of the part alone in a file where nothing is scaled."""
+    orientation = _orientation(image)
+    left, top, right, bottom = box.pixels(*_seen(image.size, orientation))
+    if reason := _refusal(right - left, bottom - top):
+        raise BadBoxError(f"its box holds {reason}")
+    stored = cropping.as_stored((left, top, right, bottom), image.size, orientation)
+    scale = cropping.draft(image, stored, 2 * size) if image.format in _SCALED else 1
+    image.load()
+    within, around = cropping.scaled(stored, scale, image.size)
+    part = _flatten(image.crop(around), channels)
+    return _upright(_squash(part, size, within if scale > 1 else None), orientation)
+
+
+def _upright(pixels: np.ndarray, orientation: Image.Transpose | None) -> np.ndarray:
     if orientation is None:
         return pixels
     # After squashing to a square, turning costs size^2 instead of the photo's pixels.
-    turned = Image.fromarray(pixels[..., 0] if channels == 1 else pixels).transpose(orientation)
-    return np.asarray(turned).reshape(size, size, channels)
+    grey = pixels.shape[-1] == 1
+    turned = Image.fromarray(pixels[..., 0] if grey else pixels).transpose(orientation)
+    return np.asarray(turned).reshape(pixels.shape)
 
 
 def read_upright(path: str) -> Image.Image:
-    """A whole photo in its own size, RGB; pixels and orientation are read as by `read_image`.
+    """A photo, or a part of one, in its own size, RGB; read as by `read_image`, but not squashed.
 
     Raises `BadImageError`, and nothing else, for whatever is wrong with the file.
     """
+    whole, box = whole_and_box(path)
     try:
-        with Image.open(_opened(path)) as image:
+        with Image.open(opened(whole)) as image:
             if _is_raw(image):
                 raise BadImageError(path, _RAW)
             image.load()
             orientation, pixels = _orientation(image), _flatten(image, 3)
+        if box is not None:
+            part = box.pixels(*_seen(pixels.size, orientation))
+            pixels = pixels.crop(cropping.as_stored(part, pixels.size, orientation))
     except UserError:
         raise
     except Exception as error:
-        raise BadImageError(path, _reason(error)) from error
+        raise BadImageError(path, reason_of(error)) from error
     return pixels if orientation is None else pixels.transpose(orientation)
 
 
@@ -259,8 +284,8 @@ def _is_raw(image: Image.Image) -> bool:
 
 
 def _is_heic(file: str | IO[bytes]) -> bool:
-    with contextlib.suppress(OSError), contextlib.ExitStack() as opened:
-        stream = opened.enter_context(open(file, "rb")) if isinstance(file, str) else file
+    with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
+        stream = stack.enter_context(open(file, "rb")) if isinstance(file, str) else file
         stream.seek(0)
         head = stream.read(12)
         return head[4:8] == b"ftyp" and head[8:12] in _HEIC_BRANDS
@@ -268,95 +293,28 @@ def _is_heic(file: str | IO[bytes]) -> bool:
 
 
 def proportions(path: str) -> tuple[int, int]:
-    """Width and height of a photo as it is to be seen, from its header.
+    """Width and height of a photo, or of a part of one, as it is to be seen, from its header.
 
     Raises `BadImageError`, and nothing else, for whatever is wrong with the file.
     """
+    whole, box = whole_and_box(path)
     try:
-        with Image.open(_opened(path)) as image:
-            width, height = image.size
-            turned = _orientation(image)
+        with Image.open(opened(whole)) as image:
+            seen = _seen(image.size, _orientation(image))
+        if box is None:
+            return seen
+        left, top, right, bottom = box.pixels(*seen)
+        return right - left, bottom - top
     except UserError:
         raise
     except Exception as error:
-        raise BadImageError(path, _reason(error)) from error
-    sideways = turned is not None and turned not in _UPRIGHT
-    return (height, width) if sideways else (width, height)
+        raise BadImageError(path, reason_of(error)) from error
 
 
-Checked = tuple[list[str | None], np.ndarray]
-Check = Callable[[Sequence[str]], Checked]
-dividing: ContextVar[Callable[[Check, Sequence[str]], Checked] | None] = ContextVar(
-    "dividing", default=None
-)
-"""How several processes divide the files that are checked; None where this one does all."""
-
-
-def check_images(paths: Sequence[str]) -> Checked:
-    """Decodes and digests files. In parallel, with a progress bar.
-
-    Every file is decoded once (JPEGs at 1/8 scale, which still reads all of the file): a broken
-    photo found at hour three of a training run would be worse than the time this takes, which is
-    less than one epoch of the stream. Its digest is taken while the system still has it in memory.
-
-    Returns:
-      For each file the reason why it cannot be used, or None; and its digest, (N,) S32, see
-      `digests.file_digest`, empty where it cannot be used.
-    """
-    divide = dividing.get()
-    return _checked(paths) if divide is None else divide(_checked, paths)
-
-
-def _checked(paths: Sequence[str]) -> Checked:
-    keys = [_seen_as(path) for path in paths]
-    seen = cache.found([key for key in keys if key])
-
-    def check(place: int) -> tuple[str | None, bytes]:
-        path = paths[place]
-        if (known := seen.get(keys[place])) is not None:
-            return None, known
-        try:
-            if not is_elsewhere(path):
-                read_image(path, MINIMUM_SIDE)
-                return None, file_digest(path)
-            fetched: Any = _opened(path)  # once
-            read_image(fetched, MINIMUM_SIDE)
-            return None, digest_of(fetched)
-        except BadImageError as error:
-            return error.reason, b""
-        except OSError as error:
-            return _reason(error), b""
-
-    results = parallel_map(check, range(len(paths)), "Checking photos")
-    cache.keep(
-        {
-            key: digest
-            for key, path, (reason, digest) in zip(keys, paths, results, strict=True)
-            if key and reason is None and key not in seen and key == _seen_as(path)
-        }
-    )
-    return [reason for reason, _ in results], np.array([digest for _, digest in results], DTYPE)
-
-
-def _seen_as(path: str) -> bytes:
-    """Names a file that can be decoded by its place, size and times; empty where they say little.
-
-    A file may change again within the resolution of its times: of a young one they are not enough.
-    """
-    with contextlib.suppress(OSError):
-        if not is_elsewhere(path):
-            facts = os.stat(path)
-            if time.time_ns() - max(facts.st_mtime_ns, facts.st_ctime_ns) > _YOUNG:
-                times = facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino
-                named = repr((PIL.__version__, _code(), os.path.abspath(path), times))
-                return blake2b(named.encode(), digest_size=16).digest()
-    return b""
-
-
-@functools.cache
-def _code() -> bytes:
-    """What decides whether a file can be used."""
-    return blake2b(Path(__file__).read_bytes(), digest_size=16).digest()
+def _seen(size: tuple[int, int], orientation: Image.Transpose | None) -> tuple[int, int]:
+    """Width and height of what is stored in that size, once it stands upright."""
+    sideways = orientation is not None and orientation not in _UPRIGHT
+    return (size[1], size[0]) if sideways else size
 
 
 def is_photo_name(name: str) -> bool:

@@ -5,32 +5,44 @@ from collections.abc import Collection
 
 import numpy as np
 
-from reid_jax.console import Bar
+from reid_jax.console import Bar, counted
+from reid_jax.data.crops import BadBoxError, read_box
 from reid_jax.data.names import MISSING, UNKNOWN, finder_in, is_nobody
 from reid_jax.data.photos.csv_file import Table, lines_text, read_table
 from reid_jax.data.photos.dataset import Dataset
 from reid_jax.data.photos.dates import read_dates
 from reid_jax.data.photos.folder import Found, checked_dataset
+from reid_jax.data.photos.reading import Reading
 from reid_jax.data.photos.splits import in_no_side
 from reid_jax.errors import UserError
 from reid_jax.remote.storage import is_url
 
 _REQUIRED = ("path", "identity")
+_BOX = "bbox"
 _TEXTS = ("orientation", "camera", "split")
+_PLAIN = Reading()
 _NAMED = 8  # dates that cannot be read, with what stands there
 
 
-def csv_dataset(path: str, *, unnamed: bool = False, keep: Collection[str] = ()) -> Dataset:
+def csv_dataset(
+    path: str,
+    *,
+    unnamed: bool = False,
+    keep: Collection[str] = (),
+    reading: Reading = _PLAIN,
+) -> Dataset:
     """Reads `path`, a CSV file or the folder of a metadata.csv.
 
     Columns: path (relative to the folder of the CSV) and identity; where present date,
-    orientation, camera and split, empty where a row says nothing. Rows without a photo or an
-    individual, and photos listed a second time under whatever path, are in `Dataset.skipped`.
-    Dates that cannot be read are missing, and in `Dataset.unread`.
+    orientation, camera and split, empty where a row says nothing, and bbox, of which the part is
+    read. Rows without a photo or an individual, with a box that is none, and photos listed a second
+    time under whatever path with the same box, are in `Dataset.skipped`. Dates that cannot be read
+    are missing, and in `Dataset.unread`.
 
     Args:
       path: the file or its folder.
       unnamed, keep: see `folder.folder_dataset`.
+      reading: its margin and its column of sides are used.
 
     Raises:
       UserError: the file, a column or every photo is missing, or the file is no table.
@@ -43,7 +55,9 @@ def csv_dataset(path: str, *, unnamed: bool = False, keep: Collection[str] = ())
             f"{file} does not exist: csv: needs a CSV file, or a folder with a metadata.csv."
         )
     # A run goes on with the table that it was trained with.
-    table = read_table(file, _REQUIRED, (*_TEXTS, "date"), strict=not keep)
+    side = (reading.side_column.lower(),) if reading.side_column else ()
+    required, texts = (*_REQUIRED, *side), tuple(dict.fromkeys((*_TEXTS, *side)))
+    table = read_table(file, required, (*texts, "date", _BOX), strict=not keep)
     finder, found = finder_in(os.path.dirname(file)), Found(keep=keep)
     found.notes += table.notes
     used: list[int] = []
@@ -58,12 +72,16 @@ def csv_dataset(path: str, *, unnamed: bool = False, keep: Collection[str] = ())
             found.skipped.append((photo, f"no identity in line {line}"))
         elif (there := finder.find(photo)) is None:
             found.skipped.append((photo, f"the file in line {line} is missing"))
-        elif found.add(there, UNKNOWN if nobody else name, f", listed again in line {line}"):
+        elif (part := _part(there, table, row, reading.margin, found)) is not None and found.add(
+            part, UNKNOWN if nobody else name, f", listed again in line {line}"
+        ):
             used.append(row)
     bar.close()
+    if whole := _without_a_box(table, used):
+        found.notes.append(whole)
     columns = {
         name: np.array([_value(table[name][row]) for row in used], np.str_)
-        for name in _TEXTS
+        for name in texts
         if name in table.columns
     }
     if "split" in columns and (note := in_no_side(columns["split"])):
@@ -74,6 +92,29 @@ def csv_dataset(path: str, *, unnamed: bool = False, keep: Collection[str] = ())
         if reasons:
             unread["date"] = _unread(file, table, {used[row]: why for row, why in reasons.items()})
     return checked_dataset(found, columns, file, unread)
+
+
+def _part(photo: str, table: Table, row: int, margin: float, found: Found) -> str | None:
+    """The name of the part of a photo that a row is about; None where its box is none."""
+    text = table[_BOX][row] if _BOX in table.columns else ""
+    if not text or photo in found.keep:  # a run that began when boxes were not read
+        return photo
+    try:
+        return f"{photo}{read_box(text, margin)}"
+    except BadBoxError as error:
+        found.skipped.append((photo, f"{error}, in line {table.lines[row]}"))
+    return None
+
+
+def _without_a_box(table: Table, used: list[int]) -> str:
+    """A sentence about photos that are read whole where others have a box."""
+    if _BOX not in table.columns:
+        return ""
+    whole = [row for row in used if not table[_BOX][row]]
+    if not 0 < len(whole) < len(used):
+        return ""
+    photos = counted(len(whole), "photo has", "photos have")
+    return f"{photos} no box in the column {_BOX}; such a photo is read whole"
 
 
 def _value(text: str) -> str:

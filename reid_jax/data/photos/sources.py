@@ -7,18 +7,27 @@ from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 from reid_jax.data.photos.dataset import Dataset
+from reid_jax.data.photos.reading import Reading, with_sides, without_ignored
 from reid_jax.errors import UserError
 from reid_jax.remote.storage import is_url
+
+_PLAIN = Reading()
 
 
 class _Options(NamedTuple):
     seed: int
     unnamed: bool
     keep: Collection[str]
+    reading: Reading
 
 
 def load_dataset(
-    source: str, *, seed: int = 0, unnamed: bool = False, keep: Collection[str] = ()
+    source: str,
+    *,
+    seed: int = 0,
+    unnamed: bool = False,
+    keep: Collection[str] = (),
+    reading: Reading = _PLAIN,
 ) -> Dataset:
     """Loads the photos that `source` names.
 
@@ -26,12 +35,16 @@ def load_dataset(
     csv:PATH           a metadata.csv of wildlife-datasets, or its folder
     tar:PATH           tars such as shards/{000..099}.tar, a folder of them or one; names of members
                        are as paths below a folder
+    coco:FILE.json     annotations as COCO writes them: a box is a row
+    megadetector:FILE.json  what MegaDetector found: a box is a row
     tfds:NAME          an image classification set of TensorFlow Datasets
     omniglot:PATH,...  the official zips, or unpacked folders
     market:PATH        the folder of Market-1501, or of a set with its layout
     synthetic:NxM      N drawn individuals, M photos each (20 when only N is given)
 
     The first three also by URL, as s3://bucket/photos; what is read there is fetched each time.
+
+    A row of a box is named `photo.jpg#xywh=x,y,w,h`, see `data.crops`, and is loaded as that part.
 
     Unusable photos are in `Dataset.skipped`, with reasons, and so are those of nobody in particular
     (in no individual's folder, or under a name such as "unknown").
@@ -42,6 +55,7 @@ def load_dataset(
       unnamed: whether photos of nobody are taken too, as of one individual "unknown"; for what does
         not ask who it is.
       keep: paths of photos that a run has used already; they are taken as they were then.
+      reading: how: margins of boxes, dates from the photos, names that are ignored, sides.
 
     Raises:
       UserError: the source is not one of these, does not exist or holds no usable photo.
@@ -57,8 +71,19 @@ def load_dataset(
     if separator and kind in _LOADERS:
         if not where.strip():
             raise UserError(f'The data source "{source}" ends after the colon: {_USAGE[kind]}.')
-        return _LOADERS[kind](where.strip(), _Options(seed, unnamed, keep))
+        loaded = _LOADERS[kind](where.strip(), _Options(seed, unnamed, keep, reading))
+        return _as_asked(loaded, _Options(seed, unnamed, keep, reading))
     raise UserError(f'"{source}" is not a data source: {_suggestion(source, kind, separator)}.')
+
+
+def _as_asked(dataset: Dataset, options: _Options) -> Dataset:
+    reading = options.reading
+    dataset = without_ignored(dataset, reading.ignored, unnamed=options.unnamed, keep=options.keep)
+    if reading.exif:
+        from reid_jax.data.photos.exif import with_exif
+
+        dataset = with_exif(dataset)
+    return with_sides(dataset, reading.side_column) if reading.side_column else dataset
 
 
 def _suggestion(source: str, kind: str, separator: str) -> str:
@@ -88,7 +113,19 @@ def _folder(where: str, options: _Options) -> Dataset:
 def _csv(where: str, options: _Options) -> Dataset:
     from reid_jax.data.photos.metadata_csv import csv_dataset
 
-    return csv_dataset(where, unnamed=options.unnamed, keep=options.keep)
+    return csv_dataset(where, unnamed=options.unnamed, keep=options.keep, reading=options.reading)
+
+
+def _coco(where: str, options: _Options) -> Dataset:
+    from reid_jax.data.photos.annotated import coco_dataset
+
+    return coco_dataset(where, options.reading, unnamed=options.unnamed, keep=options.keep)
+
+
+def _megadetector(where: str, options: _Options) -> Dataset:
+    from reid_jax.data.photos.annotated import megadetector_dataset
+
+    return megadetector_dataset(where, options.reading, unnamed=options.unnamed, keep=options.keep)
 
 
 def _tar(where: str, options: _Options) -> Dataset:
@@ -127,6 +164,8 @@ def _synthetic(where: str, options: _Options) -> Dataset:
 _LOADERS: dict[str, Callable[[str, _Options], Dataset]] = {
     "folder": _folder,
     "csv": _csv,
+    "coco": _coco,
+    "megadetector": _megadetector,
     "tar": _tar,
     "tfds": _tfds,
     "omniglot": _omniglot,
@@ -136,6 +175,8 @@ _LOADERS: dict[str, Callable[[str, _Options], Dataset]] = {
 _USAGE = {
     "folder": "write folder:PATH, a folder with a folder of photos for each individual",
     "csv": "write csv:PATH, a metadata.csv or the folder it is in",
+    "coco": "write coco:FILE.json, annotations with boxes",
+    "megadetector": "write megadetector:FILE.json, as MegaDetector writes it",
     "tar": "write tar:PATH, one of photos in folders, PATH/{000..099}.tar, or a folder of .tar",
     "tfds": "write tfds:NAME, such as tfds:fashion_mnist",
     "omniglot": "write omniglot:PATH, or PATH,PATH for several of the official zips",

@@ -175,7 +175,8 @@ def _by_date(
     if "date" not in dataset.columns:
         raise UserError(
             "A split by date needs the date of each photo, and this source has none: use a CSV "
-            'with a column "date", or split by "identity" or "photo".'
+            'with a column "date", --data.exif where the photos say it, or split by "identity" or '
+            '"photo".'
         )
     if "date" in dataset.unread:
         raise UserError(dataset.unread["date"])

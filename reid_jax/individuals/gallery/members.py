@@ -70,7 +70,8 @@ def build(
     kind = chosen_evidence(evidence)
     check_place(out)
     model = open_model(workdir)
-    dataset = load_dataset(source, seed=model.config.train.seed)
+    seed, reading = model.config.train.seed, model.config.data.reading
+    dataset = load_dataset(source, seed=seed, reading=reading)
     run = RunPhotos.of(model)
     gallery, empty = _embedded(model, dataset, _described(dataset, run.trained_on), shares)
     _check_usable(len(gallery), empty)
@@ -154,7 +155,8 @@ def add(
     kind = chosen_evidence(evidence or stored.settings.get("evidence", {}).get("kind", "none"))
     check_place(folder)
     model = model_of(folder, stored, workdir)
-    dataset = load_dataset(source, seed=model.config.train.seed)
+    seed, reading = model.config.train.seed, model.config.data.reading
+    dataset = load_dataset(source, seed=seed, reading=reading)
     run = RunPhotos.of(model)
     photos = _described(dataset, run.trained_on)
     known = run.known_to(stored, model)

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from reid_jax.console import Bar, be_quiet, say
-from reid_jax.data.photos.images import Check, Checked, dividing
+from reid_jax.data.photos.checks import Check, Checked, dividing
 from reid_jax.errors import UserError
 from reid_jax.files import check_destinations, write_arrays, write_text
 from reid_jax.training.hosts.agreement import agree_on_program, digest
@@ -148,7 +148,7 @@ class Shares:
             raise _DoneError
 
     def check_files(self, check: Check, paths: Sequence[str]) -> Checked:
-        """`check` of files, each by one process; see `images.check_images`."""
+        """`check` of files, each by one process; see `checks.check_images`."""
         if self.done or not paths:
             return check(paths)
         each = share_size(len(paths))

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from reid_jax.data.photos.checks import check_images
 from reid_jax.data.photos.images import (
     BadImageError,
-    check_images,
     is_picture,
     proportions,
     read_image,
