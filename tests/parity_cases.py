@@ -31,7 +31,7 @@ GAINS = [
 # compile, and run with `make test CI=1`.
 SAMPLE = {
     *("alexnet", "resnet18", "mobilenetv1_100", "mobilenet_v3_small", "efficientnet_b0"),
-    *("tf_efficientnet_lite0", "vit_small_patch16_224", "swin_t"),
+    *("tf_efficientnet_lite0", "vit_small_patch16_224"),
 }
 
 # The family each network is of; the first of a family is also compared in training mode.

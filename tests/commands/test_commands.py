@@ -69,6 +69,7 @@ def run(tmp_path_factory):
     return make_tiny_run(tmp_path_factory.mktemp("run"))
 
 
+@pytest.mark.exhaustive
 def test_evaluate_prints_the_baselines_beside_the_network_and_writes_json(run, tmp_path):
     output = command("scripts/evaluate.py", "--workdir", run, "--json", tmp_path / "m.json")
     metrics = json.loads((tmp_path / "m.json").read_text())

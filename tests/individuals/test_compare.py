@@ -121,6 +121,7 @@ def edit_data(run: Path, **values: object) -> None:
     (run / "config.json").write_text(json.dumps(config))
 
 
+@pytest.mark.exhaustive
 def test_two_runs_from_end_to_end(tmp_path, capsys, monkeypatch):
     sharp = make_tiny_run(tmp_path / "runs" / "sharp", steps=3, seed=1)
     runs = [sharp, tmp_path / "runs" / "blurred"]

@@ -290,6 +290,7 @@ def test_photos_that_were_trained_on_are_counted_and_left_out_beside():
     assert "num_queries_trained" not in fresh
 
 
+@pytest.mark.exhaustive
 def test_a_run_knows_its_training_photos_in_another_source(tmp_path, capsys):
     run = make_tiny_run(tmp_path / "run", steps=3)
     found = evaluate_run(run, "synthetic:12x6")

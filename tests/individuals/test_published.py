@@ -54,6 +54,7 @@ def test_which_words_name_a_network(tmp_path):
         with_options("runs/mine", views=3)
 
 
+@pytest.mark.exhaustive
 def test_it_embeds_what_the_frozen_network_makes_of_photos(network, tmp_path, photos):
     file, name = network
     out = tmp_path / "z.npz"
@@ -93,6 +94,7 @@ def test_a_gallery_of_it_opens_again_anywhere(network, tmp_path, photos, monkeyp
         rj.Gallery.open(moved, run=other).identify([np.zeros((40, 40, 3), np.uint8)])
 
 
+@pytest.mark.exhaustive
 def test_it_is_judged_on_photos_that_are_named(network, tmp_path, photos):
     file, name = network
     sources = [f"folder:{photos / part}" for part in ("new", "old")]

@@ -229,7 +229,11 @@ def test_a_run_chooses_once_and_compares(small, monkeypatch, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("rate", "blocks", "best"), [(1e-9, 0, 1.0), (30.0, -1, 0.0)], ids=["as good", "spoiled"]
+    ("rate", "blocks", "best"),
+    [
+        pytest.param(1e-9, 0, 1.0, marks=pytest.mark.exhaustive, id="as good"),
+        pytest.param(30.0, -1, 0.0, id="spoiled"),
+    ],
 )
 def test_validation_picks_the_better(small, tmp_path, rate, blocks, best):
     """By a rate that spoils the network its start is better; of equals the trained one is kept."""
@@ -267,6 +271,7 @@ def test_validation_picks_the_better(small, tmp_path, rate, blocks, best):
     jax.tree.map(np.testing.assert_array_equal, *networks)
 
 
+@pytest.mark.exhaustive
 def test_too_few_to_validate_give_the_published_features(small, tmp_path, capsys):
     config = dataclasses.replace(
         small, data=dataclasses.replace(small.data, source="synthetic:5x3")

@@ -3,6 +3,8 @@
 import json
 from typing import get_args, get_type_hints
 
+import pytest
+
 from reid_jax.individuals.compare import compare_runs
 from reid_jax.individuals.config import DataConfig
 from reid_jax.individuals.glossary import SPLITS
@@ -14,6 +16,7 @@ def test_every_split_has_its_sentence():
     assert set(SPLITS) == set(get_args(get_type_hints(DataConfig)["split"]))
 
 
+@pytest.mark.exhaustive
 def test_the_random_split_by_photo_is_named_on_every_side(tmp_path, capsys):
     run = make_tiny_run(tmp_path / "run", split="photo", test_fraction=0.5)
     metrics = evaluate_run(run)

@@ -133,6 +133,7 @@ def test_a_network_of_images_starts_as_ridge_regression_on_its_backbones_feature
     np.testing.assert_allclose(predicted, scores[split.train[0].key], atol=1e-5)
 
 
+@pytest.mark.exhaustive
 def test_a_linear_start_over_a_backbone_is_chosen_kept_and_gone_on_with(path, tmp_path, capsys):
     """Two stages; where it breaks off between them, it ends where an undisturbed run does."""
     config = of_images(path, **LINEAR, train={"steps": 4, "checkpoint_every": 1})

@@ -71,6 +71,7 @@ def test_the_choice_is_the_best_by_refitting(path):
         assert by_refitting(videos, 3, other) <= correlation + 2e-3
 
 
+@pytest.mark.exhaustive
 def test_a_run_keeps_its_choice(path, tmp_path, capsys):
     config = make_config(path, model={"ridge": AUTO}, train={"steps": 3})
     train(config, tmp_path)

@@ -54,6 +54,7 @@ def test_loss_gradient_and_statistics_are_the_same(name):
         np.testing.assert_allclose(x, y, 1e-4, 1e-6 * scale, err_msg=jax.tree_util.keystr(path))
 
 
+@pytest.mark.exhaustive
 def test_a_deep_network_needs_less_memory():
     options = {"stages": (6, 0, 0, 0), "bottleneck": True}
     images = jnp.zeros((4, 64, 64, 3))

@@ -26,7 +26,13 @@ from tests.keyframe_videos import write_videos
 from tests.tiny_run import breaking_off, tiny_similarity_config
 
 STAGES = (Stage(0, blocks=0), Stage(2, blocks=1, backbone_rate=0.1))
-KINDS = [("siamese", "self_attention"), ("triplet", "mean"), ("attention_siamese", "mean")]
+KINDS = [
+    ("siamese", "self_attention"),
+    *(
+        pytest.param(kind, "mean", marks=pytest.mark.exhaustive)
+        for kind in ("triplet", "attention_siamese")
+    ),
+]
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +122,7 @@ def run(path, tmp_path_factory):
     return workdir
 
 
+@pytest.mark.exhaustive
 def test_a_run_that_breaks_off_between_the_stages_ends_alike(path, run, tmp_path):
     config = of_frames(path)
     question = SameVideo()

@@ -27,6 +27,7 @@ def clothes(tmp_path, monkeypatch):
     monkeypatch.setenv("FASHION_MNIST", str(tmp_path))
 
 
+@pytest.mark.exhaustive
 def test_a_step_is_measured():
     (row,) = step.run((TINY,), repeats=1)
     assert row["ours"] > 0
@@ -71,6 +72,7 @@ def test_missing_files_are_named(tmp_path, monkeypatch):
         fashion_mnist.load_clothes("train")
 
 
+@pytest.mark.exhaustive
 def test_a_start_is_faster_from_the_cache_in_what_it_compiles():
     cold, cached = startup.run((TINY,), repeats=1)
     assert cold["case"].endswith("cold")

@@ -64,6 +64,7 @@ def test_every_configuration_starts_from_the_features_of_its_weights(monkeypatch
     experiment.schedule(0)
 
 
+@pytest.mark.exhaustive
 def test_it_is_evaluated_embeds_answers_moves_and_goes_on(monkeypatch, tmp_path):
     monkeypatch.setattr(report, "_figures", lambda *_: {})
     weights = tmp_path / "weights.safetensors"

@@ -118,6 +118,7 @@ def wait_for(processes: list[subprocess.Popen], condition: Callable[[], bool]) -
         time.sleep(0.05)
 
 
+@pytest.mark.exhaustive
 def test_they_train_as_one_process_and_end_together(tmp_path):
     """One dies, the others end, the same command goes on, one is told to end, all save.
 

@@ -67,6 +67,7 @@ def test_as_many_frames_as_asked_for_are_described(name, tmp_path, monkeypatch):
         extract.extract_features((film(name),), tmp_path / "none.h5", frames=0)
 
 
+@pytest.mark.exhaustive
 def test_keyframes_of_films(tmp_path, monkeypatch):
     films = [film(name) for name in FILMS]
     monkeypatch.setattr(scenes, "_variables", lambda: None)

@@ -95,10 +95,11 @@ def undisturbed(request, tmp_path_factory):
     return request.param, workdir
 
 
-# One kill on one device; where CI is set also one on eight; fifty where `make acceptance` runs.
+# Where CI is set one kill on one device and one on eight; fifty where `make acceptance` runs.
 KILLS = [0, *(pytest.param(kill, marks=pytest.mark.acceptance) for kill in range(1, 25))]
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("kill", KILLS)
 def test_kill_minus_9_at_a_random_step_leaves_no_trace(undisturbed, tmp_path, kill):
     devices, reference = undisturbed

@@ -125,6 +125,7 @@ def worsening(experiment):
     return dataclasses.replace(experiment, task=Worsening(**fields))
 
 
+@pytest.mark.exhaustive
 def test_each_stage_counts_and_reduces_anew_and_only_the_last_ends_early(config, tmp_path):
     train = dataclasses.replace(
         config.train,

@@ -51,6 +51,7 @@ def drawn(name, dialect="timm"):
     }
 
 
+@pytest.mark.exhaustive
 def test_megadescriptor_embeds_from_a_file(tmp_path):
     tensors = drawn("MegaDescriptor-T-224", "authors")
     assert MEGA.items() <= {key: value.shape for key, value in tensors.items()}.items()

@@ -81,6 +81,7 @@ def test_who_is_not_compared_comes_last_as_the_network_ranks(photos, monkeypatch
     assert (ranked[:, 4:] == network[:, 4:]).all()
 
 
+@pytest.mark.exhaustive
 def test_evaluate_says_how_good_both_are(photos, tmp_path, capsys):
     folder = save_photos(tmp_path / "trained", range(100, 110), 4)
     run = make_tiny_run(tmp_path / "run", source=f"folder:{folder}")

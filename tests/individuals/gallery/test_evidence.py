@@ -114,6 +114,7 @@ def test_answers_say_in_how_many_points_photos_agree_and_draw_them(built, asked)
     assert "http" not in re.sub(r"http://www.w3.org/\S+", "", page)
 
 
+@pytest.mark.exhaustive
 def test_without_evidence_answers_are_the_networks(run, photos, built, asked, tmp_path):
     members.build(run, f"folder:{photos}", tmp_path / "plain", evidence="none")
     plain, by_network = identify(tmp_path / "plain", asked), identify(built, asked, evidence="none")
@@ -134,6 +135,7 @@ def test_without_evidence_answers_are_the_networks(run, photos, built, asked, tm
     assert read_gallery(tmp_path / "plain").local is None
 
 
+@pytest.mark.exhaustive
 def test_features_come_and_go_with_photos(gallery, tmp_path):
     before = read_gallery(gallery)
     new = save_photos(tmp_path / "new", (30, 2), 2, first=5)

@@ -225,6 +225,7 @@ def test_a_truncated_video_is_used_as_far_as_it_goes(run, folder, capsys):
     assert content["keyframes"]
 
 
+@pytest.mark.exhaustive
 def test_as_many_as_asked_for_and_the_old_ones_are_gone(run, videos, folder, capsys):
     out = folder / "counted"
     for count in (5, 2):
@@ -306,6 +307,7 @@ def test_nothing_is_removed_before_the_new_is_complete(run, folder, monkeypatch,
         keyframes((film,), (run,), out / "file")
 
 
+@pytest.mark.exhaustive
 def test_films_of_one_name_keep_a_folder_each(run, folder, capsys):
     out = folder / "by_name"
     films = [folder / f"day{number}" / "a.mp4" for number in range(3)]

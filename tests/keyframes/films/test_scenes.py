@@ -88,6 +88,7 @@ def test_the_published_weights_find_the_cuts(weights):
     assert len(detector.probabilities()) == len(drawn_shots())
 
 
+@pytest.mark.exhaustive
 def test_windows_are_those_of_the_authors(weights):
     """25 frames before the first and after the last are repeats of these; 50 by 50 decided."""
     frames = np.concatenate([drawn_shots()] * 3)[:130]
