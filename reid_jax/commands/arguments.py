@@ -96,11 +96,13 @@ def _looking_first(function: Callable[..., None], order: str) -> Callable[..., N
 
             current(given["gallery"])
         else:
+            from reid_jax.questions import INSTALLED
             from reid_jax.training.config_file import read_values
 
             one = [given[name] for name in ("run", "workdir") if given.get(name) is not None]
             for run in given.get("runs", one):
-                read_values(run)
+                if str(run) not in INSTALLED:
+                    read_values(run)
         function(**given)
 
     return call_it

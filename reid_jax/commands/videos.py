@@ -161,18 +161,39 @@ def score(
     score_to_file(workdir, data, out, frames, coordinator=coordinator)
 
 
-def pairs(runs: Positional[tuple[Path, ...]], out: Path | None = None) -> None:
+def pairs(
+    runs: Positional[tuple[Path, ...]],
+    out: Path | None = None,
+    pairs: Path | None = None,
+    videos: Path | None = None,
+) -> None:
     """Tests runs, and their ensemble, on the same pairs of held-out videos; writes a report.
 
+    With --pairs it tests them on pairs that you have labelled, at the thresholds that they have.
+
     Args:
-        runs: Folders of runs that hold out the same videos.
-        out: Folder of the report; without it, `report` of the first run.
+        runs: Folders of runs that hold out the same videos; with --pairs, of any that compare
+            clips, and `installed:same-video`.
+        out: Folder of the report; without it, `report` of the first run, and with --pairs a folder
+            of that file's name in it.
+        pairs: CSV file with the columns first, second and label, 1 for clips that are alike and 0
+            for others; films are named by their paths from where the file is.
+        videos: H5 file of features that has the clips of --pairs, in the place of films.
     """
     from reid_jax.errors import UserError
     from reid_jax.files import check_destinations
+    from reid_jax.same_video.judged import judge_runs
+    from reid_jax.same_video.model import INSTALLED
     from reid_jax.same_video.run import report_pairs
 
     if not runs:
         raise UserError("Name the folder of a run that trained a similarity of videos, or several.")
+    if videos and not pairs:
+        raise UserError("--videos is where the clips of --pairs FILE.csv are; name that, too.")
+    if pairs and not out and str(runs[0]) == INSTALLED:
+        out = Path(pairs.stem)
     check_destinations(folder=out)
-    report_pairs(runs, out or runs[0] / "report")
+    if pairs:
+        judge_runs(runs, pairs, out or runs[0] / pairs.stem, videos)
+    else:
+        report_pairs(runs, out or runs[0] / "report")

@@ -12,12 +12,13 @@ from reid_jax.compilations import keep_compilations
 from reid_jax.console import say
 from reid_jax.data.photos import Dataset, QueryGallery
 from reid_jax.errors import UserError
-from reid_jax.individuals.figures import precision_recall_curves, roc
+from reid_jax.individuals.figures import roc
 from reid_jax.individuals.glossary import COMPARED, MEASURES, SPLITS
 from reid_jax.individuals.measures import PER_QUERY, Details, evaluate_in_detail, left_out
 from reid_jax.individuals.model import TrainedModel, load_run
 from reid_jax.reporting.compare import Comparison, Contender, find_differences
 from reid_jax.reporting.cost import number_of_parameters
+from reid_jax.reporting.figures import precision_recall_curves
 from reid_jax.reporting.measure import columns
 from reid_jax.reporting.run_facts import bytes_on_disk, run_names
 

@@ -1,15 +1,13 @@
 """Figures of photos and of individuals, each as the bytes of a PNG."""
 
 from collections.abc import Mapping, Sequence
-from itertools import cycle
 from typing import Any
 
 import numpy as np
 
-from reid_jax.ops.verification import average_precision, roc_curve
+from reid_jax.ops.verification import roc_curve
 from reid_jax.reporting.figures import (
     BASELINES,
-    COLOURS,
     INK,
     MUTED,
     NETWORK,
@@ -50,27 +48,6 @@ def cmc(first_rank: np.ndarray, baselines: Mapping[str, Mapping[str, Any]]) -> b
 def roc(curves: Curves) -> bytes:
     """How many pairs of one individual are recognised for how many of two taken for one."""
     return roc_curves(curves, "Same pairs recognised (ROC)", "different pairs taken for the same")
-
-
-def precision_recall_curves(curves: Curves) -> bytes:
-    """A PNG: of the pairs taken for the same, how many are, against how many are found."""
-    with new_figure(6.4, 4.4) as (figure, axes):
-        share = 0.0
-        for (name, (scores, same)), colour in zip(curves.items(), cycle(COLOURS), strict=False):
-            falling = np.argsort(-scores, kind="stable")
-            ends = np.append(np.flatnonzero(np.diff(scores[falling])), len(scores) - 1)
-            right = np.cumsum(same[falling])[ends]
-            label = f"{name}  (average precision {average_precision(scores, same):.3f})"
-            axes.plot(right / right[-1], right / (ends + 1), color=colour, label=label)
-            share = float(np.mean(same))
-        axes.axhline(share, color=MUTED, ls=":", linewidth=1.2, label="guessing")
-        axes.set(xlim=(0, 1), ylim=(0, 1.02))
-        axes.set_title("How many of the accepted pairs are right?")
-        axes.set_xlabel("same pairs recognised")
-        percent_axis(axes.xaxis)
-        percent_axis(axes.yaxis)
-        axes.legend(fontsize=9)
-        return as_png(figure)
 
 
 def det(scores: np.ndarray, same: np.ndarray) -> bytes:

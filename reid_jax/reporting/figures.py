@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from reid_jax.ops.verification import roc_auc, roc_curve
+from reid_jax.ops.verification import average_precision, roc_auc, roc_curve
 from reid_jax.reporting.measure import Measures
 
 INK, MUTED, LINE = "#1f2a2c", "#6c7a7d", "#d9dfdd"
@@ -136,6 +136,34 @@ def roc_curves(
         axes.plot(guess, guess, color=MUTED, ls=":", linewidth=1.2, label="guessing")
         axes.set(title=title, xlabel=wrongly, xscale="log", xlim=(least, 1), ylim=(0, 1.02))
         axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:g}%")
+        percent_axis(axes.yaxis)
+        axes.legend(fontsize=9)
+        return as_png(figure)
+
+
+def precision_recall_curves(
+    curves: Mapping[str, tuple[np.ndarray, np.ndarray]], found: str = "same pairs recognised"
+) -> bytes:
+    """Of the pairs taken for the same, how many are, against how many are found.
+
+    Args:
+      curves: scores of pairs and whether they are the same, by name.
+      found: what the horizontal axis is.
+    """
+    with new_figure(6.4, 4.4) as (figure, axes):
+        share = 0.0
+        for (name, (scores, same)), colour in zip(curves.items(), cycle(COLOURS), strict=False):
+            falling = np.argsort(-scores, kind="stable")
+            ends = np.append(np.flatnonzero(np.diff(scores[falling])), len(scores) - 1)
+            right = np.cumsum(same[falling])[ends]
+            label = f"{name}  (average precision {average_precision(scores, same):.3f})"
+            axes.plot(right / right[-1], right / (ends + 1), color=colour, label=label)
+            share = float(np.mean(same))
+        axes.axhline(share, color=MUTED, ls=":", linewidth=1.2, label="guessing")
+        axes.set(xlim=(0, 1), ylim=(0, 1.02))
+        axes.set_title("How many of the accepted pairs are right?")
+        axes.set_xlabel(found)
+        percent_axis(axes.xaxis)
         percent_axis(axes.yaxis)
         axes.legend(fontsize=9)
         return as_png(figure)

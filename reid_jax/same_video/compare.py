@@ -9,14 +9,14 @@ import numpy as np
 
 from reid_jax.reporting.compare import Comparison, Contender, find_differences
 from reid_jax.reporting.cost import number_of_parameters
-from reid_jax.reporting.figures import roc_curves
+from reid_jax.reporting.figures import precision_recall_curves, roc_curves
 from reid_jax.reporting.measure import columns
 from reid_jax.reporting.run_facts import bytes_on_disk, run_names
 from reid_jax.same_video.config import VideoSimilarityConfig
 from reid_jax.same_video.figures import kinds_chart
-from reid_jax.same_video.glossary import COMPARED, MEASURES, PAGE
+from reid_jax.same_video.glossary import COMPARED, PAGE
 from reid_jax.same_video.measures import auc_components
-from reid_jax.same_video.report import ROC_AXES, by_measure
+from reid_jax.same_video.report import by_measure
 from reid_jax.same_video.run import ScoredPairs, score_runs
 from reid_jax.training.run import restore
 
@@ -75,14 +75,15 @@ def compare(
     alike, count as a group. See :func:`find_differences`.
     """
     same = scored.test["same"]
-    shown = columns(MEASURES, [contenders[0].metrics])
+    wording = scored.wording
+    shown = columns(wording.measures, [contenders[0].metrics])
     curves = {name: (scored.scores[name], same) for name in scored.names}
     return Comparison(
         contenders,
         [each for each in shown if {PAGE, COMPARED} & set(each.tables)],
         find_differences(
             [(one.name, one.examples) for one in contenders],
-            MEASURES,
+            wording.measures,
             scored.test["video"][:, 0],
             of="videos",
             seed=seed,
@@ -93,7 +94,14 @@ def compare(
             *scored.remarks,
         ],
         figures={
-            "roc": lambda: roc_curves(curves, *ROC_AXES),
-            "kinds": lambda: kinds_chart({name: results[name] for name in scored.names}),
+            "roc": lambda: roc_curves(curves, *wording.roc_axes),
+            "precision_recall": lambda: precision_recall_curves(
+                curves, f"pairs {wording.same} recognised"
+            ),
+            "kinds": lambda: (
+                kinds_chart({name: results[name] for name in scored.names})
+                if scored.test["kind"].any()
+                else None
+            ),
         },
     )

@@ -26,6 +26,11 @@ class ClipDataConfig:
     """H5 file in the layout of the eccv16_dataset files, a group a video."""
     splits: Annotated[str, PATH, OFTEN] = ""
     """JSON list of folds with train_keys and test_keys; empty deals the videos out by name."""
+    labels: Annotated[str, PATH, OFTEN] = ""
+    """CSV file of pairs of clips that you have labelled, with the columns first, second and label:
+    1 alike, 0 not; they take the place of pairs that are drawn."""
+    question: Annotated[str, OFTEN] = "same video"
+    """What the label 1 says of two clips, in the words of verdicts: same video, same category."""
     fold: Annotated[int, NOT_NEGATIVE, OFTEN] = 0
     """Which fold to train, from 0; its test videos are in no pair that is trained on."""
     folds: Annotated[int, POSITIVE] = 5
@@ -124,6 +129,11 @@ def check(config: VideoSimilarityConfig) -> None:
         raise UserError(
             f"data.clips_per_video is {data.clips_per_video} with the loss "
             f"{type(config.loss).__name__}; Contrastive goes with 0, the others with 2 or more."
+        )
+    if data.labels and data.clips_per_video:
+        raise UserError(
+            "data.labels says which two clips are alike and nothing of others; give "
+            "--data.clips-per-video 0 and a Contrastive loss."
         )
     if isinstance(config.loss, Joint):
         raise UserError("Joint needs a BNNeck, which there is none of here; use one of its parts.")

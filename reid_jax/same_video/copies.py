@@ -130,8 +130,13 @@ def _edited(key: str, images: np.ndarray, seed: int) -> Iterator[tuple[str, np.n
         yield name, edit_frames(images, name, rng)
 
 
-def with_images(videos: Sequence[PairVideo], data: ClipDataConfig) -> tuple[PairVideo, ...]:
+def with_images(
+    videos: Sequence[PairVideo], data: ClipDataConfig, *, edited: bool = True
+) -> tuple[PairVideo, ...]:
     """Videos whose tracks are the frames that are kept of them as images, as are their copies'.
+
+    Args:
+      edited: without it there are no copies.
 
     Raises:
       UserError: a video has no images.
@@ -143,10 +148,12 @@ def with_images(videos: Sequence[PairVideo], data: ClipDataConfig) -> tuple[Pair
             raise UserError(f"{data.frames} has no frames of {video.key} in {data.path}.")
         folder = folders[video.key]
         images = folder.load(data.image_size)
-        copies = {
-            name: Track(edited, folder.frames[::_EVERY])
-            for name, edited in _edited(video.key, images[::_EVERY], EDITS_SEED)
-        }
+        copies = {}
+        if edited:
+            copies = {
+                name: Track(copy, folder.frames[::_EVERY])
+                for name, copy in _edited(video.key, images[::_EVERY], EDITS_SEED)
+            }
         track = Track(images, folder.frames)
         found.append(replace(video, original=track, copies=copies, listed=video.in_file))
     return tuple(found)

@@ -1,7 +1,7 @@
 """From a configuration of video similarity and its videos to what the loop runs."""
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from reid_jax.data.videos.features import VideoFeatures, load_folds, load_video_features
+from reid_jax.data.videos.features import (
+    VideoFeatures,
+    load_folds,
+    load_video_features,
+    natural_order,
+)
 from reid_jax.errors import UserError
 from reid_jax.models import block_names
 from reid_jax.ops.losses.objectives import Objective
@@ -20,6 +25,9 @@ from reid_jax.same_video.config import (
     VideoSimilarityConfig,
 )
 from reid_jax.same_video.copies import EDITS_SEED, Copies, described, load_copies
+from reid_jax.same_video.dividing import LabelledSplit, divide, split_labels
+from reid_jax.same_video.labelled import LabelledSampler, labelled_pairs
+from reid_jax.same_video.labels import Labels, among_keys, read_labels
 from reid_jax.same_video.net import (
     VideoSimilarityNet,
     attention_siamese,
@@ -53,16 +61,22 @@ from reid_jax.training.from_images import (
 from reid_jax.training.step import make_streamed_step
 
 _IMAGINED = 16  # videos; more change no shape but the classes'
+Sampler = Callable[[int], dict[str, np.ndarray]]
 PAIRS_SEED = 0  # of the pairs for validation and test: the same for all runs
 
 
 @dataclass(frozen=True)
 class ClipSplit:
-    """The videos of a fold; no video is in two of them."""
+    """The videos of a fold; no video is in two of them.
+
+    Attributes:
+      labels: the pairs that a person has labelled, where they are not drawn.
+    """
 
     train: tuple[PairVideo, ...]
     validation: tuple[PairVideo, ...]
     test: tuple[PairVideo, ...]
+    labels: LabelledSplit | None = None
 
 
 def load_videos(config: ClipDataConfig, workdir: Path, *, edited: bool = True) -> ClipSplit:
@@ -78,6 +92,8 @@ def load_videos(config: ClipDataConfig, workdir: Path, *, edited: bool = True) -
         validation.
     """
     videos = load_video_features(Path(config.path))
+    if config.labels:
+        return _labelled(config, videos)
     folds = load_folds(
         Path(config.splits) if config.splits else None, [v.key for v in videos], config.folds
     )
@@ -110,6 +126,29 @@ def load_videos(config: ClipDataConfig, workdir: Path, *, edited: bool = True) -
     )
 
 
+def _labelled(config: ClipDataConfig, videos: Sequence[VideoFeatures]) -> ClipSplit:
+    """The videos of the labelled pairs of a fold."""
+    by_key = {video.key: video for video in pair_videos(videos, {})}
+    where = f"the videos of {config.path}"
+    labels = read_labels(Path(config.labels), among_keys(by_key.keys()), where)
+    if config.splits:
+        folds = load_folds(Path(config.splits), labels.names)
+    else:
+        parts = divide(labels, config.folds)
+        folds = [([*set(labels.names) - part], [*part]) for part in parts]
+    if config.fold >= len(folds):
+        raise UserError(f"data.fold is {config.fold}; there are {len(folds)}, counted from 0.")
+    train, test = folds[config.fold]
+    of = Path(config.splits).name if config.splits else str(len(folds))
+    fold = f"fold {config.fold} of {of}"
+    split = split_labels(labels, train, test, config.validation_fraction, fold)
+
+    def of_part(part: Labels) -> tuple[PairVideo, ...]:
+        return tuple(by_key[name] for name in sorted(part.names, key=natural_order))
+
+    return ClipSplit(of_part(split.train), of_part(split.validation), of_part(split.test), split)
+
+
 def make_similarity_net(model: SimilarityConfig) -> VideoSimilarityNet:
     """The network of a configuration."""
     if model.kind == "attention_siamese":
@@ -131,6 +170,7 @@ def make_task(config: VideoSimilarityConfig, num_classes: int) -> VideoSimilarit
         num_classes=num_classes,
         components=config.model.embedding_dim,
         head_weight=config.model.head_weight,
+        labelled=bool(config.data.labels),
         frame_dropout=config.model.frame_dropout,
         augmentation=config.images,
         **pixels_of(config.model),
@@ -162,9 +202,15 @@ def build(config: VideoSimilarityConfig, split: ClipSplit) -> Experiment:
       UserError: when configuration and data do not fit.
     """
     data, train = config.data, config.train
-    source = PairSource(split.train, data.clip)
-    sampler = ClipSampler(source, data.batch_size, data.clips_per_video, train.seed)
-    task = make_task(config, len(source.videos))
+    sampler: Sampler
+    if split.labels is not None:
+        videos, pairs = split.train, split.labels.train
+        sampler = LabelledSampler(videos, pairs, data.clip, data.batch_size, train.seed)
+    else:
+        source = PairSource(split.train, data.clip)
+        videos = source.videos
+        sampler = ClipSampler(source, data.batch_size, data.clips_per_video, train.seed)
+    task = make_task(config, len(videos))
     made = _from_images if config.model.backbone else _from_features
     start, validation = made(config, split, task)
     return make_experiment(
@@ -176,7 +222,7 @@ def build(config: VideoSimilarityConfig, split: ClipSplit) -> Experiment:
         example=sampler(0),
         unit=2 if data.clips_per_video == 0 else 1,
         validation=validation,
-        summary=f"{len(source.videos)} training videos",
+        summary=f"{len(videos)} training videos",
         counted="clips",
     )
 
@@ -193,7 +239,8 @@ def _from_features(
 
     if not split.validation:
         return start, None
-    pairs = pairs_of(split.validation, config.data)
+    labels = split.labels.validation if split.labels else None
+    pairs = pairs_of(split.validation, config.data, labels)
     inputs = {name: pairs[name] for name in ("features", "frames")}
     return start, Validation(inputs=lambda: [inputs], examples={"same": pairs["same"]})
 
@@ -214,11 +261,13 @@ def _from_images(
     if not split.validation:
         return start, None
     # What the pairs are does not depend on what their frames show.
-    facts = pairs_of(described(split.validation, lambda images: images[:, :1, 0, 0]), config.data)
+    labels = split.labels.validation if split.labels else None
+    colours = described(split.validation, lambda images: images[:, :1, 0, 0])
+    facts = pairs_of(colours, config.data, labels)
 
     def by_network(params: Any, model_state: Any) -> list[dict[str, np.ndarray]]:
         videos = described(split.validation, functools.partial(describe, params, model_state))
-        pairs = pairs_of(videos, config.data)
+        pairs = pairs_of(videos, config.data, labels)
         return [{name: pairs[name] for name in ("features", "frames")}]
 
     return start, Validation(
@@ -226,8 +275,12 @@ def _from_images(
     )
 
 
-def pairs_of(videos: Sequence[PairVideo], data: ClipDataConfig) -> dict[str, Any]:
+def pairs_of(
+    videos: Sequence[PairVideo], data: ClipDataConfig, labels: Labels | None
+) -> dict[str, Any]:
     """The pairs of videos that are held out, the same for all runs; see `evaluation_pairs`."""
+    if labels is not None:
+        return labelled_pairs(videos, labels, data.clip)
     return evaluation_pairs(PairSource(videos, data.clip), data.pairs, PAIRS_SEED)
 
 
@@ -260,7 +313,7 @@ def imagine(config: VideoSimilarityConfig, videos: int, frames: int) -> Experime
     return replace(made, start=unchanged)
 
 
-def _make_feed(sampler: ClipSampler) -> Feed:
+def _make_feed(sampler: Sampler) -> Feed:
     def calls(start: int, stop: int) -> Iterator[tuple[dict[str, np.ndarray], int]]:
         return ((sampler(step), 1) for step in range(start, stop))
 

@@ -33,8 +33,12 @@ def kinds_chart(results: Mapping[str, Mapping[str, Any]]) -> bytes:
         return as_png(figure)
 
 
-def confusion_chart(results: Mapping[str, Mapping[str, Any]]) -> bytes:
-    """The confusion matrix of each score at its threshold, side by side."""
+def confusion_chart(results: Mapping[str, Mapping[str, Any]], rows: tuple[str, str, str]) -> bytes:
+    """The confusion matrix of each score at its threshold, side by side.
+
+    Args:
+      rows: what the pairs are, first those to be rejected; and what the two words are of.
+    """
     from matplotlib.colors import LinearSegmentedColormap
 
     shades = LinearSegmentedColormap.from_list("shades", ["#ffffff", NETWORK])
@@ -50,13 +54,11 @@ def confusion_chart(results: Mapping[str, Mapping[str, Any]]) -> bytes:
                     text = f"{counts[row, column]:,}\n{shares[row, column]:.0%}"
                     axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=9)
             axes.set_xticks([0, 1], ["rejected", "accepted"])
-            axes.set_yticks(
-                [0, 1], ["two", "one"] if axes is np.atleast_1d(panels)[0] else ["", ""]
-            )
+            axes.set_yticks([0, 1], rows[:2] if axes is np.atleast_1d(panels)[0] else ["", ""])
             axes.set_title(name, fontsize=9.5)
             axes.grid(visible=False)
             axes.tick_params(length=0)
             for side in axes.spines.values():
                 side.set_visible(False)
-        np.atleast_1d(panels)[0].set_ylabel("videos of the pair")
+        np.atleast_1d(panels)[0].set_ylabel(rows[2])
         return as_png(figure)

@@ -81,9 +81,10 @@ def _compare(
     calibration = run.judge.calibration
     print(_table(found, used, joined, calibration))
     if calibration is None:
+        by = "network" if run.labelled else "Chamfer"
         about = (
-            f"The same from {run.threshold:.3f} of Chamfer on, which is for videos like those that "
-            "the run was trained on."
+            f"{run.said_of_same.capitalize()} from {run.threshold:.3f} of {by} on, which is for "
+            "videos like those that the run was trained on."
         )
     else:
         about = calibration.about

@@ -20,7 +20,7 @@ def evaluate_pairs(
     """Measures of scores (N,) that should be high where `same` (N,) is True.
 
     Args:
-      kinds: (N,) what kind of pair each is.
+      kinds: (N,) what kind of pair each is, "" where there are none.
       threshold: a pair is accepted from this score on; chosen on other pairs (`choose_threshold`).
       edits: (N,) how the second clip of a pair was edited, "" where it was not.
 
@@ -57,7 +57,7 @@ def evaluate_pairs(
             "roc_auc": roc_auc(scores[both], same[both]),
         }
 
-    for kind in dict.fromkeys(kinds.tolist()):
+    for kind in filter(None, dict.fromkeys(kinds.tolist())):
         result["kinds"][kind] = part(kinds == kind)
     if edits is not None:
         named = sorted(set(np.asarray(edits)[same].tolist()) - {""})

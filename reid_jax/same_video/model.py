@@ -18,6 +18,7 @@ from reid_jax.data.videos.open import open_video
 from reid_jax.data.videos.walk import features_at
 from reid_jax.errors import UserError
 from reid_jax.ops.batching import padded
+from reid_jax.reporting.measure import OURS
 from reid_jax.same_video.config import VideoSimilarityConfig
 from reid_jax.same_video.experiment import make_task
 from reid_jax.same_video.looks import Clip, Looking, alike
@@ -37,8 +38,8 @@ _BLOCK = 64  # pairs that go through the network at a time
 
 
 class Similarity(NamedTuple):
-    """How alike two clips are, by the network, where there is one, and by Chamfer's; and, by the
-    latter, the verdict."""
+    """How alike two clips are, by the network, where there is one, and by Chamfer's; and the
+    verdict, which is the latter's unless a person labelled pairs for the network."""
 
     network: float | None
     chamfer: float
@@ -48,9 +49,10 @@ class Similarity(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class SimilarityRun(TrainedRun):
-    """The best network of a run, and the Chamfer similarity from which clips are of one video.
+    """The best network of a run, and the similarity from which clips are of one video.
 
     Attributes:
+      threshold: of Chamfer; of the network where a person labelled the pairs it was trained on.
       calibration: of what is installed, which has no network: `params` is None.
     """
 
@@ -64,11 +66,21 @@ class SimilarityRun(TrainedRun):
         """Numbers a frame that the run was trained on."""
         return int(self.model_state[WHITENING]["mean"].shape[0])
 
-    def verdict(self, chamfer: float) -> Verdict:
-        """Of clips whose frames are so alike."""
+    @property
+    def labelled(self) -> bool:
+        """Whether a person said of the pairs that it was trained on which are alike."""
+        return bool(self.config.data.labels)
+
+    @property
+    def said_of_same(self) -> Verdict:
+        """What the verdict calls clips that are alike."""
+        return self.config.data.question if self.labelled else SAME
+
+    def verdict(self, alike: float) -> Verdict:
+        """Of clips that are so alike by what has the threshold."""
         if self.calibration is not None:
-            return self.calibration.verdict(chamfer)
-        return SAME if chamfer >= self.threshold else DIFFERENT
+            return self.calibration.verdict(alike)
+        return self.said_of_same if alike >= self.threshold else DIFFERENT
 
     def similarity(
         self,
@@ -80,7 +92,8 @@ class SimilarityRun(TrainedRun):
         """Whether two clips are of one video.
 
         The verdict is Chamfer's (Kordopatis-Zilos et al., ICCV 2019), exactly 1 for a clip and
-        itself: on videos unlike those of the training the network's is not to be relied on. Of
+        itself: on videos unlike those of the training the network's is not to be relied on. Where
+        a person labelled the pairs it was trained on, it is the network's, in their words. Of
         films whose features are those of what is installed, the verdict is by that, which also
         looks at pixels, and has thresholds from films of several domains; else it is by the run's
         threshold, from videos like its own.
@@ -125,6 +138,7 @@ class SimilarityRun(TrainedRun):
         ours, its = self.config.data, installed.config.data
         known = (ours.backbone, ours.pretrained) == (its.backbone, its.pretrained)
         known = known and not self.config.model.backbone  # which makes features of its own
+        known = known and not self.labelled  # which asks something else
         return installed if known and self.width == installed.width else self
 
     @functools.cached_property
@@ -141,7 +155,9 @@ def load_similarity_run(workdir: Path) -> SimilarityRun:
     if workdir == Path(INSTALLED):
         return installed_similarity()
     restored = restore(workdir, VideoSimilarityConfig)
-    return SimilarityRun(workdir, *restored, chosen_threshold(workdir))
+    labelled = restored[0].data.labels
+    names = (OURS, workdir.absolute().name) if labelled else (CHAMFER,)
+    return SimilarityRun(workdir, *restored, chosen_threshold(workdir, *names))
 
 
 @functools.cache
@@ -153,16 +169,20 @@ def installed_similarity() -> SimilarityRun:
     )
 
 
-def chosen_threshold(workdir: Path) -> float:
-    """The Chamfer similarity from which on a run's report takes two clips for one video.
+def chosen_threshold(workdir: Path, *names: str) -> float:
+    """The similarity from which on a run's report takes two clips for alike.
+
+    Args:
+      names: of the similarity in the report; the first that is there.
 
     Raises:
       UserError: there is no such report.
     """
     path = workdir / "report" / "pairs.json"
     try:
-        return float(json.loads(path.read_text())[CHAMFER]["threshold"])
-    except (OSError, ValueError, TypeError, KeyError):
+        found = json.loads(path.read_text())
+        return float(next(found[name] for name in names if name in found)["threshold"])
+    except (OSError, ValueError, TypeError, KeyError, StopIteration):
         raise UserError(
             f"{path} does not hold the threshold of this run; reid-jax pairs {workdir} writes it."
         ) from None
@@ -216,13 +236,14 @@ def compare_clips(
         seen = [alike(both[first], both[second], whitening) for first, second in pairs]
     network: Sequence[float | None] = [None] * len(pairs)
     if run.params is not None:
-        network = _by_network(run, clips, pairs).tolist()
+        network = by_network = _by_network(run, clips, pairs).tolist()
+        seen = by_network if run.labelled else seen
     return [
         {
             "first": first,
             "second": second,
             "verdict": (verdict := judge.verdict(float(found))),
-            "same": verdict == SAME,
+            "same": verdict == judge.said_of_same,
             "alike": float(found),
             "network": score,
             "chamfer": float(chamfer[first, second]),

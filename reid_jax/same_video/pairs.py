@@ -115,6 +115,21 @@ def close_videos(videos: Sequence[PairVideo]) -> tuple[list[np.ndarray], bool]:
     return list(order), False
 
 
+def assemble(
+    videos: Sequence[PairVideo], clips: Sequence[Clip], length: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Features (N, length, ...) of clips, padded with zeros, and mask bool (N, length)."""
+    some = videos[0].original.features
+    features = np.zeros((len(clips), length, *some.shape[1:]), some.dtype)
+    mask = np.zeros((len(clips), length), bool)
+    for place, clip in enumerate(clips):
+        video = videos[clip.video]
+        track = video.copies[clip.track] if clip.track else video.original
+        features[place, : len(clip.rows)] = track.features[clip.rows]
+        mask[place, : len(clip.rows)] = True
+    return features, mask
+
+
 class PairSource:
     """Draws pairs of clips from some videos, but for those that are too short for two clips."""
 
@@ -178,17 +193,8 @@ class PairSource:
         return first, second
 
     def assemble(self, clips: Sequence[Clip]) -> tuple[np.ndarray, np.ndarray]:
-        """Features (N, T, ...), padded with zeros, and mask bool (N, T)."""
-        some = self.videos[0].original.features
-        dtype = np.uint8 if self.of_images else np.float32
-        features = np.zeros((len(clips), self.length, *some.shape[1:]), dtype)
-        mask = np.zeros((len(clips), self.length), bool)
-        for place, clip in enumerate(clips):
-            video = self.videos[clip.video]
-            track = video.copies[clip.track] if clip.track else video.original
-            features[place, : len(clip.rows)] = track.features[clip.rows]
-            mask[place, : len(clip.rows)] = True
-        return features, mask
+        """Features (N, T, ...) and mask (N, T), see the function `assemble`."""
+        return assemble(self.videos, clips, self.length)
 
     def _same_shot(self, video: int, rng: np.random.Generator) -> tuple[Clip, Clip]:
         shots = self._shots[video]
@@ -332,7 +338,8 @@ def evaluation_pairs(source: PairSource, number: int, seed: int) -> dict[str, An
 
     Returns:
       "features" float32 (N, 2, T, D), "frames" bool (N, 2, T), "kind" (N,) str, "edit" (N,) str:
-      how the second clip was edited, "" if not, "same" (N,) bool, "video" int64 (N, 2).
+      how the second clip was edited, "" if not, "same" (N,) bool, "video" int64 (N, 2), "named"
+      (N, 2) str, the keys of the videos.
     """
     clips, kinds = [], []
     for kind in source.kinds:
@@ -340,13 +347,15 @@ def evaluation_pairs(source: PairSource, number: int, seed: int) -> dict[str, An
         clips += [source.draw(kind, rng) for _ in range(number)]
         kinds += [kind] * number
     features, frames = source.assemble([clip for pair in clips for clip in pair])
+    video = np.array([[clip.video for clip in pair] for pair in clips])
     return {
         "features": features.reshape(len(kinds), 2, *features.shape[1:]),
         "frames": frames.reshape(len(kinds), 2, -1),
         "kind": np.array(kinds),
         "edit": np.array([pair[1].edit or pair[1].track for pair in clips]),
         "same": np.isin(kinds, POSITIVE),
-        "video": np.array([[clip.video for clip in pair] for pair in clips]),
+        "video": video,
+        "named": np.array([video.key for video in source.videos])[video],
     }
 
 

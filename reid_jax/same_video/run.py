@@ -25,6 +25,8 @@ from reid_jax.same_video.experiment import (
     pairs_of,
     whitening_of,
 )
+from reid_jax.same_video.glossary import DRAWN, Wording, of_labels
+from reid_jax.same_video.labels import Labels
 from reid_jax.same_video.measures import choose_threshold, ensemble, evaluate_pairs
 from reid_jax.same_video.pairs import (
     FEWEST_ROWS_OF_A_VIDEO,
@@ -46,10 +48,11 @@ Pairs = Mapping[str, Any]
 Score = Callable[[Pairs], np.ndarray]
 Seen = Callable[[np.ndarray], np.ndarray] | None  # how frames are seen, where they are images
 Change = Callable[[np.ndarray], np.ndarray]
+Part = tuple[Sequence[PairVideo], Labels | None]
 
 # What must agree for runs to be tested on the same pairs.
-_SHARED = ("fold", "folds", "validation_fraction", "clip", "pairs", "image_size")
-_PLACES = ("path", "splits", "frames")  # of runs that did not keep the same videos
+_SHARED = ("question", "fold", "folds", "validation_fraction", "clip", "pairs", "image_size")
+_PLACES = ("path", "labels", "splits", "frames")  # of runs that did not keep the same videos
 CHAMFER = "whitened, Chamfer"
 _NO_VALIDATION = (
     "No videos were held out for validation, so thresholds come from pairs of training videos, "
@@ -75,6 +78,7 @@ class ScoredPairs:
       scores, references: (N,) and (M,) of these, by name; the runs come first.
       videos: how many are held out.
       remarks: what must be known to read the numbers.
+      wording: what the pairs are called.
     """
 
     names: Sequence[str]
@@ -84,6 +88,7 @@ class ScoredPairs:
     references: dict[str, np.ndarray]
     videos: int
     remarks: Sequence[str]
+    wording: Wording = DRAWN
 
     def results(self) -> dict[str, dict[str, Any]]:
         """`evaluate_pairs` of each score."""
@@ -114,7 +119,8 @@ def report_pairs(
     """
     scored = score_runs(workdirs, _names(workdirs), split=split, moved=moved)
     results = scored.results()
-    print(f"{scored.videos} held-out videos, {len(scored.test['same'])} pairs; AUC of each kind")
+    kinds = "; AUC of each kind" if scored.test["kind"].any() else ""
+    print(f"{scored.videos} held-out videos, {len(scored.test['same'])} pairs{kinds}")
     print(pairs_table(results).as_markdown())
     for sentence in scored.remarks:
         print(sentence)
@@ -124,10 +130,11 @@ def report_pairs(
             workdirs[0].name if len(workdirs) == 1 else "Pairs of held-out videos",
             results,
             scored.scores,
-            scored.test["same"],
+            scored.test,
             [*scored.names, *_PICTURED],
             learnt=scored.names,
             remarks=scored.remarks,
+            wording=scored.wording,
             history=read_metrics(workdirs[0]) if len(workdirs) == 1 else (),
         )
         print(f"report: {folder / 'index.html'}")
@@ -168,24 +175,24 @@ def score_runs(
     data = data if moved is None else moved_to(data, moved)
     config = replace(configs[0], data=data)
     split = split or load_run_videos(config, workdirs[0])
-    source = PairSource(split.test, data.clip)
-    if not source.by_category:
+    if split.labels is None and not PairSource(split.test, data.clip).by_category:
         print(
             "The videos name no categories: pairs of the same category are of those with the "
             "nearest mean features."
         )
-    parts = split.test, split.validation or split.train
+    parts = _parts_to_score(split)
     seen: dict[str, Seen] = dict.fromkeys(names)
     before: Seen = None
     scorers: dict[str, Score] = {}
     for name, workdir, each in zip(names, workdirs, configs, strict=True):
-        scorers[name], seen[name] = _network(each, workdir)
+        scorers[name], seen[name] = score_by_network(each, workdir)
     train = split.train
     if config.model.backbone:  # what there is without training: features of its backbone before
         task, images = make_task(config, num_classes=0), train[0].original.features
         before = describing_before(task, config.model, config.train, images)
         train = described(train, before)
-    scorers |= _baselines(train, config.model.embedding_dim)
+    centre = np.concatenate([video.original.features for video in train]).mean(axis=0)
+    scorers |= baselines(whitening_of(train, config.model.embedding_dim), centre)
     common = _pairs(parts, data, before)
     scores: dict[str, np.ndarray] = {}
     references: dict[str, np.ndarray] = {}
@@ -198,8 +205,9 @@ def score_runs(
         *common,
         scores=scores,
         references=references,
-        videos=len(source.videos),
-        remarks=[about_fold(data), *([] if split.validation else [_NO_VALIDATION])],
+        videos=len(np.unique(common[0]["named"])),
+        remarks=[_about(split, data), *([] if split.validation else [_NO_VALIDATION])],
+        wording=DRAWN if split.labels is None else of_labels(data.question),
     )
     if len(names) > 1:
         _add_ensemble(scored, "ensemble of the runs", names)
@@ -207,25 +215,48 @@ def score_runs(
     return scored
 
 
-def _pairs(
-    parts: Sequence[Sequence[PairVideo]], data: ClipDataConfig, describe: Seen
-) -> tuple[Pairs, Pairs]:
+def _parts_to_score(split: ClipSplit) -> Sequence[Part]:
+    """What is tested on and what thresholds come from, with their labels where they have some."""
+    labels = split.labels
+    if labels is None:
+        return [(split.test, None), (split.validation or split.train, None)]
+    tuning = labels.validation if split.validation else labels.train
+    return [(split.test, labels.test), (split.validation or split.train, tuning)]
+
+
+def _pairs(parts: Sequence[Part], data: ClipDataConfig, describe: Seen) -> tuple[Pairs, Pairs]:
     """The pairs to test on and those that thresholds come from, with features by a network."""
-    seen = parts if describe is None else [described(videos, describe) for videos in parts]
-    test, tuning = (pairs_of(videos, data) for videos in seen)
+    test, tuning = (
+        pairs_of(videos if describe is None else described(videos, describe), data, labels)
+        for videos, labels in parts
+    )
     return test, tuning
 
 
+def _about(split: ClipSplit, data: ClipDataConfig) -> str:
+    return about_fold(data) if split.labels is None else split.labels.about
+
+
 def parts_of(split: ClipSplit) -> Parts:
-    """What a run keeps of its videos."""
+    """What a run keeps of its videos, and of the labels of each part."""
     parts = {"train": split.train, "validation": split.validation, "test": split.test}
     return {
         name: {
-            video.key: (video.in_file.features, video.in_file.frames, video.segments)
+            video.key: (
+                video.in_file.features,
+                video.in_file.frames,
+                video.segments,
+                *([] if split.labels is None else _labels_of(video, getattr(split.labels, name))),
+            )
             for video in part
         }
         for name, part in parts.items()
     }
+
+
+def _labels_of(video: PairVideo, labels: Labels) -> tuple[Any, ...]:
+    own = (labels.clips == video.key).any(axis=1)
+    return ";".join(map(" ".join, labels.clips[own].tolist())), labels.same[own]
 
 
 def load_run_videos(config: VideoSimilarityConfig, workdir: Path) -> ClipSplit:
@@ -237,7 +268,11 @@ def load_run_videos(config: VideoSimilarityConfig, workdir: Path) -> ClipSplit:
     split = kept_videos(workdir, data, lambda: load_videos(data, workdir, edited=edited), parts_of)
     if config.model.backbone:
         parts = (split.train, split.validation, split.test)
-        split = ClipSplit(*(with_images(part, data) for part in parts))
+        edited = split.labels is None
+        train, validation, test = (with_images(part, data, edited=edited) for part in parts)
+        split = ClipSplit(train, validation, test, split.labels)
+    if split.labels is not None:
+        return split
     for video in (*split.train, *split.validation, *split.test):
         if too_short(video):
             print(
@@ -263,7 +298,7 @@ def _names(workdirs: Sequence[Path]) -> list[str]:
     return short if len(set(short)) == len(short) else [str(path) for path in workdirs]
 
 
-def _network(config: VideoSimilarityConfig, workdir: Path) -> tuple[Score, Seen]:
+def score_by_network(config: VideoSimilarityConfig, workdir: Path) -> tuple[Score, Seen]:
     """Scores by the best network of a run, and with a backbone the features that it makes."""
     task = make_task(config, num_classes=0)
     predict = make_predictor(task, make_layout(config.train.parallel))
@@ -278,23 +313,23 @@ def _network(config: VideoSimilarityConfig, workdir: Path) -> tuple[Score, Seen]
     return score, functools.partial(describing(task), params, model_state)
 
 
-def _baselines(train: Sequence[PairVideo], components: int) -> dict[str, Score]:
+def baselines(whitening: Mapping[str, Any], centre: np.ndarray | None = None) -> dict[str, Score]:
     """Scores without a network: of the means over frames, and frame by frame (Chamfer).
 
     On the features as they are, on those minus the mean of training frames, and on those whitened
     as networks get them, which is where their training starts.
+
+    Args:
+      whitening: "mean" (D,) and "matrix" (D, K).
+      centre: (D,), where there are to be such scores.
     """
-    centre = np.concatenate([video.original.features for video in train]).mean(axis=0)
-    whitening = whitening_of(train, components)
+    mean, matrix = (np.asarray(whitening[name]) for name in ("mean", "matrix"))
 
     def as_they_are(features: np.ndarray) -> np.ndarray:
         return features
 
-    def centred(features: np.ndarray) -> np.ndarray:
-        return features - centre
-
     def whitened(features: np.ndarray) -> np.ndarray:
-        return (features - whitening["mean"]) @ whitening["matrix"]
+        return (features - mean) @ matrix
 
     def clips(pairs: Pairs, change: Change) -> list[tuple[Any, Any]]:
         features = change(pairs["features"])
@@ -312,11 +347,20 @@ def _baselines(train: Sequence[PairVideo], components: int) -> dict[str, Score]:
         first, second = clips(pairs, change)
         return np.asarray(jax.jit(paired_chamfer_similarity)(*first, *second))
 
+    by_centre: dict[str, Score] = {}
+    if centre is not None:
+
+        def centred(features: np.ndarray) -> np.ndarray:
+            return features - centre
+
+        by_centre = {
+            "centred, cosine of means": lambda pairs: cosine(pairs, centred),
+            "centred, Chamfer": lambda pairs: chamfer(pairs, centred),
+        }
     return {
         "whitened, cosine of means": lambda pairs: cosine(pairs, whitened),
         CHAMFER: lambda pairs: chamfer(pairs, whitened),
-        "centred, cosine of means": lambda pairs: cosine(pairs, centred),
-        "centred, Chamfer": lambda pairs: chamfer(pairs, centred),
+        **by_centre,
         "features, Chamfer": lambda pairs: chamfer(pairs, as_they_are),
         "features, cosine of means": lambda pairs: cosine(pairs, as_they_are),
         "features, Euclidean of means": euclidean,

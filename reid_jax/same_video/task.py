@@ -34,6 +34,8 @@ class VideoSimilarityTask(FromImages):
       objective: of the embeddings.
       num_classes: training videos.
       head_weight: of the head's cross-entropy beside the objective; without effect without a head.
+      labelled: nothing is known of two clips of a batch but of rows 2i and 2i + 1; else the head
+        learns from every two.
       frame_dropout: the share of frames that are hidden in training.
       augmentation, mean, std, frozen, still: see `FromImages`.
     """
@@ -43,6 +45,7 @@ class VideoSimilarityTask(FromImages):
     num_classes: int
     components: int
     head_weight: float = 1.0
+    labelled: bool = False
     frame_dropout: float = 0.0
     augmentation: Augmentation = field(default_factory=Augmentation)
     mean: tuple[float, ...] = ()
@@ -114,19 +117,22 @@ class VideoSimilarityTask(FromImages):
         mask: jax.Array,
         axis_name: str | None,
     ) -> dict[str, Term]:
-        """Cross-entropy of the head over all pairs of the batch, same and different balanced."""
-        batch = in_batch(embeddings, label, mask, axis_name)
-        shape = (*batch.positives.shape, embeddings.shape[-1])
-        logits: Any = self.net.apply(
-            variables,
-            jnp.broadcast_to(batch.anchors[:, None], shape),
-            jnp.broadcast_to(batch.references[None], shape),
-            method="similarity",
-        )
+        """Cross-entropy of the head over pairs of the batch, same and different balanced."""
+        if self.labelled:
+            first, second = embeddings[0::2], embeddings[1::2]
+            alike, real = label[0::2] == label[1::2], mask[0::2] & mask[1::2]
+            same, different = real & alike, real & ~alike
+        else:
+            batch = in_batch(embeddings, label, mask, axis_name)
+            same, different = batch.positives, batch.negatives
+            shape = (*same.shape, embeddings.shape[-1])
+            first = jnp.broadcast_to(batch.anchors[:, None], shape)
+            second = jnp.broadcast_to(batch.references[None], shape)
+        logits: Any = self.net.apply(variables, first, second, method="similarity")
         weight = 0.5 * self.head_weight
         return {
-            "head_same": _mean_over(jax.nn.softplus(-logits), batch.positives, weight),
-            "head_different": _mean_over(jax.nn.softplus(logits), batch.negatives, weight),
+            "head_same": _mean_over(jax.nn.softplus(-logits), same, weight),
+            "head_different": _mean_over(jax.nn.softplus(logits), different, weight),
         }
 
     def embed(

@@ -4,11 +4,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-Verdict = Literal["same video", "unsure", "different"]
+Verdict = str
+"""What clips are, in words: these three, or what the labels of a run say of them."""
 SAME: Verdict = "same video"
 UNSURE: Verdict = "unsure"
 DIFFERENT: Verdict = "different"

@@ -25,7 +25,7 @@ Parts = Mapping[str, Mapping[str, Sequence[Any]]]
 
 _NAME = "split.json"
 _DIGESTS, _FRAMES = "digests", "frames"  # runs of earlier versions have none
-_PLACES = ("path", "splits", "frames", "videos", "copies")  # of a section `data`
+_PLACES = ("path", "labels", "splits", "frames", "videos", "copies")  # of a section `data`
 FREE = tuple(f"data.{name}" for name in _PLACES)
 """For `Question.free` of one that loads by `kept_videos`."""
 
@@ -63,7 +63,7 @@ def kept_videos(
             f"{workdir} did not keep what its videos look like, so that they cannot be found "
             f"elsewhere ({changes}); bring them back there, or train into another --workdir."
         )
-    for path in (data.path, data.splits):
+    for path in (data.path, data.splits, _labels(data)):
         if path and not Path(path).exists():
             raise UserError(
                 f"{path} is not there; should the videos of {workdir} have moved, say where they "
@@ -77,8 +77,8 @@ def kept_videos(
         same = all(moved["frames"]) and frames == _digests_of_frames(data)
     if not same:
         raise UserError(
-            f"{workdir} was trained on other videos than its data and splits hold now; bring them "
-            "back, or train into another --workdir."
+            f"{workdir} was trained on other videos{' or labels' * bool(_labels(data))} than its "
+            "data and splits hold now; bring them back, or train into another --workdir."
         )
     if moved and is_first():
         try:
@@ -136,6 +136,10 @@ def _keys(parts: Parts) -> dict[str, list[str]]:
 
 def _places(data: Any) -> dict[str, str]:
     return {name: getattr(data, name) for name in _PLACES if hasattr(data, name)}
+
+
+def _labels(data: Any) -> str:
+    return getattr(data, "labels", "")
 
 
 def _moved(workdir: Path, data: Any) -> dict[str, tuple[str, str]]:

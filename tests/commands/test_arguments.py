@@ -48,6 +48,20 @@ def test_a_switch_may_have_its_value_behind_it(words, expected):
 
 
 @pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("same-video a.mp4 b.mp4", "a.mp4 does not exist"),
+        ("pairs installed:same-video --pairs x.csv", "x.csv cannot be read"),
+    ],
+)
+def test_what_is_installed_needs_no_folder_of_a_run(words, said, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit):
+        doors.call(*words.split())
+    assert said in "".join(capsys.readouterr())
+
+
+@pytest.mark.parametrize(
     ("words", "found", "needed"),
     [
         ("keyframes film.mp4 --run demo", "a network of photos", "a keyframe scorer"),

@@ -19,7 +19,9 @@ from reid_jax.same_video.films import (
     compare_films,
     encoder_of_run,
 )
+from reid_jax.same_video.judged import judge_runs
 from reid_jax.same_video.model import chosen_threshold, load_similarity_run
+from reid_jax.same_video.run import CHAMFER
 from reid_jax.weights.frozen import FrameEncoder
 from tests.data.videos.test_files import encode
 from tests.stories.test_multihost import finish
@@ -96,7 +98,7 @@ def test_a_clip_and_itself_are_the_same_and_another_is_not(run, clips, folder, c
     assert "absent.mp4" in said
     assert "one.mp4 and again.mp4" in said
     content = json.loads((folder / "a.json").read_text())
-    threshold = chosen_threshold(run)
+    threshold = chosen_threshold(run, CHAMFER)
     assert content["threshold"] == threshold
     assert content["features_by"] == "tf_efficientnet_lite0 (pypi)"
     pairs = {(pair["first"], pair["second"]): pair for pair in content["pairs"]}
@@ -166,4 +168,18 @@ def test_what_cannot_be_done_is_said(run, clips, folder):
     with pytest.raises(UserError, match=r"trained on 7 numbers a frame, .* makes 12; name"):
         encoder_of_run(narrow)
     with pytest.raises(UserError, match=r"does not hold the threshold .*reid-jax pairs"):
-        chosen_threshold(folder)
+        chosen_threshold(folder, CHAMFER)
+
+
+def test_films_of_labelled_pairs_are_judged(run, clips, folder, capsys):
+    one, again, pictures = (path.name for path in clips)
+    (folder / "broken.mp4").write_bytes(b"no film")
+    rows = f"{one},{again},1\n./{one},{pictures},0\n{again},{pictures},0\n{one},broken.mp4,1\n"
+    (folder / "own.csv").write_text(f"first,second,label\n{rows}")
+    found = judge_runs([run], folder / "own.csv", folder / "judged")
+    said, problems = capsys.readouterr()
+    assert "line 5 names broken.mp4, which is not among the films of" in problems
+    assert "3 pairs of own.csv, 1 labelled 1" in said
+    assert found[CHAMFER]["threshold"] == chosen_threshold(run, CHAMFER)
+    assert found[CHAMFER]["accuracy"] == 1.0
+    assert f"{one},{again},1," in (folder / "judged" / "pairs.csv").read_text()

@@ -199,6 +199,7 @@ LARGE = {
     "configs": "a file an experiment, found by its bare name",
     "reid_jax/individuals": QUESTION,
     "reid_jax/keyframes": QUESTION,
+    "reid_jax/same_video": QUESTION,
     "reid_jax/data/photos": "a file a source, and what all sources need",
     "reid_jax/training": "the loop and all that it is made of; what several hosts need is hosts/",
     "tests/ops": "a file for each file or folder of reid_jax/ops",
