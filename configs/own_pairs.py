@@ -16,8 +16,8 @@ makes sense.
 The threshold is chosen on validation pairs. `reid-jax pairs runs/mine --pairs other.csv` judges it
 on other pairs; `reid-jax same-video a.mp4 b.mp4 --run runs/mine` says of films what it thinks.
 
-Tried with TVSum's categories: of 40 videos, the 60 pairs of one category and 200 of two, 22 pairs of
-8 videos held out. ROC-AUC 0.825, as its closed-form start has (whitened, cosine of means); raw
+Tried with TVSum's categories: of 40 videos, the 60 pairs of one category and 200 of two, 22 pairs
+of 8 videos held out. ROC-AUC 0.825, as its closed-form start has (whitened, cosine of means); raw
 features 0.733. On so few pairs training adds nothing to that start.
 """
 
