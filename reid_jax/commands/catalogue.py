@@ -40,6 +40,7 @@ _INDIVIDUALS = "reid_jax.commands.individuals"
 _VIDEOS = "reid_jax.commands.videos"
 _GALLERY = "reid_jax.commands.gallery"
 _MACHINE = "reid_jax.commands.machine"
+_DEPLOY = "reid_jax.commands.deploy"
 _SOURCE, _RUN, _KEPT = ("--workdir", "--data"), ("--workdir",), ("--gallery",)
 
 GROUPS: dict[str, tuple[Command, ...]] = {
@@ -82,6 +83,10 @@ GROUPS: dict[str, tuple[Command, ...]] = {
         Command("score", f"{_VIDEOS}:score", "the score of every frame, in a file", _SOURCE),
         Command("same-video", f"{_VIDEOS}:same_video", "are these clips of one video"),
         Command("pairs", f"{_VIDEOS}:pairs", "how well runs tell pairs of clips apart"),
+    ),
+    "deploy": (
+        Command("serve", f"{_DEPLOY}:serve", "a page where people decide"),
+        Command("serve demo", f"{_DEPLOY}:demo", "the same, of drawn animals"),
     ),
     "machine": (
         Command(

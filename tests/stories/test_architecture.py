@@ -22,6 +22,7 @@ FLOORS = (
     {"questions", "configurations"},
     {"architectures", "plan"},  # what a question's network and its step are made of, and cost
     {"api", "losses", "metrics", "mining"},
+    {"app"},
     {"commands"},
 )
 HEIGHT = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}

@@ -17,6 +17,10 @@ from reid_jax.data.photos import load_dataset
 from tests.paths import REPOSITORY
 
 SOURCES = ("reid_jax", "configs", "pyproject.toml", "README.md", "LICENSE")
+KINDS = (
+    *("*.py", "*.cc", "*.toml", "*.npz", "*.json", "py.typed"),
+    *("*.html", "*.css", "*.js", "*.svg"),
+)
 NOT_OURS = shutil.ignore_patterns("__pycache__", "*.egg-info")
 
 pytestmark = pytest.mark.exhaustive
@@ -60,7 +64,16 @@ def test_the_wheel_holds_the_package_and_its_configurations_alone(built):
         files = {name for name in wheel.namelist() if ".dist-info/" not in name}
     here = {
         path.relative_to(REPOSITORY).as_posix()
-        for kind in ("*.py", "*.cc", "*.toml", "*.npz", "*.json", "py.typed")
+        for kind in (
+            "*.py",
+            "*.cc",
+            "*.toml",
+            "*.npz",
+            "*.json",
+            "py.typed",
+            "static/*",
+            "templates/*",
+        )
         for path in (REPOSITORY / "reid_jax").rglob(kind)
     }
     configs = {f"reid_jax/configs/{path.name}" for path in (REPOSITORY / "configs").glob("*.py")}

@@ -1,0 +1,1 @@
+"""The page where people decide: a server on this machine, and the programs that work for it."""

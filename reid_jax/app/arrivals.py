@@ -1,0 +1,195 @@
+"""What was dropped on the page and what became of it, in an SQLite file that survives a kill.
+
+A row is a file, by its content. What is written here is on the disk when the call returns.
+"""
+
+import json
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from reid_jax.errors import UserError
+from reid_jax.files import share
+
+State = Literal[
+    "received", "readable", "answered", "there", "refused", "decided", "filing", "filed", "aside"
+]
+"""Received; read; looked up, or a film worked on; in the gallery already; unreadable.
+
+Decided who it is, being written to the gallery, written; decided that there is nothing to write.
+"""
+
+Kind = Literal["photo", "film"]
+_FORM = 1
+_TABLE = """
+CREATE TABLE IF NOT EXISTS arrivals (
+  id TEXT PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL, ending TEXT NOT NULL,
+  bytes INTEGER NOT NULL, came REAL NOT NULL, state TEXT NOT NULL, about TEXT NOT NULL,
+  worth REAL NOT NULL, changed INTEGER NOT NULL)
+"""
+_INDEX = "CREATE INDEX IF NOT EXISTS arrivals_state ON arrivals (kind, state, worth)"
+_CHANGED = "CREATE INDEX IF NOT EXISTS arrivals_changed ON arrivals (changed)"
+_COLUMNS = "id, kind, name, ending, bytes, came, state, about, worth, changed"
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A file that came.
+
+    Attributes:
+      id: 32 hexadecimal digits that name its content.
+      kind: a photo or a film.
+      name: what it was called where it came from; any text.
+      ending: of its name, with a dot, which is one that the server chose.
+      bytes: its size.
+      came: when, in seconds since 1970.
+      state: how far it is.
+      about: what is known of it, JSON values: why it was refused, its answer, what was decided.
+      worth: how much a decision on it is worth, the most first.
+      changed: rises with each change of any.
+    """
+
+    id: str
+    kind: Kind
+    name: str
+    ending: str
+    bytes: int
+    came: float
+    state: State
+    about: dict[str, Any]
+    worth: float
+    changed: int
+
+
+class Arrivals:
+    """The arrivals of a server; several threads may use it.
+
+    Args:
+      file: where they are kept; made where it is not there.
+
+    Raises:
+      UserError: the file is damaged, of a newer form, or cannot be written to.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._alone = threading.Lock()
+        try:
+            self._base = sqlite3.connect(
+                file, timeout=30, isolation_level=None, check_same_thread=False
+            )
+            [form] = self._base.execute("PRAGMA user_version").fetchone()
+            if form > _FORM:
+                raise UserError(f"{file} was written by a newer reid_jax; update it.")
+            self._base.execute("PRAGMA journal_mode=WAL")
+            self._base.execute("PRAGMA synchronous=FULL")
+            for statement in (_TABLE, _INDEX, _CHANGED, f"PRAGMA user_version={_FORM}"):
+                self._base.execute(statement)
+            share(file)
+        except sqlite3.Error as error:
+            raise UserError(f"{file} cannot be used ({error}).") from error
+
+    def close(self) -> None:
+        """Nothing is read or written after it."""
+        with self._alone:
+            self._base.close()
+
+    @contextmanager
+    def _writing(self) -> Iterator[int]:
+        """A transaction; gives the number of the change."""
+        with self._alone:
+            self._base.execute("BEGIN IMMEDIATE")
+            try:
+                [last] = self._base.execute("SELECT max(changed) FROM arrivals").fetchone()
+                yield (last or 0) + 1
+                self._base.execute("COMMIT")
+            except BaseException:
+                self._base.execute("ROLLBACK")
+                raise
+
+    def _rows(self, question: str, values: Sequence[Any] = ()) -> list[Arrival]:
+        with self._alone:
+            rows = self._base.execute(f"SELECT {_COLUMNS} FROM arrivals {question}", values)
+            return [_arrival(row) for row in rows]
+
+    def add(self, id: str, kind: Kind, name: str, ending: str, size: int) -> bool:
+        """Takes note of a file; False where its content was there already, which stays."""
+        with self._writing() as change:
+            done = self._base.execute(
+                f"INSERT OR IGNORE INTO arrivals ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?)",
+                (id, kind, name, ending, size, time.time(), "received", "{}", 0.0, change),
+            )
+            return done.rowcount == 1
+
+    def change(
+        self,
+        id: str,
+        state: State,
+        about: Mapping[str, Any] | None = None,
+        *,
+        worth: float = 0.0,
+        only_from: Sequence[State] = (),
+    ) -> bool:
+        """Writes down how far a file is, and what is known now beside what was.
+
+        Args:
+          about: facts; None takes one away.
+          only_from: states; in another one nothing changes.
+
+        Returns:
+          Whether it was changed.
+        """
+        with self._writing() as change:
+            found = self._base.execute("SELECT state, about FROM arrivals WHERE id=?", (id,))
+            row = found.fetchone()
+            if row is None or (only_from and row[0] not in only_from):
+                return False
+            known = {**json.loads(row[1]), **(about or {})}
+            known = {fact: value for fact, value in known.items() if value is not None}
+            self._base.execute(
+                "UPDATE arrivals SET state=?, about=?, worth=?, changed=? WHERE id=?",
+                (state, json.dumps(known), worth, change, id),
+            )
+            return True
+
+    def remove(self, id: str) -> None:
+        """Forgets a file."""
+        with self._writing():
+            self._base.execute("DELETE FROM arrivals WHERE id=?", (id,))
+
+    def one(self, id: str) -> Arrival | None:
+        """The file of this content, if it came."""
+        found = self._rows("WHERE id=?", (id,))
+        return found[0] if found else None
+
+    def in_state(self, kind: Kind, state: State, most: int = 1_000_000) -> list[Arrival]:
+        """Files in a state, worth the most first, then in the order in which they came."""
+        question = "WHERE kind=? AND state=? ORDER BY worth DESC, came, id LIMIT ?"
+        return self._rows(question, (kind, state, most))
+
+    def latest(self, kind: Kind, most: int, before: float = 1e18) -> list[Arrival]:
+        """The last that came, before a time, the last one first."""
+        question = "WHERE kind=? AND came<? ORDER BY came DESC, id LIMIT ?"
+        return self._rows(question, (kind, before, most))
+
+    def changed_since(self, kind: Kind, change: int, most: int) -> list[Arrival]:
+        """What changed after this number, in the order of the changes."""
+        return self._rows(
+            "WHERE kind=? AND changed>? ORDER BY changed LIMIT ?", (kind, change, most)
+        )
+
+    def numbers(self, kind: Kind) -> dict[str, int]:
+        """How many are in each state; states without one are missing."""
+        with self._alone:
+            question = "SELECT state, count(*) FROM arrivals WHERE kind=? GROUP BY state"
+            return dict(self._base.execute(question, (kind,)).fetchall())
+
+
+def _arrival(row: Sequence[Any]) -> Arrival:
+    values: list[Any] = [*row[:7], json.loads(row[7]), *row[8:]]
+    return Arrival(*values)

@@ -1,0 +1,209 @@
+"""A server from start to end: what it serves is opened, its address printed, its work finished."""
+
+import contextlib
+import ipaddress
+import socket
+import threading
+import webbrowser
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from starlette.routing import Router
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from reid_jax.app.arrivals import Arrivals
+from reid_jax.app.desk import Desk
+from reid_jax.app.films import Films, Runs
+from reid_jax.app.holdings import Shelf
+from reid_jax.app.logs import Log, Numbers
+from reid_jax.app.places import Places
+from reid_jax.app.routes.films import FilmRoutes
+from reid_jax.app.routes.individuals import IndividualRoutes
+from reid_jax.app.routes.machine import MachineRoutes
+from reid_jax.app.routes.photos import PhotoRoutes, largest
+from reid_jax.app.routes.review import ReviewRoutes
+from reid_jax.app.safety import Guard
+from reid_jax.app.site import Progress, Site
+from reid_jax.errors import UserError
+from reid_jax.locks import try_lock
+
+PORT = 8421
+_HEADERS_WITHIN = 20.0  # seconds from a connection to its first request
+
+
+@dataclass(frozen=True)
+class Served:
+    """What is asked for on the command line.
+
+    Attributes:
+      folder: of the server, see `Places`.
+      gallery: folder of the gallery; None where none is served.
+      runs: by what films are looked at.
+      make: makes the gallery first, saying how far it is; None where it is there.
+    """
+
+    folder: Path
+    gallery: Path | None = None
+    runs: Runs = field(default_factory=Runs)
+    make: Callable[[Places, Arrivals, Progress], None] | None = None
+
+
+class _Protocol(H11Protocol):
+    """HTTP, whose first headers do not take for ever."""
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._patience = self.loop.call_later(_HEADERS_WITHIN, self._lose)
+
+    def _lose(self) -> None:
+        if self.cycle is None and not self.transport.is_closing():
+            self.transport.close()
+
+
+def serve(served: Served, host: str, port: int | None, *, show: bool) -> None:
+    """Serves until it is interrupted.
+
+    Args:
+      host: an address of this machine, on which it listens.
+      port: None for 8421, or another one where that is taken.
+      show: whether a browser is opened.
+
+    Raises:
+      UserError: the host is not loopback, the port is taken, another server has the folder, or
+        what is to be served cannot be.
+    """
+    _check_host(host)
+    places = Places(served.folder)
+    places.prepare()
+    with contextlib.ExitStack() as held:
+        if held.enter_context(try_lock(served.folder / ".lock")) is None:
+            raise UserError(f"Another server uses {served.folder}; end it, or open its page.")
+        listening = held.enter_context(_listen(host, port))
+        arrivals = Arrivals(places.arrivals)
+        held.callback(arrivals.close)
+        log = Log(places.log)
+        held.callback(log.close)
+        name = served.gallery.name if served.gallery else "films"
+        site = Site(name, places, arrivals, log, Numbers())
+        if served.gallery is not None and served.make is None:
+            shelf = Shelf(served.gallery)
+            shelf.holdings()  # what is wrong with it is said before a page is there
+            _open(site, shelf)
+        if served.runs:
+            site.films = Films(places, arrivals, served.runs, log, site.numbers)
+        _run(site, served, listening, host, show)
+
+
+def _check_host(host: str) -> None:
+    with contextlib.suppress(ValueError):
+        if host == "localhost" or ipaddress.ip_address(host).is_loopback:
+            return
+    raise UserError(
+        f"--host {host} lets others reach photos and decisions, and this server knows no users; "
+        "keep 127.0.0.1, and let a proxy that asks who it is stand before it."
+    )
+
+
+def _listen(host: str, port: int | None) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    for attempt in (PORT, 0) if port is None else (port,):
+        listening = socket.socket(family, socket.SOCK_STREAM)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind((host, attempt))
+            listening.listen(128)
+        except OSError as error:
+            listening.close()
+            reason = error.strerror or str(error)
+        else:
+            return listening
+    raise UserError(f"{host} port {port if port is not None else PORT}: {reason}; give --port.")
+
+
+def _open(site: Site, shelf: Shelf) -> None:
+    site.desk = Desk(site.places, site.arrivals, shelf, site.log, site.numbers)
+    site.shelf = shelf
+
+
+def _make(site: Site, served: Served) -> None:
+    """Makes the gallery and opens it; in a thread, as the page is there already."""
+    progress = site.making
+    assert served.make is not None
+    assert served.gallery is not None
+    assert progress is not None
+    try:
+        served.make(site.places, site.arrivals, progress)
+        _open(site, Shelf(served.gallery))
+        assert site.desk is not None
+        site.desk.start()
+        site.making = None
+    except Exception as error:
+        progress.failed = str(error) or type(error).__name__
+        site.log.write("not made", error=type(error).__name__)
+
+
+def application(site: Site, hosts: frozenset[str], started: Callable[[], None]) -> Guard:
+    """The ASGI application of a site, which is known under these `host:port`."""
+    photos = PhotoRoutes(site)
+    routes = [
+        *photos.routes(),
+        *ReviewRoutes(site).routes(),
+        *IndividualRoutes(site).routes(),
+        *FilmRoutes(site).routes(),
+        *MachineRoutes(site).routes(),
+    ]
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Any) -> AsyncIterator[None]:
+        del app
+        for worker in (site.desk, site.films):
+            if worker is not None:
+                worker.start()
+        started()
+        try:
+            yield
+        finally:
+            photos.close()
+            for worker in (site.desk, site.films):
+                if worker is not None:
+                    worker.close()
+
+    router = Router(routes, redirect_slashes=False, lifespan=lifespan)
+    return Guard(router, hosts, largest, site.error_page, site.log, site.numbers)
+
+
+def _run(site: Site, served: Served, listening: socket.socket, host: str, show: bool) -> None:
+    port = listening.getsockname()[1]
+    shown = f"[{host}]" if ":" in host else host
+    address = f"http://{shown}:{port}/"
+    names = (shown, "localhost", "127.0.0.1", "[::1]")
+    hosts = frozenset(f"{name}:{port}" for name in names) | frozenset(names if port == 80 else ())
+    if served.make is not None:
+        site.making = Progress("starting")
+
+    def started() -> None:
+        if served.make is not None:
+            threading.Thread(target=_make, args=(site, served), daemon=True).start()
+        print(f"{address}\nCtrl-C ends it; decisions and photos are kept.", flush=True)
+        site.log.write("started", port=port)
+        if show:
+            threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+
+    config = uvicorn.Config(
+        application(site, hosts, started),
+        http=_Protocol,
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=5,
+        h11_max_incomplete_event_size=32_768,
+    )
+    with contextlib.suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run(sockets=[listening])
+    site.log.write("ended")

@@ -1,0 +1,1 @@
+"""Programs that work for a server, each in a process of its own, and how they are asked."""

@@ -1,0 +1,35 @@
+"""Decisions of the page, by the gallery's own functions: photos come in, and go out again."""
+
+import csv
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from reid_jax.individuals.gallery import members
+
+
+def file_photos(folder: Path, photos: Sequence[Mapping[str, str]]) -> None:
+    """Adds photos that somebody has decided on; those that are there already stay.
+
+    Args:
+      photos: "path", "name", "date" ("" where nobody knows) and "who" of each.
+
+    Raises:
+      UserError: the gallery refuses.
+    """
+    with tempfile.TemporaryDirectory() as place:
+        table = Path(place) / "decided.csv"
+        with open(table, "w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(["path", "identity", "date"])
+            writer.writerows([one["path"], one["name"], one["date"]] for one in photos)
+        members.add(folder, f"csv:{table}", None, correct=True)
+
+
+def take_out(folder: Path, path: str) -> None:
+    """Takes a photo out that was added.
+
+    Raises:
+      UserError: it is not there, or nothing would be left.
+    """
+    members.remove(folder, [], [path])
