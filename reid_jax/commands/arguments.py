@@ -115,7 +115,12 @@ def _check_order(given: Mapping[str, Any], order: str) -> None:
 
     kept = "gallery" if isinstance(given.get("gallery"), Path) else "workdir"
     is_one = is_gallery if kept == "gallery" else is_run
-    if not order or is_one(given[kept]) or (kept == "workdir" and is_network(given[kept])):
+    if (
+        not order
+        or kept not in given
+        or is_one(given[kept])
+        or (kept == "workdir" and is_network(given[kept]))
+    ):
         return
     for name in ("data", "identity", "photos"):
         value = given.get(name)

@@ -56,6 +56,7 @@ GROUPS: dict[str, tuple[Command, ...]] = {
         Command("models", f"{_LEARN}:models", "what each network costs, or one layer by layer"),
     ),
     "individuals": (
+        Command("data", f"{_INDIVIDUALS}:data", "what a source of photos holds", ("--data",)),
         Command("embed", f"{_INDIVIDUALS}:embed", "photos to vectors, in a file", _SOURCE),
         Command("gallery build", f"{_GALLERY}:build", "known individuals to a gallery", _SOURCE),
         Command("gallery add", f"{_GALLERY}:add", "more photos", ("--gallery", "--data")),

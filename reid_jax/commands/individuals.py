@@ -58,3 +58,49 @@ def open_set(workdir: Path, unknown_fraction: float = 0.2, json: Path | None = N
     from reid_jax.individuals.open_set_run import evaluate_open_set_run
 
     evaluate_open_set_run(workdir, unknown_fraction=unknown_fraction, json_path=json)
+
+
+def data(
+    data: str,
+    html: Path | None = None,
+    json: Path | None = None,
+    out: Path | None = None,
+    margin: float = 0.0,
+    box_confidence: float = 0.2,
+    box_categories: str = "",
+    exif: bool = True,
+    ignore_identity: str = "-1",
+    side_column: str = "",
+    burst_seconds: float = 10.0,
+    seed: int = 0,
+) -> None:
+    """Says what a source of photos holds, and what can be learnt from and judged by it.
+
+    Args:
+        data: Where the photos are: folder:PATH, csv:PATH, coco:FILE, megadetector:FILE, ...
+        html: File for a page with pictures.
+        json: File for all that was counted, with the names of photos.
+        out: Folder for both, index.html and inventory.json, and for skipped.txt.
+        margin: Of photos with boxes, what is seen around a box on each side, as a part of its width
+            and height.
+        box_confidence: Boxes that a detector was less sure of are left out.
+        box_categories: Which boxes are read; empty for animals of MegaDetector, all of COCO.
+        exif: Take date and place from the photos where the source does not say them, as
+            --data.exif does of a training.
+        ignore_identity: Names under which photos are of nobody.
+        side_column: The column that says which side of an animal is seen.
+        burst_seconds: Shots of one individual that are so close are of one burst.
+        seed: Of the divisions that are tried.
+    """
+    from reid_jax.data.photos.reading import Reading, words
+    from reid_jax.individuals.inventory.written import inventory_to_files
+
+    reading = Reading(
+        margin=margin,
+        confidence=box_confidence,
+        categories=words(box_categories),
+        exif=exif,
+        ignored=words(ignore_identity),
+        side_column=side_column,
+    )
+    inventory_to_files(data, reading, html, json, out, seed=seed, seconds=burst_seconds)

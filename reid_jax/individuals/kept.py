@@ -15,7 +15,8 @@ from reid_jax.platforms import instructions
 
 # Whose source decides what is made of a photo; what stands in it is in the keys.
 _CODE = (
-    *("ops", "models", "data/photos", "individuals/task.py", "individuals/measures.py"),
+    *("ops", "models", "data/crops.py", "data/photos"),
+    *("individuals/task.py", "individuals/measures.py"),
     *("individuals/fingerprint.py", "training/predictor.py", "training/parallel.py"),
 )
 _PACKAGES = ("jax", "jaxlib", "flax", "numpy", "pillow")

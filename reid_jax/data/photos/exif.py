@@ -72,7 +72,10 @@ def with_exif(dataset: Dataset) -> Dataset:
             columns[name] = values
     if np.isnat(columns["date"]).all():
         del columns["date"]
-    notes = (*dataset.notes, _about(looked))
+    telling = any(each.wrong or not np.isnat(each.date) for each in looked)
+    notes = dataset.notes
+    if telling or np.isnat(said).any():
+        notes = (*notes, _about(looked))
     return dataclasses.replace(dataset, columns=columns, notes=notes, unread=unread)
 
 

@@ -14,10 +14,10 @@ from reid_jax.individuals.gallery.store import DIGEST, Gallery, read_gallery
 from reid_jax.individuals.search import gallery_search
 
 _NEIGHBOURS = 5
-_ALIKE = 0.99  # correlation of two pictures at 24 pixels, below which nothing closer is looked at
-_DETAIL = 96  # pixels of the side at which they are compared place by place
+ALIKE = 0.99  # correlation of two pictures at 24 pixels, below which nothing closer is looked at
+DETAIL = 96  # pixels of the side at which they are compared place by place
 _PLACE = 4  # pixels of the side of a place
-_MOST_DIFFERENT = 0.5
+MOST_DIFFERENT = 0.5
 """The mean difference in any place, in standard deviations of the picture. For turtles and
 antelopes half the size and JPEG quality 60 make at most 0.33, a third of the size 0.54; something
 else on 1.8% of the picture makes at least 0.5, and more than 0.8 in 95% of cases."""
@@ -99,20 +99,18 @@ def _same_pictures(thumbnails: np.ndarray, contents: np.ndarray, pairs: np.ndarr
     copies, twins = set(_copies(contents)), set(_copies(thumbnails))
     small = np.stack(parallel_map(grey, thumbnails.tolist(), "Looking at pictures"))
     alike = np.einsum("nd,nd->n", small[pairs[:, 0]], small[pairs[:, 1]])
-    close = [tuple(pair) for pair in pairs[alike >= _ALIKE].tolist()]
+    close = [tuple(pair) for pair in pairs[alike >= ALIKE].tolist()]
     close = [(a, b) for a, b in close if thumbnails[a] != thumbnails[b]]
 
-    @functools.lru_cache(_DETAIL)
+    @functools.lru_cache(DETAIL)
     def detailed(row: int) -> np.ndarray:
-        return grey(thumbnails[row], _DETAIL)
+        return grey(thumbnails[row], DETAIL)
 
     def different(pair: tuple[int, int]) -> float:
         return local_difference(detailed(pair[0]), detailed(pair[1]))
 
     differences = parallel_map(different, close, "Comparing pictures")
-    same = {
-        pair for pair, found in zip(close, differences, strict=True) if found <= _MOST_DIFFERENT
-    }
+    same = {pair for pair, found in zip(close, differences, strict=True) if found <= MOST_DIFFERENT}
     return [Twins(a, b, 1.0, (a, b) in copies) for a, b in sorted(copies | twins | same)]
 
 

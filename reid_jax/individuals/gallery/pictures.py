@@ -101,6 +101,11 @@ def grey(picture: bytes, side: int = 24) -> np.ndarray:
     from PIL import Image
 
     image = Image.open(io.BytesIO(picture)).convert("L").resize((side, side))
-    values = np.asarray(image, np.float32).reshape(-1)
+    return centred(np.asarray(image))
+
+
+def centred(pixels: np.ndarray) -> np.ndarray:
+    """Pixels of one channel, any shape, as ``(P,)`` float32 of mean 0 and length 1."""
+    values = np.asarray(pixels, np.float32).reshape(-1)
     values = values - values.mean()
     return values / max(float(np.linalg.norm(values)), 1e-6)

@@ -1,0 +1,1 @@
+"""What a source of photos holds, before anything is learnt from it."""
