@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from reid_jax.data.videos.features import check_named
 from reid_jax.errors import UserError
-from reid_jax.fields import FRACTION, NOT_NEGATIVE, OFTEN, PATH, POSITIVE, WEIGHTS, Auto
+from reid_jax.fields import FRACTION, NOT_NEGATIVE, OFTEN, PATH, PATHS, POSITIVE, WEIGHTS, Auto
 from reid_jax.keyframes.clips import ClipAugmentation
 from reid_jax.keyframes.task import KeyframeLoss
 from reid_jax.models import backbone_info
@@ -26,6 +26,9 @@ class VideoDataConfig:
 
     path: Annotated[str, PATH, OFTEN] = ""
     """H5 file in the layout of the eccv16_dataset files, a group a video."""
+    features: Annotated[str, PATHS, OFTEN] = ""
+    """H5 files of the same videos whose features are fused, separated by commas, in the place of
+    those of data.path: A.h5,B.h5."""
     splits: Annotated[str, PATH, OFTEN] = ""
     """JSON list of folds with train_keys and test_keys; empty deals the videos out by name."""
     fold: Annotated[int, OFTEN] = 0
@@ -140,6 +143,8 @@ def check(config: KeyframeConfig) -> None:
             "A backbone needs frames and frames need a backbone: give both model.backbone and "
             "data.frames or data.videos, or neither to train on the features of the file."
         )
+    if model.backbone and data.features:
+        raise UserError("data.features are made already; a backbone makes its own: leave one out.")
     if data.features_backbone:
         backbone_info(data.features_backbone)
     if model.backbone:

@@ -10,7 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from reid_jax.console import counting
-from reid_jax.data.videos.features import VideoFeatures, load_folds, load_video_features
+from reid_jax.data.videos.features import VideoFeatures, load_folds
+from reid_jax.data.videos.fused import load_fused
 from reid_jax.data.videos.images import load_frames
 from reid_jax.errors import UserError
 from reid_jax.keyframes.clip_feed import make_clip_feed
@@ -64,7 +65,7 @@ def load_videos(config: VideoDataConfig, seed: int) -> VideoSplit:
       UserError: the files cannot be read, there is no such fold, or the share for validation
         leaves one side empty.
     """
-    videos = {video.key: video for video in load_video_features(Path(config.path))}
+    videos = {video.key: video for video in load_fused(Path(config.path), config.features)}
     train, test = list(videos), list[str]()
     if config.fold >= 0:
         path = Path(config.splits) if config.splits else None
@@ -226,7 +227,11 @@ def _prepare(
 ) -> tuple[Preparation, list[np.ndarray]]:
     raw = [video.features for video in videos]
     preparation = fit_preparation(
-        raw, components=data.components, context=data.context, power=data.power
+        raw,
+        components=data.components,
+        context=data.context,
+        power=data.power,
+        widths=videos[0].widths,
     )
     return preparation, [prepare_video(preparation, features) for features in raw]
 

@@ -17,19 +17,26 @@ _CONSTANT = 1e-6  # a feature that varies less is not scaled up
 
 
 def fit_preparation(
-    features: Sequence[np.ndarray], *, components: int, context: float, power: float = 1.0
+    features: Sequence[np.ndarray],
+    *,
+    components: int,
+    context: float,
+    power: float = 1.0,
+    widths: Sequence[int] = (),
 ) -> Preparation:
     """What `reid_jax.keyframes.task.prepare` needs, from training videos (T, D).
 
     Each feature is standardised over all frames, one that is constant only centred; then frames are
     projected to their first principal components, which keep their variances up to a common factor:
     that which would make the mean variance 1, were all the variance in the components that are
-    kept.
+    kept. Of fused features each file has the same variance in all, whatever its width, so that the
+    wide ones do not decide alone (as in multiple factor analysis, Escofier and Pages 1994).
 
     Args:
       components: how many, 0 for all.
       context: scale of the descriptors.
       power: see `raised`.
+      widths: of the files that are fused, where there are several.
 
     Returns:
       mean, scale (D,); basis (D, K); context (); deviation (K + 11,): the standard deviation of
@@ -41,6 +48,8 @@ def fit_preparation(
     width = frames.shape[1]
     mean, spread = frames.mean(axis=0), frames.std(axis=0)
     scale = np.where(spread < _CONSTANT, 1.0, spread)
+    for own, place in zip(widths, np.cumsum(widths), strict=True):
+        scale[place - own : place] *= (own * len(widths) / width) ** 0.5
     scaled = (frames - mean) / scale
     variances, directions = np.linalg.eigh(scaled.T @ scaled / len(scaled))
     kept = min(components or width, width)

@@ -13,6 +13,7 @@ import numpy as np
 from reid_jax.console import counting
 from reid_jax.data.videos.features import VideoFeatures, video_digest
 from reid_jax.data.videos.frames import indices_at_rate
+from reid_jax.data.videos.fused import files_of
 from reid_jax.data.videos.images import load_frames
 from reid_jax.data.videos.open import open_video
 from reid_jax.data.videos.walk import features_at
@@ -205,6 +206,11 @@ def encoder_of(scorer: TrainedScorer, backbone: str = "", weights: str = "") -> 
             data.image_size,
             lambda images: features(scorer.params, scorer.model_state, images),
             f"{scorer.config.model.backbone} (of the run)",
+        )
+    if len(files_of(data.features)) > 1:
+        raise UserError(
+            f"{scorer.workdir} was trained on fused features of several files, which no network "
+            "makes of films; reid-jax score takes them, A.h5,B.h5."
         )
     backbone = backbone or data.features_backbone
     if not backbone:

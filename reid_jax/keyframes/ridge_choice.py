@@ -114,7 +114,11 @@ def _correlations(
     width = inside[0].features.shape[1]
     sizes = sorted({min(size, width) for size in COMPONENTS})
     preparation = fit_preparation(
-        [video.features for video in inside], components=sizes[-1], context=1.0, power=power
+        [video.features for video in inside],
+        components=sizes[-1],
+        context=1.0,
+        power=power,
+        widths=inside[0].widths,
     )
     gram, products = normal_equations(
         [prepare_video(preparation, video.features) for video in inside], inside

@@ -8,7 +8,8 @@ from typing import Any
 
 from reid_jax.compilations import keep_compilations
 from reid_jax.console import counted
-from reid_jax.data.videos.features import VideoFeatures, load_video_features, video_digest
+from reid_jax.data.videos.features import VideoFeatures, video_digest
+from reid_jax.data.videos.fused import load_named
 from reid_jax.errors import UserError, said_unless_written
 from reid_jax.files import check_destinations, write_arrays
 from reid_jax.keyframes.config import KeyframeConfig
@@ -102,7 +103,7 @@ def _evaluate(
         scorer = replace(scorer, config=config)
     split = run_videos(scorer)
     if data is not None:
-        videos = load_video_features(data)
+        videos = load_named(data)
         source = str(data.absolute())
         folder = out or report_folder(workdir, data.stem, source)
         with said_unless_written(folder):
@@ -148,7 +149,7 @@ def score_to_file(
     with sharing(coordinator, out) as shares:
         check_destinations(out)
         scorer = scorer_of(workdir)
-        videos: Sequence[VideoFeatures] = load_video_features(data)
+        videos: Sequence[VideoFeatures] = load_named(data)
         scores = scorer.score_videos(videos, data, frames, shares=shares)
         write_arrays(out, scores)
         print(f"{counted(len(scores), 'video')}, {sum(map(len, scores.values())):,} scores: {out}")

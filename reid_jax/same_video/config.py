@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from reid_jax.data.videos.features import check_named
+from reid_jax.data.videos.fused import files_of
 from reid_jax.errors import UserError
-from reid_jax.fields import FRACTION, NOT_NEGATIVE, OFTEN, PATH, POSITIVE, WEIGHTS
+from reid_jax.fields import FRACTION, NOT_NEGATIVE, OFTEN, PATH, PATHS, POSITIVE, WEIGHTS
 from reid_jax.models import backbone_info
 from reid_jax.models.temporal.registry import temporal_encoder_names
 from reid_jax.ops.images.augment import Augmentation
@@ -24,6 +25,9 @@ class ClipDataConfig:
 
     path: Annotated[str, PATH, OFTEN] = ""
     """H5 file in the layout of the eccv16_dataset files, a group a video."""
+    features: Annotated[str, PATHS, OFTEN] = ""
+    """H5 files of the same videos whose features are fused, separated by commas, in the place of
+    those of data.path: A.h5,B.h5."""
     splits: Annotated[str, PATH, OFTEN] = ""
     """JSON list of folds with train_keys and test_keys; empty deals the videos out by name."""
     labels: Annotated[str, PATH, OFTEN] = ""
@@ -129,6 +133,17 @@ def check(config: VideoSimilarityConfig) -> None:
         raise UserError(
             f"data.clips_per_video is {data.clips_per_video} with the loss "
             f"{type(config.loss).__name__}; Contrastive goes with 0, the others with 2 or more."
+        )
+    files = len(files_of(data.features))
+    if files and (data.frames or data.videos):
+        raise UserError(
+            "data.features are made already; leave out data.frames and data.videos, which are for "
+            "a backbone and for edited copies by one network."
+        )
+    if files and model.embedding_dim % files:
+        raise UserError(
+            f"model.embedding_dim is {model.embedding_dim}; it must be a multiple of the {files} "
+            "files of data.features, each of which has an equal part of it."
         )
     if data.labels and data.clips_per_video:
         raise UserError(

@@ -13,9 +13,9 @@ import numpy as np
 from reid_jax.data.videos.features import (
     VideoFeatures,
     load_folds,
-    load_video_features,
     natural_order,
 )
+from reid_jax.data.videos.fused import files_of, load_fused
 from reid_jax.errors import UserError
 from reid_jax.models import block_names
 from reid_jax.ops.losses.objectives import Objective
@@ -91,7 +91,7 @@ def load_videos(config: ClipDataConfig, workdir: Path, *, edited: bool = True) -
       UserError: the files cannot be read, there is no such fold, or too few videos for a
         validation.
     """
-    videos = load_video_features(Path(config.path))
+    videos = load_fused(Path(config.path), config.features)
     if config.labels:
         return _labelled(config, videos)
     folds = load_folds(
@@ -149,13 +149,14 @@ def _labelled(config: ClipDataConfig, videos: Sequence[VideoFeatures]) -> ClipSp
     return ClipSplit(of_part(split.train), of_part(split.validation), of_part(split.test), split)
 
 
-def make_similarity_net(model: SimilarityConfig) -> VideoSimilarityNet:
-    """The network of a configuration."""
+def make_similarity_net(model: SimilarityConfig, files: int = 1) -> VideoSimilarityNet:
+    """The network of a configuration for features of so many files."""
     if model.kind == "attention_siamese":
         net = attention_siamese(model.embedding_dim, model.width, model.dropout)
     else:
         make = siamese if model.kind == "siamese" else triplet
-        net = make(model.encoder, model.embedding_dim, model.width, model.dropout)
+        several = {"files": files} if model.encoder == "fusion" else {}
+        net = make(model.encoder, model.embedding_dim, model.width, model.dropout, **several)
     return net.clone(backbone=backbone_of(model))
 
 
@@ -165,7 +166,7 @@ def make_task(config: VideoSimilarityConfig, num_classes: int) -> VideoSimilarit
     if config.data.clips_per_video:
         objective = objective.for_batches(config.data.clips_per_video - 1)
     return VideoSimilarityTask(
-        net=make_similarity_net(config.model),
+        net=make_similarity_net(config.model, len(files_of(config.data.features)) or 1),
         objective=objective,
         num_classes=num_classes,
         components=config.model.embedding_dim,
@@ -181,18 +182,31 @@ def make_task(config: VideoSimilarityConfig, num_classes: int) -> VideoSimilarit
 def whitening_of(videos: Sequence[PairVideo], components: int) -> dict[str, np.ndarray]:
     """The linear map that a network starts from; it sees training videos and their copies.
 
+    Of fused features each file has a map of its own to an equal part of the components.
+
     Raises:
       UserError: the features have fewer numbers than an embedding.
     """
     depth = videos[0].original.features.shape[1]
-    if components > depth:
+    widths = videos[0].widths or (depth,)
+    part = components // len(widths)
+    if part > min(widths):
         raise UserError(
-            f"model.embedding_dim is {components}; the features have {depth} numbers a frame, so "
-            "that it must not be above that."
+            f"model.embedding_dim is {components}; the features have {min(widths)} numbers a frame"
+            f"{' in one of the files' * (len(widths) > 1)}, so that it must not be above "
+            f"{min(widths) * len(widths)}."
         )
     tracks = [(video.original, *video.copies.values()) for video in videos]
     features = [np.concatenate([track.features for track in own]) for own in tracks]
-    return fit_whitening(features, components)
+    whitening = {
+        "mean": np.zeros(depth, np.float32),
+        "matrix": np.zeros((depth, components), np.float32),
+    }
+    for number, (width, end) in enumerate(zip(widths, np.cumsum(widths), strict=True)):
+        rows, columns = slice(end - width, end), slice(number * part, (number + 1) * part)
+        own = fit_whitening([each[:, rows] for each in features], part)
+        whitening["mean"][rows], whitening["matrix"][rows, columns] = own["mean"], own["matrix"]
+    return whitening
 
 
 def build(config: VideoSimilarityConfig, split: ClipSplit) -> Experiment:

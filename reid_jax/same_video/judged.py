@@ -10,8 +10,8 @@ import numpy as np
 
 from reid_jax.compilations import keep_compilations
 from reid_jax.console import Bar, counted, counting
-from reid_jax.data.videos.features import load_video_features
 from reid_jax.data.videos.frames import indices_at_rate
+from reid_jax.data.videos.fused import load_named
 from reid_jax.data.videos.open import open_video
 from reid_jax.data.videos.walk import features_at
 from reid_jax.errors import UserError, said_unless_written
@@ -113,7 +113,7 @@ def _in_file(
     labels_file: Path, videos: Path
 ) -> tuple[Labels, Callable[[SimilarityRun], dict[str, Clip]]]:
     """The labels of clips in a file of features, and what a run sees of these."""
-    found = {video.key: video for video in load_video_features(videos)}
+    found = {video.key: video for video in load_named(videos)}
     labels = read_labels(labels_file, among_keys(found.keys()), f"the videos of {videos}")
     width = next(iter(found.values())).features.shape[1]
 

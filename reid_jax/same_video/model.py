@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from reid_jax.data.videos.frames import indices_at_rate
+from reid_jax.data.videos.fused import files_of
 from reid_jax.data.videos.open import open_video
 from reid_jax.data.videos.walk import features_at
 from reid_jax.errors import UserError
@@ -199,6 +200,11 @@ def encoder_of_run(run: SimilarityRun, backbone: str = "", weights: str = "") ->
         describe = describing(make_task(run.config, num_classes=0))
         features = functools.partial(describe, run.params, run.model_state)
         return FrameEncoder(data.image_size, features, f"{model.backbone} (of the run)")
+    if len(files_of(data.features)) > 1:
+        raise UserError(
+            f"{run.workdir} was trained on fused features of several files, which no network makes "
+            "of films; compare features by rj.load, or judge pairs with --videos A.h5,B.h5."
+        )
     encoder = frozen_encoder(backbone or data.backbone, weights or data.pretrained)
     width = encoder([np.zeros((encoder.side, encoder.side, 3), np.uint8)]).shape[1]
     if width != run.width:

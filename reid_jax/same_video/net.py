@@ -93,14 +93,20 @@ class VideoSimilarityNet(nn.Module):
         return self.head(a, b)
 
 
-def siamese(encoder: str, embedding_dim: int, width: int, dropout: float) -> VideoSimilarityNet:
+def siamese(
+    encoder: str, embedding_dim: int, width: int, dropout: float, **options: int
+) -> VideoSimilarityNet:
     """A shared encoder and a learned similarity head on the pair (Bromley et al., NIPS 1993)."""
-    return VideoSimilarityNet(_encoder(encoder, embedding_dim, width, dropout), PairHead())
+    return VideoSimilarityNet(
+        _encoder(encoder, embedding_dim, width, dropout, **options), PairHead()
+    )
 
 
-def triplet(encoder: str, embedding_dim: int, width: int, dropout: float) -> VideoSimilarityNet:
+def triplet(
+    encoder: str, embedding_dim: int, width: int, dropout: float, **options: int
+) -> VideoSimilarityNet:
     """Embeddings of length 1, compared by their cosine (Schroff et al., CVPR 2015)."""
-    return VideoSimilarityNet(_encoder(encoder, embedding_dim, width, dropout))
+    return VideoSimilarityNet(_encoder(encoder, embedding_dim, width, dropout, **options))
 
 
 def attention_siamese(embedding_dim: int, width: int, dropout: float) -> VideoSimilarityNet:
@@ -108,5 +114,8 @@ def attention_siamese(embedding_dim: int, width: int, dropout: float) -> VideoSi
     return siamese("attention", embedding_dim, width, dropout)
 
 
-def _encoder(name: str, embedding_dim: int, width: int, dropout: float) -> nn.Module:
-    return temporal_encoder(name, embedding_dim=embedding_dim, width=width, dropout=dropout)
+def _encoder(
+    name: str, embedding_dim: int, width: int, dropout: float, **options: int
+) -> nn.Module:
+    sizes = {"embedding_dim": embedding_dim, "width": width, **options}
+    return temporal_encoder(name, dropout=dropout, **sizes)

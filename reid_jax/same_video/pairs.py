@@ -45,6 +45,7 @@ class PairVideo:
       category: None where the file names none.
       copies: tracks of edited copies by the edit's name.
       listed: the features of the file, where `original` is another track.
+      widths: how many numbers of a row are of which file, where several files are fused.
     """
 
     key: str
@@ -53,6 +54,7 @@ class PairVideo:
     category: str | None = None
     copies: Mapping[str, Track] = field(default_factory=dict)
     listed: Track | None = None
+    widths: tuple[int, ...] = ()
 
     @property
     def in_file(self) -> Track:
@@ -92,7 +94,8 @@ def pair_videos(
             segments = np.stack([starts, np.append(starts[1:], video.n_frames) - 1], axis=1)
         track = Track(video.features, video.picks)
         own = copies.get(video.key, {})
-        result.append(PairVideo(video.key, track, segments, video.category, own))
+        made = PairVideo(video.key, track, segments, video.category, own, widths=video.widths)
+        result.append(made)
     return tuple(result)
 
 

@@ -52,7 +52,8 @@ Part = tuple[Sequence[PairVideo], Labels | None]
 
 # What must agree for runs to be tested on the same pairs.
 _SHARED = ("question", "fold", "folds", "validation_fraction", "clip", "pairs", "image_size")
-_PLACES = ("path", "labels", "splits", "frames")  # of runs that did not keep the same videos
+# And of runs that did not keep the same videos.
+_PLACES = ("path", "features", "labels", "splits", "frames")
 CHAMFER = "whitened, Chamfer"
 _NO_VALIDATION = (
     "No videos were held out for validation, so thresholds come from pairs of training videos, "

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from reid_jax.data.digests import file_digest
 from reid_jax.data.parallel import parallel_map
 from reid_jax.data.videos.frame_folders import read_frame_folders
+from reid_jax.data.videos.fused import files_of
 from reid_jax.errors import UserError
 from reid_jax.files import write_text
 from reid_jax.training.config_file import has_begun, keep_values, read_values
@@ -25,7 +26,8 @@ Parts = Mapping[str, Mapping[str, Sequence[Any]]]
 
 _NAME = "split.json"
 _DIGESTS, _FRAMES = "digests", "frames"  # runs of earlier versions have none
-_PLACES = ("path", "labels", "splits", "frames", "videos", "copies")  # of a section `data`
+_FUSED = "features"  # several paths
+_PLACES = ("path", _FUSED, "labels", "splits", "frames", "videos", "copies")  # of a section `data`
 FREE = tuple(f"data.{name}" for name in _PLACES)
 """For `Question.free` of one that loads by `kept_videos`."""
 
@@ -63,7 +65,8 @@ def kept_videos(
             f"{workdir} did not keep what its videos look like, so that they cannot be found "
             f"elsewhere ({changes}); bring them back there, or train into another --workdir."
         )
-    for path in (data.path, data.splits, _labels(data)):
+    features = [str(file) for file in files_of(data.features)]
+    for path in (data.path, *features, data.splits, _labels(data)):
         if path and not Path(path).exists():
             raise UserError(
                 f"{path} is not there; should the videos of {workdir} have moved, say where they "
@@ -93,10 +96,17 @@ def moved_to(data: Data, file: Path) -> Data:
     before, now = Path(data.path), file.absolute()  # type: ignore[attr-defined]
     places = {"path": now.as_posix()}
     for name, place in _places(data).items():
-        if name != "path" and place and Path(place).is_relative_to(before.parent):
-            beside = now.parent / Path(place).relative_to(before.parent)
-            places |= {name: beside.as_posix()} if beside.exists() else {}
+        if name != "path" and place:
+            ones = files_of(place) if name == _FUSED else [Path(place)]
+            found = [_beside(one, before.parent, now.parent) for one in ones]
+            places[name] = ",".join(found)
     return replace(data, **places)  # type: ignore[type-var]
+
+
+def _beside(place: Path, before: Path, now: Path) -> str:
+    if place.is_relative_to(before) and (there := now / place.relative_to(before)).exists():
+        return there.as_posix()
+    return place.as_posix()
 
 
 def keep_videos(workdir: Path, data: Any, parts: Parts) -> None:

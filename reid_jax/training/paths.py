@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from reid_jax.errors import UserError
-from reid_jax.fields import PATH, PHOTOS, WEIGHTS, changed
+from reid_jax.fields import PATH, PATHS, PHOTOS, WEIGHTS, changed
 from reid_jax.files import expanded
 from reid_jax.platforms import longest_path
 from reid_jax.remote.storage import is_url
@@ -42,7 +42,8 @@ def check_length(workdir: Path) -> None:
 
 def located(config: Config) -> Config:
     """The configuration with the paths in it made independent of the current folder."""
-    return changed(config, {PATH: absolute, WEIGHTS: absolute_weights, PHOTOS: absolute_photos})
+    one_by_one = {PATH: absolute, PATHS: absolute_paths}
+    return changed(config, {**one_by_one, WEIGHTS: absolute_weights, PHOTOS: absolute_photos})
 
 
 def located_with_weights(config: Config) -> Config:
@@ -64,6 +65,11 @@ def absolute(path: str) -> str:
     return path if is_url(path) else expanded(path).absolute().as_posix() if path else ""
 
 
+def absolute_paths(paths: str) -> str:
+    """The same of several, separated by commas."""
+    return ",".join(absolute(path) for path in paths.split(","))
+
+
 def absolute_weights(source: str) -> str:
     """A source of weights, from the root where it is a file."""
     if is_published(source):
@@ -78,5 +84,5 @@ def absolute_photos(source: str) -> str:
     if kind in ("folder", "csv", "coco", "megadetector", "tar", "market"):
         return f"{kind}:{absolute(where)}"
     if kind == "omniglot":
-        return f"{kind}:" + ",".join(absolute(path) for path in where.split(","))
+        return f"{kind}:" + absolute_paths(where)
     return source

@@ -211,6 +211,16 @@ def test_preparation_standardises_and_keeps_the_first_components():
     assert not np.any(every[:, D:])
 
 
+def test_of_fused_features_each_file_varies_as_much():
+    features = np.random.default_rng(0).normal(size=(40, D)).astype(np.float32) * [9, 1, 1, 5, 2]
+    fused = fit_preparation([features], components=0, context=0.0, widths=(4, 1))
+    scaled = (features - fused["mean"]) / fused["scale"]
+    np.testing.assert_allclose(scaled[:, :4].var(axis=0).sum(), D / 2, rtol=1e-5)
+    np.testing.assert_allclose(scaled[:, 4:].var(axis=0).sum(), D / 2, rtol=1e-5)
+    inputs = prepare_video(fused, features)[:, :D]
+    np.testing.assert_allclose(inputs.var(axis=0).sum(), D, rtol=1e-4)
+
+
 def test_a_feature_that_is_constant_in_training_stays_in_bounds():
     features = np.random.default_rng(0).normal(size=(30, D)).astype(np.float32)
     features[:, 2] = 0.7

@@ -155,3 +155,31 @@ def test_the_cost_of_an_encoder_is_counted():
 
 def test_an_encoder_is_timed():
     assert summarize_temporal("mean", frames=4, features=6, speed=True)["milliseconds"] > 0
+
+
+def test_fused_files_are_gated_as_by_hand(key):
+    """The gate's softmax over three streams of each half of the features, in plain NumPy."""
+    module = temporal_encoder("fusion", embedding_dim=E, width=8, files=2)
+    x, mask = frames(5), np.arange(T)[None] < np.array([7, 4])[:, None]
+    params = random_variables(jax.eval_shape(lambda: module.init(key, x, mask, train=False)))
+    p = params["params"]
+    for b, length in enumerate((7, 4)):
+        streams = []
+        for half in (x[b, :length, :3], x[b, :length, 3:]):
+            before = np.concatenate([half[:1], half[:-1]])
+            streams += [half, half - before, half - half.mean(axis=0)]
+        projected = []
+        for number, stream in enumerate(streams):
+            own = p[f"FrameProjection_{number}"]
+            mean, variance = stream.mean(axis=1), stream.var(axis=1)
+            normed = (stream - mean[:, None]) / np.sqrt(variance + 1e-6)[:, None]
+            normed = normed * own["LayerNorm_0"]["scale"] + own["LayerNorm_0"]["bias"]
+            projected.append(
+                jax.nn.gelu(normed @ own["Dense_0"]["kernel"] + own["Dense_0"]["bias"])
+            )
+        gate = np.concatenate(projected, axis=1) @ p["Dense_0"]["kernel"] + p["Dense_0"]["bias"]
+        weights = np.exp(gate) / np.exp(gate).sum(axis=1, keepdims=True)
+        fused = sum(weights[:, [n]] * one for n, one in enumerate(projected)).mean(axis=0)
+        expected = fused @ p["Dense_1"]["kernel"] + p["Dense_1"]["bias"]
+        found = module.apply(params, x, mask, train=False)[b]
+        np.testing.assert_allclose(found, expected, rtol=2e-4, atol=2e-4)

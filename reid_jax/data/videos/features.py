@@ -49,6 +49,7 @@ class VideoFeatures:
         segmentation (Potapov et al., ECCV 2014); both belong to it.
       shots_2s: (S, 2) int64, the same of the two-second shots that annotators rated.
       category: of the video.
+      widths: how many numbers of a row are of which file, where several files are fused.
     """
 
     key: str
@@ -61,6 +62,7 @@ class VideoFeatures:
     change_points: np.ndarray | None = None
     shots_2s: np.ndarray | None = None
     category: str | None = None
+    widths: tuple[int, ...] = ()
 
 
 def video_digest(video: VideoFeatures) -> str:
