@@ -157,10 +157,12 @@ class Arrivals:
             )
             return True
 
-    def remove(self, id: str) -> None:
-        """Forgets a file."""
+    def remove(self, id: str, but: Sequence[State] = ()) -> bool:
+        """Forgets a file, unless it is in one of these states; whether it is forgotten."""
+        marks = ",".join("?" for _ in but)
         with self._writing():
-            self._base.execute("DELETE FROM arrivals WHERE id=?", (id,))
+            question = f"DELETE FROM arrivals WHERE id=? AND state NOT IN ({marks})"
+            return self._base.execute(question, (id, *but)).rowcount == 1
 
     def one(self, id: str) -> Arrival | None:
         """The file of this content, if it came."""

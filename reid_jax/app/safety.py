@@ -160,7 +160,7 @@ class Guard:
             found = HTMLResponse(self.page(status, sentence), status)
         else:
             found = JSONResponse({"error": sentence}, status)
-        if status in (400, 408, 413, 414):  # what comes after it is not read
+        if scope["method"] not in _READING or status in (400, 414):  # the rest of it is not read
             found.headers["Connection"] = "close"
         await found(scope, receive, send)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from reid_jax.individuals.gallery.store import DIGEST, Gallery, write_gallery
-from tests.app.running import picture, serving
+from tests.app.running import SECRET, memory, picture, serving
 
 NAMES = ("Alma", "Luna 2", "Luna 10", "<b>Bo</b> & 'Co'", "Zoë\u202e")
 
@@ -48,3 +48,23 @@ def shown(tmp_path_factory):
     write_shown(folder / "gallery", folder / "photos")
     with serving(folder / "server", "--gallery", folder / "gallery") as running:
         yield running
+
+
+@pytest.fixture
+def unharmed(shown):
+    """Whatever a test asked: it goes on, wrote nowhere else, and says no traceback."""
+    beside = shown.folder.parent
+    secret = beside / "secret.txt"
+    secret.write_text(SECRET)
+    before = {path for path in beside.rglob("*") if shown.folder not in (path, *path.parents)}
+    yield
+    assert shown.get("/healthz").status == 200
+    after = {path for path in beside.rglob("*") if shown.folder not in (path, *path.parents)}
+    assert after == before
+    lines = (shown.folder / "log" / "server.jsonl").read_text().splitlines()
+    failed = [line for line in lines if '"failed"' in line]
+    assert not failed, failed[-1]
+    assert "Traceback" not in (shown.folder / "log" / "children.txt").read_text().replace(
+        "no longer at", ""
+    )
+    assert memory(shown) < 600 * 2**20

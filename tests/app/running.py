@@ -3,6 +3,7 @@
 import http.client
 import io
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -18,6 +19,9 @@ import numpy as np
 from PIL import Image
 
 from tests.paths import REPOSITORY
+
+HOST = "127.0.0.1"
+SECRET = "nobody may read this"
 
 
 @dataclass(frozen=True)
@@ -137,3 +141,21 @@ def picture(
     stream = io.BytesIO()
     small.resize(size, Image.Resampling.BICUBIC).save(stream, format="jpeg", **how)
     return stream.getvalue()
+
+
+def memory(running: Running) -> int:
+    status = Path(f"/proc/{running.process.pid}/status")
+    if not status.exists():
+        return 0
+    return 1024 * int(re.search(r"VmRSS:\s+(\d+)", status.read_text())[1])
+
+
+def statuses(answer: bytes) -> list[int]:
+    return [int(found) for found in re.findall(rb"^HTTP/1\.1 (\d{3})", answer, re.MULTILINE)]
+
+
+def calm(answer: bytes) -> None:
+    """No 5xx, but for "not ready", no traceback, nothing of a file."""
+    assert not [status for status in statuses(answer) if status >= 500], answer[:500]
+    assert b"Traceback" not in answer
+    assert SECRET.encode() not in answer

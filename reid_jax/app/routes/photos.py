@@ -1,12 +1,13 @@
 """Photos and films that are dropped, and pictures of all that is shown."""
 
 import shutil
+import threading
 from pathlib import Path
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from reid_jax.app.arrivals import Arrival, Kind
@@ -41,6 +42,7 @@ class PhotoRoutes:
 
     def __init__(self, site: Site) -> None:
         self._site = site
+        self._keeping = threading.Lock()
         self._drawer = Child("reid_jax.app.workers.decoder", site.places.child_log)
 
     def close(self) -> None:
@@ -141,31 +143,34 @@ class PhotoRoutes:
         if not size:
             raise RefusedError(400, "The file is empty.")
         id = digest_of(file).decode()
-        before = arrivals.one(id)
-        if before is None or before.state == "refused":
-            arrivals.remove(id)
-            places.keep(file, path, places.dropped(kind, id, ending))
-            arrivals.add(id, kind, name, ending, size)
+        with self._keeping:
+            before = arrivals.one(id)
+            if before is None or before.state == "refused":
+                arrivals.remove(id)
+                places.keep(file, path, places.dropped(kind, id, ending))
+                arrivals.add(id, kind, name, ending, size)
+            found = arrivals.one(id)
+        assert found is not None
         self._site.numbers.event(f"{kind}s_received")
         for worker in (self._site.desk, self._site.films):
             if worker is not None:
                 worker.came()
-        found = arrivals.one(id)
-        assert found is not None
         return found, before is None
 
     def forget(self, request: Request) -> Response:
         """Takes a file off the page that nobody has decided on."""
         id = request.path_params["id"]
-        arrival = self._site.arrivals.one(id) if is_id(id) else None
-        if arrival is None:
-            raise RefusedError(404, "There is no such photo.")
-        if arrival.state in DECIDED:
-            raise RefusedError(409, "It was decided on; take the decision back first.")
-        self._site.arrivals.remove(id)
-        places = self._site.places
-        places.dropped(arrival.kind, id, arrival.ending).unlink(missing_ok=True)
-        shutil.rmtree(places.film(id), ignore_errors=True)
+        places, arrivals = self._site.places, self._site.arrivals
+        with self._keeping:
+            arrival = arrivals.one(id) if is_id(id) else None
+            if arrival is None:
+                raise RefusedError(404, "There is no such photo.")
+            if not arrivals.remove(id, but=DECIDED):
+                raise RefusedError(409, "It was decided on; take the decision back first.")
+            places.dropped(arrival.kind, id, arrival.ending).unlink(missing_ok=True)
+            for size in ("large", "small"):
+                places.picture(id, size).unlink(missing_ok=True)
+            shutil.rmtree(places.film(id), ignore_errors=True)
         return JSONResponse({"id": id})
 
     def picture(self, request: Request) -> Response:
@@ -175,17 +180,20 @@ class PhotoRoutes:
             raise RefusedError(404, "There is no such picture.")
         place = self._site.places.picture(id, size)
         shelf = self._site.shelf
-        held = shelf.holdings().photos.get(id) if shelf else None
-        if held is not None and shelf is not None:
-            if size == "small" or not self._draw(held, place):
-                thumbnail = shelf.holdings().thumbnail(held)
-                return Response(thumbnail, media_type="image/jpeg", headers=_KEPT)
-        elif not place.is_file():
-            raise RefusedError(404, "There is no such picture.")
-        return FileResponse(place, media_type="image/jpeg", headers=_KEPT)
+        holdings = shelf.holdings() if shelf else None
+        held = holdings.photos.get(id) if holdings else None
+        if held is not None and holdings is not None and not self._drawn(held, place, size):
+            return Response(holdings.thumbnail(held), media_type="image/jpeg", headers=_KEPT)
+        try:
+            content = place.read_bytes()
+        except OSError:
+            raise RefusedError(404, "There is no such picture.") from None
+        return Response(content, media_type="image/jpeg", headers=_KEPT)
 
-    def _draw(self, held: Held, place: Path) -> bool:
+    def _drawn(self, held: Held, place: Path, size: str) -> bool:
         """Makes a large picture of a photo of the gallery, where its file can be read."""
+        if size == "small":
+            return False
         try:
             if place.is_file() and place.stat().st_mtime >= Path(held.path).stat().st_mtime:
                 return True
