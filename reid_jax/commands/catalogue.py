@@ -39,6 +39,7 @@ _LEARN = "reid_jax.commands.learn"
 _INDIVIDUALS = "reid_jax.commands.individuals"
 _VIDEOS = "reid_jax.commands.videos"
 _GALLERY = "reid_jax.commands.gallery"
+_EXPORT = "reid_jax.commands.export"
 _MACHINE = "reid_jax.commands.machine"
 _DEPLOY = "reid_jax.commands.deploy"
 _SOURCE, _RUN, _KEPT = ("--workdir", "--data"), ("--workdir",), ("--gallery",)
@@ -54,6 +55,7 @@ GROUPS: dict[str, tuple[Command, ...]] = {
         Command("compare", f"{_LEARN}:compare", "which differences between runs are no luck"),
         Command("losses", f"{_LEARN}:losses", "draw every objective: cost, pull, margin"),
         Command("models", f"{_LEARN}:models", "what each network costs, or one layer by layer"),
+        Command("export", f"{_EXPORT}:export", "a network for ONNX, OpenVINO, LiteRT, XLA", _RUN),
     ),
     "individuals": (
         Command("data", f"{_INDIVIDUALS}:data", "what a source of photos holds", ("--data",)),

@@ -14,12 +14,15 @@ import numpy as np
 from reid_jax.console import say
 from reid_jax.data.photos import Dataset, Splits
 from reid_jax.data.photos.content import content_digests, pixel_names
-from reid_jax.data.photos.given import Photos, photo_blocks
+from reid_jax.data.photos.given import Photos, as_pixels, photo_blocks
 from reid_jax.data.photos.stream import in_parts
 from reid_jax.errors import UserError
+from reid_jax.export.exportable import Exportable
+from reid_jax.export.program import Program
 from reid_jax.files import write_arrays
 from reid_jax.individuals.config import EmbeddingConfig, ModelConfig
 from reid_jax.individuals.experiment import load_backbone, make_task, whitening_set
+from reid_jax.individuals.exported import example_photos, photo_program
 from reid_jax.individuals.fingerprint import fingerprint
 from reid_jax.individuals.glossary import FROZEN, TUNED
 from reid_jax.individuals.kept import Kept, named
@@ -52,7 +55,7 @@ class Network(NamedTuple):
 
 
 @dataclass(frozen=True)
-class TrainedModel(TrainedRun):
+class TrainedModel(TrainedRun, Exportable):
     """The best network of a run that embeds photos."""
 
     config: EmbeddingConfig
@@ -143,6 +146,31 @@ class TrainedModel(TrainedRun):
 
     def _by_network(self, photos: Dataset, shares: Shares | None = None) -> np.ndarray:
         return self.embed_each(photos, {"z": self.trained}, shares)["z"]
+
+    def program(self) -> Program:
+        """Pixels to embeddings, with views and whitening; in float32, whatever the run computes in.
+
+        Raises:
+          UserError: the run's embeddings are whitened, and nothing is there to whiten them by.
+        """
+        wide = replace(self.config, model=replace(self.config.model, dtype="float32"))
+        size, _, channels = self._shape
+        run = replace(self, config=wide)
+        variables = self.params, self.model_state
+
+        def answers(images: np.ndarray) -> np.ndarray:
+            return self.finished(run._predict(*variables, [{"image": images}]))
+
+        return photo_program(
+            wide,
+            run.task,
+            variables,
+            self._whitening if self.config.model.whiten else None,
+            example_photos(size, channels, as_pixels),
+            answers,
+            {"network": str(self.workdir.name), "step": self.step},
+            self.fingerprint,
+        )
 
     @cached_property
     def blend(self) -> float | None:

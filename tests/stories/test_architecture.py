@@ -17,7 +17,7 @@ FLOORS = (
     {"models"},
     {"weights", "data"},
     {"training"},
-    {"reporting"},
+    {"reporting", "export"},
     {"individuals", "keyframes", "same_video"},
     {"questions", "configurations"},
     {"architectures", "plan"},  # what a question's network and its step are made of, and cost

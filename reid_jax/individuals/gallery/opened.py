@@ -10,14 +10,18 @@ from pathlib import Path
 import numpy as np
 
 from reid_jax.data.photos.given import Photos
+from reid_jax.export.program import Known
 from reid_jax.individuals.calibration import STRANGERS
 from reid_jax.individuals.evidence.features import Evidence
 from reid_jax.individuals.gallery import members
+from reid_jax.individuals.gallery.calibrating import calibration_of
 from reid_jax.individuals.gallery.identify import Identification, Index, identify
 from reid_jax.individuals.gallery.store import Gallery as StoredGallery
 from reid_jax.individuals.gallery.store import read_gallery
 from reid_jax.ops.ranking.individuals import Rule
 from reid_jax.remote.folders import folder_of, mirrored
+
+_NEVER = 1e30  # no score: a gallery that names nobody
 
 
 class Gallery:
@@ -109,6 +113,17 @@ class Gallery:
     def embeddings(self) -> np.ndarray:
         """(N, D) float32, mapped from the disk."""
         return self._read().embeddings
+
+    def exported(self) -> Known:
+        """What an exported network needs to name these individuals, see `Exportable.export`."""
+        stored = self._read()
+        calibration = calibration_of(stored, "max")
+        return Known(
+            np.asarray(stored.embeddings),
+            stored.identities,
+            None if calibration is None else min(calibration.threshold, _NEVER),
+            stored.settings["fingerprint"],
+        )
 
     def identify(
         self,

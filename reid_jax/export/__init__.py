@@ -1,0 +1,1 @@
+"""What was trained, out of JAX: one program for another engine, checked before it is there."""

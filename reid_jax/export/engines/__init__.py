@@ -1,0 +1,1 @@
+"""Other engines: how each is written for, and how each is asked."""

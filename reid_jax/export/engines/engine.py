@@ -1,0 +1,51 @@
+"""What an engine is to this program."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reid_jax.errors import UserError
+from reid_jax.export.program import Program
+
+Asked = Callable[[np.ndarray], dict[str, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Engine:
+    """One engine.
+
+    Attributes:
+      title: as people know it.
+      extra: of this package, which installs `modules`.
+      modules: what is imported.
+      needs: what `example.py` needs beside NumPy and Pillow, for pip.
+      files: what `write` writes.
+      write: `(program, folder, batch)`.
+      opened: `(folder, facts) -> (rows -> arrays by name)`; its source stands in `example.py`.
+    """
+
+    title: str
+    extra: str
+    modules: tuple[str, ...]
+    needs: str
+    files: tuple[str, ...]
+    write: Callable[[Program, Path, int], None]
+    opened: Callable[[Path, dict[str, Any]], Asked]
+
+    def check(self) -> None:
+        """Refuses an engine that is not installed.
+
+        Raises:
+          UserError: saying how it is.
+        """
+        for module in self.modules:
+            if importlib.util.find_spec(module) is None:
+                raise UserError(
+                    f"Export to {self.title} needs {module}: pip install 'reid-jax[{self.extra}]'."
+                )

@@ -1,0 +1,1 @@
+"""An ONNX graph from a traced program: one function a primitive, files by kind."""
