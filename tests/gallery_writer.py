@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from reid_jax.individuals.gallery.store import Gallery, write_gallery
+from reid_jax.individuals.gallery.store import write_gallery
+from reid_jax.individuals.gallery.value import Gallery
 
 
 def numbered(number: int, photos: int = 60) -> Gallery:

@@ -18,7 +18,8 @@ from reid_jax.errors import UserError
 from reid_jax.files import write_text
 from reid_jax.individuals.gallery import store
 from reid_jax.individuals.gallery.reference import stored_path
-from reid_jax.individuals.gallery.store import read_gallery, write_gallery
+from reid_jax.individuals.gallery.store import write_gallery
+from reid_jax.individuals.gallery.stored.reading import read_gallery
 from reid_jax.individuals.split_file import _moved
 from reid_jax.locks import locked, try_lock
 from reid_jax.platforms import relative, replace, with_slashes

@@ -9,7 +9,7 @@ from reid_jax.app.site import Progress
 from reid_jax.app.workers.children import Child, ChildError
 from reid_jax.errors import UserError
 from reid_jax.files import digest_of
-from reid_jax.individuals.gallery.store import is_gallery
+from reid_jax.individuals.gallery.stored.layout import is_gallery
 
 _PATIENCE = 1800.0  # seconds
 

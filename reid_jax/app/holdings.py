@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from reid_jax.data.names import composed
-from reid_jax.individuals.gallery.store import DIGEST, Gallery, current, read_gallery
+from reid_jax.individuals.gallery.stored.reading import position_of, read_gallery
+from reid_jax.individuals.gallery.value import DIGEST, Gallery
 
 ORDERS = ("name", "photos", "last seen")
 
@@ -105,7 +106,7 @@ class Shelf:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._alone = threading.Lock()
-        self._read: tuple[str, Holdings] | None = None
+        self._read: tuple[tuple[str, int], Holdings] | None = None
 
     def holdings(self) -> Holdings:
         """What is there now.
@@ -114,9 +115,9 @@ class Shelf:
           UserError: there is no gallery, or it is damaged.
         """
         with self._alone:
-            generation = current(self.folder)
-            if self._read is None or self._read[0] != generation:
-                self._read = generation, _holdings(read_gallery(self.folder))
+            position = position_of(self.folder)
+            if self._read is None or self._read[0] != position:
+                self._read = position, _holdings(read_gallery(self.folder))
             return self._read[1]
 
 

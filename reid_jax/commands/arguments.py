@@ -92,7 +92,7 @@ def _looking_first(function: Callable[..., None], order: str) -> Callable[..., N
         if any(given.get(name) is not None for name in written) or is_network(given.get("workdir")):
             pass  # a place that cannot be written comes first, and the function knows its places
         elif isinstance(given.get("gallery"), Path):
-            from reid_jax.individuals.gallery.store import current
+            from reid_jax.individuals.gallery.stored.layout import current
 
             current(given["gallery"])
         else:
@@ -110,7 +110,7 @@ def _looking_first(function: Callable[..., None], order: str) -> Callable[..., N
 
 def _check_order(given: Mapping[str, Any], order: str) -> None:
     """Refuses a run or gallery that stands where its photos or videos should, and they there."""
-    from reid_jax.individuals.gallery.store import is_gallery
+    from reid_jax.individuals.gallery.stored.layout import is_gallery
     from reid_jax.training.config_file import is_run
 
     kept = "gallery" if isinstance(given.get("gallery"), Path) else "workdir"

@@ -50,7 +50,7 @@ def build(
     """
     from reid_jax.compilations import keep_compilations
     from reid_jax.individuals.gallery import members, words
-    from reid_jax.individuals.gallery.store import is_gallery
+    from reid_jax.individuals.gallery.stored.layout import is_gallery
     from reid_jax.training.hosts.shares import sharing
 
     keep_compilations()
@@ -95,7 +95,7 @@ def add(
     from reid_jax.compilations import keep_compilations
     from reid_jax.individuals.gallery import members, words
     from reid_jax.individuals.gallery.output import hubs_text
-    from reid_jax.individuals.gallery.store import read_gallery
+    from reid_jax.individuals.gallery.stored.reading import read_gallery
     from reid_jax.training.hosts.shares import sharing
 
     keep_compilations()
@@ -121,7 +121,7 @@ def remove(gallery: Path, identity: tuple[str, ...] = (), path: tuple[str, ...] 
         path: Photos, as info and identify name them.
     """
     from reid_jax.individuals.gallery import members, words
-    from reid_jax.individuals.gallery.store import read_gallery
+    from reid_jax.individuals.gallery.stored.reading import read_gallery
 
     print(f"{counted(members.remove(gallery, identity, path), 'photo')} removed")
     print(words.size_text(read_gallery(gallery, thumbnails=False)))
@@ -134,7 +134,7 @@ def info(gallery: Path) -> None:
         gallery: Folder of the gallery.
     """
     from reid_jax.individuals.gallery.calibrating import calibrated
-    from reid_jax.individuals.gallery.store import read_gallery
+    from reid_jax.individuals.gallery.stored.reading import read_gallery
     from reid_jax.individuals.gallery.words import described
 
     print(described(gallery, calibrated(read_gallery(gallery, thumbnails=False))))

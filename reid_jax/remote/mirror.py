@@ -31,12 +31,14 @@ from reid_jax.remote.lock import RemoteLock
 from reid_jax.remote.storage import Facts, fetch, list_url, put, refused, remove
 
 _MARK = "_CHECKPOINT_METADATA"
-_VALID = (_MARK, "config.json", "CURRENT")
-"""By these a checkpoint, a run and a gallery are known: written after, removed before the rest."""
+_VALID = (_MARK, "journal.db", "config.json", "CURRENT")
+"""By these a checkpoint, what is added to a gallery, a run and a gallery are known: written after,
+removed before the rest."""
 
 _STEP = re.compile(r"(checkpoints/[^/]+/\d+)/")
 _PASSING = re.compile(r"(^|/)(\.|lock$|lock\.held$)|\.orbax-checkpoint-tmp")
 _FINISHED = re.compile(r"checkpoints/[^/]+/\d+/|generation-\d+/")  # never written to again
+_JOURNAL = re.compile(r"^(journal)-\d+(\.db)$")  # of a gallery that took another one's place
 _UNSENT = {"size": -1, "time": 0}  # facts of no file
 _ON_ITS_WAY = ".passing-"
 _AT_ONCE = 8  # files on their way
@@ -280,5 +282,5 @@ def _step_of(name: str) -> str | None:
 
 def _validity(name: str) -> tuple[int, str]:
     """By which files are ordered: those that make something valid come last, a run's very last."""
-    last = name.rsplit("/", 1)[-1]
-    return (1 + (last != _MARK) if last in _VALID else 0, name)
+    last = _JOURNAL.sub(r"\1\2", name.rsplit("/", 1)[-1])
+    return (1 + (last not in _VALID[:2]) if last in _VALID else 0, name)

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from reid_jax.individuals.gallery.store import DIGEST, Gallery, write_gallery
+from reid_jax.individuals.gallery.store import write_gallery
+from reid_jax.individuals.gallery.value import DIGEST, Gallery
 from tests.app.running import SECRET, memory, picture, serving
 
 NAMES = ("Alma", "Luna 2", "Luna 10", "<b>Bo</b> & 'Co'", "Zoë\u202e")

@@ -8,7 +8,7 @@ import reid_jax as rj
 from reid_jax.data.photos import load_dataset
 from reid_jax.errors import UserError
 from reid_jax.individuals import published
-from reid_jax.individuals.gallery.store import read_gallery
+from reid_jax.individuals.gallery.stored.reading import read_gallery
 from reid_jax.individuals.published import PublishedModel, open_model
 from reid_jax.models import create_backbone
 from reid_jax.training.network_words import is_network, with_options

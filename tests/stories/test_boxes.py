@@ -9,7 +9,7 @@ from PIL import Image
 from reid_jax.data.photos import load_dataset
 from reid_jax.data.photos.synthetic import synthetic_dataset
 from reid_jax.individuals.gallery import members
-from reid_jax.individuals.gallery.store import read_gallery
+from reid_jax.individuals.gallery.stored.reading import read_gallery
 from reid_jax.individuals.model import load_run
 from reid_jax.individuals.run import embed_to_file, evaluate_run
 from tests.tiny_run import train_tiny_run

@@ -20,7 +20,7 @@ from reid_jax.data.photos import load_dataset
 from reid_jax.data.videos.features import load_video_features
 from reid_jax.individuals.gallery import members
 from reid_jax.individuals.gallery.identify import identify
-from reid_jax.individuals.gallery.store import read_gallery
+from reid_jax.individuals.gallery.stored.reading import read_gallery
 from reid_jax.individuals.model import load_run
 from reid_jax.keyframes.model import load_scorer
 from reid_jax.questions import train

@@ -106,7 +106,9 @@ def test_a_run_goes_from_machine_to_machine_and_its_gallery_too(wire, move, tmp_
     upload(photos, f"{BUCKET}/photos")
     output = said("gallery", "build", RUN, f"folder:s3://{BUCKET}/photos", "--out", GALLERY)
     assert f"uploaded to {GALLERY}" in output
-    assert {"CURRENT", "generation-000001/embeddings.npy"} <= there(GALLERY)
+    assert {"CURRENT", "journal.db", "generation-000001/segment-000001/embeddings.npy"} <= there(
+        GALLERY
+    )
 
     move()  # where its run is at the URL that the gallery names
     photo = next(iter((photos / "1").iterdir()))
@@ -115,7 +117,11 @@ def test_a_run_goes_from_machine_to_machine_and_its_gallery_too(wire, move, tmp_
     said("gallery", "remove", GALLERY, "--identity", "0")
     move()
     assert len(rj.Gallery.open(GALLERY)) == 9
-    assert {name.split("/")[0] for name in there(GALLERY)} == {"CURRENT", "generation-000002"}
+    said("gallery", "remove", GALLERY, "--identity", "1")  # on top of what was fetched
+    move()
+    assert len(rj.Gallery.open(GALLERY)) == 6
+    names = {"CURRENT", "journal.db", "settings-000001.json", "generation-000001"}
+    assert {name.split("/")[0] for name in there(GALLERY)} == names
 
 
 @pytest.mark.exhaustive

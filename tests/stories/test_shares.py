@@ -15,6 +15,8 @@ from PIL import Image
 
 from reid_jax.errors import UserError
 from reid_jax.individuals.gallery.members import add, build
+from reid_jax.individuals.gallery.stored import journals
+from reid_jax.individuals.gallery.stored.reading import form_of
 from reid_jax.individuals.run import embed_to_file, evaluate_run
 from reid_jax.training.hosts.shares import Shares, sharing
 from tests.paths import REPOSITORY
@@ -112,11 +114,19 @@ def test_two_processes_build_and_extend_the_gallery_of_one(run, tmp_path):
 
 
 def same_galleries(*folders: Path) -> None:
-    one, two = (folder / (folder / "CURRENT").read_text().strip() for folder in folders)
-    for name in ("photos.parquet", "embeddings.npy", "reference.npz"):
-        assert (one / name).read_bytes() == (two / name).read_bytes(), name
-    facts = [json.loads((each / "gallery.json").read_text()) for each in (one, two)]
+    forms = [form_of(folder) for folder in folders]
+    names = [
+        sorted(path.relative_to(form.generation) for path in form.generation.rglob("*.*[qyz]"))
+        for form in forms
+    ]
+    assert names[0] == names[1]
+    for name in names[0]:
+        one, two = (form.generation / name for form in forms)
+        assert one.read_bytes() == two.read_bytes(), name
+    facts = [json.loads(form.settings.read_text())["settings"] for form in forms]
     assert facts[0] == facts[1] | {name: facts[0][name] for name in ("built", "run_relative")}
+    states = [journals.reading(form).state().facts for form in forms]
+    assert states[0] == states[1]
 
 
 @pytest.mark.exhaustive

@@ -14,7 +14,9 @@ import pytest
 
 from reid_jax import locks
 from reid_jax.errors import UserError
-from reid_jax.individuals.gallery.store import is_gallery, read_gallery, write_gallery
+from reid_jax.individuals.gallery.store import write_gallery
+from reid_jax.individuals.gallery.stored.layout import is_gallery
+from reid_jax.individuals.gallery.stored.reading import read_gallery
 from reid_jax.locks import locked, try_lock
 from reid_jax.training.lock import only_trainer
 from tests.gallery_writer import numbered

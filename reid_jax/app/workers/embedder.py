@@ -15,7 +15,8 @@ from reid_jax.individuals.gallery.calibrating import calibrated
 from reid_jax.individuals.gallery.evidence import evidence_for, features_asked
 from reid_jax.individuals.gallery.identify import Answer, look_up
 from reid_jax.individuals.gallery.members import model_of
-from reid_jax.individuals.gallery.store import Gallery, read_gallery
+from reid_jax.individuals.gallery.stored.reading import read_gallery
+from reid_jax.individuals.gallery.value import Gallery
 from reid_jax.individuals.model import TrainedModel
 
 _LINES = 40  # points of a pair that are drawn
@@ -55,7 +56,8 @@ class _Embedder:
         gallery = read_gallery(folder, thumbnails=False)
         if self._opened is not None:
             place, before, model, evidence = self._opened
-            if place == folder and before.folder == gallery.folder:
+            now = gallery.folder, gallery.position
+            if place == folder and now == (before.folder, before.position):
                 return before, model, evidence
             same = before.settings["fingerprint"] == gallery.settings["fingerprint"]
             if place != folder or not same:

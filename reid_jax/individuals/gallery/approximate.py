@@ -1,6 +1,7 @@
 """An approximate index for galleries of millions of photos, with FAISS."""
 
 import contextlib
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +9,12 @@ import numpy as np
 
 from reid_jax.errors import missing
 from reid_jax.files import atomic_write
+from reid_jax.individuals.gallery.value import Gallery
 from reid_jax.ops.ranking.individuals import VOTES, Rule
 
 _CANDIDATES = 256  # photos, of whose individuals all photos are then compared exactly
 _PER_CELL = 64  # training photos per cell
 _PROBED = 16  # of the cells
-_FILE = "index.faiss"
 
 
 class ApproximateSearch:
@@ -24,28 +25,25 @@ class ApproximateSearch:
     kept beside the gallery's generation; it is derived data and made again when it is lost.
 
     Args:
-      embeddings: ``(G, D)`` float32.
+      gallery: G photos; the index is kept in its generation.
       individuals: ``(G,)`` integers from 0.
-      metric: "cosine" or "euclidean".
-      folder: the generation of the gallery, to keep the index in.
 
     Raises:
       UserError: FAISS is not installed.
     """
 
-    def __init__(
-        self, embeddings: np.ndarray, individuals: np.ndarray, metric: str, folder: Path | None
-    ) -> None:
+    def __init__(self, gallery: Gallery, individuals: np.ndarray) -> None:
         try:
             import faiss
         except ImportError as error:
             raise missing("The index faiss", "FAISS", "faiss") from error
-        self._cosine = metric == "cosine"
-        self._gallery = _unit(embeddings) if self._cosine else np.asarray(embeddings, np.float32)
+        self._cosine = gallery.settings["metric"] == "cosine"
+        vectors = gallery.embeddings
+        self._gallery = _unit(vectors) if self._cosine else np.asarray(vectors, np.float32)
         self._individuals = np.asarray(individuals)
         order = np.argsort(self._individuals, kind="stable")
         self._photos = np.split(order, np.cumsum(np.bincount(self._individuals))[:-1])
-        path = None if folder is None else folder / _FILE
+        path = None if gallery.folder is None else gallery.folder / _name(gallery)
         self._index: Any = None if path is None else _read(faiss, path, self._gallery.shape)
         if self._index is None:
             self._index = _train(faiss, self._gallery, self._cosine)
@@ -54,6 +52,9 @@ class ApproximateSearch:
                 if path is not None and path.parent.is_dir():
                     with atomic_write(path) as file:
                         file.write(faiss.serialize_index(self._index).tobytes())
+                    for other in path.parent.glob(_name(None)):
+                        if other != path:
+                            other.unlink(missing_ok=True)
 
     def individuals_like(
         self, queries: np.ndarray, k: int, rule: Rule = "max"
@@ -86,6 +87,14 @@ class ApproximateSearch:
         votes[voters] = weight[voters]
         share = np.add.reduceat(votes, starts) / np.minimum(sizes, VOTES)
         return np.where(share > 0, share, -np.inf)
+
+
+def _name(gallery: Gallery | None) -> str:
+    """The file of the index of these photos in this order; of any, where there are none."""
+    if gallery is None:
+        return "index-*.faiss"
+    photos = "\n".join(gallery.known_ids).encode()
+    return f"index-{hashlib.blake2b(photos, digest_size=8).hexdigest()}.faiss"
 
 
 def _read(faiss: Any, path: Path, shape: tuple[int, ...]) -> Any | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from reid_jax.data.names import composed
-from reid_jax.individuals.gallery.store import COLUMNS, DIGEST, TRAINED, Gallery
+from reid_jax.individuals.gallery.value import COLUMNS, DIGEST, TRAINED, Gallery
 
 INDIVIDUAL = "individual"
 

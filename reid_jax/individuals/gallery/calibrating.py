@@ -19,7 +19,8 @@ from reid_jax.individuals.evidence.features import Evidence
 from reid_jax.individuals.gallery.evidence import calibrations_of, worth
 from reid_jax.individuals.gallery.familiar import familiar_from, hubs
 from reid_jax.individuals.gallery.reference import held_out
-from reid_jax.individuals.gallery.store import TRAINED, Gallery
+from reid_jax.individuals.gallery.store import keep_worth
+from reid_jax.individuals.gallery.value import TRAINED, Gallery
 from reid_jax.individuals.search import gallery_search
 from reid_jax.ops.ranking.individuals import RULES, Rule
 from reid_jax.ops.ranking.matching import encounters, has_match
@@ -45,9 +46,13 @@ def calibrated(gallery: Gallery, strangers: float | None = None) -> Gallery:
         the gallery's own.
     """
     share = strangers_of(gallery) if strangers is None else strangers
-    if "strangers" in gallery.settings and share == strangers_of(gallery):
+    there = "calibration" in gallery.settings
+    if there and "strangers" in gallery.settings and share == strangers_of(gallery):
         return gallery
-    return recalibrated(gallery, share)
+    found = recalibrated(gallery, share)
+    if not there and share == strangers_of(gallery):  # somebody decided who is who since
+        keep_worth(found)
+    return found
 
 
 def strangers_of(gallery: Gallery) -> float:
@@ -56,9 +61,11 @@ def strangers_of(gallery: Gallery) -> float:
 
 
 def recalibrated(gallery: Gallery, strangers: float | None = None) -> Gallery:
-    """The gallery with a calibration of the photos that are in it now."""
+    """The gallery with a calibration of the photos that are in it now and take part."""
     share = strangers_of(gallery) if strangers is None else strangers
     check_strangers(share)
+    if (part := gallery.taking_part) is not gallery:
+        return dataclasses.replace(gallery, settings=recalibrated(part, share).settings)
     if len(gallery) > _MANY:
         say(f"calibrating on {len(gallery):,} photos")
     photos = _Photos.of(gallery)

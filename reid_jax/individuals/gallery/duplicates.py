@@ -10,7 +10,8 @@ import numpy as np
 from reid_jax.data.parallel import parallel_map
 from reid_jax.individuals.gallery.calibrating import calibrated, calibration_of
 from reid_jax.individuals.gallery.pictures import grey
-from reid_jax.individuals.gallery.store import DIGEST, Gallery, read_gallery
+from reid_jax.individuals.gallery.stored.reading import read_gallery
+from reid_jax.individuals.gallery.value import DIGEST, Gallery
 from reid_jax.individuals.search import gallery_search
 
 _NEIGHBOURS = 5

@@ -25,7 +25,7 @@ from reid_jax.individuals.evidence.fusion import Fusion
 from reid_jax.individuals.evidence.local import Background, Local
 from reid_jax.individuals.evidence.pairs import Pairs
 from reid_jax.individuals.evidence.search import Reach
-from reid_jax.individuals.gallery.store import DIGEST, Gallery
+from reid_jax.individuals.gallery.value import DIGEST, Gallery
 from reid_jax.ops.ranking.individuals import RULES
 
 _PAIRS = 60_000  # of photos that are compared for the calibration: a minute of two cores

@@ -7,7 +7,7 @@ gallery itself.
 import numpy as np
 
 from reid_jax.individuals.choice import tail_quantile
-from reid_jax.individuals.gallery.store import Gallery
+from reid_jax.individuals.gallery.value import Gallery
 from reid_jax.individuals.search import gallery_search
 from reid_jax.ops.whitening import inverse_root
 

@@ -33,7 +33,8 @@ from reid_jax.individuals.gallery.evidence import (
 from reid_jax.individuals.gallery.familiar import Familiar
 from reid_jax.individuals.gallery.members import model_of
 from reid_jax.individuals.gallery.reference import stored_path
-from reid_jax.individuals.gallery.store import Gallery, read_gallery
+from reid_jax.individuals.gallery.stored.reading import read_gallery
+from reid_jax.individuals.gallery.value import Gallery
 from reid_jax.individuals.model import TrainedModel
 from reid_jax.individuals.search import gallery_search
 from reid_jax.ops.ranking.individuals import GallerySearch, Rule
@@ -265,7 +266,7 @@ def look_up(
     elif index == "exact":
         search = gallery_search(gallery.embeddings, individual, metric)
     else:
-        search = ApproximateSearch(gallery.embeddings, individual, metric, gallery.folder)
+        search = ApproximateSearch(gallery, individual)
     queries = embeddings if pairs is None else np.arange(len(embeddings))
     scores, found = search.individuals_like(queries, CANDIDATES, rule)
     familiar_from = gallery.settings.get("familiar_from")

@@ -24,16 +24,13 @@ from reid_jax.individuals.gallery.evidence import with_features, with_features_o
 from reid_jax.individuals.gallery.pictures import shared_thumbnails
 from reid_jax.individuals.gallery.reference import RunPhotos, TrainedOn, stored_path, stored_paths
 from reid_jax.individuals.gallery.store import (
-    COLUMNS,
-    DIGEST,
-    TRAINED,
-    Gallery,
     check_place,
-    join,
-    read_gallery,
+    check_replaced,
     update_gallery,
     write_gallery,
 )
+from reid_jax.individuals.gallery.stored.reading import read_gallery
+from reid_jax.individuals.gallery.value import COLUMNS, DIGEST, TRAINED, Gallery, join
 from reid_jax.individuals.model import TrainedModel
 from reid_jax.individuals.published import PublishedModel, open_model
 from reid_jax.platforms import relative
@@ -49,6 +46,7 @@ def build(
     strangers: float = STRANGERS,
     shares: Shares | None = None,
     evidence: Evidence | None = None,
+    journal: str = "",
 ) -> tuple[Gallery, Dataset]:
     """Embeds all photos of a source with a run, calibrates, and writes the gallery.
 
@@ -59,6 +57,7 @@ def build(
       strangers: the share of photos of individuals that are not in it, which is assumed.
       shares: divides the photos over processes, of which the first one alone returns.
       evidence: by what it will answer; None for the best that can be had here.
+      journal: the URL of a PostgreSQL database that will keep its decisions; "" for a file in `out`.
 
     Returns:
       The gallery, and the photos as they were read (with those that were skipped).
@@ -69,6 +68,7 @@ def build(
     check_strangers(strangers)
     kind = chosen_evidence(evidence)
     check_place(out)
+    check_replaced(out)
     model = open_model(workdir)
     seed, reading = model.config.train.seed, model.config.data.reading
     dataset = load_dataset(source, seed=seed, reading=reading)
@@ -88,7 +88,7 @@ def build(
         settings["evidence"] = {"kind": kind}
     gallery = dataclasses.replace(gallery, settings=settings, reference=run.embedded(model))
     gallery = recalibrated(gallery, strangers)
-    write_gallery(out, gallery)
+    write_gallery(out, gallery, journal)
     return gallery, dataclasses.replace(dataset, skipped=(*dataset.skipped, *empty))
 
 
@@ -134,6 +134,7 @@ def add(
     correct: bool = False,
     shares: Shares | None = None,
     evidence: Evidence | None = None,
+    who: str = "",
 ) -> Added:
     """Embeds those photos of a source that are not in the gallery, and adds them.
 
@@ -147,11 +148,12 @@ def add(
       shares: divides the photos over processes, of which the first one alone returns.
       evidence: by what the gallery will answer; where that is new to it, local features of all of
         its photos are found. None leaves it as it is.
+      who: adds them; by default see :func:`reid_jax.individuals.gallery.journal.person.person`.
 
     Raises:
       UserError: the run is another one than the gallery was built with, or see :func:`build`.
     """
-    stored = read_gallery(folder, thumbnails=False)
+    stored = read_gallery(folder, thumbnails=False, marked=True)
     kind = chosen_evidence(evidence or stored.settings.get("evidence", {}).get("kind", "none"))
     check_place(folder)
     model = model_of(folder, stored, workdir)
@@ -202,7 +204,7 @@ def add(
             return stored
         return recalibrated(dataclasses.replace(changed, settings=settings))
 
-    update_gallery(folder, change)
+    update_gallery(folder, change, who=who)
     assert result is not None
     return result
 
@@ -253,7 +255,9 @@ def _with_evidence(gallery: Gallery, known: Gallery, kind: Evidence) -> Gallery:
     return dataclasses.replace(gallery, local=known.local.take(rows))
 
 
-def remove(folder: Path, identities: Sequence[str], paths: Sequence[str]) -> int:
+def remove(
+    folder: Path, identities: Sequence[str], paths: Sequence[str], who: str = ""
+) -> int:
     """Takes individuals or single photos out; returns how many photos.
 
     Raises:
@@ -287,7 +291,7 @@ def remove(folder: Path, identities: Sequence[str], paths: Sequence[str]) -> int
             )
         return recalibrated(gallery.take(np.flatnonzero(~out)))
 
-    update_gallery(folder, change)
+    update_gallery(folder, change, "remove", who)
     return removed
 
 

@@ -16,8 +16,8 @@ from reid_jax.individuals.evidence.features import Evidence
 from reid_jax.individuals.gallery import members
 from reid_jax.individuals.gallery.calibrating import calibration_of
 from reid_jax.individuals.gallery.identify import Identification, Index, identify
-from reid_jax.individuals.gallery.store import Gallery as StoredGallery
-from reid_jax.individuals.gallery.store import read_gallery
+from reid_jax.individuals.gallery.stored.reading import read_gallery
+from reid_jax.individuals.gallery.value import Gallery as StoredGallery
 from reid_jax.ops.ranking.individuals import Rule
 from reid_jax.remote.folders import folder_of, mirrored
 

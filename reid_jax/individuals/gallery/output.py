@@ -13,7 +13,7 @@ from reid_jax.individuals.calibration import Calibration
 from reid_jax.individuals.evidence.features import Evidence
 from reid_jax.individuals.gallery.calibrating import calibration_of
 from reid_jax.individuals.gallery.identify import Answer, Candidate, Identification, told_apart
-from reid_jax.individuals.gallery.store import Gallery
+from reid_jax.individuals.gallery.value import Gallery
 from reid_jax.ops.ranking.individuals import Rule
 from reid_jax.reporting.table import Table
 

@@ -13,7 +13,7 @@ from reid_jax.data.photos import Dataset, Splits
 from reid_jax.data.photos.content import content_digests
 from reid_jax.errors import UserError
 from reid_jax.files import as_text
-from reid_jax.individuals.gallery.store import DIGEST, TRAINED, Gallery
+from reid_jax.individuals.gallery.value import DIGEST, TRAINED, Gallery
 from reid_jax.individuals.model import TrainedModel
 from reid_jax.platforms import with_slashes
 from reid_jax.remote.storage import is_url

@@ -18,7 +18,7 @@ from reid_jax.individuals.gallery.output import (
     shown,
 )
 from reid_jax.individuals.gallery.pictures import thumbnail_of_file
-from reid_jax.individuals.gallery.store import read_gallery
+from reid_jax.individuals.gallery.stored.reading import read_gallery
 from reid_jax.individuals.glossary import WORDS
 from reid_jax.reporting import page
 from reid_jax.reporting.table import Table

@@ -1,227 +1,86 @@
 """A gallery on disk. A reader sees the old one or the new one, whenever a writer is killed.
 
-    GALLERY/CURRENT                  the name of the generation that counts
-    GALLERY/generation-N/            photos.parquet, embeddings.npy, gallery.json, reference.npz,
-                                     and local features, see `local_store`
-
-Every change writes a whole new generation and syncs it to the disk before the file CURRENT is
-replaced, which is one atomic rename. Older generations and what a killed writer left are removed
-afterwards, or by the next change.
+Who a photo is, and whether it is there at all, says the journal; photos lie in segments that are
+never written again (:mod:`reid_jax.individuals.gallery.stored.layout`). What is added is a new
+segment on the disk before the decision that names it is appended, which is one transaction. Only
+where something else is to be kept of all photos a whole new generation is written, before the file
+CURRENT is replaced, which is one atomic rename. What killed writers left is removed by the next.
 """
 
 import contextlib
 import json
 import shutil
-import zipfile
+import uuid
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-import pyarrow
-from pyarrow import parquet
 
-from reid_jax.data.names import composed
 from reid_jax.errors import UserError
-from reid_jax.files import PROBE, check_destinations, check_form, make_folder, share, write_text
-from reid_jax.locks import locked
-from reid_jax.platforms import patiently, sync, sync_folder
+from reid_jax.files import check_destinations, make_folder, share, write_text
+from reid_jax.individuals.gallery.journal.entries import INDIVIDUAL, Change, Decision, photo
+from reid_jax.individuals.gallery.journal.journal import MADE, ChangedError
+from reid_jax.individuals.gallery.journal.person import person
+from reid_jax.individuals.gallery.stored import journals
+from reid_jax.individuals.gallery.stored.difference import difference
+from reid_jax.individuals.gallery.stored.layout import (
+    CURRENT,
+    FIRST,
+    LOCK,
+    REFERENCE,
+    VERSION,
+    Form,
+    is_foreign,
+    is_gallery,
+    keep_journals,
+    next_generation,
+    read_form,
+    remove_others,
+)
+from reid_jax.individuals.gallery.stored.reading import (
+    TURNS,
+    DamagedError,
+    everything_of,
+    form_of,
+    read_gallery,
+)
+from reid_jax.individuals.gallery.stored.segments import synced, with_ids, write_segment
+from reid_jax.individuals.gallery.value import Gallery
+from reid_jax.locks import locked, try_lock
+from reid_jax.platforms import sync_folder
 
-if TYPE_CHECKING:
-    from reid_jax.individuals.evidence.local import Local
+AGREED = (*MADE, "add", "remove")
+"""Kinds of decisions that follow from photos: a gallery built anew has them again."""
 
-VERSION = 1
-COLUMNS = ("date", "camera", "orientation")
-"""Facts about a photo that are kept, where they are known."""
+_WORTH = ("calibration", "calibrated_with", "familiar_from", "hubs")
+"""Settings that follow from who is who."""
 
-TRAINED = "trained"
-"""The column that says whether the network was trained on a photo or its individual."""
-
-DIGEST = "digest"
-"""The column that names the content of a photo; see :mod:`reid_jax.data.photos.content`."""
-
-_KEPT = (*COLUMNS, TRAINED, DIGEST)
-
-_CURRENT = "CURRENT"
-_LOCK = ".lock"
-_REFERENCE = "reference.npz"
+_COUNTED = ("version", "embedding_size", "num_photos", "num_individuals")
 
 
-@dataclass(frozen=True)
-class Gallery:
-    """N photos of known individuals, and how they were embedded.
+def _write_settings(form: Form, settings: Mapping[str, Any], names_changed: int) -> None:
+    said = {name: value for name, value in settings.items() if name not in _COUNTED}
+    text = json.dumps({"names_changed": names_changed, "settings": said}, indent=2)
+    write_text(form.settings, text + "\n")
 
-    Attributes:
-      paths, identities: ``(N,)`` str, no path twice.
-      columns: some of :data:`COLUMNS`, :data:`TRAINED` and :data:`DIGEST`, ``(N,)`` each; "date"
-        as datetime64[s].
-      embeddings: ``(N, D)`` float32.
-      thumbnails: ``(N,)`` objects: a JPEG as bytes. None where they were not asked for.
-      settings: whose embeddings they are and what their scores are worth; JSON values.
-      folder: the generation that it was read from.
-      reference: arrays about the network's training, see
-        :mod:`reid_jax.individuals.gallery.reference`; none in galleries of earlier versions.
-      local: local features of the photos; None where the gallery has none.
+
+def keep_worth(gallery: Gallery) -> None:
+    """Keeps what the similarities of a gallery are worth, unless somebody decided since.
+
+    A gallery that cannot be written to is left as it is, and so is one at a URL.
     """
-
-    paths: np.ndarray
-    identities: np.ndarray
-    columns: Mapping[str, np.ndarray]
-    embeddings: np.ndarray
-    thumbnails: np.ndarray | None
-    settings: Mapping[str, Any]
-    folder: Path | None = None
-    reference: Mapping[str, np.ndarray] = field(default_factory=dict)
-    local: "Local | None" = None
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def take(self, rows: np.ndarray) -> "Gallery":
-        """The photos at ``rows``."""
-        return replace(
-            self,
-            paths=self.paths[rows],
-            identities=self.identities[rows],
-            columns={name: column[rows] for name, column in self.columns.items()},
-            embeddings=np.asarray(self.embeddings)[rows],
-            thumbnails=None if self.thumbnails is None else self.thumbnails[rows],
-            local=None if self.local is None else self.local.take(rows),
-        )
-
-
-def join(first: Gallery, second: Gallery) -> Gallery:
-    """Both, with the settings of the first. A fact that one of them lacks is missing there.
-
-    Local features are there where both have them.
-    """
-
-    def column(gallery: Gallery, name: str) -> np.ndarray:
-        if name in gallery.columns:
-            return gallery.columns[name]
-        if name == "date":
-            return np.full(len(gallery), np.datetime64("NaT", "s"))
-        return np.full(len(gallery), "")
-
-    both = [(getattr(first, name), getattr(second, name)) for name in _ARRAYS]
-    paths, identities, embeddings, thumbnails = (np.concatenate(two) for two in both)
-    there = [name for name in _KEPT if name in first.columns or name in second.columns]
-    columns = {name: np.concatenate([column(first, name), column(second, name)]) for name in there}
-    local = (
-        None if first.local is None or second.local is None else first.local.joined(second.local)
-    )
-    return replace(
-        first,
-        paths=paths,
-        identities=identities,
-        columns=columns,
-        embeddings=embeddings,
-        thumbnails=thumbnails,
-        folder=None,
-        local=local,
-    )
-
-
-_ARRAYS = ("paths", "identities", "embeddings", "thumbnails")
-
-
-def is_gallery(folder: Path) -> bool:
-    """Whether there is a gallery."""
-    return (folder / _CURRENT).is_file()
-
-
-def read_gallery(folder: Path, *, thumbnails: bool = True) -> Gallery:
-    """Reads the generation that counts. Embeddings are mapped, not read.
-
-    Args:
-      thumbnails: whether they are needed: they are most of the gallery.
-
-    Raises:
-      UserError: there is no gallery, a newer version wrote it, or its files are damaged.
-    """
-    for _ in range(100):
-        name = current(folder)
-        try:
-            return _read(folder / name, thumbnails)
-        except FileNotFoundError as error:
-            if current(folder) == name:  # else a writer was quicker: read what it wrote
-                raise UserError(
-                    f"The gallery {folder} is damaged ({Path(error.filename or name).name} is "
-                    "missing); build it again."
-                ) from error
-        except PermissionError as error:  # on Windows also while a writer removes what it replaced
-            if current(folder) == name:
-                raise UserError(f"{error.filename} cannot be read ({error.strerror}).") from error
-    raise UserError(f"The gallery {folder} is changed all the time; try again later.")
-
-
-def current(folder: Path) -> str:
-    """The name of the generation that counts.
-
-    Raises:
-      UserError: the folder is not that of a gallery.
-    """
-    if not folder.is_dir():
-        raise UserError(f"There is no gallery {folder}; make one with reid-jax gallery build.")
-    try:
-        name = patiently((folder / _CURRENT).read_text).strip()
-    except FileNotFoundError as error:
-        raise UserError(
-            f"{folder} is not a gallery: it has no file {_CURRENT}; make one with "
-            "reid-jax gallery build."
-        ) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{folder / _CURRENT} cannot be read ({error}).") from error
-    if not name.startswith("generation-") or "/" in name:
-        raise UserError(f"The gallery {folder} is damaged (its file {_CURRENT} names none).")
-    return name
-
-
-def _read(generation: Path, thumbnails: bool) -> Gallery:
-    from reid_jax.individuals.gallery.local_store import read_local  # needs JAX
-
-    try:
-        settings = json.loads((generation / "gallery.json").read_text())
-        check_form(generation.parent, settings["version"], VERSION)
-        file = parquet.ParquetFile(generation / "photos.parquet")
-        wanted = [name for name in file.schema_arrow.names if thumbnails or name != "thumbnail"]
-        table = file.read(columns=wanted)
-        values = {name: table[name].to_numpy(zero_copy_only=False) for name in table.column_names}
-        embeddings = np.load(generation / "embeddings.npy", mmap_mode="r")
-        if embeddings.shape != (table.num_rows, settings["embedding_size"]):
-            raise ValueError(f"{table.num_rows} photos, embeddings {embeddings.shape}")
-        columns = {name: values[name] for name in _KEPT if name in values}
-        for name, column in columns.items():
-            columns[name] = column.astype("datetime64[s]" if name == "date" else np.str_)
-        return Gallery(
-            paths=values["path"].astype(object),
-            identities=np.array([composed(name) for name in values["identity"]], object),
-            columns=columns,
-            embeddings=embeddings,
-            thumbnails=values["thumbnail"] if thumbnails else None,
-            settings=settings,
-            folder=generation,
-            reference=_read_reference(generation / _REFERENCE),
-            local=read_local(generation, table.num_rows),
-        )
-    except (FileNotFoundError, PermissionError, UserError):
-        raise
-    except (
-        *(OSError, EOFError, ValueError, LookupError, TypeError),
-        *(zipfile.BadZipFile, pyarrow.ArrowException),
-    ) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise UserError(
-            f"The gallery {generation.parent} is damaged ({reason}); build it again."
-        ) from error
-
-
-def _read_reference(path: Path) -> dict[str, np.ndarray]:
-    if not path.exists():
-        return {}
-    with np.load(path) as arrays:
-        return {name: arrays[name] for name in arrays.files}
+    if gallery.folder is None or journals.is_carried(gallery.folder.parent):
+        return
+    with (
+        contextlib.suppress(OSError, UserError, ValueError, LookupError),
+        try_lock(gallery.folder.parent / LOCK) as free,
+    ):
+        form = read_form(gallery.folder)
+        state = journals.reading(form).state()
+        if free and form.version != FIRST and state.position == gallery.position:
+            _write_settings(form, gallery.settings, state.names_changed)
 
 
 def check_place(folder: Path) -> None:
@@ -230,25 +89,155 @@ def check_place(folder: Path) -> None:
     Raises:
       UserError: the folder holds something else, or cannot be written to.
     """
-    if folder.exists() and not is_gallery(folder) and _foreign(folder):
+    if folder.exists() and not is_gallery(folder) and is_foreign(folder):
         raise UserError(
             f"{folder} is there already and is not a gallery; give the name of a new folder."
         )
     check_destinations(folder=folder)
 
 
-def write_gallery(folder: Path, gallery: Gallery) -> None:
-    """Makes a gallery, or puts this one in the place of the one that is there.
+def check_replaced(folder: Path) -> None:
+    """Makes sure that nothing that people decided is lost if a new gallery takes a place.
 
     Raises:
-      UserError: the folder holds something else, another process writes, or the disk is full.
+      UserError: they decided something there.
+    """
+    form = _form_there(folder)
+    if form is None or form.version == FIRST:
+        return
+    decided = [e for e in journals.reading(form).since() if e.kind not in AGREED]
+    if decided:
+        raise UserError(
+            f"People decided something about photos of the gallery {folder}, last "
+            f"{decided[-1].short}, which a new one would not know; add photos to it, or name "
+            "another folder."
+        )
+
+
+def _form_there(folder: Path) -> Form | None:
+    """The form of a gallery that a new one may take the place of; None for none, or damage."""
+    with contextlib.suppress(DamagedError):
+        return form_of(folder) if is_gallery(folder) else None
+    return None
+
+
+def write_gallery(folder: Path, gallery: Gallery, journal: str = "", who: str = "") -> None:
+    """Makes a gallery, or puts this one in the place of the one that is there.
+
+    Args:
+      journal: the URL of the database that keeps its journal; "" for a file in the folder.
+      who: builds it.
+
+    Raises:
+      UserError: the folder holds something else, or decisions of people; another process writes,
+        or the disk is full.
     """
     check_place(folder)
     with _writing(folder):
-        _write(folder, gallery)
+        check_replaced(folder)
+        if (form := _form_there(folder)) is None:
+            keep_journals(folder)
+        remove_others(folder, form)
+        _write_new(folder, gallery, "build", who, journal=journal)
 
 
-def update_gallery(folder: Path, change: Callable[[Gallery], Gallery]) -> Gallery:
+def _write_new(
+    folder: Path, gallery: Gallery, kind: str, who: str, *, journal: str = "", kept: str = ""
+) -> None:
+    """Writes a generation with a journal of its own, which takes the place of what is there."""
+    gallery = with_ids(replace(gallery, ids=None), ())
+    generation = next_generation(folder)
+    there = _form_there(folder)
+    first = there is None or there.version == FIRST
+    form = Form(
+        generation=generation,
+        version=VERSION,
+        gallery=uuid.uuid4().hex,
+        journal=journal or journals.new_name(generation, first),
+        base=1,
+        embedding_size=gallery.embeddings.shape[1],
+        kept=kept,
+        facts={},
+    )
+    with _whole(folder, form):
+        _write_generation(form, gallery)
+        journals.begin(form)
+        changes = tuple(
+            Change(photo(one), INDIVIDUAL, None, str(name))
+            for one, name in zip(gallery.known_ids, gallery.identities, strict=True)
+        )
+        with journals.deciding(form) as opened:
+            opened.append(Decision(kind, changes, who or person(), segment=1))
+        _write_settings(form, gallery.settings, 1)
+
+
+@contextlib.contextmanager
+def _whole(folder: Path, form: Form) -> Iterator[None]:
+    """A generation that counts from the end of the block on; nothing of it stays if it fails."""
+    try:
+        yield
+        sync_folder(folder)
+        write_text(folder / CURRENT, form.generation.name + "\n")
+    except BaseException as error:
+        shutil.rmtree(form.generation, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise _unwritten(folder, error) from error
+        raise
+    with contextlib.suppress(OSError):  # it is written; only a power cut could still undo it
+        sync_folder(folder)
+    remove_others(folder, form)
+
+
+def _unwritten(folder: Path, error: OSError) -> UserError:
+    return UserError(
+        f"The gallery {folder} could not be written ({error.strerror or error}); what was "
+        "there before is intact."
+    )
+
+
+def _write_generation(form: Form, gallery: Gallery) -> None:
+    form.generation.mkdir()
+    share(form.generation)
+    if gallery.reference:
+        with synced(form.generation / REFERENCE) as file:
+            arrays: dict[str, Any] = dict(gallery.reference)
+            np.savez(file, **arrays)
+    if gallery.local is not None:
+        from reid_jax.individuals.gallery.stored.local_store import write_background
+
+        write_background(form.generation, gallery.local.background, synced)
+    write_segment(form.segment(form.base), gallery)
+    form.write(synced)
+    sync_folder(form.generation)
+
+
+def converted(folder: Path, who: str = "") -> Form:
+    """The form of a gallery, which is brought into today's where it is of the first one.
+
+    The generation of the first form stays beside it.
+
+    Raises:
+      UserError: it cannot be read or written.
+    """
+    form = form_of(folder)
+    if form.version == FIRST:
+        with _writing(folder):
+            form = _converted(folder, who)
+    return form
+
+
+def _converted(folder: Path, who: str) -> Form:
+    form = form_of(folder)
+    if form.version == FIRST:
+        remove_others(folder, form)
+        gallery = read_gallery(folder)
+        _write_new(folder, gallery, "convert", who, kept=form.generation.name)
+    return form_of(folder)
+
+
+def update_gallery(
+    folder: Path, change: Callable[[Gallery], Gallery], kind: str = "add", who: str = ""
+) -> Gallery:
     """Reads, changes and writes, so that no other writer comes between; returns the new one.
 
     Others wait while it writes, not while it changes; where another one was quicker, the change is
@@ -257,104 +246,103 @@ def update_gallery(folder: Path, change: Callable[[Gallery], Gallery]) -> Galler
     Args:
       folder: of the gallery.
       change: returns what is to be there, from what is there; the very same where nothing changes.
+      kind: of the decision that it is, if it is one about photos.
+      who: decides.
 
     Raises:
       UserError: as :func:`read_gallery` and :func:`write_gallery`.
     """
-    stored = read_gallery(folder)
+    who = who or person()
+    stored = read_gallery(folder, marked=True)
     changed = change(stored)
     with _writing(folder):
-        assert stored.folder is not None
-        if stored.folder.name != current(folder):
-            stored = read_gallery(folder)
+        for _ in range(TURNS):
+            if changed is stored:
+                return changed
+            form = _converted(folder, who)
+            position = journals.reading(form).position
+            if (stored.folder, stored.position) == (form.generation, position):
+                try:
+                    return _written(folder, form, stored, changed, kind, who)
+                except ChangedError:
+                    pass  # somebody decided meanwhile
+            stored = read_gallery(folder, marked=True)
             changed = change(stored)
-        if changed is not stored:
-            _write(folder, changed)
+    raise UserError(f"The gallery {folder} is changed all the time; try again later.")
+
+
+def _written(
+    folder: Path, form: Form, stored: Gallery, changed: Gallery, kind: str, who: str
+) -> Gallery:
+    """Writes a change down, of what was read at the position at which the journal is.
+
+    Raises:
+      ChangedError: it no longer is.
+    """
+    state = journals.reading(form).state()
+    found = difference(stored, changed, state.facts)
+    own, changes = [stored.position], found.changes
+    if found.rewritten:
+        if changes:
+            own.append(_append(form, Decision(kind, changes, who), own[-1]))
+            changes = ()
+        form = _rewritten(folder, form, changed.take(found.rows), own, who)
+    try:
+        fresh, segment = None, None
+        if len(found.fresh):
+            taken = state.of(INDIVIDUAL)
+            there = {subject.partition("/")[2] for subject in taken}
+            fresh = with_ids(replace(changed.take(found.fresh), ids=None), there)
+            segment = max((form.base, *state.segments)) + 1
+            shutil.rmtree(form.segment(segment), ignore_errors=True)  # a killed writer's
+            write_segment(form.segment(segment), fresh)
+            sync_folder(form.generation)
+            changes += tuple(
+                Change(photo(one), INDIVIDUAL, None, str(name))
+                for one, name in zip(fresh.known_ids, fresh.identities, strict=True)
+            )
+        if changes:
+            own.append(_append(form, Decision(kind, changes, who, segment=segment), own[-1]))
+        state = journals.reading(form).state()
+        alone = [*own, state.position] == [*range(own[0], own[-1] + 1), own[-1]]
+        _write_settings(form, changed.settings, state.names_changed if alone else -1)
+    except OSError as error:
+        raise _unwritten(folder, error) from error
+    remove_others(folder, form)
     return changed
 
 
-def _foreign(folder: Path) -> bool:
-    if not folder.is_dir():
-        return True
-    return any(not _ours(path.name) for path in folder.iterdir())
+def _append(form: Form, decision: Decision, rests_on: int) -> int:
+    with journals.deciding(form) as journal:
+        return journal.append(decision, rests_on=rests_on)
 
 
-def _ours(name: str) -> bool:
-    return name == _CURRENT or name.startswith((_LOCK, PROBE, f".{_CURRENT}.", "generation-"))
+def _rewritten(folder: Path, form: Form, photos: Gallery, own: list[int], who: str) -> Form:
+    """A generation that holds these photos alone, all that are there; what was removed is dropped.
 
+    Args:
+      own: positions of the journal, the last of which it rests on; of its decision one is added.
 
-def _write(folder: Path, gallery: Gallery) -> None:
-    counts = current(folder) if is_gallery(folder) else None
-    _remove_others(folder, counts)
-    number = 1 + (int(counts.removeprefix("generation-")) if counts else 0)
-    name = f"generation-{number:06d}"
-    try:
-        _write_files(folder / name, gallery)
-        sync_folder(folder)
-        write_text(folder / _CURRENT, name + "\n")
-    except OSError as error:
-        shutil.rmtree(folder / name, ignore_errors=True)
-        raise UserError(
-            f"The gallery {folder} could not be written ({error.strerror or error}); what was "
-            "there before is intact."
-        ) from error
-    with contextlib.suppress(OSError):  # it is written; only a power cut could still undo it
-        sync_folder(folder)
-    _remove_others(folder, name)
-
-
-def _write_files(generation: Path, gallery: Gallery) -> None:
-    assert gallery.thumbnails is not None, "a gallery that was read in part is not written"
-    generation.mkdir()
-    share(generation)
-    columns: dict[str, Any] = {
-        "path": pyarrow.array(gallery.paths.tolist(), pyarrow.string()),
-        "identity": pyarrow.array(gallery.identities.tolist(), pyarrow.string()),
-    }
-    for name, values in gallery.columns.items():
-        if name == "date":
-            columns[name] = pyarrow.array(values.astype("datetime64[s]"), pyarrow.timestamp("s"))
-        else:
-            columns[name] = pyarrow.array(values.tolist(), pyarrow.string())
-    columns["thumbnail"] = pyarrow.array(gallery.thumbnails.tolist(), pyarrow.binary())
-    with _synced(generation / "photos.parquet") as file:
-        parquet.write_table(pyarrow.table(columns), file)
-    with _synced(generation / "embeddings.npy") as file:
-        np.save(file, np.asarray(gallery.embeddings, np.float32))
-    if gallery.reference:
-        with _synced(generation / _REFERENCE) as file:
-            arrays: dict[str, Any] = dict(gallery.reference)
-            np.savez(file, **arrays)
-    if gallery.local is not None:
-        from reid_jax.individuals.gallery.local_store import write_local
-
-        write_local(generation, gallery.local, _synced)
-    settings = {
-        **gallery.settings,
-        "version": VERSION,
-        "embedding_size": gallery.embeddings.shape[1],
-        "num_photos": len(gallery),
-        "num_individuals": len(np.unique(gallery.identities)),
-    }
-    with _synced(generation / "gallery.json") as file:
-        file.write((json.dumps(settings, indent=2) + "\n").encode())
-    sync_folder(generation)
-
-
-@contextlib.contextmanager
-def _synced(path: Path) -> Iterator[Any]:
-    with open(path, "wb") as file:
-        yield file
-        sync(file)
-    share(path)
-
-
-def _remove_others(folder: Path, counts: str | None) -> None:
-    for path in folder.iterdir():
-        if path.name.startswith(("generation-", PROBE)) and path.name != counts:
-            shutil.rmtree(path, ignore_errors=True)
-        elif path.name.startswith(f".{_CURRENT}."):
-            path.unlink(missing_ok=True)
+    Raises:
+      ChangedError: one that is dropped has come back meanwhile.
+    """
+    state = journals.reading(form).state()
+    new = replace(
+        form,
+        generation=next_generation(folder),
+        base=max((form.base, *state.segments)),
+        embedding_size=photos.embeddings.shape[1],
+    )
+    with _whole(folder, new):
+        _write_generation(new, photos)
+        stay = set(photos.known_ids.tolist())
+        everything = everything_of(form, state, thumbnails=False)
+        dropped = sorted(set(everything.known_ids.tolist()) - stay)
+        if dropped:
+            changes = tuple(Change(photo(one), INDIVIDUAL, None, None) for one in dropped)
+            own.append(_append(form, Decision("compact", changes, who), own[-1]))
+        _write_settings(new, photos.settings, -1)
+    return new
 
 
 @contextlib.contextmanager
@@ -364,7 +352,7 @@ def _writing(folder: Path) -> Iterator[None]:
         try:
             make_folder(folder)
             waiting = f"waiting for another process that writes to the gallery {folder}"
-            held.enter_context(locked(folder / _LOCK, waiting))
+            held.enter_context(locked(folder / LOCK, waiting))
         except OSError as error:
             raise UserError(f"{folder} cannot be written to ({error.strerror}).") from error
         yield

@@ -21,7 +21,7 @@ from reid_jax.individuals.gallery.output import (
     shown,
     skipped_text,
 )
-from reid_jax.individuals.gallery.store import Gallery
+from reid_jax.individuals.gallery.value import Gallery
 from reid_jax.ops.ranking.individuals import RULES
 
 _PAIRS = 50  # duplicates on the screen

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reid_jax.individuals.gallery.arrivals import INDIVIDUAL, brought_up_to_date, compare, renamed
-from reid_jax.individuals.gallery.store import DIGEST, TRAINED, Gallery, join
+from reid_jax.individuals.gallery.value import DIGEST, TRAINED, Gallery, join
 
 
 def photos_of(*rows: tuple[str, str, str], **columns: list[str]) -> Gallery:

@@ -9,7 +9,7 @@ from reid_jax import UserError
 from reid_jax.individuals.calibration import CANDIDATES, FALSE_NAMES
 from reid_jax.individuals.gallery.calibrating import calibrated, calibration_of, recalibrated
 from reid_jax.individuals.gallery.identify import Answer, Candidate
-from reid_jax.individuals.gallery.store import TRAINED, Gallery, join
+from reid_jax.individuals.gallery.value import TRAINED, Gallery, join
 from reid_jax.ops.ranking.individuals import GallerySearch
 
 

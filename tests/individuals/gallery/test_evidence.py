@@ -21,7 +21,8 @@ from reid_jax.individuals.gallery.evidence import evidence_of, fusion_of, reach_
 from reid_jax.individuals.gallery.identify import identify
 from reid_jax.individuals.gallery.output import as_csv, as_json, as_table
 from reid_jax.individuals.gallery.sheet import as_html
-from reid_jax.individuals.gallery.store import read_gallery, update_gallery
+from reid_jax.individuals.gallery.store import update_gallery
+from reid_jax.individuals.gallery.stored.reading import read_gallery
 from tests.tiny_run import make_tiny_run
 
 pytestmark = pytest.mark.usefixtures("opencv")

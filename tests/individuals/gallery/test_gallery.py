@@ -26,10 +26,13 @@ from reid_jax.individuals.gallery.duplicates import find_duplicates, local_diffe
 from reid_jax.individuals.gallery.identify import check_answered, identify, list_photos
 from reid_jax.individuals.gallery.output import CSV_COLUMNS, as_csv, as_json, as_table, summary
 from reid_jax.individuals.gallery.sheet import as_html
-from reid_jax.individuals.gallery.store import join, read_gallery, update_gallery
+from reid_jax.individuals.gallery.store import update_gallery
+from reid_jax.individuals.gallery.stored.reading import read_gallery
+from reid_jax.individuals.gallery.value import Gallery, join
 from reid_jax.individuals.model import load_run
 from reid_jax.ops.ranking.individuals import GallerySearch
 from tests.doors import call
+from tests.first_form import into_first_form
 from tests.paths import REPOSITORY
 from tests.tiny_run import make_tiny_run
 
@@ -317,7 +320,7 @@ def test_a_gallery_without_digests_gets_them_when_something_is_added(gallery, ph
         columns = {name: values for name, values in now.columns.items() if name != "digest"}
         return dataclasses.replace(now, columns=columns)
 
-    update_gallery(gallery, older)
+    into_first_form(gallery, older)
     save_photos(tmp_path / "more", {"new": 50}, 2)
     members.add(gallery, f"folder:{tmp_path / 'more'}", None)
     assert all(read_gallery(gallery).columns["digest"])
@@ -356,7 +359,7 @@ def test_a_gallery_of_an_earlier_version_opens_and_is_calibrated_anew(gallery, p
         return dataclasses.replace(now, settings=settings, columns=columns, reference={})
 
     new = read_gallery(gallery).settings["calibration"]
-    update_gallery(gallery, older)
+    into_first_form(gallery, older)
     stored = read_gallery(gallery)
     assert not stored.reference
     found = identify(gallery, [str(photos / "turtle 3")])
@@ -666,6 +669,12 @@ def test_the_commands_speak_in_sentences(gallery, photos, tmp_path):
     assert result.stderr.count("\n") == 1
 
 
+def stored(embeddings: np.ndarray, metric: str, folder: Path | None) -> Gallery:
+    names = np.array([f"{row}" for row in range(len(embeddings))], object)
+    embeddings = embeddings.astype(np.float32)
+    return Gallery(names, names, {}, embeddings, None, {"metric": metric}, folder, ids=names)
+
+
 def test_faiss_finds_what_the_exact_search_finds(tmp_path):
     pytest.importorskip("faiss")
     rng = np.random.default_rng(0)
@@ -675,19 +684,19 @@ def test_faiss_finds_what_the_exact_search_finds(tmp_path):
     for metric in ("cosine", "euclidean"):
         exact = GallerySearch(embeddings, individuals, metric)
         for rule in ("max", "mean", "vote"):
-            fast = ApproximateSearch(embeddings.astype(np.float32), individuals, metric, tmp_path)
+            fast = ApproximateSearch(stored(embeddings, metric, tmp_path), individuals)
             expected, found = (s.individuals_like(queries, 1, rule) for s in (exact, fast))
             assert (expected[1] == found[1]).mean() > 0.99
             np.testing.assert_allclose(
                 *(scores[expected[1] == found[1]] for scores in (expected[0], found[0])), rtol=1e-4
             )
-        kept = tmp_path / "index.faiss"
+        [kept] = tmp_path.glob("index-*.faiss")
         for damage in (kept.read_bytes()[:1000], b"", None):  # cut, empty, of another gallery
             if damage is None:
-                ApproximateSearch(embeddings[:800], individuals[:800], metric, tmp_path)
+                ApproximateSearch(stored(embeddings[:800], metric, tmp_path), individuals[:800])
             else:
                 kept.write_bytes(damage)
-            again = ApproximateSearch(embeddings.astype(np.float32), individuals, metric, tmp_path)
+            again = ApproximateSearch(stored(embeddings, metric, tmp_path), individuals)
             np.testing.assert_array_equal(again.individuals_like(queries, 1, rule)[1], found[1])
         kept.unlink()
 
@@ -695,7 +704,7 @@ def test_faiss_finds_what_the_exact_search_finds(tmp_path):
 def test_without_faiss_its_index_says_so(monkeypatch):
     monkeypatch.setitem(sys.modules, "faiss", None)
     with pytest.raises(UserError, match=r"pip install .reid-jax\[faiss\]"):
-        ApproximateSearch(np.eye(3, dtype=np.float32), np.arange(3), "cosine", None)
+        ApproximateSearch(stored(np.eye(3), "cosine", None), np.arange(3))
 
 
 def test_a_synthetic_source_has_pictures_too(run, tmp_path):

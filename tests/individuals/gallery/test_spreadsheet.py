@@ -11,7 +11,7 @@ from reid_jax.data.photos.csv_file import read_table
 from reid_jax.files import below, common_folder, write_text
 from reid_jax.individuals.gallery.identify import Answer, Candidate, Identification
 from reid_jax.individuals.gallery.spreadsheet import COLUMNS, as_spreadsheet, defused
-from reid_jax.individuals.gallery.store import Gallery
+from reid_jax.individuals.gallery.value import Gallery
 
 
 def found(answers, skipped=(), root="/asked", paths=("/known/Zoë/1.jpg", "/known/=1+1/2.jpg")):

@@ -16,7 +16,9 @@ import pytest
 
 from reid_jax import UserError, locks
 from reid_jax.files import as_text
-from reid_jax.individuals.gallery.store import join, read_gallery, update_gallery, write_gallery
+from reid_jax.individuals.gallery.store import update_gallery, write_gallery
+from reid_jax.individuals.gallery.stored.reading import form_of, read_gallery
+from reid_jax.individuals.gallery.value import join
 from tests.gallery_writer import numbered
 from tests.paths import REPOSITORY
 
@@ -33,6 +35,13 @@ def assert_whole(gallery) -> int:
     np.testing.assert_array_equal(gallery.embeddings, expected.embeddings)
     np.testing.assert_array_equal(gallery.thumbnails, expected.thumbnails)
     return number
+
+
+def assert_nothing_else(folder) -> None:
+    form = form_of(folder)
+    names = {path.name for path in folder.iterdir()}
+    counts = {form.generation.name, form.settings.name, form.journal}
+    assert names == {"CURRENT", ".lock", *counts}
 
 
 def test_a_writer_killed_at_any_point_leaves_the_old_or_the_new_gallery(tmp_path):
@@ -53,8 +62,7 @@ def test_a_writer_killed_at_any_point_leaves_the_old_or_the_new_gallery(tmp_path
         last = int(written[-1]) if written else 0
         assert assert_whole(read_gallery(folder)) in (last, last + 1)
     write_gallery(folder, numbered(3))
-    names = {path.name for path in folder.iterdir()}
-    assert names == {"CURRENT", ".lock", (folder / "CURRENT").read_text().strip()}
+    assert_nothing_else(folder)
 
 
 def test_what_a_writer_left_that_was_killed_while_it_looked_at_the_place_is_removed(
@@ -68,8 +76,7 @@ def test_what_a_writer_left_that_was_killed_while_it_looked_at_the_place_is_remo
             write_gallery(folder, numbered(1))
     assert len(list(folder.iterdir())) == 1
     write_gallery(folder, numbered(2))
-    names = {path.name for path in folder.iterdir()}
-    assert names == {"CURRENT", ".lock", (folder / "CURRENT").read_text().strip()}
+    assert_nothing_else(folder)
 
 
 @pytest.mark.parametrize("step", range(1, 12))
@@ -234,7 +241,8 @@ def test_damage_is_named(tmp_path):
             lambda path: path.write_bytes(b"[]" * 500),
         ):
             write_gallery(folder, numbered(1))
-            damage(folder / (folder / "CURRENT").read_text().strip() / name)
+            form = form_of(folder)
+            damage((form.generation if name == "gallery.json" else form.segment(1)) / name)
             with pytest.raises(UserError, match="is damaged"):
                 read_gallery(folder)
     write_gallery(folder, numbered(1))

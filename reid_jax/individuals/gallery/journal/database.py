@@ -6,6 +6,7 @@ import sqlite3
 import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
@@ -18,12 +19,17 @@ _BEGIN = "begin"
 _LOCK = 0x7265_6964_6A61_78  # "reidjax"; a number by which PostgreSQL knows what is locked
 
 
-def at_file(path: Path, *, new: bool, wal: bool) -> sa.Engine:
+Shared = Literal["many", "one", "none"]
+"""By how many an SQLite file is written to at once. With one nothing ever lies beside it."""
+
+
+def at_file(path: Path, *, new: bool, writers: Shared) -> sa.Engine:
     """An SQLite file, opened for each transaction: with the last one closed it is whole alone.
 
     One that cannot be written to is read as it is.
     """
     writable = os.access(path.parent, os.W_OK) and (new or os.access(path, os.W_OK))
+    writable = writable and writers != "none"
     mode = "rwc" if new else "rw" if writable else "ro"
     if not writable and not path.with_name(f"{path.name}-wal").exists():
         mode += "&immutable=1"  # else SQLite wants to make files beside it
@@ -34,7 +40,7 @@ def at_file(path: Path, *, new: bool, wal: bool) -> sa.Engine:
             place, uri=True, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
         )
         if writable:
-            connection.execute(f"PRAGMA journal_mode={'WAL' if wal else 'DELETE'}")
+            connection.execute(f"PRAGMA journal_mode={'WAL' if writers == 'many' else 'DELETE'}")
             connection.execute("PRAGMA synchronous=FULL")
         return connection
 

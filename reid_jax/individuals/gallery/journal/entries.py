@@ -7,9 +7,12 @@ from typing import Any
 INDIVIDUAL = "individual"
 """The attribute of a photo that says who it is; None for one that is not in the gallery."""
 
-NOTE, CONFIRMED, LINK = "note", "confirmed", "link"
-UNCALIBRATED = (NOTE, CONFIRMED, LINK)
+NOTE, CONFIRMED, LINK, PATH, ROOT = "note", "confirmed", "link", "path", "root"
+UNCALIBRATED = (NOTE, CONFIRMED, LINK, PATH, ROOT)
 """Attributes on which no similarity is worth more or less."""
+
+MARK = "mark"
+"""The attribute of a photo that says why it takes no part."""
 
 GALLERY = "gallery"
 """The subject whose attributes are the settings of all of it, as JSON."""
@@ -59,6 +62,7 @@ class Decision:
       who, reason: of the person; the reason may be empty.
       segment: that holds the photos which it brings.
       names: individuals; that other photos became or were them is a change of what it rests on.
+      there: individuals who have to have a photo still.
     """
 
     kind: str
@@ -67,6 +71,7 @@ class Decision:
     reason: str = ""
     segment: int | None = None
     names: tuple[str, ...] = ()
+    there: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -138,6 +143,19 @@ def replayed(entries: Iterable[Entry]) -> tuple[dict[Fact, tuple[str | None, int
                 )
             facts[fact] = change.after, entry.number
     return facts, wrong
+
+
+def taken_back(undos: Mapping[int, int]) -> set[int]:
+    """Decisions that are without effect: taken back by one that was not taken back itself.
+
+    Args:
+      undos: what decisions took back, by their numbers.
+    """
+    found: set[int] = set()
+    for number in sorted(undos, reverse=True):
+        if number not in found:
+            found.add(undos[number])
+    return found
 
 
 def as_change(row: Any) -> Change:

@@ -9,12 +9,21 @@ import datetime
 import sqlalchemy as sa
 
 from reid_jax.errors import UserError
-from reid_jax.individuals.gallery.journal.entries import INDIVIDUAL, Change, Decision, Entry, Fact
+from reid_jax.individuals.gallery.journal.entries import (
+    INDIVIDUAL,
+    Change,
+    Decision,
+    Entry,
+    Fact,
+    individual,
+    taken_back,
+)
 from reid_jax.individuals.gallery.journal.reader import Reader, parts
 from reid_jax.individuals.gallery.journal.tables import CHANGES, DECISIONS, FACTS
 
-MADE = ("build", "convert")
-"""Kinds of the decision that a gallery begins with, which is not taken back."""
+MADE = ("build", "convert", "compact")
+"""Kinds of decisions that are not taken back: those that a gallery begins with, and that without
+which there is nothing to go back to."""
 
 
 class ChangedError(UserError):
@@ -60,19 +69,19 @@ class Journal(Reader):
                 raise UserError(f"There is no decision {number}; the last one is {last}.")
             [entry] = found
             if entry.kind in MADE:
-                raise UserError(
-                    f"Decision {number} made the gallery and cannot be undone; remove its folder."
-                )
-            facts = self._facts(connection, entry.changes)
-            later = {facts[c.subject, c.attribute][1] for c in entry.changes} - {number}
+                what = "made the gallery" if entry.kind != "compact" else "drops what was removed"
+                raise UserError(f"Decision {number} {what} and cannot be undone.")
+            undos = self._undos(connection, number)
+            without = taken_back(undos)
+            if number in without:
+                last = max(each for each, undone in undos.items() if undone == number)
+                [by] = self._entries(connection, DECISIONS.c.number == last)
+                raise UserError(f"Decision {number} was undone already, by {by.short}.")
+            later = self._later(connection, entry)
             if entry.kind == "rename":
                 later |= self._joined(connection, entry)
+            later -= without | {each for each, undone in undos.items() if undone > number}
             if later:
-                undone = self._undone(connection, number)
-                if undone and not self._entries(
-                    connection, DECISIONS.c.undoes == undone[-1].number
-                ):
-                    raise UserError(f"Decision {number} was undone already, by {undone[-1].short}.")
                 [by] = self._entries(connection, DECISIONS.c.number == min(later))
                 raise UserError(
                     f"Decision {number} cannot be undone, as {by.short} rests on it; undo that "
@@ -81,8 +90,28 @@ class Journal(Reader):
             back = tuple(Change(c.subject, c.attribute, c.after, c.before) for c in entry.changes)
             return self._append(connection, Decision("undo", back, who, reason), None, number)
 
-    def _undone(self, connection: sa.Connection, number: int) -> list[Entry]:
-        return self._entries(connection, DECISIONS.c.undoes == number)
+    def _undos(self, connection: sa.Connection, number: int) -> dict[int, int]:
+        """What later decisions than this one took back, by their numbers."""
+        question = sa.select(DECISIONS.c.number, DECISIONS.c.undoes).where(
+            self._of(connection, DECISIONS),
+            DECISIONS.c.number > number,
+            DECISIONS.c.undoes.is_not(None),
+        )
+        return {row.number: row.undoes for row in connection.execute(question)}
+
+    def _later(self, connection: sa.Connection, entry: Entry) -> set[int]:
+        """Later decisions that changed one of the facts of this one."""
+        facts = {(change.subject, change.attribute) for change in entry.changes}
+        found = set()
+        for part in parts(sorted({subject for subject, _ in facts})):
+            question = sa.select(CHANGES).where(
+                self._of(connection, CHANGES),
+                CHANGES.c.number > entry.number,
+                CHANGES.c.subject.in_(part),
+            )
+            rows = connection.execute(question)
+            found |= {row.number for row in rows if (row.subject, row.attribute) in facts}
+        return found
 
     def _joined(self, connection: sa.Connection, entry: Entry) -> set[int]:
         """Later decisions by which other photos got the name that this one gave."""
@@ -177,6 +206,23 @@ class Journal(Reader):
             row = connection.execute(question.order_by(CHANGES.c.number)).first()
             if row is not None:
                 raise self._changed(connection, row.subject, INDIVIDUAL, row.after, row.number)
+        for name in decision.there:
+            self._check_there(connection, name)
+
+    def _check_there(self, connection: sa.Connection, name: str) -> None:
+        of_them = FACTS.c.attribute == INDIVIDUAL, FACTS.c.value == name
+        if connection.execute(
+            sa.select(FACTS.c.subject).where(self._of(connection, FACTS), *of_them).limit(1)
+        ).first():
+            return
+        last = connection.scalar(
+            sa.select(sa.func.max(CHANGES.c.number)).where(
+                self._of(connection, CHANGES),
+                CHANGES.c.attribute == INDIVIDUAL,
+                CHANGES.c.before == name,
+            )
+        )
+        raise self._changed(connection, individual(name), INDIVIDUAL, None, last or 0)
 
     def _changed(
         self, connection: sa.Connection, subject: str, what: str, value: str | None, number: int

@@ -8,7 +8,13 @@ from typing import Self
 
 import sqlalchemy as sa
 
-from reid_jax.individuals.gallery.journal.database import at_file, at_url, begin, in_words
+from reid_jax.individuals.gallery.journal.database import (
+    Shared,
+    at_file,
+    at_url,
+    begin,
+    in_words,
+)
 from reid_jax.individuals.gallery.journal.entries import (
     GALLERY,
     INDIVIDUAL,
@@ -45,12 +51,15 @@ class Reader:
         self._engine, self._id, self._what = engine, gallery, what
 
     @classmethod
-    def in_file(cls, path: Path, gallery: str, *, new: bool = False, wal: bool = True) -> Self:
+    def in_file(
+        cls, path: Path, gallery: str, *, new: bool = False, writers: Shared = "many"
+    ) -> Self:
         """In an SQLite file.
 
         Args:
           new: whether it is to be made.
-          wal: False where the file is carried about alone, and may have no others beside it.
+          writers: by how many it is written to at once; "one" and "none" where the file is carried
+            about alone, and may have no others beside it.
 
         Raises:
           FileNotFoundError: it is not there.
@@ -58,7 +67,7 @@ class Reader:
         """
         if not new and not path.exists():
             raise FileNotFoundError(2, "No such file", os.fspath(path))
-        journal = cls(at_file(path, new=new, wal=wal), gallery, f"The journal {path}")
+        journal = cls(at_file(path, new=new, writers=writers), gallery, f"The journal {path}")
         journal._prepare()
         return journal
 

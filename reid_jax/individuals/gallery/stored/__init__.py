@@ -1,0 +1,1 @@
+"""How a gallery lies on the disk: generations, segments, and what a change of one is."""
