@@ -57,7 +57,7 @@ def build(
       strangers: the share of photos of individuals that are not in it, which is assumed.
       shares: divides the photos over processes, of which the first one alone returns.
       evidence: by what it will answer; None for the best that can be had here.
-      journal: the URL of a PostgreSQL database that will keep its decisions; "" for a file in `out`.
+      journal: the URL of a PostgreSQL database that keeps its decisions; "" for a file in `out`.
 
     Returns:
       The gallery, and the photos as they were read (with those that were skipped).
@@ -255,9 +255,7 @@ def _with_evidence(gallery: Gallery, known: Gallery, kind: Evidence) -> Gallery:
     return dataclasses.replace(gallery, local=known.local.take(rows))
 
 
-def remove(
-    folder: Path, identities: Sequence[str], paths: Sequence[str], who: str = ""
-) -> int:
+def remove(folder: Path, identities: Sequence[str], paths: Sequence[str], who: str = "") -> int:
     """Takes individuals or single photos out; returns how many photos.
 
     Raises:
