@@ -213,6 +213,7 @@ def duplicates(gallery: Path) -> None:
         gallery: Folder of the gallery.
     """
     from reid_jax.compilations import keep_compilations
+    from reid_jax.individuals.closeness import closeness_of
     from reid_jax.individuals.gallery.duplicates import find_duplicates
     from reid_jax.individuals.gallery.words import pairs_text
 
@@ -223,8 +224,6 @@ def duplicates(gallery: Path) -> None:
     if found.threshold is None:
         print(f"Individuals that look like one: not judged, {found.why}")
         return
-    print(
-        f"Individuals that look like one (similarity {found.threshold:.3f} or more): "
-        f"{counted(len(found.individuals), 'pair')}"
-    )
+    close = closeness_of(found.gallery.settings["metric"]).reaching(found.threshold)
+    print(f"Individuals that look like one ({close}): {counted(len(found.individuals), 'pair')}")
     print(pairs_text(found.gallery, found.individuals, as_pictures=False), end="")

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from reid_jax.individuals.closeness import closeness_of
 from reid_jax.ops.verification import roc_curve
 from reid_jax.reporting.figures import (
     BASELINES,
@@ -76,7 +77,10 @@ def det(scores: np.ndarray, same: np.ndarray) -> bytes:
 
 
 def score_distribution(scores: np.ndarray, same: np.ndarray, metric: str) -> bytes:
-    """How similar pairs of the same and of different individuals are."""
+    """How close pairs of the same and of different individuals are."""
+    closeness = closeness_of(metric)
+    if closeness.is_distance:
+        scores = -scores
     low, high = np.quantile(scores, [0.0005, 0.9995])
     edges = np.linspace(low, max(high, low + 1e-6), 61)
     with new_figure(5.6, 3.9) as (figure, axes):
@@ -86,8 +90,8 @@ def score_distribution(scores: np.ndarray, same: np.ndarray, metric: str) -> byt
             axes.stairs(
                 density, edges, color=colour, fill=True, alpha=0.18, label=f"{name} individual"
             )
-        axes.set_title("How similar are two photos?")
-        axes.set_xlabel("cosine similarity" if metric == "cosine" else "minus Euclidean distance")
+        axes.set_title("How close are two photos?")
+        axes.set_xlabel(f"{'Euclidean' if closeness.is_distance else 'cosine'} {closeness.word}")
         axes.set_yticks([])
         axes.grid(visible=False)
         axes.spines["left"].set_visible(False)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from reid_jax.console import counted
+from reid_jax.individuals.closeness import Closeness, closeness_of
 from reid_jax.individuals.findings import Confusion, Row, Strip
 from reid_jax.individuals.glossary import MEASURES
 from reid_jax.individuals.measures import left_out
@@ -68,9 +69,14 @@ def opening(
 
 
 def strip(
-    found: Strip, thumbnails: page.Thumbnails, labels: np.ndarray, names: Sequence[str]
+    found: Strip,
+    thumbnails: page.Thumbnails,
+    labels: np.ndarray,
+    names: Sequence[str],
+    *,
+    closeness: Closeness,
 ) -> str:
-    """A query and its matches, framed by whether they are right."""
+    """A query and its matches, framed by whether they are right, with how close they are."""
     own = names[int(labels[found.query])]
     cells = [
         f'<div class="photo query">{thumbnails(found.query)}<b>{escape(own)}</b>looked up</div>'
@@ -81,14 +87,14 @@ def strip(
         name = escape(names[int(labels[row])])
         cells.append(
             f'<div class="photo {kind}">{thumbnails(int(row))}<b title="{name}">{mark} {name}</b>'
-            f"<span>{float(score):.2f}</span></div>"
+            f"<span>{closeness.text(score, 2)}</span></div>"
         )
     return f'<div class="strip">{"".join(cells)}</div>'
 
 
-def strips(found: Sequence[Strip], *arguments: Any) -> str:
-    """Several of them."""
-    rows = "".join(strip(one, *arguments) for one in found)
+def strips(found: Sequence[Strip], *arguments: Any, metric: str) -> str:
+    """Several of them, compared by a metric."""
+    rows = "".join(strip(one, *arguments, closeness=closeness_of(metric)) for one in found)
     return f'<div class="scroll">{rows}</div>' if rows else ""
 
 

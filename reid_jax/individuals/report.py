@@ -9,6 +9,7 @@ import numpy as np
 from reid_jax.files import as_text
 from reid_jax.individuals import figures as plots
 from reid_jax.individuals import page as parts
+from reid_jax.individuals.closeness import closeness_of
 from reid_jax.individuals.findings import Findings, Row, Strip, find
 from reid_jax.individuals.flatten import flatten
 from reid_jax.individuals.glossary import MEASURES, PAGE, TUNED, WORDS
@@ -90,6 +91,7 @@ def write_report(
             figures,
             history,
             choices,
+            metric,
         ),
         meanings=meanings(MEASURES.values(), WORDS),
         remarks=[*map(str, symptoms), *([about] if about else []), *choices],
@@ -171,8 +173,11 @@ def _sections(
     figures: Mapping[str, bytes],
     history: Sequence[Mapping[str, Any]],
     choices: Sequence[str],
+    metric: str,
 ) -> list[str]:
     arguments = thumbnails, dataset.labels, _names(dataset)
+    closeness = closeness_of(metric)
+    low, high = ("high", "low") if closeness.is_distance else ("low", "high")
     metrics = results[OURS]
     baselines = {name: values for name, values in results.items() if name != OURS}
     hardest = [row for row in found.individuals if row.rank1 < 1][:_TABLE_ROWS]
@@ -201,23 +206,24 @@ def _sections(
             "What it answers",
             "<p>A photo that was looked up (left, dark frame), and what the network found most "
             "similar, best first. Green is the same individual, red is another one; under each are "
-            "its name and the similarity. These photos were drawn at random, not chosen.</p>",
-            parts.strips(found.sample, *arguments),
+            f"its name and the {closeness.word}. These photos were drawn at random, not "
+            "chosen.</p>",
+            parts.strips(found.sample, *arguments, metric=metric),
         ),
         page.section(
             "Its surest mistakes",
-            "<p>Wrong answers with the highest similarity. Look here first: some may be "
+            f"<p>Wrong answers with the {closeness.closest}. Look here first: some may be "
             "mistakes in the names, or photos of the same encounter filed under two individuals."
             "</p>",
-            parts.strips(found.mistakes, *arguments),
+            parts.strips(found.mistakes, *arguments, metric=metric),
         )
         if found.mistakes
         else "",
         page.section(
             "How long a list, and where to draw the line?",
-            "<p>Two photos count as the same individual when their similarity reaches a threshold. "
-            "A low threshold misses little but confuses individuals; a high one the other way "
-            "round. Every point of the last two curves is one threshold.</p>"
+            f"<p>Two photos count as the same individual when their {closeness.word} reaches a "
+            f"threshold. A {low} threshold misses little but confuses individuals; a {high} one "
+            "the other way round. Every point of the last two curves is one threshold.</p>"
             if "roc" in figures
             else "",
             page.side_by_side(
@@ -228,7 +234,8 @@ def _sections(
                 ),
                 figure(
                     "scores",
-                    "How similar two photos are: of different individuals, and of the same one. "
+                    f"The {closeness.word} of two photos: of different individuals, and of the "
+                    "same one. "
                     "The less the two hills overlap, the easier it is to say no.",
                 ),
                 figure(

@@ -10,6 +10,7 @@ from reid_jax.console import counted
 from reid_jax.data.photos.dataset import counts_text
 from reid_jax.files import as_text
 from reid_jax.individuals.calibration import Calibration
+from reid_jax.individuals.closeness import Closeness, closeness_of
 from reid_jax.individuals.evidence.features import Evidence
 from reid_jax.individuals.gallery.calibrating import calibration_of
 from reid_jax.individuals.gallery.identify import Answer, Candidate, Identification, told_apart
@@ -21,6 +22,8 @@ CSV_COLUMNS = (
     *("photo", "answer", "verdict", "known", "rank", "identity", "score", "probability"),
     *("gallery_photo", "skipped", "points"),
 )
+DISTANCE = "distance"
+"""A further column where scores are minus that."""
 _NAMED = 20  # skipped photos named on the screen; the files name all
 _WIDEST = 48
 _RELIABLE = 0.5  # balanced accuracy on known and unknown individuals (geometric mean)
@@ -43,12 +46,18 @@ def percent(probability: float | None) -> str:
     return "–" if probability is None else f"{100 * probability:.0f}%"
 
 
+def closeness(found: Identification) -> Closeness:
+    """What scores are called: those of votes and of points are similarities in any case."""
+    by_network = found.rule != "vote" and found.evidence == "none"
+    return closeness_of(found.gallery.settings["metric"] if by_network else "cosine")
+
+
 def as_table(found: Identification) -> str:
     """A block for each photo: the answer, then the candidates, aligned over all photos."""
     rows = [
         [
             *(rank, shown(candidate.identity), percent(candidate.probability)),
-            *(_score(candidate), shortened(str(found.gallery.paths[candidate.photo]))),
+            *(_score(found, candidate), shortened(str(found.gallery.paths[candidate.photo]))),
         ]
         for answer in found.answers
         for rank, candidate in enumerate(answer.candidates, 1)
@@ -66,8 +75,10 @@ def points_text(candidate: Candidate) -> str:
     return "" if candidate.points is None else counted(candidate.points, "point")
 
 
-def _score(candidate: Candidate) -> str:
-    return "  ".join(filter(None, [f"{candidate.score:.3f}", points_text(candidate)]))
+def _score(found: Identification, candidate: Candidate) -> str:
+    close = closeness(found)
+    score = f"{close.text(candidate.score, 3)}{' apart' if close.is_distance else ''}"
+    return "  ".join(filter(None, [score, points_text(candidate)]))
 
 
 def _verdict(answer: Answer) -> str:
@@ -180,9 +191,12 @@ def as_json(found: Identification) -> str:
 
 
 def _fields(found: Identification, candidate: Candidate) -> dict[str, Any]:
+    close = closeness(found)
+    apart = {DISTANCE: close.value(candidate.score)} if close.is_distance else {}
     return {
         "identity": candidate.identity,
         "score": candidate.score,
+        **apart,
         "probability": candidate.probability,
         "gallery_photo": str(found.gallery.paths[candidate.photo]),
         **({} if candidate.points is None else {"points": candidate.points}),
@@ -190,9 +204,13 @@ def _fields(found: Identification, candidate: Candidate) -> dict[str, Any]:
 
 
 def as_csv(found: Identification) -> str:
-    """A row for each candidate of each photo, and one for each photo that was skipped."""
+    """A row for each candidate of each photo, and one for each photo that was skipped.
+
+    Where scores are minus distances, a last column has these.
+    """
     stream = io.StringIO(newline="")
-    writer = csv.DictWriter(stream, CSV_COLUMNS, restval="")
+    further = (DISTANCE,) if closeness(found).is_distance else ()
+    writer = csv.DictWriter(stream, (*CSV_COLUMNS, *further), restval="")
     writer.writeheader()
     for answer in found.answers:
         known = "" if answer.known is None else str(answer.known).lower()
@@ -207,6 +225,8 @@ def as_csv(found: Identification) -> str:
         for rank, candidate in enumerate(answer.candidates, 1):
             fields = _fields(found, candidate)
             fields["score"] = f"{candidate.score:.6f}"
+            if further:
+                fields[DISTANCE] = closeness(found).text(candidate.score, 6)
             if candidate.probability is None:
                 fields["probability"] = ""
             else:

@@ -11,6 +11,7 @@ from reid_jax.individuals.gallery.identify import Answer, Candidate, Identificat
 from reid_jax.individuals.gallery.lines import HEAT, STYLE, pair_figure
 from reid_jax.individuals.gallery.output import (
     assumption,
+    closeness,
     doubt,
     outcome,
     percent,
@@ -59,11 +60,15 @@ ol{grid-template-columns:repeat(auto-fill,minmax(6.6rem,1fr))}}
 _WORDS = {
     "similarity": "How alike the network finds two photos: the higher, the more alike. Between "
     "galleries only chances can be compared.",
-    "chance": "How often a suggestion of this similarity is right, as found by searching the "
-    "gallery's own photos in the others, and for so many strangers as are assumed.",
+    "chance": "How often a suggestion that close is right, as found by searching the gallery's own "
+    "photos in the others, and for so many strangers as are assumed.",
     "unknown": "No individual of the gallery is likely enough.",
     "too close to call": "Two individuals are about as likely as each other.",
     "unlike what the network was trained on": "No photo like those: no name is given.",
+}
+_APART = {
+    "distance": "How far apart the network puts two photos: the lower, the more alike. Between "
+    "galleries only chances can be compared.",
 }
 _FEWEST = 3  # points that are worth a figure: two agree by chance
 
@@ -107,10 +112,16 @@ def as_html(found: Identification) -> str:
             HEAT + _opening(found) + _filter(found) + cards,
             _skipped(found.skipped),
         ],
-        meanings={**_WORDS, **_MORE.get(found.evidence, {}), "stranger": WORDS["stranger"]},
+        meanings={**_words(found), **_MORE.get(found.evidence, {}), "stranger": WORDS["stranger"]},
         last=escape(names),
         style=_STYLE + STYLE,
     )
+
+
+def _words(found: Identification) -> dict[str, str]:
+    if not closeness(found).is_distance:
+        return _WORDS
+    return _APART | {word: said for word, said in _WORDS.items() if word != "similarity"}
 
 
 def _gallery_pictures(found: Identification) -> dict[str, bytes]:
@@ -137,14 +148,15 @@ def _opening(found: Identification) -> str:
     if found.calibration is None:
         note = (
             "This gallery could not be calibrated: there are no percentages, and no photo is "
-            "called unknown. Below each picture: the individual, the similarity and the date."
+            f"called unknown. Below each picture: the individual, the {closeness(found).word} and "
+            "the date."
         )
     else:
         note = (
             "The percentages are the chances that a suggestion is right. "
             f"{assumption(found.calibration)} Below each picture: the individual, the chance as a "
-            "bar, the similarity and the chance on its right, and the date. Check what is below "
-            "90% by eye."
+            f"bar, the {closeness(found).word} and the chance on its right, and the date. Check "
+            "what is below 90% by eye."
         )
     words = '<p class="note"><a href="#words">What the words mean.</a></p>'
     doubtful = doubt(gallery, found.rule, found.evidence)
@@ -230,7 +242,7 @@ def _candidate(candidate: Candidate, found: Identification, pictures: dict[str, 
             f'<span class="meter"><i class="bar" style="width:{width:.1f}%"></i></span>'
             f'<span class="chance">{percent(candidate.probability)}</span>'
         )
-    facts = f"{candidate.score:.3f}", points_text(candidate)
+    facts = closeness(found).text(candidate.score, 3), points_text(candidate)
     return (
         f'<li>{_image(pictures.get(path), shown(path))}<b title="{name}">{name}</b>{chance}'
         f"<span>{' · '.join(filter(None, facts))}</span>{day}</li>"

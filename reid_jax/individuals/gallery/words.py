@@ -9,6 +9,7 @@ from reid_jax.console import counted
 from reid_jax.data.photos import Dataset
 from reid_jax.data.photos.dataset import remarks
 from reid_jax.individuals.calibration import Calibration
+from reid_jax.individuals.closeness import closeness_of
 from reid_jax.individuals.gallery import members
 from reid_jax.individuals.gallery.arrivals import INDIVIDUAL
 from reid_jax.individuals.gallery.calibrating import calibration_of
@@ -64,7 +65,8 @@ def pairs_text(gallery: Gallery, pairs: Sequence[Twins], *, as_pictures: bool) -
         names = [shown(str(gallery.identities[row])) for row in (pair.first, pair.second)]
         who = f"both {names[0]}" if names[0] == names[1] else f"{names[0]} and {names[1]}"
         picture = "copies" if pair.identical else "nearly identical"
-        lines.append(f"  {who}  {picture if as_pictures else format(pair.score, '.3f')}")
+        close = closeness_of(gallery.settings["metric"]).text(pair.score, 3)
+        lines.append(f"  {who}  {picture if as_pictures else close}")
         lines += [f"      {shown(str(gallery.paths[row]))}" for row in (pair.first, pair.second)]
     if len(pairs) > _PAIRS:
         lines.append(f"  ... and {len(pairs) - _PAIRS:,} more")
