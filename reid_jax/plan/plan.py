@@ -122,6 +122,7 @@ def plan(config: Any, asked: Question) -> list[dict[str, Any]]:
                 _ENVIRONMENT,
                 machine,
             )
+        row["unit"] = _unit(config, asked.what)
         row["assumptions"] = _assumptions(chip, row, origin, rate)
         rows.append(row)
     return rows
@@ -221,7 +222,8 @@ def _assumptions(chip: Accelerator, row: dict[str, Any], origin: str, rate: floa
         "memory_bytes does not count the workspaces of convolutions",
     ]
     if row["what"] in ("step", "embed"):
-        lines.append(f"{row['individuals']:,} individuals, {origin}")
+        whose = "videos" if row["unit"] == "clips" else "individuals"
+        lines.append(f"{row['individuals']:,} {whose}, {origin}")
     if row["devices"] > 1:
         links = chip.links
         lines.append(
@@ -260,15 +262,15 @@ def as_table(rows: Sequence[dict[str, Any]]) -> Table:
     """A line for each number of devices."""
     largest = any(row["largest_batch"] for row in rows)
     head = ["devices", "batch", "GB", "GFLOP", "GB moved", "kernels", "exchanges", "ms"]
-    head.append(f"{_units(rows[0])}/s")
+    head.append(f"{rows[0]['unit']}/s")
     lines = []
     for row in rows:
         line = [
             f"{row['devices']:,}",
             f"{row['batch']:,}",
-            f"{row['memory_bytes'] / 1e9:.2f}" + ("" if row["fits"] else " (too much)"),
+            _giga(row["memory_bytes"]) + ("" if row["fits"] else " (too much)"),
             f"{row['flops'] / 1e9:,.0f}",
-            f"{row['hbm_bytes'] / 1e9:.2f}",
+            _giga(row["hbm_bytes"]),
             f"{row['kernels']:,.0f}",
             f"{sum(each['number'] for each in row['collectives']):,.0f}",
             f"{1e3 * row['step_seconds']:.2f}",
@@ -281,8 +283,16 @@ def as_table(rows: Sequence[dict[str, Any]]) -> Table:
     return Table([*head, *more, "bound"], lines, "r" * (len(head) + len(more)) + "l")
 
 
-def _units(row: dict[str, Any]) -> str:
-    return "queries" if row["what"] in ("evaluate", "search") else "photos"
+def _unit(config: Any, what: What) -> str:
+    """What the rate counts."""
+    if what in ("evaluate", "search"):
+        return "queries"
+    return "photos" if hasattr(config.data, "source") else "clips"
+
+
+def _giga(number: float) -> str:
+    """In units of 10^9; a small network's are below a hundredth."""
+    return f"{number / 1e9:.2f}" if number >= 1e7 else f"{number / 1e9:.2g}"
 
 
 def groups_table(row: dict[str, Any]) -> Table:
@@ -347,7 +357,7 @@ def draw(rows: Sequence[dict[str, Any]], file: Path) -> None:
     axes.set_yscale("log")
     axes.set_xticks(devices, [f"{count:,}" for count in devices])
     axes.set_xlabel(f"devices: {accelerator(rows[0]['device']).name}")
-    axes.set_ylabel(f"{_units(rows[0])} a second, at most")
+    axes.set_ylabel(f"{rows[0]['unit']} a second, at most")
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
     with atomic_write(file) as handle:

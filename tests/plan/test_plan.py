@@ -18,7 +18,7 @@ from reid_jax.plan.accelerators import accelerator, accelerators
 from reid_jax.plan.bound import bound
 from reid_jax.plan.collectives import Collective
 from reid_jax.plan.operations import operations_of
-from reid_jax.plan.plan import Question, plan
+from reid_jax.plan.plan import Question, as_table, plan
 from reid_jax.platforms import COMPILERS
 from reid_jax.questions import question_named
 from reid_jax.training.ahead import step_ahead
@@ -203,6 +203,17 @@ def test_a_step_is_planned_on_eight_devices(tmp_path):
     model = dataclasses.replace(config.model, batch_norm="device")
     (parts,) = plan(dataclasses.replace(config, model=model), Question("h100", (8,)))
     assert exchanged(parts) < exchanged(eight)
+
+
+@pytest.mark.exhaustive
+@compiles
+def test_clips_are_called_clips_and_a_small_number_is_not_0():
+    (row,) = rows = plan(configurations.get("tvsum"), Question("a100", (1,)))
+    assert row["unit"] == "clips"
+    assert "40 videos, assumed" in row["assumptions"]
+    row["memory_bytes"] = 1_234_567
+    assert "0.0012" in as_table(rows).as_text()
+    assert "clips/s" in as_table(rows).as_text()
 
 
 def exchanged(row):
