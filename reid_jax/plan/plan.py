@@ -250,7 +250,10 @@ def _too_much(row: dict[str, Any]) -> str:
     else:
         kept = "parameters, moments and resident data"
         larger = "what the step makes" if made > given else kept
-        why = f"too large is {larger}; --largest-batch says what would fit"
+        fits = "--largest-batch says what would fit"
+        if row["largest_batch"]:
+            fits = f"a batch of {row['largest_batch']:,} would fit"
+        why = f"too large is {larger}; {fits}"
     return (
         f"{row['devices']:,} x {row['device']}: does not fit into "
         f"{row['memory_of_device'] / 1e9:.0f} GB: {given:.2f} are given and {made:.2f} made "

@@ -147,17 +147,18 @@ def test_what_a_device_is_given_is_counted_on_one_of_them():
 
 
 @pytest.mark.parametrize(
-    ("what", "made", "sentence"),
+    ("what", "made", "largest", "sentence"),
     [
-        ("step", 90e9, "too large is what the step makes; --largest-batch says"),
-        ("step", 5e9, "too large is parameters, moments and resident data"),
-        ("search", 90e9, "take more devices or a smaller --gallery"),
-        ("evaluate", 90e9, "meanwhile; take a smaller --gallery"),
+        ("step", 90e9, None, "too large is what the step makes; --largest-batch says"),
+        ("step", 90e9, 1200, "too large is what the step makes; a batch of 1,200 would fit"),
+        ("step", 5e9, None, "too large is parameters, moments and resident data"),
+        ("search", 90e9, None, "take more devices or a smaller --gallery"),
+        ("evaluate", 90e9, None, "meanwhile; take a smaller --gallery"),
     ],
 )
-def test_a_program_that_does_not_fit_says_what_to_change(what, made, sentence):
+def test_a_program_that_does_not_fit_says_what_to_change(what, made, largest, sentence):
     row = {"what": what, "argument_bytes": 78e9, "temporary_bytes": made, "devices": 8}
-    row |= {"device": "h100", "memory_of_device": 80e9}
+    row |= {"device": "h100", "memory_of_device": 80e9, "largest_batch": largest}
     assert sentence in planning._too_much(row)
 
 
