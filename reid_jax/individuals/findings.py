@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from reid_jax.data.photos.reading import SIDE
 from reid_jax.individuals.measures import Details, rows_of
 from reid_jax.ops.ranking.matching import is_known, retrieval_rules
 from reid_jax.ops.ranking.retrieval import nearest
 
 SHOWN_MATCHES = 7
 _SAMPLE, _MISTAKES = 10, 6  # queries that are shown
-_GROUPS = ("orientation", "camera", "alphabet")
+_GROUPS = ("orientation", SIDE, "camera", "alphabet")
 _MOST_GROUPS = 24
 _NO_VALUE = "not given"
 
@@ -165,6 +166,8 @@ def _groups(
     if "date" in columns:
         year = np.asarray(columns["date"])[query].astype("datetime64[Y]").astype(str)
         names["year"] = np.where(year == "NaT", _NO_VALUE, year)
+    if SIDE in names and np.array_equal(names[SIDE], np.char.lower(names.get("orientation", []))):
+        del names[SIDE]  # the same column, which is there already
     groups = {name: _rows(values, per_query) for name, values in names.items()}
     for name, rows in groups.items():
         if len(rows) > _MOST_GROUPS:

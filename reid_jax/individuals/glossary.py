@@ -21,6 +21,16 @@ _APART = {
         "not trained on",
         "of the photos that the network was not trained on: the honest number where some were.",
     ),
+    "within_side": (
+        "same side",
+        "when a photo is searched for among photos of its own side alone, of those whose side is "
+        "known: the left and the right flank of an animal are different patterns.",
+    ),
+    "across_sides": (
+        "other sides",
+        "when a photo is searched for among photos of other sides alone: what can be told where "
+        "only another side of the individual is known.",
+    ),
     "reranked": (
         "re-ranked",
         "after ranking anew by neighbours that name each other (k-reciprocal re-ranking).",
@@ -76,7 +86,12 @@ MEASURES: Measures = by_key(
         tables=(PAGE, CONSOLE, README),
     ),
     *(
-        Measure(f"{key}_{apart}", f"{name}, {words}", f"{name} {meaning}", tables=(CONSOLE,))
+        Measure(
+            f"{key}_{apart}",
+            f"{name}, {words}",
+            f"{name} {meaning}",
+            tables=(PAGE, CONSOLE) if "side" in apart else (CONSOLE,),
+        )
         for apart, (words, meaning) in _APART.items()
         for key, name in (("rank1", "Rank-1"), ("mAP", "mAP"))
     ),

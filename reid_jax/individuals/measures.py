@@ -8,9 +8,11 @@ import numpy as np
 
 from reid_jax.console import counted
 from reid_jax.data.photos.content import COLUMN, has_copy
+from reid_jax.data.photos.reading import SIDE
 from reid_jax.errors import UserError
 from reid_jax.individuals.episodes import draw_episodes, one_shot_accuracy
 from reid_jax.individuals.photo_pairs import choose_pairs, score_pairs
+from reid_jax.individuals.sides import by_sides, has_sides
 from reid_jax.ops.ranking.matching import retrieval_rules
 from reid_jax.ops.ranking.reranking import k_reciprocal_blocks
 from reid_jax.ops.ranking.retrieval import evaluate_distances, evaluate_retrieval
@@ -89,15 +91,16 @@ def evaluate_in_detail(
     encounter are alike for reasons that say nothing about who it is.
     Where a query has an exact copy in the gallery, under another name, the measures are also given
     with every photo counted once: its copies are then the photo itself. Where queries were trained
-    on, the measures are also given of the other queries.
+    on, the measures are also given of the other queries. Where photos have sides, they are also
+    given within one side and across sides, see :func:`by_sides`.
     Pairs of photos are those that a search compares, see :func:`scored_pairs`.
 
     Args:
       embeddings: ``(N, D)`` float.
       labels: ``(N,)`` individuals.
       query, gallery: indices into the N photos; they may overlap.
-      columns: facts about the photos, ``(N,)`` each; "camera", "date", "digest", "alphabet" and
-        "drawer" are used.
+      columns: facts about the photos, ``(N,)`` each; "camera", "date", "digest", "side",
+        "alphabet" and "drawer" are used.
       metric: how embeddings are compared: "cosine" or "euclidean".
       trained: ``(N,)`` bool: photos that the network was trained on, if that is known.
       rerank: also rank anew by k-reciprocal neighbours (minutes for tens of thousands of photos).
@@ -111,10 +114,11 @@ def evaluate_in_detail(
       rank1_without_copies, mAP_without_copies, num_excluded_without_copies`` where queries have
       exact copies in the gallery, ``num_queries_trained, rank1_without_trained,
       mAP_without_trained, num_excluded_without_trained`` where queries were trained on (nan where
-      all were), ``rank1_reranked, mAP_reranked`` with ``rerank``, ``roc_auc,
-      average_precision, eer, tar@far=..., best_f1, best_f1_threshold`` of pairs of photos,
-      ``one_shot_20way`` where there are alphabets, ``num_photos, num_individuals, num_queries,
-      num_gallery, num_excluded, num_pairs``; and what they are means of.
+      all were), ``rank1_within_side, mAP_within_side, num_excluded_within_side`` and the same of
+      ``_across_sides`` where there are sides, ``rank1_reranked, mAP_reranked`` with ``rerank``,
+      ``roc_auc, average_precision, eer, tar@far=..., best_f1, best_f1_threshold`` of pairs of
+      photos, ``one_shot_20way`` where there are alphabets, ``num_photos, num_individuals,
+      num_queries, num_gallery, num_excluded, num_pairs``; and what they are means of.
     """
     embeddings, labels = np.asarray(embeddings, np.float32), np.asarray(labels)
     query, gallery = np.asarray(query), np.asarray(gallery)
@@ -151,6 +155,12 @@ def evaluate_in_detail(
         other = ranked_without({**rules, **index}, copied)
         result |= {f"{name}_without_copies": value for name, value in other.items()}
         result["num_queries_with_copy"] = int(copied.sum())
+    if has_sides(sides := columns.get(SIDE)):
+        assert sides is not None
+        within = by_sides(asked, shown, (sides[query], sides[gallery]), rules, metric)
+        for kind, values in within.items():
+            other = _means(values) if values else {}
+            result |= {f"{name}_{kind}": value for name, value in other.items()}
     if trained is not None and trained[query].any():
         fresh = ~trained[query]
         other = _means({key: per_query[key][fresh] for key in PER_QUERY})

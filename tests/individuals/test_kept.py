@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from reid_jax.data import cache as kept
-from reid_jax.data.photos import images, load_dataset
+from reid_jax.data.photos import checks, load_dataset
 from reid_jax.data.photos.transforms import with_mirror_images
 from reid_jax.individuals import kept as keys
 from reid_jax.individuals.kept import Kept, named
@@ -19,7 +19,7 @@ from tests.tiny_run import make_tiny_run
 def on(cache, monkeypatch):
     monkeypatch.setenv(kept.LIMIT, "1")
     monkeypatch.setattr(kept, "_without", set())
-    monkeypatch.setattr(images, "_YOUNG", -1)
+    monkeypatch.setattr(checks, "_YOUNG", -1)
 
 
 @pytest.fixture

@@ -1,0 +1,58 @@
+"""Which side of an animal a photo shows: a search within one side, and across sides."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from reid_jax.ops.ranking.matching import is_known
+from reid_jax.ops.ranking.retrieval import evaluate_retrieval
+
+
+def has_sides(sides: np.ndarray | None) -> bool:
+    """Whether photos of two sides are there, as ``(N,)`` texts that are empty where not known."""
+    return sides is not None and len(np.unique(sides[is_known(sides)])) > 1
+
+
+def by_sides(
+    asked: np.ndarray,
+    shown: np.ndarray,
+    sides: tuple[np.ndarray, np.ndarray],
+    rules: Mapping[str, np.ndarray],
+    metric: str,
+) -> dict[str, dict[str, np.ndarray]]:
+    """Measures of each query among photos of its own side alone, and of the other sides alone.
+
+    Photos whose side is not known are neither searched for nor searched in.
+
+    Args:
+      asked, shown: ``(Q, D)`` and ``(G, D)`` embeddings.
+      sides: ``(Q,)`` and ``(G,)`` texts, empty where not known.
+      rules: of the whole search, see :func:`retrieval_rules`.
+      metric: how embeddings are compared: "cosine" or "euclidean".
+
+    Returns:
+      "within_side" and "across_sides": each measure of :func:`evaluate_retrieval` as ``(Q,)``, nan
+      where a query has no match.
+    """
+    query, gallery = sides
+    known = is_known(gallery)
+    found: dict[str, dict[str, np.ndarray]] = {"within_side": {}, "across_sides": {}}
+    for side in np.unique(query[is_known(query)]).tolist():
+        rows = query == side
+        for name, among in (
+            ("within_side", gallery == side),
+            ("across_sides", known & (gallery != side)),
+        ):
+            if not among.any():
+                continue
+            own: dict[str, Any] = {
+                key: values[rows] if key.startswith("query_") else values[among]
+                for key, values in rules.items()
+            }
+            each = evaluate_retrieval(
+                asked[rows], shown[among], metric=metric, **own, return_per_query=True
+            )["per_query"]
+            for key, values in each.items():
+                found[name].setdefault(key, np.full(len(query), np.nan))[rows] = values
+    return found
