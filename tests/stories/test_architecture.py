@@ -203,6 +203,7 @@ LARGE = {
     "reid_jax/same_video": QUESTION,
     "reid_jax/data/photos": "a file a source, and what all sources need",
     "reid_jax/training": "the loop and all that it is made of; what several hosts need is hosts/",
+    "tests/individuals": "a file for each file of reid_jax/individuals, or for what several do",
     "tests/ops": "a file for each file or folder of reid_jax/ops",
 }
 
