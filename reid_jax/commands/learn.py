@@ -187,9 +187,10 @@ def compare(runs: Positional[tuple[Path, ...]], out: Path | None = None) -> None
 
     Args:
         runs: Folders of two runs or more, of one kind.
-        out: Folder for comparison.txt, comparison.json and figures: of embeddings roc.png and
-            precision_recall.png, of keyframe scores curves.png and scatter.png, of similarities of
-            videos roc.png and kinds.png.
+        out: Folder for comparison.txt, comparison.json and figures: performance.png, the runs side
+            by side in five measures; of embeddings roc.png and precision_recall.png, of keyframe
+            scores curves.png and scatter.png, of similarities of videos roc.png,
+            precision_recall.png and kinds.png.
     """
     from reid_jax.questions import compare_runs
 

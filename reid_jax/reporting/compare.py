@@ -18,6 +18,7 @@ from reid_jax.ops.significance import (
     mean_interval,
     sign_flip_p_values,
 )
+from reid_jax.reporting.figures import performance
 from reid_jax.reporting.measure import Measure, Measures
 from reid_jax.reporting.plain_json import plain_json
 from reid_jax.reporting.table import Table, results_table
@@ -284,7 +285,9 @@ class Comparison:
             return self.as_dict()
         write_text(out / "comparison.txt", self.as_text() + "\n")
         write_text(out / "comparison.json", self.as_json())
-        for name, draw in self.figures.items():
+        results = {one.name: one.metrics for one in self.contenders}
+        side_by_side = {"performance": lambda: performance(results, self.measures)}
+        for name, draw in {**side_by_side, **self.figures}.items():
             if (png := draw()) is not None:
                 with atomic_write(out / f"{name}.png") as file:
                     file.write(png)

@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 
 from reid_jax.ops.verification import average_precision, roc_auc, roc_curve
-from reid_jax.reporting.measure import Measures
+from reid_jax.reporting.measure import Measure, Measures
+from reid_jax.reporting.measure import number as number_text
 
 INK, MUTED, LINE = "#1f2a2c", "#6c7a7d", "#d9dfdd"
 NETWORK, OTHER = "#0f766e", "#d9822b"
 BASELINES = ("#8b979a", "#b9a27a", "#a48fb0", "#7f9dbd")
+_ROWS = 5  # measures of a chart
 COLOURS = (NETWORK, OTHER, "#5b5fc7", "#b83280", "#2b6cb0", "#8c5e3c")
 """Of several things alike, such as runs, in order."""
 _STYLE: Any = {
@@ -166,4 +168,49 @@ def precision_recall_curves(
         percent_axis(axes.xaxis)
         percent_axis(axes.yaxis)
         axes.legend(fontsize=9)
+        return as_png(figure)
+
+
+def performance(
+    results: Mapping[str, Mapping[str, Any]], measures: Sequence[Measure]
+) -> bytes | None:
+    """Runs side by side in five rows: a row a measure, a bar a run, with its 95% interval if known.
+
+    None where they have no measure in common.
+
+    Args:
+      results: metrics by the run's name.
+      measures: the first five whose higher value is better, and that every run has.
+    """
+    shown = [
+        each
+        for each in measures
+        if each.better == "higher"
+        and all(np.isfinite(row.get(each.key, np.nan)) for row in results.values())
+    ][:_ROWS]
+    if not shown:
+        return None
+    height = 0.8 / len(results)
+    with new_figure(7.2, (0.34 * len(results) + 0.3) * len(shown) + 1.1) as (figure, axes):
+        for number, ((name, row), colour) in enumerate(
+            zip(results.items(), cycle(COLOURS), strict=False)
+        ):
+            places = np.arange(len(shown)) + (number - (len(results) - 1) / 2) * height
+            values = [float(row[each.key]) for each in shown]
+            axes.barh(places, values, height * 0.9, color=colour, label=name)
+            for place, value, each in zip(places, values, shown, strict=True):
+                ends = [row.get(f"{each.key}_{end}") for end in ("low", "high")]
+                if None not in ends:
+                    axes.plot(ends, [place, place], color=INK, linewidth=1.2)
+                beyond = max([value, 0.0, *(end for end in ends if end is not None)])
+                text = f"  {number_text(value)}"
+                axes.text(beyond, place, text, va="center", fontsize=8.5, color=INK)
+        axes.set_yticks(range(len(shown)), [each.name for each in shown], color=INK)
+        axes.set_ylim(len(shown) - 0.5, -0.5)
+        axes.margins(x=0.12)
+        axes.axvline(0, color=MUTED, linewidth=0.8)
+        axes.grid(visible=False, axis="y")
+        axes.tick_params(axis="y", length=0)
+        axes.set_title("The runs side by side; lines are 95% intervals")
+        axes.legend(fontsize=9, loc="upper left", bbox_to_anchor=(1.0, 1.0))
         return as_png(figure)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+from reid_jax.reporting import figures
 from reid_jax.reporting.compare import Comparison, Contender, find_differences, mebibytes
 from reid_jax.reporting.figures import as_png, new_figure
 from reid_jax.reporting.measure import Measure, by_key
@@ -99,7 +100,29 @@ def test_a_comparison_is_told_and_written(tmp_path, capsys):
     assert content["runs"][1]["seconds"] == 0.5
     assert content["differences"][0]["measure"] == "hits"
     assert {path.name for path in tmp_path.iterdir()} == {
-        *("comparison.txt", "comparison.json", "line.png")
+        *("comparison.txt", "comparison.json", "line.png", "performance.png")
     }
     compared.tell(None)
     assert mebibytes(None) == "–"
+
+
+def test_the_chart_has_five_rows_a_bar_for_each_run_and_its_interval(monkeypatch):
+    keys = ["a", "loss", "b", "c", "d", "e", "f"]
+    measures = [
+        Measure(key, key.upper(), "", better="lower" if key == "loss" else "higher") for key in keys
+    ]
+    one = {key: 0.1 * place for place, key in enumerate(keys)} | {"b": float("nan")}
+    other = {key: 0.05 * place for place, key in enumerate(keys)}
+    other |= {"c_low": 0.1, "c_high": 0.2}
+    drawn = []
+    monkeypatch.setattr(figures, "as_png", lambda figure: drawn.append(figure) or b"")
+    figures.performance({"one": one, "other": other}, [*measures, Measure("g", "G", "")])
+    (axes,) = drawn[0].axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["A", "C", "D", "E", "F"]
+    widths = [bar.get_width() for bar in axes.patches]
+    np.testing.assert_allclose(widths, [0, 0.3, 0.4, 0.5, 0.6, 0, 0.15, 0.2, 0.25, 0.3])
+    intervals = [line for line in axes.lines if len(set(line.get_ydata())) == 1]
+    assert [list(line.get_xdata()) for line in intervals] == [[0.1, 0.2]]
+    np.testing.assert_allclose(intervals[0].get_ydata()[0], axes.patches[6].get_y() + 0.18)
+    assert "0.150" in {text.get_text().strip() for text in axes.texts}
+    assert figures.performance({"one": {}}, measures) is None
