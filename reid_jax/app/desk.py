@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from reid_jax.app.arrivals import Arrival, Arrivals
+from reid_jax.app.arrivals import Arrival, Arrivals, State
 from reid_jax.app.holdings import Shelf
 from reid_jax.app.logs import Log, Numbers
 from reid_jax.app.places import Places
@@ -22,7 +22,7 @@ MOST_WAITING = 20_000  # photos that wait; who drops more is asked to wait
 _BATCH = 16  # photos that are looked up together
 _READ, _LOOK_UP, _START, _FILE = 60.0, 300.0, 900.0, 3600.0  # seconds
 _FILED = 64  # decisions that are written to the gallery together
-_SOON, _ENOUGH = 15.0, 8  # seconds that a decision waits for others, unless there are so many
+_SOON, _ENOUGH = 20.0, 32  # seconds that a decision waits for others, unless there are so many
 _AGAIN = 48  # photos that are looked up again where there is a new individual
 _PAUSE = 5.0  # seconds between tries
 
@@ -45,6 +45,7 @@ class Desk:
         self.decoder = Child("reid_jax.app.workers.decoder", places.child_log, 5, quiet)
         self._embedder = Child("reid_jax.app.workers.embedder", places.child_log, 10)
         self.review = Review(arrivals, shelf)
+        self._again: list[str] = []
         self._wake, self._read_one, self._decided = (threading.Event() for _ in range(3))
         self._ended = threading.Event()
         self.ready, self.trouble = False, ""
@@ -156,12 +157,18 @@ class Desk:
             found = self._embedder.ask(request, _START)
             self._log.write("ready", **found)
             self.ready, self.trouble = True, ""
-        photos = self._arrivals.in_state("photo", "readable", _BATCH)
+        state: State = "readable"
+        photos = self._arrivals.in_state("photo", state, _BATCH)
+        if not photos and self._again:
+            some, self._again = self._again[:_BATCH], self._again[_BATCH:]
+            found = [self._arrivals.one(id) for id in some]
+            photos = [one for one in found if one is not None and one.state == "answered"]
+            state = "answered"
         if not photos:
-            return False
+            return bool(self._again)
         started = time.monotonic()
         for arrival, answer in zip(photos, self._answers(photos), strict=True):
-            self._answered(arrival.id, answer)
+            self._answered(arrival.id, answer, state)
         self._numbers.event("photos_looked_up", len(photos))
         self.trouble = ""
         self._log.write(
@@ -169,14 +176,12 @@ class Desk:
         )
         return True
 
-    def _answered(self, id: str, answer: dict[str, Any] | str) -> None:
+    def _answered(self, id: str, answer: dict[str, Any] | str, state: State) -> None:
         if isinstance(answer, str):
             self._arrivals.change(id, "refused", {"why": answer}, only_from=("readable",))
             return
         worth = worth_of(answer)
-        self._arrivals.change(
-            id, "answered", {"answer": answer}, worth=worth, only_from=("readable",)
-        )
+        self._arrivals.change(id, "answered", {"answer": answer}, worth=worth, only_from=(state,))
 
     def _answers(self, photos: list[Arrival]) -> list[dict[str, Any] | str]:
         """What is said of each; a sentence about one that cannot be looked up."""
@@ -231,7 +236,6 @@ class Desk:
         return True
 
     def _answer_again(self) -> None:
-        """Somebody is new in the gallery: what comes next is looked up again."""
-        for arrival in self._arrivals.in_state("photo", "answered", _AGAIN):
-            self._arrivals.change(arrival.id, "readable", only_from=("answered",))
+        """Somebody is new in the gallery: what comes next is looked up again, and stays there."""
+        self._again = [one.id for one in self._arrivals.in_state("photo", "answered", _AGAIN)]
         self._read_one.set()

@@ -19,6 +19,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from reid_jax.app.logs import Log, Numbers
+from reid_jax.app.tokens import Tokens
 from reid_jax.errors import UserError
 
 HEADERS = {
@@ -34,6 +35,9 @@ HEADERS = {
 }
 _READING = ("GET", "HEAD")
 _METHODS = (*_READING, "POST", "DELETE")
+_READERS_MAY = {
+    ("POST", path) for path in ("/v1/identify", "/v1/photos", "/v1/films", "/v1/films/compare")
+}
 _PATIENCE = 30.0  # seconds for the next bytes of a request
 _LENGTH = re.compile(r"[0-9]{1,15}")
 _LONGEST_PATH, _LONGEST_QUERY = 1_000, 8_000
@@ -58,6 +62,7 @@ class Guard:
       app: what answers.
       hosts: `host:port` under which the server is known.
       largest: bytes that the body of a request may have, by its path.
+      tokens: of programs.
       page: a page that says an error to a person, by status and sentence.
       log, numbers: what is said of it.
     """
@@ -65,6 +70,7 @@ class Guard:
     app: ASGIApp
     hosts: frozenset[str]
     largest: Callable[[str], int]
+    tokens: Tokens
     page: Callable[[int, str], str]
     log: Log
     numbers: Numbers
@@ -120,6 +126,7 @@ class Guard:
         headers = Headers(scope=scope)
         _check_shape(scope)
         self._check_origin(scope, headers)
+        self._check_token(scope, headers)
         most = self.largest(scope["path"])
         _check_length(headers, most)
         got, ended = 0, False
@@ -151,6 +158,20 @@ class Guard:
             raise RefusedError(403, "Another site may not ask for this.")
         if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
             raise RefusedError(403, "Another site may not ask for this.")
+
+    def _check_token(self, scope: Scope, headers: Headers) -> None:
+        """Whoever shows a token is who it says, and may do what it says."""
+        shown = headers.getlist("authorization")
+        if not shown:
+            return
+        kind, _, token = shown[0].partition(" ")
+        known = self.tokens.known(token.strip()) if kind.lower() == "bearer" else None
+        if known is None or len(shown) > 1:
+            raise RefusedError(401, "This token is not known.")
+        reads = scope["method"] in _READING or (scope["method"], scope["path"]) in _READERS_MAY
+        if known["scope"] != "decide" and not reads:
+            raise RefusedError(403, "This token may look, drop and identify, not decide.")
+        scope.setdefault("state", {})["token"] = known["name"]
 
     async def _say(
         self, scope: Scope, receive: Receive, send: Send, status: int, sentence: str

@@ -24,9 +24,11 @@ from reid_jax.app.routes.films import FilmRoutes
 from reid_jax.app.routes.individuals import IndividualRoutes
 from reid_jax.app.routes.machine import MachineRoutes
 from reid_jax.app.routes.photos import PhotoRoutes, largest
+from reid_jax.app.routes.programs import ProgramRoutes
 from reid_jax.app.routes.review import ReviewRoutes
 from reid_jax.app.safety import Guard
 from reid_jax.app.site import Progress, Site
+from reid_jax.app.tokens import Tokens
 from reid_jax.errors import UserError
 from reid_jax.locks import try_lock
 
@@ -153,6 +155,7 @@ def application(site: Site, hosts: frozenset[str], started: Callable[[], None]) 
         *ReviewRoutes(site).routes(),
         *IndividualRoutes(site).routes(),
         *FilmRoutes(site).routes(),
+        *ProgramRoutes(site, photos).routes(),
         *MachineRoutes(site).routes(),
     ]
 
@@ -172,7 +175,8 @@ def application(site: Site, hosts: frozenset[str], started: Callable[[], None]) 
                     worker.close()
 
     router = Router(routes, redirect_slashes=False, lifespan=lifespan)
-    return Guard(router, hosts, largest, site.error_page, site.log, site.numbers)
+    tokens = Tokens(site.places.tokens)
+    return Guard(router, hosts, largest, tokens, site.error_page, site.log, site.numbers)
 
 
 def _run(site: Site, served: Served, listening: socket.socket, host: str, show: bool) -> None:

@@ -101,6 +101,8 @@ class Site:
 
 def who(request: Request) -> str:
     """Who is in front of the page: as they say, else who has started the server."""
+    if (token := request.scope.get("state", {}).get("token")) is not None:
+        return str(token)
     said = shown_name(unquote(request.cookies.get(_WHO, "")))
     if said != "without a name":
         return said

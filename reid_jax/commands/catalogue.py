@@ -89,6 +89,7 @@ GROUPS: dict[str, tuple[Command, ...]] = {
     ),
     "deploy": (
         Command("serve", f"{_DEPLOY}:serve", "a page where people decide"),
+        Command("serve token", f"{_DEPLOY}:token", "let a program ask"),
         Command("serve demo", f"{_DEPLOY}:demo", "the same, of drawn animals"),
     ),
     "machine": (

@@ -1,7 +1,9 @@
 """Commands that serve what was trained to others."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+from tyro.conf import Positional
 
 
 def serve(
@@ -37,6 +39,34 @@ def serve(
     beside = Path("reid-jax-app") if gallery is None else gallery.with_name(f"{gallery.name}.app")
     runs = Runs(keyframes, same_video)
     _serve(folder or beside, gallery, host, port, open, runs=runs)
+
+
+def token(
+    name: Positional[str],
+    folder: Path,
+    scope: Literal["read", "decide"] = "read",
+    remove: bool = False,
+) -> None:
+    """Makes a token by which a program asks a server, and prints it, once.
+
+    Args:
+        name: Of the program; decisions carry it.
+        folder: Of the server, such as GALLERY.app.
+        scope: read looks, drops photos and identifies; decide decides, too.
+        remove: The token of this name is worth nothing from now on.
+    """
+    from reid_jax.app.places import Places
+    from reid_jax.app.tokens import Tokens
+    from reid_jax.errors import UserError
+
+    if not folder.is_dir():
+        raise UserError(f"There is no folder {folder}; reid-jax serve makes it.")
+    tokens = Tokens(Places(folder).tokens)
+    if remove:
+        tokens.take_back(name)
+        print(f"{name} may ask no more.")
+    else:
+        print(tokens.make(name, scope))
 
 
 def demo(folder: Path = Path("reid-jax-demo"), port: int | None = None, open: bool = True) -> None:

@@ -76,7 +76,9 @@ class IndividualRoutes:
     def names(self, request: Request) -> Response:
         """Names and how many photos each has, as JSON; `q` searches."""
         words = request.query_params.get("q", "")[:200]
-        found = self._holdings.found(words, "name")
-        return JSONResponse(
-            {"individuals": [{"name": one.name, "photos": len(one.photos)} for one in found]}
-        )
+        holdings = self._holdings
+        found = {one.name: len(one.photos) for one in holdings.found(words, "name")}
+        if self._site.desk is not None and not words:
+            found |= self._site.desk.review.names()
+        listed = [{"name": name, "photos": number} for name, number in found.items()]
+        return JSONResponse({"individuals": listed})

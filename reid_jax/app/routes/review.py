@@ -65,7 +65,8 @@ class ReviewRoutes:
         found = self._desk.review.look(id, seat(request)) if is_id(id) else None
         if found is None or found.kind != "photo":
             raise RefusedError(404, "There is no such photo.")
-        return JSONResponse({"photo": self._shown(found)})
+        left = self._site.arrivals.numbers("photo").get("answered", 0)
+        return JSONResponse({"photo": self._shown(found), "left": left})
 
     def _shown(self, arrival: Arrival) -> dict[str, Any]:
         assert self._site.shelf is not None

@@ -86,7 +86,7 @@ export const percent = (p) => (p == null ? "" : `${Math.round(100 * p)}%`);
 export const counted = (n, one) => `${n.toLocaleString("en")} ${one}${n === 1 ? "" : "s"}`;
 
 // Asks for a line of text, or for a yes; null where it was cancelled.
-export function ask({ title, text = "", value = null, yes = "Save", among = [] }) {
+export function ask({ title, text = "", value = null, yes = "Save", among = null }) {
   const dialog = byId("ask");
   const input = byId("ask-input");
   byId("ask-title").textContent = title;
@@ -96,7 +96,8 @@ export function ask({ title, text = "", value = null, yes = "Save", among = [] }
   input.hidden = value === null;
   input.value = value ?? "";
   input.setAttribute("aria-label", title);
-  byId("ask-list").replaceChildren(...among.map((name) => el("option", { value: name })));
+  byId("ask-list").replaceChildren();
+  among?.then((names) => byId("ask-list").replaceChildren(...names.map((name) => el("option", { value: name }))), () => {});
   dialog.returnValue = "";
   dialog.showModal();
   if (value !== null) input.select();

@@ -71,12 +71,22 @@ function look(place) {
   view.show(each.agreement);
 }
 
+function count(left) {
+  byId("left").textContent = left ? `${left.toLocaleString("en")} to decide` : "";
+  for (const badge of document.querySelectorAll("[data-count=review]")) badge.textContent = left;
+}
+
+async function again(id) {
+  const found = await get(`/v1/review/${id}`);
+  count(found.left);
+  show(found.photo);
+}
+
 async function next(without = []) {
   clearTimeout(looking);
   const found = await get(`/v1/review/next?without=${[...skipped, ...without].slice(-100).join(",")}`);
   suggested = found.suggested;
-  byId("left").textContent = found.left ? `${found.left.toLocaleString("en")} to decide` : "";
-  for (const badge of document.querySelectorAll("[data-count=review]")) badge.textContent = found.left;
+  count(found.left);
   if (!found.photo && skipped.length) {
     skipped.length = 0;
     if (found.left) return next(without);
@@ -131,7 +141,7 @@ async function undo() {
     const back = await post(`/v1/review/${id}`, null, "DELETE");
     made.pop();
     byId("said").replaceChildren("Taken back: ", bdi(back.name));
-    show((await get(`/v1/review/${id}`)).photo);
+    await again(id);
   });
 }
 
@@ -141,6 +151,13 @@ async function fresh() {
   if (name) decide("is", name, true);
 }
 
+async function somebody() {
+  if (!photo) return;
+  const among = get("/v1/individuals").then((found) => found.individuals.map((each) => each.name));
+  const name = await ask({ title: "Somebody else", text: "Begin to write the name.", value: "", yes: "It is this one", among });
+  if (name) decide("is", name);
+}
+
 function other(step) {
   if (!photo) return;
   guarded(async () => {
@@ -148,12 +165,13 @@ function other(step) {
       skipped.push(photo.id);
       before.push(photo.id);
       await next();
-    } else if (before.length) show((await get(`/v1/review/${before.pop()}`)).photo);
+    } else if (before.length) await again(before.pop());
   });
 }
 
 const keys = {
   n: fresh,
+  s: somebody,
   x: () => decide("not an animal"),
   u: () => decide("cannot tell"),
   z: undo,
@@ -187,7 +205,7 @@ document.addEventListener("keydown", (event) => {
   act();
 });
 
-for (const [id, act] of [["new", fresh], ["nothing", keys.x], ["unsure", keys.u], ["undo", undo], ["undo-last", undo], ["help", keys["?"]]]) {
+for (const [id, act] of [["new", fresh], ["somebody", somebody], ["nothing", keys.x], ["unsure", keys.u], ["undo", undo], ["undo-last", undo], ["help", keys["?"]]]) {
   byId(id).addEventListener("click", () => act());
 }
 setInterval(() => photo && get(`/v1/review/${photo.id}`).catch(() => {}), 60000); // keeps it ours

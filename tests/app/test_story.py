@@ -1,0 +1,174 @@
+"""The page as people use it, in a browser, on a real server with a network that was trained.
+
+Photos are dropped, decided on by keys alone, a name is changed, and a decision taken back; at three
+widths nothing is cut off. Nothing is asked of another host, and the console stays empty.
+"""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from reid_jax.data.photos.synthetic import synthetic_dataset
+from reid_jax.individuals.gallery import members
+from tests.app.running import Running, serving
+from tests.tiny_run import make_tiny_run
+
+pytestmark = pytest.mark.exhaustive
+
+WIDTHS = ((360, 740), (1024, 768), (1920, 1080))
+PAGES = ("/", "/review", "/individuals", "/individual?name=Ada", "/docs", "/nothing-here")
+NAMES = ("Ada", "Bo", "Cy", "Di", "Ed", "Flo")
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory) -> Path:
+    """Photos in `known`, and in `new` two more of each and of a stranger."""
+    folder = tmp_path_factory.mktemp("drawn")
+    drawn = synthetic_dataset(len(NAMES) + 1, 6, seed=3)
+    for place, pixels in enumerate(drawn.pixels):
+        who, number = divmod(place, 6)
+        known = who < len(NAMES) and number < 4
+        if not known and number < 4:
+            continue
+        place = folder / "known" / NAMES[who] if known else folder / "new"
+        place.mkdir(parents=True, exist_ok=True)
+        large = Image.fromarray(pixels).resize((384, 384), Image.Resampling.LANCZOS)
+        large.save(place / f"{'known' if known else 'new'}-{who}-{number}.jpg", quality=92)
+    (folder / "new" / "broken.jpg").write_bytes(b"\xff\xd8\xff broken")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory, photos):
+    folder = tmp_path_factory.mktemp("story")
+    run = make_tiny_run(folder / "run")
+    members.build(run, f"folder:{photos / 'known'}", folder / "gallery", evidence="none")
+    with serving(folder / "server", "--gallery", folder / "gallery") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api")
+    program = shutil.which("chromium")
+    if program is None:
+        pytest.skip("chromium is not installed")
+    with playwright.sync_playwright() as started:
+        opened = started.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def page(browser, running):
+    """A page of which nothing goes wrong, and which asks no other host."""
+    context = browser.new_context(viewport={"width": 1024, "height": 768})
+    opened = context.new_page()
+    wrong: list[str] = []
+    opened.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
+    opened.on("pageerror", lambda error: wrong.append(str(error)))
+    opened.on(
+        "request",
+        lambda asked: (
+            None
+            if asked.url.startswith((running.address, "blob:"))
+            else wrong.append(f"asked {asked.url}")
+        ),
+    )
+    yield opened
+    context.close()
+    expected = ("status of 404", "status of 409")
+    assert not [each for each in wrong if not any(word in each for word in expected)]
+
+
+def numbers(running: Running) -> dict[str, int]:
+    return running.get("/v1/photos").json()["numbers"]
+
+
+def test_photos_are_dropped_and_looked_up(page, running, photos):
+    new = sorted((photos / "new").iterdir())
+    page.goto(running.address)
+    page.get_by_text("Nothing here yet").wait_for()
+    page.set_input_files("#choose", new)
+    page.get_by_text("Cannot be used").wait_for(timeout=120_000)
+    running.until(lambda: numbers(running).get("answered") == len(new) - 1, 300)
+    page.get_by_text(f"{len(new) - 1} to decide").wait_for(timeout=20_000)
+    assert page.locator(".file img").count() == len(new) - 1
+    page.set_input_files("#choose", new[:1])
+    page.get_by_text("was dropped before").wait_for()
+
+
+def test_photos_are_decided_on_by_keys_alone(page, running):
+    page.goto(f"{running.address}/review")
+    page.locator(".candidate").first.wait_for()
+    left = numbers(running)["answered"]
+
+    def decided(number: int) -> None:
+        running.until(lambda: numbers(running)["answered"] == left - number)
+        page.locator("#left", has_text=f"{left - number} to decide").wait_for()
+
+    first = page.locator(".candidate b").first.inner_text()
+    page.keyboard.press("1")
+    decided(1)
+    assert page.locator("#said").inner_text().endswith(f": {first}")
+    page.keyboard.press("ArrowRight")
+    second = page.locator(".candidate b").nth(1).inner_text()
+    assert page.locator("#other-words").inner_text().startswith(second)
+    page.keyboard.press("Enter")
+    decided(2)
+    page.keyboard.press("n")
+    page.locator("#ask-input").wait_for()
+    page.keyboard.type("Gus <b>")
+    page.keyboard.press("Enter")
+    decided(3)
+    assert page.locator("#said").inner_text().endswith(": Gus <b>")
+    page.keyboard.press("x")
+    decided(4)
+    page.keyboard.press("u")
+    decided(5)
+    page.keyboard.press("z")
+    decided(4)
+    page.keyboard.press("s")
+    page.keyboard.type("Gus <b>")
+    page.keyboard.press("Enter")
+    decided(5)
+    page.keyboard.press("?")
+    page.get_by_text("Undo your last decision").wait_for()
+    page.keyboard.press("Escape")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowUp")
+    for key in "+r-0l":
+        page.keyboard.press(key)
+
+
+def test_decisions_are_in_the_gallery(page, running):
+    running.until(lambda: numbers(running).get("filed") == 4, 180)
+    page.goto(f"{running.address}/individual?name=Gus%20%3Cb%3E")
+    page.get_by_role("heading", name="Gus <b>").wait_for()
+    assert page.locator(".photos img").count() == 2
+
+
+def test_two_people_never_get_the_same_photo(browser, running):
+    seen = []
+    for _ in range(3):
+        context = browser.new_context()
+        opened = context.new_page()
+        opened.goto(f"{running.address}/review")
+        opened.locator(".candidate").first.wait_for()
+        seen.append(opened.locator("#asked-words").inner_text())
+    assert len(set(seen)) == 3
+
+
+@pytest.mark.parametrize(("width", "height"), WIDTHS)
+def test_nothing_is_cut_off(page, running, width, height):
+    page.set_viewport_size({"width": width, "height": height})
+    for number, path in enumerate(PAGES):
+        page.goto(f"{running.address}{path}")
+        page.wait_for_timeout(700)
+        wide = page.evaluate("document.documentElement.scrollWidth")
+        assert wide <= width, path
+        if folder := os.environ.get("REID_JAX_SCREENSHOTS"):
+            page.screenshot(path=f"{folder}/{number}-{width}.png")
