@@ -161,8 +161,8 @@ class Desk:
         photos = self._arrivals.in_state("photo", state, _BATCH)
         if not photos and self._again:
             some, self._again = self._again[:_BATCH], self._again[_BATCH:]
-            found = [self._arrivals.one(id) for id in some]
-            photos = [one for one in found if one is not None and one.state == "answered"]
+            known = map(self._arrivals.one, some)
+            photos = [one for one in known if one is not None and one.state == "answered"]
             state = "answered"
         if not photos:
             return bool(self._again)

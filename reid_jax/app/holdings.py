@@ -22,6 +22,7 @@ class Held:
 
     Attributes:
       id: 32 hexadecimal digits.
+      known: the id by which the gallery knows it.
       path: where it lies.
       individual: whose it is.
       date: when it was taken, None where nobody knows.
@@ -30,6 +31,7 @@ class Held:
     """
 
     id: str
+    known: str
     path: str
     individual: str
     date: datetime | None
@@ -58,11 +60,13 @@ class Holdings:
       individuals: by name.
       photos: by id.
       digests: whose photo has this content.
+      position: of the gallery's journal.
     """
 
     individuals: dict[str, Individual]
     photos: dict[str, Held]
     digests: dict[str, Held]
+    position: int
     _thumbnails: np.ndarray = field(repr=False)
 
     def thumbnail(self, photo: Held) -> bytes:
@@ -129,12 +133,13 @@ def _holdings(gallery: Gallery) -> Holdings:
         if name in ("camera", "orientation")
     }
     digests = gallery.columns.get(DIGEST, np.full(len(gallery), ""))
+    known = gallery.known_ids
     photos: list[Held] = []
     for row, (path, name) in enumerate(zip(gallery.paths, gallery.identities, strict=True)):
         date = None if dates is None or np.isnat(dates[row]) else dates[row].item()
         facts = {fact: str(column[row]) for fact, column in others.items() if column[row]}
         id = blake2b(str(path).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-        photos.append(Held(id, str(path), str(name), date, facts, row))
+        photos.append(Held(id, str(known[row]), str(path), str(name), date, facts, row))
     of: dict[str, list[Held]] = {}
     for photo in photos:
         of.setdefault(photo.individual, []).append(photo)
@@ -145,6 +150,7 @@ def _holdings(gallery: Gallery) -> Holdings:
         digests={
             str(digest): photo for digest, photo in zip(digests, photos, strict=True) if digest
         },
+        position=gallery.position,
         _thumbnails=gallery.thumbnails,
     )
 

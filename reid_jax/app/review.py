@@ -128,6 +128,15 @@ class Review:
             raise UserError(f"There is no individual {name} any more.")
         return name
 
+    def renamed(self, names: Collection[str], into: str) -> None:
+        """Individuals have another name now: what is not written yet gets it, too."""
+        with self._deciding:
+            for arrival in self._arrivals.in_state("photo", "decided"):
+                decision = arrival.about["decision"]
+                if decision["name"] in names:
+                    facts = {"decision": {**decision, "name": into, "new": False}}
+                    self._arrivals.change(arrival.id, "decided", facts, only_from=("decided",))
+
     def take_back(self, photo: str) -> str:
         """Takes back what is not in the gallery yet; the photo is to be decided again.
 

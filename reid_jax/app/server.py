@@ -20,6 +20,7 @@ from reid_jax.app.films import Films, Runs
 from reid_jax.app.holdings import Shelf
 from reid_jax.app.logs import Log, Numbers
 from reid_jax.app.places import Places
+from reid_jax.app.routes.acts import ActRoutes
 from reid_jax.app.routes.films import FilmRoutes
 from reid_jax.app.routes.individuals import IndividualRoutes
 from reid_jax.app.routes.machine import MachineRoutes
@@ -154,6 +155,7 @@ def application(site: Site, hosts: frozenset[str], started: Callable[[], None]) 
         *photos.routes(),
         *ReviewRoutes(site).routes(),
         *IndividualRoutes(site).routes(),
+        *ActRoutes(site).routes(),
         *FilmRoutes(site).routes(),
         *ProgramRoutes(site, photos).routes(),
         *MachineRoutes(site).routes(),

@@ -8,7 +8,8 @@ from starlette.routing import Route
 
 from reid_jax.app.holdings import ORDERS, Holdings
 from reid_jax.app.safety import RefusedError
-from reid_jax.app.site import Site
+from reid_jax.app.site import Site, who
+from reid_jax.individuals.gallery.decisions import Decisions
 
 _ON_A_PAGE = 60
 
@@ -61,12 +62,16 @@ class IndividualRoutes:
     def individual(self, request: Request) -> Response:
         """One individual: its photos by day."""
         name = request.query_params.get("name", "")
-        one = self._holdings.individuals.get(name)
+        holdings = self._holdings
+        one = holdings.individuals.get(name)
         if one is None:
             raise RefusedError(404, "There is no individual of this name.")
         days = groupby(one.photos, lambda photo: photo.date and photo.date.date())
+        assert self._site.shelf is not None
         facts = {
             "individual": one,
+            "note": Decisions(self._site.shelf.folder, who(request)).note_of(name),
+            "position": holdings.position,
             "days": [(day, list(photos)) for day, photos in days],
             "first": min(one.dates, default=None),
             "last": max(one.dates, default=None),

@@ -41,7 +41,7 @@ class _Embedder:
             file_photos(Path(request["gallery"]), request["file"])
             return {}
         if "take_back" in request:
-            take_out(Path(request["gallery"]), request["take_back"])
+            take_out(Path(request["gallery"]), request["take_back"], request["who"])
             return {}
         gallery, model, evidence = self._open(Path(request["gallery"]))
         paths: list[str] = request["photos"]

@@ -1,0 +1,168 @@
+"""Decisions about what is in the gallery, by the gallery's own functions, and their history."""
+
+from collections.abc import Callable
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from reid_jax.app.routes.bodies import read_json, text_of
+from reid_jax.app.safety import RefusedError
+from reid_jax.app.site import Site, who
+from reid_jax.individuals.gallery.decisions import ChangedError, Decisions
+from reid_jax.individuals.gallery.journal.entries import INDIVIDUAL, Entry
+from reid_jax.individuals.gallery.journal.journal import MADE
+
+_MOST_PHOTOS = 5_000
+_NOTE = 2_000  # letters
+Body = dict[str, Any]
+
+
+class ActRoutes:
+    """Routes by which the gallery is changed."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._acts: dict[str, Callable[[Decisions, Body], int]] = {
+            "rename": self._rename,
+            "merge": self._merge,
+            "split": self._split,
+            "move": self._move,
+            "note": self._note,
+            "mark": self._mark,
+            "undo": self._undo,
+        }
+
+    def routes(self) -> list[Route]:
+        """All of them."""
+        return [
+            Route("/v1/gallery/history", self.history),
+            Route("/v1/gallery/{act}", self.act, methods=["POST"]),
+        ]
+
+    @property
+    def _folder(self) -> Any:
+        if self._site.shelf is None:
+            raise RefusedError(404, "There is no gallery yet.")
+        return self._site.shelf.folder
+
+    async def act(self, request: Request) -> Response:
+        """Decides, and says the number of the decision."""
+        body = await read_json(request)
+        act = self._acts.get(request.path_params["act"])
+        if act is None:
+            raise RefusedError(404, "There is no such decision.")
+        return await run_in_threadpool(self._decide, act, body, who(request))
+
+    def _decide(self, act: Callable[[Decisions, Body], int], body: Body, person: str) -> Response:
+        try:
+            number = act(Decisions(self._folder, person), body)
+        except ChangedError as error:
+            raise RefusedError(409, str(error)) from error
+        self._site.numbers.event("gallery_decisions")
+        return JSONResponse({"number": number})
+
+    def history(self, request: Request) -> Response:
+        """What was decided about an individual, or about all, the last first."""
+        name = request.query_params.get("individual", "")[:200]
+        entries = Decisions(self._folder, who(request)).history(individual=name)
+        return JSONResponse({"decisions": [in_words(entry) for entry in entries[:-201:-1]]})
+
+    def _rename(self, decisions: Decisions, body: Body) -> int:
+        name, new = text_of(body, "name"), text_of(body, "new_name")
+        number = decisions.rename(name, new, rests_on=_number(body, "rests_on"))
+        self._renamed([name], new)
+        return number
+
+    def _merge(self, decisions: Decisions, body: Body) -> int:
+        names, into = _texts(body, "names"), text_of(body, "into")
+        number = decisions.merge(names, into, rests_on=_number(body, "rests_on"))
+        self._renamed(names, into)
+        return number
+
+    def _renamed(self, names: list[str], into: str) -> None:
+        if self._site.desk is not None:
+            self._site.desk.review.renamed(names, into)
+
+    def _split(self, decisions: Decisions, body: Body) -> int:
+        photos, new = self._photos(body), text_of(body, "new_name")
+        return decisions.split(
+            text_of(body, "name"), photos, new, rests_on=_number(body, "rests_on")
+        )
+
+    def _move(self, decisions: Decisions, body: Body) -> int:
+        name = text_of(body, "name")
+        return decisions.move(self._photos(body), name, rests_on=_number(body, "rests_on"))
+
+    def _note(self, decisions: Decisions, body: Body) -> int:
+        text = text_of(body, "text", _NOTE)
+        return decisions.note(
+            text, individual=text_of(body, "name"), rests_on=_number(body, "rests_on")
+        )
+
+    def _mark(self, decisions: Decisions, body: Body) -> int:
+        return decisions.mark(
+            self._photos(body), text_of(body, "what"), rests_on=_number(body, "rests_on")
+        )
+
+    def _undo(self, decisions: Decisions, body: Body) -> int:
+        return decisions.undo(_number(body, "number"))
+
+    def _photos(self, body: Body) -> list[str]:
+        """The gallery's names of photos that a page knows by its own."""
+        assert self._site.shelf is not None
+        known = self._site.shelf.holdings().photos
+        found = [known.get(id) for id in _texts(body, "photos")]
+        if None in found or not found:
+            raise RefusedError(422, "Name photos that are in the gallery.")
+        return [photo.known for photo in found if photo is not None]
+
+
+def _texts(body: Body, name: str) -> list[str]:
+    values = body.get(name)
+    if not isinstance(values, list) or len(values) > _MOST_PHOTOS:
+        raise RefusedError(422, f"{name} is a list.")
+    return [text_of({name: value}, name) for value in values]
+
+
+def _number(body: Body, name: str) -> int | None:
+    """That of a decision, which may be missing."""
+    number = body.get(name)
+    if number is None:
+        return None
+    if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < 2**31:
+        raise RefusedError(422, f"{name} is the number of a decision.")
+    return number
+
+
+def in_words(entry: Entry) -> dict[str, Any]:
+    """A decision as a person reads it."""
+    named = [change for change in entry.changes if change.attribute == INDIVIDUAL]
+    photos = f"{len(named):,} photo{'' if len(named) == 1 else 's'}"
+    froms = sorted({change.before for change in named if change.before})
+    tos = sorted({change.after for change in named if change.after})
+    parts = [entry.kind]
+    if entry.undoes is not None:
+        parts = [f"decision {entry.undoes} taken back"]
+    if froms or tos:
+        ways = " → ".join(filter(None, (_some(froms), _some(tos))))
+        parts.append(f"{ways}, {photos}")
+    others = [change for change in entry.changes if change.attribute != INDIVIDUAL]
+    if others and not named:
+        parts += [str(change.after or "none") for change in others[:1] if entry.kind == "note"]
+    if entry.reason:
+        parts.append(entry.reason)
+    return {
+        "number": entry.number,
+        "time": entry.time,
+        "who": entry.who,
+        "words": ": ".join(parts),
+        "can_be_undone": entry.kind not in MADE,
+    }
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more
