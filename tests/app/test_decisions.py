@@ -1,8 +1,13 @@
 """Decisions by the page are those of the gallery: what the command line sees, and the other way."""
 
+import re
+from typing import ClassVar
+from urllib.parse import quote
+
 import pytest
 
 from reid_jax.app.arrivals import Arrivals
+from reid_jax.app.holdings import Individual
 from reid_jax.app.review import DecidedError, Leases, Review
 from reid_jax.app.tokens import Tokens
 from reid_jax.errors import UserError
@@ -29,9 +34,6 @@ def names(running: Running) -> dict[str, int]:
 
 
 def photos_of(running: Running, name: str) -> list[str]:
-    import re
-    from urllib.parse import quote
-
     page = running.get(f"/individual?name={quote(name)}").body.decode()
     return re.findall(r'type="checkbox" value="([0-9a-f]{32})"', page)
 
@@ -50,9 +52,8 @@ def test_what_the_page_decides_the_gallery_knows_and_takes_back(decided, folder)
     assert "Alba <i>" in gallery.individuals()
     numbers.append(act("merge", names=["Luna 2"], into="Luna 10"))
     assert names(decided)["Luna 10"] == 6
-    numbers.append(
-        act("split", name="Luna 10", photos=photos_of(decided, "Luna 10")[:2], new_name="Lu")
-    )
+    some = photos_of(decided, "Luna 10")[:2]
+    numbers.append(act("split", name="Luna 10", photos=some, new_name="Lu"))
     assert names(decided)["Lu"] == 2
     numbers.append(act("move", photos=photos_of(decided, "Lu")[:1], name="Alba <i>"))
     assert names(decided) == {
@@ -97,9 +98,10 @@ def test_what_was_decided_elsewhere_is_shown_and_not_decided_over(decided, folde
         ("split", {"name": "Alma", "photos": [], "new_name": "x"}, "Name photos"),
         ("split", {"name": "Alma", "photos": ["0" * 32], "new_name": "x"}, "Name photos"),
         ("move", {"photos": ["../../x"], "name": "Alma"}, "Name photos"),
-        ("undo", {"number": "1"}, "number is that of a decision"),
+        ("undo", {"number": "1"}, "number is the number"),
         ("undo", {"number": 1}, "made the gallery"),
-        ("undo", {"number": 10**30}, "There is no decision"),
+        ("undo", {"number": 10**30}, "number is the number"),
+        ("undo", {"number": 10**6}, "There is no decision"),
         ("rename", {"name": "Alma", "new_name": "x", "rests_on": -1}, "rests_on"),
     ],
 )
@@ -138,9 +140,7 @@ def test_openapi_names_what_is_there(decided):
         for method in methods:
             there = path.replace("{id}", "0" * 32).replace("{size}", "large")
             reply = decided.ask(method.upper(), there, b"")
-            assert (
-                reply.json()["error"] != "There is no such page." if reply.status == 404 else True
-            )
+            assert b"There is no such page." not in reply.body
             assert reply.status not in (405, 500)
     page = decided.get("/docs").body.decode()
     assert "POST /v1/identify" in page
@@ -152,7 +152,7 @@ class Shown:
     def holdings(self):
         return self
 
-    individuals = {"Alma": type("Individual", (), {"photos": (1, 2)})}
+    individuals: ClassVar = {"Alma": Individual("Alma", (None, None))}
 
 
 @pytest.fixture

@@ -72,13 +72,13 @@ class ActRoutes:
 
     def _rename(self, decisions: Decisions, body: Body) -> int:
         name, new = text_of(body, "name"), text_of(body, "new_name")
-        number = decisions.rename(name, new, rests_on=_number(body, "rests_on"))
+        number = decisions.rename(name, new, rests_on=_seen(body))
         self._renamed([name], new)
         return number
 
     def _merge(self, decisions: Decisions, body: Body) -> int:
         names, into = _texts(body, "names"), text_of(body, "into")
-        number = decisions.merge(names, into, rests_on=_number(body, "rests_on"))
+        number = decisions.merge(names, into, rests_on=_seen(body))
         self._renamed(names, into)
         return number
 
@@ -88,24 +88,18 @@ class ActRoutes:
 
     def _split(self, decisions: Decisions, body: Body) -> int:
         photos, new = self._photos(body), text_of(body, "new_name")
-        return decisions.split(
-            text_of(body, "name"), photos, new, rests_on=_number(body, "rests_on")
-        )
+        return decisions.split(text_of(body, "name"), photos, new, rests_on=_seen(body))
 
     def _move(self, decisions: Decisions, body: Body) -> int:
         name = text_of(body, "name")
-        return decisions.move(self._photos(body), name, rests_on=_number(body, "rests_on"))
+        return decisions.move(self._photos(body), name, rests_on=_seen(body))
 
     def _note(self, decisions: Decisions, body: Body) -> int:
         text = text_of(body, "text", _NOTE)
-        return decisions.note(
-            text, individual=text_of(body, "name"), rests_on=_number(body, "rests_on")
-        )
+        return decisions.note(text, individual=text_of(body, "name"), rests_on=_seen(body))
 
     def _mark(self, decisions: Decisions, body: Body) -> int:
-        return decisions.mark(
-            self._photos(body), text_of(body, "what"), rests_on=_number(body, "rests_on")
-        )
+        return decisions.mark(self._photos(body), text_of(body, "what"), rests_on=_seen(body))
 
     def _undo(self, decisions: Decisions, body: Body) -> int:
         return decisions.undo(_number(body, "number"))
@@ -135,6 +129,10 @@ def _number(body: Body, name: str) -> int | None:
     if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < 2**31:
         raise RefusedError(422, f"{name} is the number of a decision.")
     return number
+
+
+def _seen(body: Body) -> int | None:
+    return _number(body, "rests_on")
 
 
 def in_words(entry: Entry) -> dict[str, Any]:
