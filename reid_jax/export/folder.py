@@ -54,6 +54,11 @@ def export(
         raise UserError("The gallery was built with another network than the one that is exported.")
     found = engine(to)
     check_new(out)
+    if found.fixed and not batch:
+        if not program.apart:
+            raise UserError(f"{found.title} takes one number of frames; say which with --batch.")
+        batch = 1
+        say(f"{found.title} takes one number of photos at a time: 1; --batch says another")
     say(f"writing {found.title}")
     with _beside(out) as folder:
         found.write(program, folder, batch)

@@ -41,22 +41,22 @@ def plainly() -> Iterator[None]:
             os.environ["REID_JAX_ONEDNN"] = before
 
 
-def traced(program: Program, batch: int) -> tuple[Any, list[str]]:
-    """The program as equations, and the names of what it gives.
+def traced(program: Program, rows: jax.ShapeDtypeStruct) -> tuple[Any, list[str]]:
+    """The program as equations for rows of a shape, and the names of what it gives.
 
     Raises:
       UserError: it cannot be traced for any number of rows.
     """
     names: list[str] = []
 
-    def function(rows: jax.Array) -> list[jax.Array]:
-        found = program.function(rows)
+    def function(given: jax.Array) -> list[jax.Array]:
+        found = program.function(given)
         names[:] = found
         return list(found.values())
 
     with plainly():
         try:
-            closed = jax.jit(function).trace(shape_of(program, batch)).jaxpr
+            closed = jax.jit(function).trace(rows).jaxpr
         except jax.errors.InconclusiveDimensionOperation as error:
             raise UserError(
                 "This network cannot be exported for any number of rows; say how many with "

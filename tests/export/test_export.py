@@ -183,6 +183,32 @@ def test_a_fixed_batch_is_filled_up(tmp_path):
     assert done.stdout.startswith("one.png and two.png: cosine ")
 
 
+@pytest.mark.parametrize("to", ["openvino", "litert"])
+def test_other_engines_agree_with_views_and_whitening(model, tmp_path, to):
+    try:
+        engine(to)
+    except UserError as error:
+        pytest.skip(str(error))
+    folder = model.export(to, tmp_path / "out", batch=4 if to == "litert" else 0)
+    facts = json.loads((folder / "model.json").read_text())
+    assert set(facts["checked"]["differences"]) == {"1", "3", "8"}
+    done = subprocess.run(
+        [sys.executable, folder / "example.py"], capture_output=True, text=True, check=True
+    )
+    z = model.embed([folder / "one.png", folder / "two.png"])
+    assert done.stdout.splitlines() == [f"one.png and two.png: cosine {(z[0] * z[1]).sum():.3f}"]
+
+
+def test_litert_takes_one_number_of_frames(tmp_path):
+    film = dataclasses.replace(program(lambda rows: {}), apart=False)
+    try:
+        engine("litert")
+    except UserError as error:
+        pytest.skip(str(error))
+    with pytest.raises(UserError, match="one number of frames; say which with --batch"):
+        export(film, "litert", tmp_path / "out")
+
+
 def test_differences_are_of_the_largest_output():
     right = {"z": np.array([2.0, -4.0])}
     assert check.difference({"z": np.array([2.0, -4.4])}, right) == pytest.approx(0.1)

@@ -27,6 +27,7 @@ class Engine:
       needs: what `example.py` needs beside NumPy and Pillow, for pip.
       files: what `write` writes.
       write: `(program, folder, batch)`.
+      fixed: whether it takes one number of rows alone.
       opened: `(folder, facts) -> (rows -> arrays by name)`; its source stands in `example.py`.
     """
 
@@ -37,6 +38,7 @@ class Engine:
     files: tuple[str, ...]
     write: Callable[[Program, Path, int], None]
     opened: Callable[[Path, dict[str, Any]], Asked]
+    fixed: bool = False
 
     def check(self) -> None:
         """Refuses an engine that is not installed.

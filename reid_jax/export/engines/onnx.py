@@ -11,7 +11,7 @@ from reid_jax.export.engines.engine import Asked, Engine
 from reid_jax.export.graph.walk import graph_of
 from reid_jax.export.graph.write import model_of
 from reid_jax.export.program import Program
-from reid_jax.export.tracing import traced
+from reid_jax.export.tracing import shape_of, traced
 
 
 def model(program: Program, batch: int) -> Any:
@@ -20,7 +20,7 @@ def model(program: Program, batch: int) -> Any:
     Raises:
       UserError: a layer cannot be written so; it is named.
     """
-    closed, names = traced(program, batch)
+    closed, names = traced(program, shape_of(program, batch))
     graph = graph_of(closed, [program.name], names)
     return model_of(graph, "reid_jax", str(program.facts.get("about", "")))
 

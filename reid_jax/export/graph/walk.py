@@ -10,6 +10,7 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
 
 from reid_jax.errors import UserError
+from reid_jax.export.folding import CALLS, platform_branch
 from reid_jax.export.graph import convolution, gather, products, reductions, shapes
 from reid_jax.export.graph.builder import Builder, Graph
 from reid_jax.export.graph.elementwise import folded
@@ -19,19 +20,8 @@ from reid_jax.export.graph.values import Constant, RefusedError, Tensor, Value, 
 
 KINDS = (convolution, gather, products, reductions, shapes)  # which register their primitives
 
-_CALLS = {
-    "jit": "jaxpr",
-    "pjit": "jaxpr",
-    "closed_call": "call_jaxpr",
-    "core_call": "call_jaxpr",
-    "custom_jvp_call": "call_jaxpr",
-    "custom_vjp_call": "call_jaxpr",
-    "checkpoint": "jaxpr",
-    "remat2": "jaxpr",
-}
 _OF_SIZES = ("dim_as_value",)  # which no input tells
 _LONGEST = 64  # turns of a loop that are written out
-_PREFERRED = "tpu"  # of what is lowered by platform, that which is plainest: no call, no gather
 
 
 def graph_of(program: ClosedJaxpr, inputs: Sequence[str], outputs: Sequence[str]) -> Graph:
@@ -118,10 +108,10 @@ def _equation(builder: Builder, equation: Any, given: list[Value]) -> list[Value
     call = Call(name, given, equation.params, outs)
     if (quick := folded(call)) is not None:
         return [quick]
-    if name in _CALLS:
-        return _inside(builder, equation.params[_CALLS[name]], given)
+    if name in CALLS:
+        return _inside(builder, equation.params[CALLS[name]], given)
     if name == "platform_index":
-        return [_constant(np.asarray(_platform(equation.params["platforms"]), np.int32))]
+        return [_constant(np.asarray(platform_branch(equation.params["platforms"]), np.int32))]
     if name == "cond" and isinstance(given[0], Constant):
         branch = equation.params["branches"][int(np.asarray(given[0].array))]
         return _inside(builder, branch, given[1:])
@@ -144,14 +134,6 @@ def _inside(builder: Builder, inner: Any, given: Sequence[Value]) -> list[Value]
     if isinstance(inner, Jaxpr):
         return _walk(builder, inner, [], given)
     return _walk(builder, inner.jaxpr, [_constant(each) for each in inner.consts], given)
-
-
-def _platform(platforms: Any) -> int:
-    """The branch of the platform whose form is plainest, else that of all others."""
-    for index, names in enumerate(platforms):
-        if names and _PREFERRED in names:
-            return index
-    return next((i for i, names in enumerate(platforms) if not names), len(platforms) - 1)
 
 
 def _all_known(given: Sequence[Value], outs: Sequence[Any]) -> bool:
