@@ -8,6 +8,7 @@ by the clock of the folder, is nobody's.
 
 import contextlib
 import json
+import math
 import os
 import secrets
 import socket
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import IO
 
 from reid_jax.console import say
+from reid_jax.errors import UserError
 from reid_jax.files import share
 from reid_jax.platforms import has_ended, in_use, lock_file, patiently
 
@@ -26,22 +28,50 @@ _BEAT = 10.0  # seconds between two signs of life
 _DEAD = 60.0  # seconds without one
 
 
+class HeldError(UserError):
+    """Another process holds a lock, and goes on to."""
+
+
 @contextlib.contextmanager
-def locked(path: Path, waiting: str) -> Iterator[None]:
+def locked(path: Path, waiting: str, seconds: float = math.inf) -> Iterator[None]:
     """Holds the lock file `path`, which is free again when the process ends, however that ends.
 
     While another process has it, this one waits, after two seconds with the line `waiting`.
+
+    Args:
+      seconds: how long at most.
+
+    Raises:
+      HeldError: it waited as long; who holds the lock is named.
     """
     start, said = time.monotonic(), False
     while True:
         with try_lock(path) as file:
             if file is not None:
-                yield
+                _sign(file, _HOLDER.format(os.getpid(), socket.gethostname()))
+                try:
+                    yield
+                finally:
+                    _sign(file, "")
                 return
+        if time.monotonic() - start > seconds:
+            holder = _read(path) or "another process"
+            raise HeldError(f"{path.parent} is held by {holder}; try again when that has ended.")
         if not said and time.monotonic() - start > _PATIENCE:
             say(waiting)
             said = True
         time.sleep(0.05)
+
+
+_HOLDER = "process {} on {}"
+
+
+def _sign(file: IO[str], text: str) -> None:
+    """Writes into a lock file who holds it."""
+    with contextlib.suppress(OSError):  # a full disk locks all the same
+        file.truncate(0)
+        file.write(text)
+        file.flush()
 
 
 @contextlib.contextmanager

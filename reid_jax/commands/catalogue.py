@@ -34,11 +34,24 @@ class Command:
         return function
 
 
-_SHORT = {"--workdir": "RUN", "--data": "SOURCE", "--gallery": "GALLERY", "--identity": "NAME"}
+_SHORT = {
+    "--workdir": "RUN",
+    "--data": "SOURCE",
+    "--gallery": "GALLERY",
+    "--identity": "NAME",
+    "--photo": "PHOTO",
+    "--name": "NAME",
+    "--new-name": "NEW_NAME",
+    "--into": "NAME",
+    "--what": "WHAT",
+    "--text": "TEXT",
+    "--number": "NUMBER",
+}
 _LEARN = "reid_jax.commands.learn"
 _INDIVIDUALS = "reid_jax.commands.individuals"
 _VIDEOS = "reid_jax.commands.videos"
 _GALLERY = "reid_jax.commands.gallery"
+_DECISIONS = "reid_jax.commands.decisions"
 _EXPORT = "reid_jax.commands.export"
 _MACHINE = "reid_jax.commands.machine"
 _DEPLOY = "reid_jax.commands.deploy"
@@ -109,6 +122,50 @@ GROUPS: dict[str, tuple[Command, ...]] = {
 }
 
 
+WHO = (
+    Command("gallery list", f"{_DECISIONS}:list_names", "its individuals", _KEPT),
+    Command(
+        "gallery show", f"{_DECISIONS}:show", "the photos of one, or a photo", (*_KEPT, "--what")
+    ),
+    Command(
+        "gallery confirm",
+        f"{_DECISIONS}:confirm",
+        "this photo surely shows NAME",
+        (*_KEPT, "--photo", "--name"),
+    ),
+    Command(
+        "gallery move", f"{_DECISIONS}:move", "photos to another individual", (*_KEPT, "--name")
+    ),
+    Command(
+        "gallery rename", f"{_DECISIONS}:rename", "another name", (*_KEPT, "--name", "--new-name")
+    ),
+    Command("gallery merge", f"{_DECISIONS}:merge", "several that are one", (*_KEPT, "--into")),
+    Command(
+        "gallery split",
+        f"{_DECISIONS}:split",
+        "some photos of one to a new one",
+        (*_KEPT, "--name", "--new-name"),
+    ),
+    Command("gallery mark", f"{_DECISIONS}:mark", "photos that take no part", (*_KEPT, "--what")),
+    Command(
+        "gallery note",
+        f"{_DECISIONS}:note",
+        "about an individual or a photo",
+        (*_KEPT, "--what", "--text"),
+    ),
+    Command(
+        "gallery history",
+        f"{_DECISIONS}:history",
+        "what was decided, and by whom",
+        (*_KEPT, "--what"),
+    ),
+    Command("gallery undo", f"{_DECISIONS}:undo", "take one back", (*_KEPT, "--number")),
+    Command("gallery check", f"{_DECISIONS}:check", "is it whole, could it be made again", _KEPT),
+)
+"""Those that `reid-jax gallery` lists, and the screen of all names in a line."""
+
+
 def all_commands() -> dict[str, Command]:
     """Every command by its words."""
-    return {command.words: command for commands in GROUPS.values() for command in commands}
+    listed = [command for commands in GROUPS.values() for command in commands]
+    return {command.words: command for command in (*listed, *WHO)}

@@ -26,6 +26,7 @@ def build(
     margin: float | None = None,
     box_confidence: float | None = None,
     coordinator: str = "",
+    journal: str = "",
 ) -> None:
     """Makes a gallery from photos of known individuals, or puts a new one in an old one's place.
 
@@ -47,6 +48,8 @@ def build(
         coordinator: Several processes that share the photos: HOST:PORT of the first one, or auto
             under SLURM and Open MPI. Shares are kept in OUT.shares until all are done; the same
             command goes on from them.
+        journal: A PostgreSQL database that keeps who is who, postgresql://USER@HOST/DATABASE; its
+            password comes from PGPASSWORD or ~/.pgpass. By default a file in OUT does.
     """
     from reid_jax.compilations import keep_compilations
     from reid_jax.individuals.gallery import members, words
@@ -65,7 +68,9 @@ def build(
             margin=margin,
             box_confidence=box_confidence,
         )
-        gallery, dataset = members.build(Path(named), data, out, strangers, shares, evidence)
+        gallery, dataset = members.build(
+            Path(named), data, out, strangers, shares, evidence, journal
+        )
         say(words.source_text(dataset), end="")
         print(words.described(out, gallery))
 
@@ -78,6 +83,7 @@ def add(
     correct: bool = False,
     evidence: Evidence | None = None,
     coordinator: str = "",
+    who: str = "",
 ) -> None:
     """Adds photos; those that are in the gallery already, by path or content, stay as they are.
 
@@ -91,6 +97,7 @@ def add(
             of all photos of the gallery are found. By default it stays as it is.
         coordinator: Several processes that share the new photos, as for build; shares are kept in
             GALLERY.shares.
+        who: Who adds them; by default REID_JAX_WHO, or who is logged in.
     """
     from reid_jax.compilations import keep_compilations
     from reid_jax.individuals.gallery import members, words
@@ -101,7 +108,13 @@ def add(
     keep_compilations()
     with sharing(coordinator, gallery) as shares:
         done = members.add(
-            gallery, data, workdir, correct=correct, shares=shares, evidence=evidence
+            gallery,
+            data,
+            workdir,
+            correct=correct,
+            shares=shares,
+            evidence=evidence,
+            who=who,
         )
         say(words.source_text(done.dataset), end="")
         already = f" ({done.there:,} were there already)" if done.there else ""
@@ -112,18 +125,21 @@ def add(
 
 
 @writes("gallery")
-def remove(gallery: Path, identity: tuple[str, ...] = (), path: tuple[str, ...] = ()) -> None:
+def remove(
+    gallery: Path, identity: tuple[str, ...] = (), path: tuple[str, ...] = (), who: str = ""
+) -> None:
     """Removes individuals with all their photos, or single photos.
 
     Args:
         gallery: Folder of the gallery.
         identity: Names of individuals.
         path: Photos, as info and identify name them.
+        who: Who decides; by default REID_JAX_WHO, or who is logged in.
     """
     from reid_jax.individuals.gallery import members, words
     from reid_jax.individuals.gallery.stored.reading import read_gallery
 
-    print(f"{counted(members.remove(gallery, identity, path), 'photo')} removed")
+    print(f"{counted(members.remove(gallery, identity, path, who), 'photo')} removed")
     print(words.size_text(read_gallery(gallery, thumbnails=False)))
 
 

@@ -4,7 +4,7 @@ import difflib
 import sys
 from collections.abc import Sequence
 
-from reid_jax.commands.catalogue import GROUPS, Command, all_commands
+from reid_jax.commands.catalogue import GROUPS, WHO, Command, all_commands
 from reid_jax.commands.terminal import UsageError, plain_errors, run_command
 from reid_jax.console import be_quiet
 
@@ -88,6 +88,8 @@ def help_text() -> str:
     for group, commands in GROUPS.items():
         lines += ["", group]
         lines += [f"  {command.words:<20}{command.help}" for command in commands]
+        if group == "individuals":
+            lines.append(f"  {'gallery':<20}who is who: lists {len(WHO)} more, to decide and undo")
     lines += ["", "options"]
     lines += [f"  {words:<20}{text}" for words, text in _OPTIONS.items()]
     lines += ["", "reid-jax COMMAND --help explains a command, reid-jax train lists what to train."]

@@ -134,20 +134,43 @@ class Decided:
             return text
         if self._value(entries.photo(text), INDIVIDUAL) is not None:
             return text
-        photos = self.photos()
-        wanted = composed(as_text(text))
-        whole = composed(as_text(text if is_url(text) else with_slashes(os.path.abspath(text))))
-        found = [each for each in photos.values() if composed(each.path) in (wanted, whole)]
-        if not found:
-            ending = f"/{wanted}"
-            found = [each for each in photos.values() if composed(each.path).endswith(ending)]
+        found = self._called(text)
         if len(found) == 1:
             return found[0].id
         if found:
             some = " or ".join(each.path for each in found[:2])
             raise UserError(f"{len(found)} photos are called {text}; say which: {some}.")
+        raise not_there("photo", text, self._photo_names())
+
+    def _called(self, text: str) -> list[Photo]:
+        """The photos with a path, or else with the end of one."""
+        photos = self.photos().values()
+        wanted = composed(as_text(text))
+        whole = composed(as_text(text if is_url(text) else with_slashes(os.path.abspath(text))))
+        found = [each for each in photos if composed(each.path) in (wanted, whole)]
+        return found or [each for each in photos if composed(each.path).endswith(f"/{wanted}")]
+
+    def _photo_names(self) -> list[str]:
+        photos = self.photos()
         paths = [each.path for each in photos.values()]
-        raise not_there("photo", text, [*paths, *map(os.path.basename, paths), *photos])
+        return [*paths, *map(os.path.basename, paths), *photos]
+
+    def meant(self, text: str, gone: bool = False) -> tuple[str, str]:
+        """What a word names: a photo's id and "", or "" and the name of an individual.
+
+        Args:
+          gone: whether one that is no longer there counts.
+
+        Raises:
+          UserError: it is neither; the nearest is named.
+        """
+        name, names = composed(as_text(text).strip()), self._journal.names()
+        if name in names or (gone and self._journal.about([], name)):
+            return "", name
+        known = self._journal.about([entries.photo(text)]) if gone else []
+        if known or self._called(text) or self._value(entries.photo(text), INDIVIDUAL) is not None:
+            return self.find_photo(text, gone), ""
+        raise not_there("individual or photo", text, [*names, *self._photo_names()])
 
     def _ids(self, photos: Sequence[str]) -> list[str]:
         if not photos:

@@ -29,6 +29,7 @@ from reid_jax.individuals.gallery.store import (
     update_gallery,
     write_gallery,
 )
+from reid_jax.individuals.gallery.stored.journals import check_url
 from reid_jax.individuals.gallery.stored.reading import read_gallery
 from reid_jax.individuals.gallery.value import COLUMNS, DIGEST, TRAINED, Gallery, join
 from reid_jax.individuals.model import TrainedModel
@@ -69,6 +70,7 @@ def build(
     kind = chosen_evidence(evidence)
     check_place(out)
     check_replaced(out)
+    check_url(journal)
     model = open_model(workdir)
     seed, reading = model.config.train.seed, model.config.data.reading
     dataset = load_dataset(source, seed=seed, reading=reading)

@@ -57,6 +57,9 @@ AGREED = (*MADE, "add", "remove")
 _WORTH = ("calibration", "calibrated_with", "familiar_from", "hubs")
 """Settings that follow from who is who."""
 
+PATIENCE = 10.0
+"""Seconds that a writer waits for another one."""
+
 _COUNTED = ("version", "embedding_size", "num_photos", "num_individuals")
 
 
@@ -347,12 +350,16 @@ def _rewritten(folder: Path, form: Form, photos: Gallery, own: list[int], who: s
 
 @contextlib.contextmanager
 def _writing(folder: Path) -> Iterator[None]:
-    """One writer at a time; another one waits for it, as long as it takes."""
+    """One writer at a time; another one waits for it for ten seconds.
+
+    Raises:
+      HeldError: and longer would have to.
+    """
     with contextlib.ExitStack() as held:
         try:
             make_folder(folder)
             waiting = f"waiting for another process that writes to the gallery {folder}"
-            held.enter_context(locked(folder / LOCK, waiting))
+            held.enter_context(locked(folder / LOCK, waiting, PATIENCE))
         except OSError as error:
             raise UserError(f"{folder} cannot be written to ({error.strerror}).") from error
         yield

@@ -1,6 +1,7 @@
 """What is in a gallery and what happened to it, in words."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,10 @@ from reid_jax.individuals.closeness import closeness_of
 from reid_jax.individuals.gallery import members
 from reid_jax.individuals.gallery.arrivals import INDIVIDUAL
 from reid_jax.individuals.gallery.calibrating import calibration_of
+from reid_jax.individuals.gallery.decided import Photo
 from reid_jax.individuals.gallery.duplicates import Twins
 from reid_jax.individuals.gallery.evidence import evidence_of, reach_of, settings_of
+from reid_jax.individuals.gallery.journal.entries import CONFIRMED, Entry
 from reid_jax.individuals.gallery.output import (
     doubt,
     hubs_text,
@@ -27,6 +30,7 @@ from reid_jax.ops.ranking.individuals import RULES
 
 _PAIRS = 50  # duplicates on the screen
 _RENAMED = 10  # individuals under other names on the screen
+_CHANGES = 8  # of one decision on the screen
 
 
 def differences(done: members.Added) -> str:
@@ -108,6 +112,7 @@ def described(folder: Path, gallery: Gallery) -> str:
     rows += [
         ("from", ", ".join(shown(source) for source in settings["sources"])),
         ("built", settings["built"]),
+        ("decisions", f"{gallery.position:,}; reid-jax gallery history lists them"),
         ("run", shown(settings["run"])),
         ("network", f"{settings['fingerprint']}, {gallery.embeddings.shape[1]} numbers a photo"),
         ("compared by", settings["metric"]),
@@ -163,3 +168,81 @@ def _rates(found: Calibration) -> str:
         f"get theirs and {percent(found.wrong)} another, of strangers "
         f"{percent(found.false)} get one"
     )
+
+
+def entries_text(entries: Sequence[Entry], paths: Mapping[str, str]) -> str:
+    """Decisions, a line each, and what each changed.
+
+    Args:
+      paths: of photos by their ids.
+    """
+    lines = []
+    for entry in entries:
+        when = f"{entry.time[:16].replace('T', ' ')}Z"
+        reason = f"  ({shown(entry.reason)})" if entry.reason else ""
+        lines.append(f"{entry.number:>5}  {when}  {shown(entry.who)}  {entry.kind}{reason}")
+        lines += [f"{'':7}{line}" for line in _changes(entry, paths)]
+    return "\n".join(lines)
+
+
+def _changes(entry: Entry, paths: Mapping[str, str]) -> list[str]:
+    """What a decision changed: names by how many photos, other facts one by one."""
+    if entry.kind == "compact":
+        return ["what had been removed is no longer stored"]
+
+    def about(subject: str) -> str:
+        _, _, rest = subject.partition("/")
+        return " and ".join(shown(paths.get(each, each)) for each in rest.split("/"))
+
+    moves: Counter[tuple[str | None, str | None]] = Counter()
+    single: dict[tuple[str | None, str | None], str] = {}
+    others = []
+    for change in entry.changes:
+        if change.attribute == INDIVIDUAL:
+            moves[change.before, change.after] += 1
+            single[change.before, change.after] = about(change.subject)
+        elif change.attribute == CONFIRMED:
+            word = "no longer confirmed" if change.after is None else "confirmed"
+            others.append(f"{about(change.subject)}: {word}")
+        else:
+            value = "nothing" if change.after is None else shown(change.after)
+            others.append(f"{change.attribute} of {about(change.subject)}: {value}")
+    lines = [] if entry.undoes is None else [f"takes back decision {entry.undoes}"]
+    for (before, after), number in moves.most_common():
+        photos = single[before, after] if number == 1 else counted(number, "photo")
+        if before is None:
+            lines.append(f"{shown(str(after))}: {photos} came")
+        elif after is None:
+            lines.append(f"{shown(before)}: {photos} went")
+        else:
+            lines.append(f"{shown(before)} -> {shown(after)}: {photos}")
+    lines += others
+    if len(lines) > _CHANGES:
+        lines = [*lines[:_CHANGES], f"... and {len(lines) - _CHANGES:,} more"]
+    return lines
+
+
+def individuals_text(individuals: Mapping[str, Sequence[Photo]]) -> str:
+    """Individuals, a line each: photos, and of how many somebody said surely who it is."""
+    width = max(len(shown(name)) for name in individuals)
+    lines = []
+    for name, photos in individuals.items():
+        sure = sum(each.confirmed for each in photos)
+        marked = sum(bool(each.mark) for each in photos)
+        words = [counted(len(photos), "photo")]
+        words += [f"{sure:,} confirmed"] if sure else []
+        words += [f"{marked:,} left out"] if marked else []
+        lines.append(f"{shown(name):<{width}}  {', '.join(words)}")
+    return "\n".join(lines)
+
+
+def photos_text(photos: Sequence[Photo]) -> str:
+    """Photos, a line each: id, path, and what was said of each."""
+    lines = []
+    for each in photos:
+        said = ["confirmed"] if each.confirmed else []
+        said += [each.mark] if each.mark else []
+        said += [f"note: {shown(each.note)}"] if each.note else []
+        words = f"  ({'; '.join(said)})" if said else ""
+        lines.append(f"{each.id}  {shown(each.path)}{words}")
+    return "\n".join(lines)

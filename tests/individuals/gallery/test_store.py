@@ -16,13 +16,14 @@ import pytest
 
 from reid_jax import UserError, locks
 from reid_jax.files import as_text
+from reid_jax.individuals.gallery import store
 from reid_jax.individuals.gallery.store import update_gallery, write_gallery
 from reid_jax.individuals.gallery.stored.reading import form_of, read_gallery
 from reid_jax.individuals.gallery.value import join
 from tests.gallery_writer import numbered
 from tests.paths import REPOSITORY
 
-KILLS = int(os.environ.get("REID_KILLS", "25"))
+KILLS = int(os.environ.get("REID_KILLS", "8"))
 """How often a writer is killed; REID_KILLS=500 for a thorough run."""
 
 
@@ -158,6 +159,19 @@ def test_a_gallery_in_a_folder_that_a_group_shares_can_be_changed_by_the_group(t
         assert path.stat().st_mode & 0o060 == 0o060, path
     for path in (tmp_path / "alone", *(tmp_path / "alone").rglob("*")):
         assert path.stat().st_mode & 0o020 == 0, path
+
+
+def test_a_second_writer_says_after_a_while_who_holds_the_gallery(tmp_path, monkeypatch):
+    folder = tmp_path / "gallery"
+    write_gallery(folder, numbered(1))
+    monkeypatch.setattr(store, "PATIENCE", 0.2)
+    with (
+        locks.locked(folder / ".lock", "waiting"),
+        pytest.raises(UserError, match=rf"is held by process {os.getpid()} on .*; try again"),
+    ):
+        write_gallery(folder, numbered(2))
+    assert assert_whole(read_gallery(folder)) == 1
+    write_gallery(folder, numbered(2))
 
 
 def test_changes_of_several_writers_all_count(tmp_path):

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from reid_jax.individuals.gallery.journal.database import at_url, in_words
 from reid_jax.individuals.gallery.journal.journal import Journal
 from reid_jax.individuals.gallery.journal.reader import Reader
 from reid_jax.individuals.gallery.stored.layout import JOURNAL, Form
@@ -64,6 +65,21 @@ def new_name(generation: Path, first: bool) -> str:
       first: whether none was there before; else somebody may be reading that one.
     """
     return _FILE if first else f"{JOURNAL}-{generation.name.rpartition('-')[2]}.db"
+
+
+def check_url(journal: str) -> None:
+    """Makes sure that a database can be reached, before the work whose results it is to keep.
+
+    Args:
+      journal: its URL; "" for a file, of which nothing is asked.
+
+    Raises:
+      UserError: it cannot be, or the URL holds a password.
+    """
+    if journal:
+        engine = at_url(journal)
+        with in_words(f"The database {engine.url}"), engine.connect():
+            pass
 
 
 def begin(form: Form) -> None:

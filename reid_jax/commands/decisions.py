@@ -1,0 +1,253 @@
+"""Commands by which people decide who is who in a gallery."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from tyro.conf import Positional, arg
+
+from reid_jax.commands.terminal import writes
+from reid_jax.console import counted, say
+from reid_jax.errors import UserError
+
+Photos = Positional[Annotated[tuple[str, ...], arg(metavar="PHOTO ...")]]
+Names = Positional[Annotated[tuple[str, ...], arg(metavar="NAME ...")]]
+
+
+def list_names(gallery: Path) -> None:
+    """Lists the individuals of a gallery with their numbers of photos.
+
+    Args:
+        gallery: Folder of the gallery.
+    """
+    from reid_jax.individuals.gallery.decisions import Decisions
+    from reid_jax.individuals.gallery.words import individuals_text
+
+    print(individuals_text(Decisions(gallery).individuals()))
+
+
+def show(gallery: Path, what: str) -> None:
+    """Shows the photos of an individual, or a photo, and what was said of them.
+
+    Args:
+        gallery: Folder of the gallery.
+        what: An individual; or a photo, by its id, its path, or a file name that only one has.
+    """
+    from reid_jax.individuals.gallery import words
+    from reid_jax.individuals.gallery.decisions import Decisions
+
+    decisions = Decisions(gallery)
+    photo, name = decisions.meant(what)
+    if photo:
+        one = decisions.photos()[photo]
+        print(f"{words.photos_text([one])}\n{words.shown(one.name)}")
+        return
+    photos = decisions.individuals()[name]
+    print(f"{words.shown(name)}: {counted(len(photos), 'photo')}\n{words.photos_text(photos)}")
+    if note := decisions.note_of(name):
+        print(f"note: {words.shown(note)}")
+
+
+@writes("gallery")
+def confirm(
+    gallery: Path, photo: str, name: str, new: bool = False, who: str = "", reason: str = ""
+) -> None:
+    """Says surely who a photo shows, whoever it was taken for.
+
+    Args:
+        gallery: Folder of the gallery.
+        photo: Its id, its path, or a file name that only one photo has.
+        name: The individual.
+        new: There is no photo of this individual yet.
+        who: Who decides; by default REID_JAX_WHO, or who is logged in.
+        reason: Why.
+    """
+    from reid_jax.individuals.gallery.decisions import Decisions
+
+    decided = Decisions(gallery, who).confirm(photo, name, new=new, reason=reason)
+    _said(gallery, decided)
+
+
+@writes("gallery")
+def rename(gallery: Path, name: str, new_name: str, who: str = "", reason: str = "") -> None:
+    """Gives an individual another name.
+
+    Args:
+        gallery: Folder of the gallery.
+        name: The individual.
+        new_name: A name that no other one has.
+        who: Who decides; by default REID_JAX_WHO, or who is logged in.
+        reason: Why.
+    """
+    from reid_jax.individuals.gallery.decisions import Decisions
+
+    _said(gallery, Decisions(gallery, who).rename(name, new_name, reason=reason))
+
+
+@writes("gallery")
+def merge(gallery: Path, into: str, names: Names, who: str = "", reason: str = "") -> None:
+    """Makes several individuals one, which keeps the name of the first.
+
+    Args:
+        gallery: Folder of the gallery.
+        into: The individual whose name is kept.
+        names: Those that are the same one.
+        who: Who decides; by default REID_JAX_WHO, or who is logged in.
+        reason: Why.
+    """
+    from reid_jax.individuals.gallery.decisions import Decisions
+
+    _said(gallery, Decisions(gallery, who).merge(names, into, reason=reason))
+
+
+@writes("gallery")
+def split(
+    gallery: Path, name: str, new_name: str, photos: Photos, who: str = "", reason: str = ""
+) -> None:
+    """Makes a new individual of some photos of one.
+
+    Args:
+        gallery: Folder of the gallery.
+        name: The individual whose photos they are now.
+        new_name: Whose they are: a name that nobody has.
+        photos: Their ids, paths, or file names that only one photo has.
+        who: Who decides; by default REID_JAX_WHO, or who is logged in.
+        reason: Why.
+    """
+    from reid_jax.individuals.gallery.decisions import Decisions
+
+    _said(gallery, Decisions(gallery, who).split(name, photos, new_name, reason=reason))
+
+
+@writes("gallery")
+def move(
+    gallery: Path,
+    name: str,
+    photos: Photos,
+    new: bool = False,
+    who: str = "",
+    reason: str = "",
+) -> None:
+    """Gives photos to another individual.
+
+    Args:
+        gallery: Folder of the gallery.
+        name: Whose photos they are.
+        photos: Their ids, paths, or file names that only one photo has.
+        new: There is no photo of this individual yet.
+        who: Who decides; by default REID_JAX_WHO, or who is logged in.
+        reason: Why.
+    """
+    from reid_jax.individuals.gallery.decisions import Decisions
+
+    _said(gallery, Decisions(gallery, who).move(photos, name, new=new, reason=reason))
+
+
+@writes("gallery")
+def mark(
+    gallery: Path,
+    what: Literal["no-animal", "cannot-tell", "none"],
+    photos: Photos,
+    who: str = "",
+    reason: str = "",
+) -> None:
+    """Leaves photos out of answers, calibration and training, or takes them in again.
+
+    Args:
+        gallery: Folder of the gallery.
+        what: Why they are left out; none takes them in again.
+        photos: Their ids, paths, or file names that only one photo has.
+        who: Who decides; by default REID_JAX_WHO, or who is logged in.
+        reason: Why.
+    """
+    from reid_jax.individuals.gallery.decisions import CANNOT_TELL, NO_ANIMAL, Decisions
+
+    marks = {"no-animal": NO_ANIMAL, "cannot-tell": CANNOT_TELL, "none": ""}
+    _said(gallery, Decisions(gallery, who).mark(photos, marks[what], reason=reason))
+
+
+@writes("gallery")
+def note(gallery: Path, what: str, text: str, who: str = "", reason: str = "") -> None:
+    """Notes something about an individual or a photo, in the place of what was noted before.
+
+    Args:
+        gallery: Folder of the gallery.
+        what: An individual; or a photo, by its id, its path, or a file name that only one has.
+        text: The note; empty takes it away.
+        who: Who decides; by default REID_JAX_WHO, or who is logged in.
+        reason: Why.
+    """
+    from reid_jax.individuals.gallery.decisions import Decisions
+
+    decisions = Decisions(gallery, who)
+    photo, name = decisions.meant(what)
+    _said(gallery, decisions.note(text, photo=photo, individual=name, reason=reason))
+
+
+def history(gallery: Path, what: str = "", last: int = 30) -> None:
+    """Lists what was decided, when, by whom and why.
+
+    Args:
+        gallery: Folder of the gallery.
+        what: About an individual or a photo alone.
+        last: So many decisions at most, the last ones.
+    """
+    from reid_jax.individuals.gallery.decisions import Decisions
+    from reid_jax.individuals.gallery.words import entries_text
+
+    decisions = Decisions(gallery)
+    photo, name = decisions.meant(what, gone=True) if what else ("", "")
+    entries = decisions.history(photo, name)
+    if len(entries) > last > 0:
+        say(f"{len(entries) - last:,} earlier ones are not shown (--last 0 shows all)")
+    paths = {one: each.path for one, each in decisions.photos().items()}
+    print(entries_text(entries[-last:] if last > 0 else entries, paths))
+
+
+@writes("gallery")
+def undo(gallery: Path, number: int | None = None, who: str = "", reason: str = "") -> None:
+    """Takes a decision back, unless a later one rests on it.
+
+    Args:
+        gallery: Folder of the gallery.
+        number: Which one, as history numbers them; by default the last one that was not taken back.
+        who: Who decides; by default REID_JAX_WHO, or who is logged in.
+        reason: Why.
+    """
+    from reid_jax.individuals.gallery.decisions import Decisions
+
+    _said(gallery, Decisions(gallery, who).undo(number, reason=reason))
+
+
+def check(gallery: Path) -> None:
+    """Checks that a gallery is whole, and could be made again from its photos and decisions.
+
+    Args:
+        gallery: Folder of the gallery.
+    """
+    from reid_jax.individuals.gallery.stored.check import check as checked
+
+    found = checked(gallery)
+    print(
+        f"{counted(found.photos, 'photo')}, {counted(found.decisions, 'decision')}; "
+        f"{found.found:,} photos lie where they lay, with the content that they had"
+    )
+    for sentence in (*found.wrong, *found.lost):
+        print(f"  {sentence}")
+    if found.wrong:
+        raise UserError(f"The gallery {gallery} is damaged; what is wrong stands above.")
+    if found.lost:
+        raise UserError(
+            f"The gallery {gallery} is whole, but could not be made again without these photos; "
+            "reid-jax gallery relocate finds photos that were moved."
+        )
+    print("The gallery is whole, and could be made again from its photos and decisions.")
+
+
+def _said(gallery: Path, number: int) -> None:
+    """Says what was decided."""
+    from reid_jax.individuals.gallery.decisions import Decisions
+    from reid_jax.individuals.gallery.words import entries_text
+
+    decisions = Decisions(gallery)
+    paths = {one: each.path for one, each in decisions.photos().items()}
+    print(entries_text(decisions.read_since(number - 1)[:1], paths))

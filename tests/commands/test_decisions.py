@@ -1,0 +1,147 @@
+"""Commands by which people decide who is who: what they say, and what they refuse."""
+
+import io
+import os
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from reid_jax.data.digests import file_digest
+from reid_jax.errors import UserError
+from reid_jax.individuals.gallery.decisions import Decisions
+from reid_jax.individuals.gallery.members import build
+from reid_jax.individuals.gallery.store import write_gallery
+from reid_jax.individuals.gallery.stored.reading import form_of, read_gallery
+from reid_jax.individuals.gallery.value import DIGEST, Gallery
+from tests.doors import call
+from tests.drawn_gallery import drawn
+
+NAMES = ("Luna", "Luna", "Luna", "Tom", "Tom", "Ida")
+
+
+def photo(seed: int) -> bytes:
+    pixels = np.random.default_rng(seed).integers(0, 256, (8, 8, 3), np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "png")
+    return file.getvalue()
+
+
+def with_files(folder) -> Gallery:
+    """A gallery whose photos are files."""
+    gallery = drawn(NAMES)
+    for row in range(len(gallery)):
+        file = folder / f"{row}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(photo(row))
+        gallery.paths[row] = str(file)
+    digests = np.array([file_digest(path).decode() for path in gallery.paths])
+    gallery.columns[DIGEST] = digests
+    return gallery
+
+
+@pytest.fixture
+def gallery(tmp_path, monkeypatch):
+    monkeypatch.setenv("REID_JAX_WHO", "ann")
+    write_gallery(tmp_path / "gallery", with_files(tmp_path / "photos"))
+    return tmp_path / "gallery"
+
+
+def test_a_session_of_somebody_who_decides(gallery, capsys):
+    for words in (
+        ("list",),
+        ("confirm", "0.png", "Tom", "--reason", "the scar"),
+        ("rename", "Luna", "Zoe"),
+        ("merge", "Zoe", "Ida"),
+        ("split", "Zoe", "Kim", "5.png"),
+        ("move", "Eve", "1.png", "--new"),
+        ("mark", "cannot-tell", "2.png"),
+        ("note", "Kim", "left ear torn"),
+        ("note", "0.png", "blurred"),
+        ("show", "Tom"),
+        ("show", "Kim"),
+        ("show", "2.png"),
+        ("undo",),
+        ("undo", 3),
+        ("history",),
+        ("check",),
+    ):
+        with pytest.raises(SystemExit) if words == ("undo", 3) else pytest.MonkeyPatch.context():
+            call("gallery", words[0], gallery, *words[1:])
+    out, error = capsys.readouterr()
+    for words in (
+        "Luna  3 photos",
+        "ann  confirm  (the scar)",
+        f"Luna -> Tom: {gallery.parent / 'photos' / '0.png'}",
+        "Luna -> Zoe: 2 photos",
+        f"Zoe -> Kim: {gallery.parent / 'photos' / '5.png'}",
+        "(confirmed; note: blurred)",
+        "note: left ear torn",
+        "(cannot tell)",
+        "takes back decision 9",
+        "6 photos, 10 decisions; 6 photos lie where they lay",
+        "is whole, and could be made again",
+    ):
+        assert words in out
+    assert "Decision 3 cannot be undone, as decision 4 (merge by ann" in error
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("rename", "Luma", "Zoe"), "no individual Luma in the gallery; did you mean Luna?"),
+        (("rename", "Luna", "Tom"), "Tom is an individual already; merge makes two"),
+        (("merge", "Luna"), "nobody to merge into Luna"),
+        (("confirm", "0.pn", "Luna"), "no photo 0.pn in the gallery; did you mean"),
+        (("show", "Tomm"), "no individual or photo Tomm in the gallery; did you mean Tom?"),
+        (("undo", "1"), "Decision 1 made the gallery"),
+    ],
+)
+def test_what_is_refused_is_one_sentence(gallery, capsys, words, said):
+    with pytest.raises(SystemExit) as end:
+        call("gallery", words[0], gallery, *words[1:])
+    assert end.value.code == 1
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+
+
+def test_check_names_files_that_are_lost_or_others_now(gallery, capsys):
+    photos = gallery.parent / "photos"
+    (photos / "0.png").unlink()
+    (photos / "1.png").write_bytes(photo(99))
+    with pytest.raises(SystemExit):
+        call("gallery", "check", gallery)
+    out, error = capsys.readouterr()
+    assert f"{photos / '0.png'} is not there" in out
+    assert f"{photos / '1.png'} has another content now" in out
+    assert "4 photos lie where they lay" in out
+    assert "could not be made again without these photos" in error
+    segment = form_of(gallery).segment(1) / "embeddings.npy"
+    embeddings = np.load(segment)
+    embeddings[3] = np.nan
+    np.save(segment, embeddings)
+    with pytest.raises(SystemExit):
+        call("gallery", "check", gallery)
+    out, error = capsys.readouterr()
+    assert "1 embedding hold what is no number" in out
+    assert "is damaged; what is wrong stands above" in error
+
+
+def test_a_gallery_that_cannot_be_written_to_is_read_and_keeps_its_names(gallery, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda *_, **__: False)
+    decisions = Decisions(gallery)
+    assert list(decisions.individuals()) == ["Ida", "Luna", "Tom"]
+    with pytest.raises(UserError, match=r"cannot be written to .*; nothing was decided"):
+        decisions.rename("Luna", "Zoe")
+    assert set(read_gallery(gallery).identities) == set(NAMES)
+
+
+def test_a_journal_that_cannot_be_had_is_refused_before_anything_is_read(tmp_path):
+    for url, words in (
+        ("postgresql://ann:secret@host/x", "PGPASSWORD"),
+        ("postgresql://ann@/x?host=/nowhere", "cannot be used"),
+    ):
+        with pytest.raises(UserError, match=words) as caught:
+            build(tmp_path / "none", "folder:none", tmp_path / "gallery", journal=url)
+        assert "secret" not in str(caught.value)
