@@ -173,7 +173,7 @@ def identify(
 
     Args:
         gallery: Folder of the gallery.
-        photos: Photos, or folders with photos.
+        photos: Photos, folders with photos, or boxes, as csv:FILE or megadetector:FILE.
         json: File for all answers.
         csv: File for all answers, a row for each candidate.
         html: File for a page with the pictures side by side.

@@ -9,6 +9,7 @@ from PIL import Image
 from reid_jax.data.photos import load_dataset
 from reid_jax.data.photos.synthetic import synthetic_dataset
 from reid_jax.individuals.gallery import members
+from reid_jax.individuals.gallery.identify import identify
 from reid_jax.individuals.gallery.stored.reading import read_gallery
 from reid_jax.individuals.model import load_run
 from reid_jax.individuals.run import embed_to_file, evaluate_run
@@ -101,6 +102,14 @@ def test_a_gallery_of_boxes_names_each_animal_and_grows_by_others(photos, runs, 
     assert (whole, box) == (f"{photos}/scenes/000.png", "xywh=5,10,40,40")
     embedding = load_run(runs[0]).embed(load_dataset(f"csv:{photos}"))
     np.testing.assert_allclose(kept.embeddings, embedding, atol=2e-3)
+
+    asked = (f"{whole}#xywh=5,10,40,40", f"megadetector:{photos}/found.json")
+    found = identify(tmp_path / "gallery", asked, evidence="none")
+    assert len(found.answers) == 1 + 48
+    assert found.answers[0].path == asked[0]
+    for answer in (found.answers[0], found.answers[1]):  # the same box, in pixels and relative
+        assert all(each.identity != "scenes" for each in answer.candidates)
+        assert answer.candidates[0].score == pytest.approx(1.0, abs=2e-3)
 
 
 def test_local_features_are_those_of_the_crop(photos, opencv):

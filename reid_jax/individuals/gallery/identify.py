@@ -8,13 +8,14 @@ from typing import Literal
 
 import numpy as np
 
-from reid_jax.data.listing import Look, look, looking_at
 from reid_jax.data.names import UNKNOWN, is_nobody
 from reid_jax.data.parallel import parallel_map
+from reid_jax.data.photos.asked import list_photos, where_of
 from reid_jax.data.photos.blank import without_content
-from reid_jax.data.photos.folder import Found, find_photos
+from reid_jax.data.photos.folder import Found
 from reid_jax.data.photos.given import Photo, Photos, as_pixels, each_photo, is_path
 from reid_jax.data.photos.images import BadImageError
+from reid_jax.data.photos.reading import Reading
 from reid_jax.errors import UserError
 from reid_jax.files import as_text, common_folder
 from reid_jax.individuals.calibration import CANDIDATES, Calibration, Verdict
@@ -38,8 +39,6 @@ from reid_jax.individuals.gallery.value import Gallery
 from reid_jax.individuals.model import TrainedModel
 from reid_jax.individuals.search import gallery_search
 from reid_jax.ops.ranking.individuals import GallerySearch, Rule
-from reid_jax.platforms import with_slashes
-from reid_jax.remote.storage import is_url, list_url
 
 Index = Literal["exact", "faiss"]
 
@@ -188,7 +187,8 @@ def identify(
 
     Args:
       folder: of the gallery.
-      photos: files, or folders with photos at any depth; or see `data.photos.given`.
+      photos: files, folders with photos at any depth, tables of boxes (`data.photos.asked`); or
+        see `data.photos.given`.
       workdir: where the run is, should it have moved.
       rule: see :func:`reid_jax.ops.ranking.individuals.individual_scores`.
       index: "exact" compares with all photos; "faiss" with the most promising.
@@ -207,9 +207,9 @@ def identify(
         evidence = "none"
     gallery = calibrated(read_gallery(folder, thumbnails=False), strangers)
     given = list(each_photo(photos))
-    named, listed = _named(given)
-    skipped = listed.skipped
     model = model_of(folder, gallery, workdir)
+    named, listed = _named(given, model.config.data.reading)
+    skipped = listed.skipped
     kind = evidence_for(gallery, evidence)
     held = dict(named)
     readable: list[str] = []
@@ -227,7 +227,7 @@ def identify(
     calibration = calibration_of(gallery, rule, kind)
     over = dict(listed.passed_over)
     files = [os.fspath(photo) for photo in given if is_path(photo)]
-    places = [stored_path(os.path.expanduser(path)) for path in files]
+    places = [stored_path(os.path.expanduser(where_of(path))) for path in files]
     root = common_folder(
         [path if os.path.isdir(path) else os.path.dirname(path) for path in places]
     )
@@ -236,11 +236,11 @@ def identify(
     )
 
 
-def _named(given: Sequence[Photo]) -> tuple[list[tuple[str, Photo]], Found]:
+def _named(given: Sequence[Photo], reading: Reading) -> tuple[list[tuple[str, Photo]], Found]:
     """Photos with what they are called: files, those in folders included, by their paths."""
     files = [os.fspath(photo) for photo in given if is_path(photo)]
     if len(files) == len(given):
-        found = list_photos(files)
+        found = list_photos(files, reading)
         return [(path, path) for path in found.files], found
     names = (str(one) if is_path(one) else f"photo {place}" for place, one in enumerate(given))
     return list(zip(names, given, strict=True)), Found()
@@ -330,32 +330,6 @@ def _most_similar(query: np.ndarray, gallery: Gallery, rows: np.ndarray) -> int:
         lengths = np.maximum(np.linalg.norm(photos, axis=1), 1e-12)
         return int(rows[np.argmax(photos @ query / lengths)])
     return int(rows[np.argmin(np.linalg.norm(photos - query, axis=1))])
-
-
-def list_photos(photos: Sequence[str]) -> Found:
-    """Files, those in folders included, each once; and what is neither, with a reason."""
-    found = Found()
-    files, skipped = found.files, found.skipped
-    for path in map(with_slashes, map(os.path.expanduser, photos)):
-        into: Look = look
-        if is_url(path):
-            path, below = path.rstrip("/"), list_url(path)
-            if not below or "" in below:
-                files.append(path)
-                continue
-            into = looking_at(below, path)
-        if is_url(path) or os.path.isdir(path):
-            before = len(files)
-            files += find_photos(path, found, into)
-            if len(files) == before:
-                skipped.append((path, "there is no photo in this folder"))
-        elif os.path.isfile(path):
-            files.append(path)
-        else:
-            exists = os.path.lexists(path)
-            skipped.append((path, "it is not a file" if exists else "the file is missing"))
-    found.files = list(dict.fromkeys(files))
-    return found
 
 
 def _decoded(

@@ -13,6 +13,7 @@ from reid_jax.data.names import UNKNOWN
 from reid_jax.data.parallel import parallel_map
 from reid_jax.data.photos import Dataset, load_dataset, make_splits
 from reid_jax.data.photos.blank import without_content
+from reid_jax.data.photos.checks import LOOK, looking
 from reid_jax.data.photos.content import content_digests
 from reid_jax.data.photos.images import proportions
 from reid_jax.data.photos.reading import Reading
@@ -105,11 +106,16 @@ def take_inventory(
     Raises:
       UserError: there is no such source, or no photo of it can be used.
     """
-    photos = load_dataset(source, seed=seed, unnamed=True, reading=reading)
+    looks: dict[str, np.ndarray] = {}
+    before = looking.set(looks)
+    try:
+        photos = load_dataset(source, seed=seed, unnamed=True, reading=reading)
+    finally:
+        looking.reset(before)
     names = np.asarray(photos.identities, object)[photos.labels]
     named = names != UNKNOWN
     digests = content_digests(photos)
-    small = twins.small_pictures(photos)
+    small = twins.small_pictures(photos, looks)
     copies = twins.copies(digests)
     near = twins.near_duplicates(photos, small, digests)
     dates = photos.columns.get("date")
@@ -143,7 +149,7 @@ def _sizes(photos: Dataset) -> np.ndarray:
 
 def _blank(photos: Dataset, small: np.ndarray) -> tuple[int, ...]:
     """Rows of photos without content; only those are looked at again that may be such."""
-    grid = small.reshape(len(small), 24, 24)
+    grid = small.reshape(len(small), LOOK, LOOK)
     across = np.sum(grid[:, :, 1:] * grid[:, :, :-1], axis=(1, 2))
     flat = np.einsum("np,np->n", small, small) < 0.5  # of one grey all over
     suspect = np.flatnonzero(flat | (across < 0.7))

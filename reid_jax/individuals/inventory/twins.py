@@ -1,12 +1,14 @@
 """Photos that say little beside each other: copies, the same picture, shots of one moment."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
 from reid_jax.console import Bar
 from reid_jax.data.parallel import parallel_map
 from reid_jax.data.photos import Dataset
+from reid_jax.data.photos.checks import LOOK
+from reid_jax.data.photos.content import pixel_names
 from reid_jax.individuals.gallery.duplicates import (
     ALIKE,
     DETAIL,
@@ -14,6 +16,7 @@ from reid_jax.individuals.gallery.duplicates import (
     local_difference,
 )
 from reid_jax.individuals.gallery.pictures import centred
+from reid_jax.individuals.kept import Kept, named
 
 Groups = tuple[tuple[int, ...], ...]
 BURST_SECONDS = 10.0
@@ -21,7 +24,6 @@ BURST_ALIKE = 0.9
 """Correlation of two photos of one individual at 24 pixels, above which they are taken for shots of
 one moment. Of the 94 such pairs of turtles, 88 are of one day; above 0.8, 366 of 477."""
 
-_SIDE = 24
 _BLOCK = 512  # photos that are compared with all others at a time
 _NEIGHBOURS = 5  # a photo's most alike ones that are looked at closer
 
@@ -42,11 +44,29 @@ def _grouped(codes: np.ndarray) -> Groups:
     return tuple(tuple(part.tolist()) for part in np.split(order, starts) if len(part) > 1)
 
 
-def small_pictures(dataset: Dataset) -> np.ndarray:
-    """``(N, 576)`` float32: each photo at 24 pixels in grey, of mean 0 and length 1."""
-    rows = np.arange(len(dataset))
-    pixels = dataset.load(rows, _SIDE, 1, progress="Looking at photos")
-    return np.stack([centred(each) for each in pixels])
+def small_pictures(dataset: Dataset, looks: Mapping[str, np.ndarray]) -> np.ndarray:
+    """``(N, 576)`` float32: each photo at 24 pixels in grey, of mean 0 and length 1.
+
+    Those of files are kept for the next time.
+
+    Args:
+      dataset: the photos.
+      looks: some of them as they were seen already, see `checks.looking`.
+
+    Raises:
+      UserError: a photo can no longer be read.
+    """
+    maker, shape = named("small pictures", LOOK), (LOOK, LOOK, 1)
+    kept = Kept(maker, pixel_names(dataset), len(dataset), np.uint8, shape)
+    missing = np.flatnonzero(kept.missing)
+
+    def make() -> np.ndarray:
+        seen = [looks.get(path) for path in dataset.paths[missing].tolist()]
+        rest = missing[[each is None for each in seen]]
+        others = iter(dataset.load(rest, LOOK, 1, progress="Looking at photos"))
+        return np.stack([next(others) if each is None else each for each in seen])
+
+    return np.stack([centred(each) for each in kept.filled(make)])
 
 
 def near_duplicates(
