@@ -151,6 +151,38 @@ def test_decisions_are_in_the_gallery(page, running):
     assert page.locator(".photos img").count() == 2
 
 
+def test_an_individual_is_renamed_merged_and_its_history_undone(page, running):
+    def named() -> set[str]:
+        return {each["name"] for each in running.get("/v1/individuals").json()["individuals"]}
+
+    page.goto(f"{running.address}/individual?name=Ada")
+    page.get_by_role("button", name="Rename").click()
+    page.keyboard.type("Ada Lovelace")
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="Ada Lovelace").wait_for()
+    assert "Ada" not in named()
+    page.get_by_role("button", name="Add a note").click()
+    page.keyboard.type("a scar on the left")
+    page.keyboard.press("Enter")
+    page.get_by_text("a scar on the left").first.wait_for()
+    page.locator(".photos input").first.check()
+    page.get_by_role("button", name="New individual of these").click()
+    page.keyboard.type("Byron")
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="Byron").wait_for()
+    page.get_by_role("button", name="Merge with another").click()
+    page.keyboard.type("Ada Lovelace")
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="Ada Lovelace").wait_for()
+    assert "Byron" not in named()
+    for words in ("Undo merge", "Undo split", "Undo note", "Undo rename"):
+        page.get_by_role("button", name=words).first.click()
+        page.wait_for_timeout(1500)
+        if words == "Undo merge":
+            page.goto(f"{running.address}/individual?name=Ada%20Lovelace")
+    running.until(lambda: "Ada" in named() and "Ada Lovelace" not in named())
+
+
 def test_two_people_never_get_the_same_photo(browser, running):
     seen = []
     for _ in range(3):
