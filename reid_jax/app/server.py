@@ -12,6 +12,7 @@ from typing import Any
 
 import uvicorn
 from starlette.routing import Router
+from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from reid_jax.app.arrivals import Arrivals
@@ -27,7 +28,7 @@ from reid_jax.app.routes.machine import MachineRoutes
 from reid_jax.app.routes.photos import PhotoRoutes, largest
 from reid_jax.app.routes.programs import ProgramRoutes
 from reid_jax.app.routes.review import ReviewRoutes
-from reid_jax.app.safety import Guard
+from reid_jax.app.safety import Guard, RefusedError
 from reid_jax.app.site import Progress, Site
 from reid_jax.app.tokens import Tokens
 from reid_jax.errors import UserError
@@ -45,12 +46,14 @@ class Served:
       folder: of the server, see `Places`.
       gallery: folder of the gallery; None where none is served.
       runs: by what films are looked at.
+      title: what the page is called; the name of the gallery when empty.
       make: makes the gallery first, saying how far it is; None where it is there.
     """
 
     folder: Path
     gallery: Path | None = None
     runs: Runs = field(default_factory=Runs)
+    title: str = ""
     make: Callable[[Places, Arrivals, Progress], None] | None = None
 
 
@@ -90,7 +93,7 @@ def serve(served: Served, host: str, port: int | None, *, show: bool) -> None:
         log = Log(places.log)
         held.callback(log.close)
         name = served.gallery.name if served.gallery else "films"
-        site = Site(name, places, arrivals, log, Numbers())
+        site = Site(served.title or name, places, arrivals, log, Numbers())
         if served.gallery is not None and served.make is None:
             shelf = Shelf(served.gallery)
             shelf.holdings()  # what is wrong with it is said before a page is there
@@ -148,6 +151,11 @@ def _make(site: Site, served: Served) -> None:
         site.log.write("not made", error=type(error).__name__)
 
 
+async def _nothing(scope: Scope, receive: Receive, send: Send) -> None:
+    del scope, receive, send
+    raise RefusedError(404, "There is no such page.")
+
+
 def application(site: Site, hosts: frozenset[str], started: Callable[[], None]) -> Guard:
     """The ASGI application of a site, which is known under these `host:port`."""
     photos = PhotoRoutes(site)
@@ -176,7 +184,7 @@ def application(site: Site, hosts: frozenset[str], started: Callable[[], None]) 
                 if worker is not None:
                     worker.close()
 
-    router = Router(routes, redirect_slashes=False, lifespan=lifespan)
+    router = Router(routes, redirect_slashes=False, default=_nothing, lifespan=lifespan)
     tokens = Tokens(site.places.tokens)
     return Guard(router, hosts, largest, tokens, site.error_page, site.log, site.numbers)
 

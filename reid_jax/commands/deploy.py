@@ -80,7 +80,9 @@ def demo(folder: Path = Path("reid-jax-demo"), port: int | None = None, open: bo
     from reid_jax.app.demo import Demo
 
     made = Demo(folder)
-    _serve(folder / "server", made.gallery, "127.0.0.1", port, open, make=made)
+    _serve(
+        folder / "server", made.gallery, "127.0.0.1", port, open, make=made, title="Drawn animals"
+    )
 
 
 def _serve(

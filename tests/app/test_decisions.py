@@ -68,7 +68,7 @@ def test_what_the_page_decides_the_gallery_knows_and_takes_back(decided, folder)
     assert {entry.who for entry in gallery.read_since(numbers[0] - 1)} == {"Ann B"}
     history = decided.get("/v1/gallery/history").json()["decisions"]
     assert [each["number"] for each in history[: len(numbers)]] == numbers[::-1]
-    assert history[len(numbers) - 1]["words"] == "rename: Alma → Alba <i>, 3 photos"
+    assert history[len(numbers) - 1]["words"] == "Renamed: Alma → Alba <i>, 3 photos"
     for number in numbers[::-1]:
         act("undo", number=number)
     assert names(decided) == before

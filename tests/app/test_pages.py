@@ -118,6 +118,35 @@ def test_what_was_dropped_is_there_after_a_kill(tmp_path):
         assert sorted(running.files()) == names
 
 
+def test_what_was_decided_is_there_after_a_kill_and_once(tmp_path):
+    """Acknowledged is on the disk; there is no network, so that nothing of it is filed yet."""
+    write_shown(tmp_path / "gallery", tmp_path / "photos")
+    words = tmp_path / "server", "--gallery", tmp_path / "gallery"
+    decided: dict[str, str] = {}
+    for turn in range(2):
+        said = [
+            {"kind": "is", "name": "Alma"},
+            {"kind": "is", "name": "Bo", "new": not turn},
+            {"kind": "cannot tell"},
+            {"kind": "not an animal"},
+        ]
+        with serving(*words) as running:
+            drops = [running.drop(f"{turn} {n}.jpg", picture(10 * turn + n)) for n in range(4)]
+            ids = [each.json()["id"] for each in drops]
+            running.until(lambda: "received" not in states(running))
+            for id, body in zip(ids, said, strict=True):
+                assert running.ask("POST", f"/v1/review/{id}", body).status == 200
+                assert running.ask("POST", f"/v1/review/{id}", body).status in (409, 422)
+                decided[id] = str(body["kind"])
+            running.process.kill()
+            running.process.wait()
+    with serving(*words) as running:
+        found = running.get("/v1/photos").json()["files"]
+        assert {file["id"]: file["decision"]["kind"] for file in found} == decided
+        names = running.get("/v1/individuals").json()["individuals"]
+        assert {"Bo": 2, "Alma": 5}.items() <= {e["name"]: e["photos"] for e in names}.items()
+
+
 def test_a_second_server_of_a_folder_is_refused(shown):
     with pytest.raises(UserError, match="Another server uses"):
         serve(Served(shown.folder, shown.folder.parent / "gallery"), "127.0.0.1", 0, show=False)

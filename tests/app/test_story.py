@@ -175,10 +175,10 @@ def test_an_individual_is_renamed_merged_and_its_history_undone(page, running):
     page.keyboard.press("Enter")
     page.get_by_role("heading", name="Ada Lovelace").wait_for()
     assert "Byron" not in named()
-    for words in ("Undo merge", "Undo split", "Undo note", "Undo rename"):
+    for words in ("Undo Merged", "Undo Split", "Undo Noted", "Undo Renamed"):
         page.get_by_role("button", name=words).first.click()
         page.wait_for_timeout(1500)
-        if words == "Undo merge":
+        if words == "Undo Merged":
             page.goto(f"{running.address}/individual?name=Ada%20Lovelace")
     running.until(lambda: "Ada" in named() and "Ada Lovelace" not in named())
 

@@ -11,6 +11,7 @@ from starlette.routing import Route
 from reid_jax.app.routes.bodies import read_json, text_of
 from reid_jax.app.safety import RefusedError
 from reid_jax.app.site import Site, who
+from reid_jax.console import counted
 from reid_jax.individuals.gallery.decisions import ChangedError, Decisions
 from reid_jax.individuals.gallery.journal.entries import INDIVIDUAL, Entry
 from reid_jax.individuals.gallery.journal.journal import MADE
@@ -135,28 +136,41 @@ def _seen(body: Body) -> int | None:
     return _number(body, "rests_on")
 
 
+_WORDS = {
+    "build": "Gallery made",
+    "convert": "Gallery brought up to date",
+    "add": "Added",
+    "remove": "Removed",
+    "confirm": "Confirmed",
+    "move": "Moved",
+    "split": "Split off",
+    "merge": "Merged",
+    "rename": "Renamed",
+    "note": "Noted",
+    "mark": "Marked",
+    "link": "Said of two photos",
+}
+
+
 def in_words(entry: Entry) -> dict[str, Any]:
     """A decision as a person reads it."""
     named = [change for change in entry.changes if change.attribute == INDIVIDUAL]
-    photos = f"{len(named):,} photo{'' if len(named) == 1 else 's'}"
-    froms = sorted({change.before for change in named if change.before})
-    tos = sorted({change.after for change in named if change.after})
-    parts = [entry.kind]
+    parts = [_WORDS.get(entry.kind, entry.kind)]
     if entry.undoes is not None:
-        parts = [f"decision {entry.undoes} taken back"]
-    if froms or tos:
-        ways = " → ".join(filter(None, (_some(froms), _some(tos))))
-        parts.append(f"{ways}, {photos}")
-    others = [change for change in entry.changes if change.attribute != INDIVIDUAL]
-    if others and not named:
-        parts += [str(change.after or "none") for change in others[:1] if entry.kind == "note"]
-    if entry.reason:
-        parts.append(entry.reason)
+        parts = [f"Decision {entry.undoes} taken back"]
+    if named:
+        names = ({c.before for c in named}, {c.after for c in named})
+        ways = " → ".join(_some(sorted(filter(None, some))) for some in names if some != {None})
+        parts.append(f"{ways}, {counted(len(named), 'photo')}")
+    elif entry.kind in ("note", "mark", "link"):
+        parts.append(entry.changes[0].after or "nothing")
+    elif entry.changes:
+        parts.append(counted(len({change.subject for change in entry.changes}), "photo"))
     return {
         "number": entry.number,
         "time": entry.time,
         "who": entry.who,
-        "words": ": ".join(parts),
+        "words": ": ".join(filter(None, [*parts, entry.reason])),
         "can_be_undone": entry.kind not in MADE,
     }
 

@@ -76,10 +76,9 @@ async function undo(number) {
   } catch (error) {
     return toast(error.message);
   }
-  const found = await get("/v1/individuals");
-  if (found.individuals.some((each) => each.name === name)) return location.reload();
-  const [first] = (await get(`/v1/gallery/history?individual=${encodeURIComponent(name)}`)).decisions;
-  show(found.individuals.map((each) => each.name).find((each) => first?.words.includes(each)));
+  const { individuals } = await get("/v1/individuals");
+  if (individuals.some((each) => each.name === name)) return location.reload();
+  show();
 }
 
 async function history() {
