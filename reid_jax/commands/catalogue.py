@@ -46,6 +46,8 @@ _SHORT = {
     "--what": "WHAT",
     "--text": "TEXT",
     "--number": "NUMBER",
+    "--old": "OLD",
+    "--new": "NEW",
 }
 _LEARN = "reid_jax.commands.learn"
 _INDIVIDUALS = "reid_jax.commands.individuals"
@@ -160,6 +162,12 @@ WHO = (
         (*_KEPT, "--what"),
     ),
     Command("gallery undo", f"{_DECISIONS}:undo", "take one back", (*_KEPT, "--number")),
+    Command(
+        "gallery relocate",
+        f"{_DECISIONS}:relocate",
+        "photos that lie elsewhere now",
+        (*_KEPT, "--old", "--new"),
+    ),
     Command("gallery check", f"{_DECISIONS}:check", "is it whole, could it be made again", _KEPT),
 )
 """Those that `reid-jax gallery` lists, and the screen of all names in a line."""

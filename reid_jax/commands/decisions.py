@@ -9,6 +9,7 @@ from reid_jax.commands.terminal import writes
 from reid_jax.console import counted, say
 from reid_jax.errors import UserError
 
+_LOST = 10  # photos that are named
 Photos = Positional[Annotated[tuple[str, ...], arg(metavar="PHOTO ...")]]
 Names = Positional[Annotated[tuple[str, ...], arg(metavar="NAME ...")]]
 
@@ -216,6 +217,28 @@ def undo(gallery: Path, number: int | None = None, who: str = "", reason: str = 
     from reid_jax.individuals.gallery.decisions import Decisions
 
     _said(gallery, Decisions(gallery, who).undo(number, reason=reason))
+
+
+@writes("gallery")
+def relocate(gallery: Path, old: str, new: str, who: str = "") -> None:
+    """Finds the photos of a gallery again after a disk got another letter or folders were moved.
+
+    Args:
+        gallery: Folder of the gallery.
+        old: The folder in which photos were, as show and check name them.
+        new: The folder in which they are now; there they are found by what they hold.
+        who: Who decides; by default REID_JAX_WHO, or who is logged in.
+    """
+    from reid_jax.individuals.gallery.stored.relocate import relocate as relocated
+
+    found = relocated(gallery, old, new, who)
+    print(f"{counted(found.moved, 'photo')} lie in {new} as they lay in {old}")
+    if found.elsewhere:
+        print(f"{counted(found.elsewhere, 'photo')} found there elsewhere, by content")
+    for path in found.lost[:_LOST]:
+        print(f"  not found: {path}")
+    if len(found.lost) > _LOST:
+        print(f"  ... and {len(found.lost) - _LOST:,} more")
 
 
 def check(gallery: Path) -> None:

@@ -1,9 +1,12 @@
 """Commands by which people decide who is who: what they say, and what they refuse."""
 
+import dataclasses
 import io
 import os
+import shutil
 
 import numpy as np
+import pyarrow.parquet
 import pytest
 from PIL import Image
 
@@ -11,9 +14,9 @@ from reid_jax.data.digests import file_digest
 from reid_jax.errors import UserError
 from reid_jax.individuals.gallery.decisions import Decisions
 from reid_jax.individuals.gallery.members import build
-from reid_jax.individuals.gallery.store import write_gallery
+from reid_jax.individuals.gallery.store import update_gallery, write_gallery
 from reid_jax.individuals.gallery.stored.reading import form_of, read_gallery
-from reid_jax.individuals.gallery.value import DIGEST, Gallery
+from reid_jax.individuals.gallery.value import DIGEST, Gallery, join
 from tests.doors import call
 from tests.drawn_gallery import drawn
 
@@ -145,3 +148,49 @@ def test_a_journal_that_cannot_be_had_is_refused_before_anything_is_read(tmp_pat
         with pytest.raises(UserError, match=words) as caught:
             build(tmp_path / "none", "folder:none", tmp_path / "gallery", journal=url)
         assert "secret" not in str(caught.value)
+
+
+def test_photos_that_were_moved_are_found_again_by_content(gallery, tmp_path, capsys):
+    old, new = tmp_path / "photos", tmp_path / "disk" / "pictures"
+    assert len(Decisions(gallery).photos()) == 6
+    shutil.copytree(old, new)
+    (new / "1.png").rename(new / "other.png")
+    (new / "2.png").unlink()
+    (old / "3.png").unlink()
+    (old / "2.png").unlink()
+    (new / "4.png").write_bytes(photo(99))  # which is still where it was
+    call("gallery", "relocate", gallery, old, new)
+    out = capsys.readouterr().out
+    assert "3 photos lie in" in out
+    assert "1 photo found there elsewhere" in out
+    assert f"not found: {old / '2.png'}" in out
+    names = {0: "0.png", 1: "other.png", 2: "2.png", 3: "3.png", 5: "5.png"}
+    paths = [str(new / names[row]) if row in names else str(old / "4.png") for row in range(6)]
+    assert read_gallery(gallery).paths.tolist() == paths
+    assert [each.path for each in Decisions(gallery).photos().values()] == paths
+    Decisions(gallery).undo()
+    assert set(read_gallery(gallery).paths) == {str(old / f"{row}.png") for row in range(6)}
+    for words, said in (
+        ((tmp_path / "nowhere", new), f"No photo of the gallery {gallery} lies in"),
+        ((old, tmp_path / "nowhere"), "There is no folder"),
+        ((old, gallery), "nothing was changed"),
+    ):
+        with pytest.raises(SystemExit):
+            call("gallery", "relocate", gallery, *words)
+        assert said in capsys.readouterr().err
+
+
+def test_a_moved_folder_is_one_change_and_what_is_added_later_has_its_own_root(gallery, tmp_path):
+    (tmp_path / "photos").rename(tmp_path / "moved")
+    call("gallery", "relocate", gallery, tmp_path / "photos", tmp_path / "moved")
+    [entry] = Decisions(gallery).read_since(1)
+    assert [c.attribute for c in entry.changes] == ["root"]
+    call("gallery", "check", gallery)
+    more = drawn(["Kim"], 6)
+    more.paths[0] = str(tmp_path / "later" / "6.png")
+    update_gallery(gallery, lambda g: join(g, more))
+    assert read_gallery(gallery).paths[-1] == more.paths[0]
+    update_gallery(gallery, lambda g: dataclasses.replace(g, reference={"x": np.zeros(2)}))
+    assert read_gallery(gallery).paths.tolist()[0] == str(tmp_path / "moved" / "0.png")
+    raw = pyarrow.parquet.read_table(form_of(gallery).segment(2) / "photos.parquet")["path"]
+    assert raw.to_pylist()[0] == "root://photos/0.png"

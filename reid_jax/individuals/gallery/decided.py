@@ -27,6 +27,7 @@ from reid_jax.individuals.gallery.store import converted
 from reid_jax.individuals.gallery.stored import journals
 from reid_jax.individuals.gallery.stored.layout import Form
 from reid_jax.individuals.gallery.stored.reading import form_of, of_current, paths_of
+from reid_jax.individuals.gallery.stored.roots import resolved, roots_of
 from reid_jax.platforms import with_slashes
 from reid_jax.remote.storage import is_url
 
@@ -218,14 +219,14 @@ def _photos(form: Form) -> dict[str, Photo]:
         said = {what: values.get(entries.photo(name), "") for what, values in facts.items()}
         return Photo(
             id=name,
-            path=said[PATH] or path,
+            path=resolved(said[PATH] or path, roots),
             name=said[INDIVIDUAL],
             confirmed=bool(said[CONFIRMED]),
             note=said[NOTE],
             mark=said[MARK],
         )
 
-    stored = paths_of(form, state)
+    stored, roots = paths_of(form, state), roots_of(state.facts)
     there = [name for name in stored if entries.photo(name) in facts[INDIVIDUAL]]
     return {name: one(name, stored[name]) for name in there}
 

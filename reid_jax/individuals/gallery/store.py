@@ -46,6 +46,7 @@ from reid_jax.individuals.gallery.stored.reading import (
     form_of,
     read_gallery,
 )
+from reid_jax.individuals.gallery.stored.roots import changed_root, new_roots, rooted, roots_of
 from reid_jax.individuals.gallery.stored.segments import synced, with_ids, write_segment
 from reid_jax.individuals.gallery.value import Gallery
 from reid_jax.locks import locked, try_lock
@@ -163,12 +164,9 @@ def _write_new(
         facts={},
     )
     with _whole(folder, form):
-        _write_generation(form, gallery)
+        stored, changes = _coming(gallery, {})
+        _write_generation(form, stored)
         journals.begin(form)
-        changes = tuple(
-            Change(photo(one), INDIVIDUAL, None, str(name))
-            for one, name in zip(gallery.known_ids, gallery.identities, strict=True)
-        )
         with journals.deciding(form) as opened:
             opened.append(Decision(kind, changes, who or person(), segment=1))
         _write_settings(form, gallery.settings, 1)
@@ -298,12 +296,10 @@ def _written(
             fresh = with_ids(replace(changed.take(found.fresh), ids=None), there)
             segment = max((form.base, *state.segments)) + 1
             shutil.rmtree(form.segment(segment), ignore_errors=True)  # a killed writer's
+            fresh, come = _coming(fresh, roots_of(state.facts))
             write_segment(form.segment(segment), fresh)
             sync_folder(form.generation)
-            changes += tuple(
-                Change(photo(one), INDIVIDUAL, None, str(name))
-                for one, name in zip(fresh.known_ids, fresh.identities, strict=True)
-            )
+            changes += come
         if changes:
             own.append(_append(form, Decision(kind, changes, who, segment=segment), own[-1]))
         state = journals.reading(form).state()
@@ -313,6 +309,22 @@ def _written(
         raise _unwritten(folder, error) from error
     remove_others(folder, form)
     return changed
+
+
+def _coming(photos: Gallery, roots: dict[str, str]) -> tuple[Gallery, tuple[Change, ...]]:
+    """New photos as they are stored, below roots, and the changes by which they come."""
+    fresh = new_roots(photos.paths, roots)
+    changes = [changed_root(name, None, folder) for name, folder in fresh.items()]
+    changes += [
+        Change(photo(one), INDIVIDUAL, None, str(name))
+        for one, name in zip(photos.known_ids, photos.identities, strict=True)
+    ]
+    return _below(photos, roots | fresh), tuple(changes)
+
+
+def _below(photos: Gallery, roots: dict[str, str]) -> Gallery:
+    paths = [rooted(path, roots) for path in photos.paths]
+    return replace(photos, paths=np.array([*paths, None], object)[:-1])
 
 
 def _append(form: Form, decision: Decision, rests_on: int) -> int:
@@ -337,7 +349,7 @@ def _rewritten(folder: Path, form: Form, photos: Gallery, own: list[int], who: s
         embedding_size=photos.embeddings.shape[1],
     )
     with _whole(folder, new):
-        _write_generation(new, photos)
+        _write_generation(new, _below(photos, roots_of(state.facts)))
         stay = set(photos.known_ids.tolist())
         everything = everything_of(form, state, thumbnails=False)
         dropped = sorted(set(everything.known_ids.tolist()) - stay)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from reid_jax.individuals.gallery.journal.entries import INDIVIDUAL, PATH, Change, Fact, photo
+from reid_jax.individuals.gallery.stored.roots import resolved, rooted, roots_of
 from reid_jax.individuals.gallery.value import KEPT, Gallery
 
 
@@ -41,6 +42,7 @@ def difference(stored: Gallery, changed: Gallery, facts: Mapping[Fact, str]) -> 
     old, new = stored.take(at[rows]), changed.take(rows)
     left = set(old.known_ids.tolist())
     gone = [row for row, one in enumerate(stored.known_ids) if one not in left]
+    roots = roots_of(facts)
     changes = [
         Change(photo(stored.known_ids[row]), INDIVIDUAL, stored.identities[row], None)
         for row in gone
@@ -59,6 +61,7 @@ def difference(stored: Gallery, changed: Gallery, facts: Mapping[Fact, str]) -> 
         for row in np.flatnonzero(other):
             subject = photo(old.known_ids[row])
             value = "" if dates and np.isnat(after[row]) else str(after[row])
+            value = rooted(value, roots) if attribute == PATH else value
             changes.append(Change(subject, attribute, facts.get((subject, attribute)), value))
     fresh = np.flatnonzero(~stays)
     return Difference(tuple(changes), rows, fresh, _rewritten(old, new, stored, changed))
@@ -95,6 +98,7 @@ def with_facts(photos: Gallery, facts: Mapping[Fact, str]) -> Gallery:
       facts: of the journal.
     """
     said: dict[str, dict[str, str]] = {}
+    roots = roots_of(facts)
     for (subject, attribute), value in facts.items():
         if attribute in (PATH, *KEPT):
             said.setdefault(attribute, {})[subject.removeprefix("photo/")] = value
@@ -119,4 +123,5 @@ def with_facts(photos: Gallery, facts: Mapping[Fact, str]) -> Gallery:
                 texts[row] = value
             column = texts.astype(np.str_)
         photos = replace(photos, columns={**photos.columns, attribute: column})
-    return photos
+    paths = np.array([*(resolved(path, roots) for path in photos.paths), None], object)[:-1]
+    return replace(photos, paths=paths)

@@ -191,7 +191,7 @@ def everything_of(form: Form, state: State, thumbnails: bool) -> Gallery:
 
 
 def paths_of(form: Form, state: State) -> dict[str, str]:
-    """Where the photos of all segments were when they came, by id."""
+    """How the paths of the photos of all segments were stored when they came, by id."""
     found: dict[str, str] = {}
     for segment in form.segments(state.segments):
         found |= read_paths(segment)
