@@ -29,6 +29,7 @@ NAMES = {
     # who is this
     "Gallery": "reid_jax.individuals.gallery.opened",
     "load_dataset": "reid_jax.data.photos",
+    "Reading": "reid_jax.data.photos.reading",
     # how good is it
     "evaluate_retrieval": "reid_jax.api",
     "metrics": "reid_jax.metrics",

@@ -1,6 +1,7 @@
 """A table of boxes is as good as the same crops in files: trained on, judged, embedded, kept."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -120,6 +121,17 @@ def test_local_features_are_those_of_the_crop(photos, opencv):
     np.testing.assert_array_equal(
         dataset_rows(boxes.subset(rows)), dataset_rows(crops.subset(rows))
     )
+
+
+def test_photos_of_a_run_are_found_where_they_moved(photos, runs, tmp_path):
+    shutil.copytree(photos, tmp_path / "moved")
+    model = load_run(runs[0]).with_photos_at(f"csv:{tmp_path}/moved")
+    dataset, splits = model.load_data()
+    before, theirs = load_run(runs[0]).load_data()
+    moved = [path.replace(str(tmp_path / "moved"), str(photos)) for path in dataset.paths.tolist()]
+    assert moved == before.paths.tolist()
+    np.testing.assert_array_equal(splits.train, theirs.train)
+    np.testing.assert_array_equal(splits.test.query, theirs.test.query)
 
 
 @pytest.mark.exhaustive

@@ -30,6 +30,7 @@ _FACTS: dict[str, tuple[str, ...]] = {
     "camera": ("camera",),
     "split": ("split",),
 }
+_CATEGORIES = {"1": "animal", "2": "person", "3": "vehicle"}
 _ANIMAL = ("animal",)  # what MegaDetector is asked for; people and vehicles it finds, too
 _NAMED = 5  # categories, in a note
 
@@ -95,7 +96,9 @@ def coco_dataset(
         be used.
     """
     content, out = _read(path, "coco", ("images", "annotations")), _LeftOut()
-    kinds = {str(each.get("id")): str(each.get("name")) for each in content.get("categories") or ()}
+    kinds = {
+        str(each.get("id")): str(each.get("name")) for each in _objects(content.get("categories"))
+    }
     _check_categories(path, reading.categories, kinds.values())
     images = {str(each.get("id")): each for each in content["images"]}
 
@@ -141,7 +144,8 @@ def megadetector_dataset(
         be used.
     """
     content, out = _read(path, "megadetector", ("images",)), _LeftOut()
-    kinds = content.get("detection_categories") or {"1": "animal", "2": "person", "3": "vehicle"}
+    said = content.get("detection_categories")
+    kinds = said if isinstance(said, dict) and said else _CATEGORIES
     kinds = {str(key): str(name) for key, name in kinds.items()}
     _check_categories(path, reading.categories, kinds.values())
     wanted = reading.categories or _ANIMAL
@@ -155,7 +159,7 @@ def megadetector_dataset(
             if why := image.get("failure"):
                 found.skipped.append((photo, f"the detector could not read it ({why})"))
                 continue
-            detections = image.get("detections") or ()
+            detections = _objects(image.get("detections"))
             out.empty += not detections
             for place, each in enumerate(detections):
                 kind = kinds.get(str(each.get("category")), "no category")
@@ -167,6 +171,10 @@ def megadetector_dataset(
                     yield _Annotation(photo, each.get("bbox"), image, f"detection {place}")
 
     return _dataset(path, boxes(), found, out, reading, unnamed=unnamed, relative=True)
+
+
+def _objects(value: object) -> list[dict[str, Any]]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
 
 def _sure(score: object, least: float) -> bool:

@@ -16,13 +16,20 @@ SIDE = "side"
 
 @dataclasses.dataclass(frozen=True)
 class Reading:
-    """Attributes:
-    margin: what is seen around a box on each side, as a part of its width and height.
-    confidence: boxes that a detector was less sure of are left out.
-    categories: of boxes, those that are read; empty reads those that the source is for.
-    exif: whether dates and places are read from the photos where the source says none.
-    ignored: names under which photos are of nobody.
-    side_column: the column that says which side of an animal is seen; empty for none.
+    """What a person may say of how a source is read.
+
+    Attributes:
+      margin: what is seen around a box on each side, as a part of its width and height.
+      confidence: boxes that a detector was less sure of are left out.
+      categories: of boxes, those that are read; empty reads those that the source is for.
+      exif: whether dates and places are read from the photos where the source says none.
+      ignored: names under which photos are of nobody.
+      side_column: the column that says which side of an animal is seen; empty for none.
+
+    Example:
+      >>> photos = rj.load_dataset("folder:photos", reading=rj.Reading(ignored=("animal 1",)))
+      >>> photos.notes
+      ('left out of training and measures: 3 photos of "animal 1" (data.ignore_identity)',)
     """
 
     margin: float = 0.0
@@ -62,17 +69,14 @@ def without_ignored(
     which = ", ".join(f'"{name}"' for name in sorted(set(names[out].tolist())))
     what = counted(int(out.sum()), "photo of", "photos of")
     if unnamed:
-        note = f'{what} {which} are taken as those of "{UNKNOWN}" (data.ignore_identity)'
+        note = f'taken for "{UNKNOWN}": {what} {which} (data.ignore_identity)'
         return dataclasses.replace(_as_unknown(dataset, out), notes=(*dataset.notes, note))
     if out.all():
         raise UserError(
             f"All photos are of {which}, which is ignored; --data.ignore-identity says which names "
             "are of nobody."
         )
-    note = (
-        f"{what} {which} take part in no training and no measure; --data.ignore-identity names "
-        "those that are nobody"
-    )
+    note = f"left out of training and measures: {what} {which} (data.ignore_identity)"
     rest = relabelled(dataset.subset(np.flatnonzero(~out)))
     return dataclasses.replace(rest, notes=(*dataset.notes, note))
 

@@ -1,9 +1,12 @@
 """Boxes in JSON files: COCO's, MegaDetector's, and what is wrong with them."""
 
+import contextlib
 import json
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from reid_jax.data.photos import load_dataset
@@ -220,3 +223,34 @@ def test_other_files_are_refused(tmp_path, word, content, said):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(UserError, match=r"gone\.json cannot be read"):
         load_dataset(f"coco:{tmp_path}/gone.json")
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 99) | st.floats() | st.sampled_from(["", "1", "a"]),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=2), inner),
+    max_leaves=6,
+)
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.data(), st.sampled_from(["coco", "megadetector"]))
+def test_whatever_stands_there_is_read_or_refused(folder, data, word):
+    """Each value of a good file is anything else, one after the other."""
+    good = annotation(1, [0, 0, 30, 40])
+    content = coco([good, dict(good)]) | {"detection_categories": dict(CATEGORIES)}
+    content["images"][0] |= {"file": "Luna/1.png", "detections": [detected(0.9, [0, 0, 1, 1])]}
+    content["images"][1] |= {"file": "Luna/2.png", "detections": [detected(0.9, [0, 0, 1, 1])]}
+    places = [
+        content,
+        content["images"][0],
+        content["annotations"][0],
+        content["categories"][0],
+        content["images"][0]["detections"][0],
+    ]
+    place = data.draw(st.sampled_from(places))
+    name = data.draw(st.sampled_from([*place, *("identity", "date", "attributes", "score")]))
+    place[name] = data.draw(ANYTHING)
+    with contextlib.suppress(UserError):
+        assert len(load_dataset(f"{word}:{written(folder, content)}")) in (1, 2, 3)

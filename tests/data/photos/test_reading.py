@@ -23,10 +23,8 @@ def test_a_folder_called_minus_one_is_no_individual(folder):
     dataset = load_dataset(f"folder:{folder}")
     assert dataset.identities == ("Junk", "ann", "bob")
     assert dataset.labels.tolist() == [0, 0, 1, 1, 2, 2]
-    assert dataset.notes == (
-        '2 photos of "-1" take part in no training and no measure; --data.ignore-identity names '
-        "those that are nobody",
-    )
+    (note,) = dataset.notes
+    assert note == 'left out of training and measures: 2 photos of "-1" (data.ignore_identity)'
 
 
 def test_names_are_compared_without_case_and_none_may_be_said(folder):
