@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,18 @@ from reid_jax.export.engines.engine import Asked, Engine
 from reid_jax.export.program import Program
 
 
+def silent() -> None:
+    """Keeps `import openvino` from telling a server that it was imported."""
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+
+
 def write(program: Program, folder: Path, batch: int) -> None:
     """Writes `model.xml` and `model.bin`, with numbers of 32 bits.
 
     Raises:
       UserError: OpenVINO cannot take the graph.
     """
+    silent()
     import openvino
 
     before = folder / "model.onnx"
@@ -35,6 +42,7 @@ def write(program: Program, folder: Path, batch: int) -> None:
 
 def opened(folder: Path, facts: dict[str, Any]) -> Asked:
     """The program in OpenVINO, in 32 bits, also where a CPU could do with 16: rows -> arrays."""
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # which calls home
     import openvino
 
     exact = {"INFERENCE_PRECISION_HINT": "f32"}
