@@ -30,3 +30,9 @@ def drawn(seed: int, width: int, height: int, *, grey: bool = False) -> Image.Im
 def drawn_photos() -> list[Image.Image]:
     """Eight, of `SIZES`; every third one is grey."""
     return [drawn(number, *size, grey=number % 3 == 2) for number, size in enumerate(SIZES)]
+
+
+def drawn_films(size: int, frames: int = 12) -> np.ndarray:
+    """Frames uint8 (T, size, size, 3) of a film of three animals."""
+    images = [drawn(number // 4, size + number, size) for number in range(frames)]
+    return np.stack([np.asarray(each.resize((size, size))) for each in images])

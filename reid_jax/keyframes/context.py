@@ -42,7 +42,7 @@ def _one(features: jax.Array, mask: jax.Array) -> jax.Array:
     count = jnp.maximum(length, 1).astype(jnp.float32)
     x = jnp.where(mask[:, None], features, 0.0)
     x *= jax.lax.rsqrt(jnp.maximum(jnp.square(x).sum(-1, keepdims=True), 1e-12))
-    middle = jnp.square(2 * (jnp.arange(len(mask)).astype(jnp.float32) + 0.5) / count - 1)
+    middle = jnp.square(2 * (jnp.arange(mask.shape[0]).astype(jnp.float32) + 0.5) / count - 1)
     edges = [(middle > (1 - 2 * share) ** 2).astype(jnp.float32) for share in EDGES]
     sums = jnp.concatenate([jnp.zeros_like(x[:1]), jnp.cumsum(x, axis=0)])
 
@@ -52,7 +52,7 @@ def _one(features: jax.Array, mask: jax.Array) -> jax.Array:
         number = jnp.maximum(last - first, 1).astype(jnp.float32)
         return (sums[last] - sums[first]) / number[:, None]
 
-    here = jnp.arange(len(mask))
+    here = jnp.arange(mask.shape[0])
     changes = [
         jnp.linalg.norm(
             # The first frame has nothing before it and is compared with itself.
@@ -73,16 +73,17 @@ def _cosine(x: jax.Array, other: jax.Array) -> jax.Array:
 
 
 def _shared(x: jax.Array, mask: jax.Array, count: jax.Array) -> list[jax.Array]:
-    block = min(max(_SIMILARITIES // len(x), 1), len(x))
-    blocks = -(-len(x) // block)
-    rows = jnp.pad(x, ((0, blocks * block - len(x)), (0, 0))).reshape(blocks, block, -1)
+    length = x.shape[0]
+    block = max(_SIMILARITIES // length, 1)
+    blocks, block = (1, length) if length <= block else (-(-length // block), block)
+    rows = jnp.pad(x, ((0, blocks * block - length), (0, 0))).reshape(blocks, block, -1)
 
     def shares(rows: jax.Array) -> jax.Array:
         similar = jnp.matmul(rows, x.T, precision=jax.lax.Precision.HIGHEST)
         shared = [(similar > least) & mask[None, :] for least in SHARED_SIMILARITIES]
         return jnp.stack([one.sum(-1).astype(jnp.float32) for one in shared], axis=-1) / count
 
-    return list(jax.lax.map(shares, rows).reshape(-1, len(SHARED_SIMILARITIES))[: len(x)].T)
+    return list(jax.lax.map(shares, rows).reshape(-1, len(SHARED_SIMILARITIES))[:length].T)
 
 
 def _standardised(columns: jax.Array, mask: jax.Array, count: jax.Array) -> jax.Array:

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,11 @@ from reid_jax.data.videos.images import load_frames
 from reid_jax.data.videos.open import open_video
 from reid_jax.data.videos.walk import features_at
 from reid_jax.errors import UserError
+from reid_jax.export.exportable import Exportable
+from reid_jax.export.program import Program
 from reid_jax.keyframes.config import KeyframeConfig
 from reid_jax.keyframes.experiment import make_task
+from reid_jax.keyframes.exported import frame_program
 from reid_jax.keyframes.inputs import as_batch, prepare_video
 from reid_jax.keyframes.task import PREPARATION, KeyframeTask
 from reid_jax.ops.batching import in_blocks
@@ -33,7 +36,7 @@ _IMAGES = 64  # images whose features are made at a time
 
 
 @dataclass(frozen=True)
-class TrainedScorer(TrainedRun):
+class TrainedScorer(TrainedRun, Exportable):
     """The best network of a run that scores frames."""
 
     config: KeyframeConfig
@@ -179,6 +182,18 @@ class TrainedScorer(TrainedRun):
         [(at_images, images)] = load_frames(source, folder, [video], self.config.data.image_size)
         scores = self.score_images(images)
         return np.interp(video.picks, at_images.picks, scores).astype(np.float32)
+
+    def program(self) -> Program:
+        """A film's frames, or their features, to scores; in float32, whatever the run is in."""
+        wide = replace(self.config, model=replace(self.config.model, dtype="float32"))
+        run = replace(self, config=wide)
+        facts = {"network": self.workdir.name, "step": self.step}
+        variables = self.params, self.model_state
+        return frame_program(wide, run.task, variables, run.scores, run.score, facts)
+
+    def scores(self, features: jax.Array, mask: jax.Array) -> jax.Array:
+        """Scores (B, T) of prepared features (B, T, D) where `mask` (B, T) holds."""
+        return self.task.predict_features(self.params, self.model_state, features, mask)
 
     @functools.cached_property
     def _image_features(self) -> Any:

@@ -4,7 +4,7 @@ import functools
 import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,10 +18,13 @@ from reid_jax.data.videos.fused import files_of
 from reid_jax.data.videos.open import open_video
 from reid_jax.data.videos.walk import features_at
 from reid_jax.errors import UserError
+from reid_jax.export.exportable import Exportable
+from reid_jax.export.program import Program
 from reid_jax.ops.batching import padded
 from reid_jax.reporting.measure import OURS
 from reid_jax.same_video.config import VideoSimilarityConfig
 from reid_jax.same_video.experiment import make_task
+from reid_jax.same_video.exported import clip_program
 from reid_jax.same_video.looks import Clip, Looking, alike
 from reid_jax.same_video.run import CHAMFER
 from reid_jax.same_video.similarity import chamfer_similarity
@@ -49,7 +52,7 @@ class Similarity(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class SimilarityRun(TrainedRun):
+class SimilarityRun(TrainedRun, Exportable):
     """The best network of a run, and the similarity from which clips are of one video.
 
     Attributes:
@@ -131,6 +134,18 @@ class SimilarityRun(TrainedRun):
                 f"the shape {clip.shape}."
             )
         return Clip(clip, np.zeros(0, np.uint8))
+
+    def program(self) -> Program:
+        """A clip's frames, or their features, to whitened frames and an embedding; in float32."""
+        wide = replace(self.config, model=replace(self.config.model, dtype="float32"))
+        task, variables = make_task(wide, num_classes=0), (self.params, self.model_state)
+        describe = functools.partial(describing(task), *variables) if wide.model.backbone else None
+        facts = {
+            "network": self.workdir.name,
+            "step": self.step,
+            "thresholds": {"same_video": self.threshold},
+        }
+        return clip_program(wide, task, variables, describe, facts)
 
     @functools.cached_property
     def judge(self) -> "SimilarityRun":

@@ -23,9 +23,9 @@ def normal(*shape: int) -> np.ndarray:
     return RNG.normal(size=shape).astype(np.float32)
 
 
-def graph(function, *arrays, symbolic: bool = True):
+def graph(function, *arrays, symbolic: bool = True, least: int = 1):
     """The graph of a function of arrays whose first axis is of any size."""
-    (n,) = jax.export.symbolic_shape("n", constraints=["n >= 1", "n <= 2048"])
+    (n,) = jax.export.symbolic_shape("n", constraints=[f"n >= {least}", "n <= 2048"])
     shapes = [
         jax.ShapeDtypeStruct((n, *a.shape[1:]) if symbolic else a.shape, a.dtype) for a in arrays
     ]

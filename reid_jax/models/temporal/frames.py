@@ -90,7 +90,8 @@ def masked_mean(x: jax.Array, mask: jax.Array) -> jax.Array:
 def split_windows(x: jax.Array, mask: jax.Array, size: int) -> tuple[jax.Array, jax.Array]:
     """Cuts (B, T, D) and (B, T) into windows (B, W, size, D) and (B, W, size), the last padded."""
     batch, length, depth = x.shape
-    extra = -length % size
+    windows = -(-length // size)
+    extra = windows * size - length
     x = jnp.pad(x, ((0, 0), (0, extra), (0, 0)))
     mask = jnp.pad(mask, ((0, 0), (0, extra)))
-    return x.reshape(batch, -1, size, depth), mask.reshape(batch, -1, size)
+    return x.reshape(batch, windows, size, depth), mask.reshape(batch, windows, size)
