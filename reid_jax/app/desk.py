@@ -125,7 +125,7 @@ class Desk:
 
     def _read_this(self, arrival: Arrival) -> None:
         id, path = arrival.id, self._place(arrival)
-        if (held := self._shelf.holdings().digests.get(id)) is not None:
+        if (held := self._shelf.recent().digests.get(id)) is not None:
             self._arrivals.change(id, "there", {"individual": held.individual, "photo": held.id})
             path.unlink(missing_ok=True)
             self._numbers.event("photos_there_already")

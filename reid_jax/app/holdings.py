@@ -1,6 +1,8 @@
 """What is in a gallery now, as pages show it: individuals, their photos, and where each lies."""
 
+import math
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,9 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from reid_jax.data.names import composed
+from reid_jax.errors import UserError
 from reid_jax.individuals.gallery.stored.reading import position_of, read_gallery
 from reid_jax.individuals.gallery.value import DIGEST, Gallery
 
+_MOMENT = 1.0  # seconds
 ORDERS = ("name", "photos", "last seen")
 
 
@@ -59,12 +63,14 @@ class Holdings:
     Attributes:
       individuals: by name.
       photos: by id.
+      paths: the same by where they lie.
       digests: whose photo has this content.
       position: of the gallery's journal.
     """
 
     individuals: dict[str, Individual]
     photos: dict[str, Held]
+    paths: dict[str, Held]
     digests: dict[str, Held]
     position: int
     _thumbnails: np.ndarray = field(repr=False)
@@ -110,6 +116,8 @@ class Shelf:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._alone = threading.Lock()
+        self._looked = -math.inf
+        self._reading = False
         self._read: tuple[tuple[str, int], Holdings] | None = None
 
     def holdings(self) -> Holdings:
@@ -122,7 +130,30 @@ class Shelf:
             position = position_of(self.folder)
             if self._read is None or self._read[0] != position:
                 self._read = position, _holdings(read_gallery(self.folder))
+            self._looked = time.monotonic()
             return self._read[1]
+
+    def recent(self) -> Holdings:
+        """What was there a moment ago; nobody waits while what is new is read.
+
+        Raises:
+          UserError: as `holdings`, where nothing was read yet.
+        """
+        read = self._read
+        if read is None:
+            return self.holdings()
+        if time.monotonic() - self._looked > _MOMENT and not self._reading:
+            self._reading = True
+            threading.Thread(target=self._read_again, daemon=True).start()
+        return read[1]
+
+    def _read_again(self) -> None:
+        try:
+            self.holdings()
+        except UserError:  # said where somebody waits for it
+            self._looked = time.monotonic()
+        finally:
+            self._reading = False
 
 
 def _holdings(gallery: Gallery) -> Holdings:
@@ -147,6 +178,7 @@ def _holdings(gallery: Gallery) -> Holdings:
     return Holdings(
         individuals={name: Individual(name, _latest_first(some)) for name, some in of.items()},
         photos={photo.id: photo for photo in photos},
+        paths={photo.path: photo for photo in photos},
         digests={
             str(digest): photo for digest, photo in zip(digests, photos, strict=True) if digest
         },

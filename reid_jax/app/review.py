@@ -16,7 +16,7 @@ IS, NO_ANIMAL, CANNOT_TELL = "is", "not an animal", "cannot tell"
 KINDS = (IS, NO_ANIMAL, CANNOT_TELL)
 DECIDED: tuple[State, ...] = ("decided", "filing", "filed", "aside")
 _LEASE = 120.0  # seconds that a photo is one person's, who asks again while it is open
-_LOOKED_AT = 500  # photos among which a free one is sought
+_FEW, _MANY = 30, 1_000  # photos among which a free one is sought
 
 
 class DecidedError(UserError):
@@ -70,18 +70,26 @@ class Review:
         return None
 
     def _free(self, without: Collection[str]) -> Iterator[Arrival]:
-        for arrival in self._arrivals.in_state("photo", "answered", _LOOKED_AT + len(without)):
-            if arrival.id not in without:
-                yield arrival
+        seen = set(without)
+        for most in (_FEW + len(seen), _MANY + len(seen)):
+            for arrival in self._arrivals.in_state("photo", "answered", most):
+                if arrival.id not in seen:
+                    seen.add(arrival.id)
+                    yield arrival
 
     def look(self, photo: str, seat: str) -> Arrival | None:
         """A photo to look at again; it is this one's, unless another one has it."""
         self._leases.take(photo, seat)
         return self._arrivals.one(photo)
 
-    def names(self) -> dict[str, int]:
-        """All individuals and how many photos each has, those that are still to be filed, too."""
-        found = {name: len(one.photos) for name, one in self._shelf.holdings().individuals.items()}
+    def names(self, *, now: bool = False) -> dict[str, int]:
+        """All individuals and how many photos each has, those that are still to be filed, too.
+
+        Args:
+          now: whether what others decided a moment ago has to be among it.
+        """
+        holdings = self._shelf.holdings() if now else self._shelf.recent()
+        found = {name: len(one.photos) for name, one in holdings.individuals.items()}
         for state in ("decided", "filing"):
             for arrival in self._arrivals.in_state("photo", state):
                 name = arrival.about["decision"]["name"]
@@ -122,6 +130,8 @@ class Review:
         name, known = composed(name.strip()), self.names()
         if is_nobody(name):
             raise UserError(f"{name or 'A name of nothing'} says that nobody knows; give a name.")
+        if new or name not in known:
+            known = self.names(now=True)
         if new and name in known:
             raise UserError(f"{name} is an individual already; choose it, or give another name.")
         if not new and name not in known:
@@ -171,11 +181,10 @@ class Review:
 
 def candidates(arrival: Arrival, shelf: Shelf) -> list[dict[str, Any]]:
     """Those of an answer that are still there, as a page shows them."""
-    holdings = shelf.holdings()
-    by_path = {photo.path: photo for photo in holdings.photos.values()}
+    holdings = shelf.recent()
     found = []
     for candidate in arrival.about.get("answer", {}).get("candidates", [])[:CANDIDATES]:
-        photo = by_path.get(candidate["path"])
+        photo = holdings.paths.get(candidate["path"])
         if photo is None:
             continue
         one = holdings.individuals[photo.individual]

@@ -152,6 +152,8 @@ class Shown:
     def holdings(self):
         return self
 
+    recent = holdings
+
     individuals: ClassVar = {"Alma": Individual("Alma", (None, None))}
 
 

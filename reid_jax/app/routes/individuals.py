@@ -84,6 +84,6 @@ class IndividualRoutes:
         holdings = self._holdings
         found = {one.name: len(one.photos) for one in holdings.found(words, "name")}
         if self._site.desk is not None and not words:
-            found |= self._site.desk.review.names()
+            found |= self._site.desk.review.names(now=True)
         listed = [{"name": name, "photos": number} for name, number in found.items()]
         return JSONResponse({"individuals": listed})

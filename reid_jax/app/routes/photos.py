@@ -180,7 +180,7 @@ class PhotoRoutes:
             raise RefusedError(404, "There is no such picture.")
         place = self._site.places.picture(id, size)
         shelf = self._site.shelf
-        holdings = shelf.holdings() if shelf else None
+        holdings = shelf.recent() if shelf else None
         held = holdings.photos.get(id) if holdings else None
         if held is not None and holdings is not None and not self._drawn(held, place, size):
             return Response(holdings.thumbnail(held), media_type="image/jpeg", headers=_KEPT)

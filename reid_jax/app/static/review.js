@@ -53,7 +53,7 @@ function candidate(each, place) {
     type: "button", class: "card candidate", "aria-pressed": "false",
     onclick: () => (chosen === place ? decide("is", each.name) : look(place)),
   }, el("img", { src: `/pictures/small/${each.photo}`, alt: "" }), el("kbd", {}, String(place + 1)),
-  el("span", {}, el("b", { title: each.name }, bdi(each.name)), bar, el("span", { class: "facts" }, facts.filter(Boolean).join(" · ")))));
+  el("span", {}, el("b", { title: each.name }, bdi(each.name)), bar, el("span", { class: "facts" }, ...facts.filter(Boolean).flatMap((fact, n) => [n ? " · " : "", el("span", { class: "day" }, fact)])))));
 }
 
 function look(place) {
