@@ -25,15 +25,16 @@ Decided who it is, being written to the gallery, written; decided that there is 
 """
 
 Kind = Literal["photo", "film"]
-_FORM = 1
+_FORM = 2
 _TABLE = """
 CREATE TABLE IF NOT EXISTS arrivals (
   id TEXT PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL, ending TEXT NOT NULL,
-  bytes INTEGER NOT NULL, came REAL NOT NULL, state TEXT NOT NULL, about TEXT NOT NULL,
-  worth REAL NOT NULL, changed INTEGER NOT NULL)
+  bytes INTEGER NOT NULL, came REAL NOT NULL, state TEXT NOT NULL, worth REAL NOT NULL,
+  changed INTEGER NOT NULL, said TEXT NOT NULL DEFAULT '', about TEXT NOT NULL)
 """
 _INDEX = "CREATE INDEX IF NOT EXISTS arrivals_state ON arrivals (kind, state, worth)"
 _CHANGED = "CREATE INDEX IF NOT EXISTS arrivals_changed ON arrivals (changed)"
+_SAID = "CREATE INDEX IF NOT EXISTS arrivals_said ON arrivals (kind, state, said)"
 _COLUMNS = "id, kind, name, ending, bytes, came, state, about, worth, changed"
 
 
@@ -88,7 +89,12 @@ class Arrivals:
                 raise UserError(f"{file} was written by a newer reid_jax; update it.")
             self._base.execute("PRAGMA journal_mode=WAL")
             self._base.execute("PRAGMA synchronous=FULL")
-            for statement in (_TABLE, _INDEX, _CHANGED, f"PRAGMA user_version={_FORM}"):
+            if form == 1:
+                self._base.execute("ALTER TABLE arrivals ADD COLUMN said TEXT NOT NULL DEFAULT ''")
+                self._base.execute(
+                    "UPDATE arrivals SET said=coalesce(json_extract(about, '$.decision.name'), '')"
+                )
+            for statement in (_TABLE, _INDEX, _CHANGED, _SAID, f"PRAGMA user_version={_FORM}"):
                 self._base.execute(statement)
             share(file)
         except sqlite3.Error as error:
@@ -151,11 +157,32 @@ class Arrivals:
                 return False
             known = {**json.loads(row[1]), **(about or {})}
             known = {fact: value for fact, value in known.items() if value is not None}
+            said = known.get("decision", {}).get("name", "")
             self._base.execute(
-                "UPDATE arrivals SET state=?, about=?, worth=?, changed=? WHERE id=?",
-                (state, json.dumps(known), worth, change, id),
+                "UPDATE arrivals SET state=?, about=?, worth=?, changed=?, said=? WHERE id=?",
+                (state, json.dumps(known), worth, change, said, id),
             )
             return True
+
+    def change_all(self, ids: Sequence[str], state: State, only_from: State) -> list[str]:
+        """Writes one state down for several files that are in another one; says of which."""
+        with self._writing() as change:
+            question = "UPDATE arrivals SET state=?, changed=? WHERE id=? AND state=?"
+            return [
+                id
+                for id in ids
+                if self._base.execute(question, (state, change, id, only_from)).rowcount
+            ]
+
+    def names(self, states: Sequence[State]) -> dict[str, int]:
+        """How many photos were decided to be whose, of those in these states."""
+        marks = ",".join("?" for _ in states)
+        with self._alone:
+            question = (
+                "SELECT said, count(*) FROM arrivals "
+                f"WHERE kind='photo' AND state IN ({marks}) GROUP BY said"
+            )
+            return dict(self._base.execute(question, tuple(states)).fetchall())
 
     def remove(self, id: str, but: Sequence[State] = ()) -> bool:
         """Forgets a file, unless it is in one of these states; whether it is forgotten."""

@@ -90,10 +90,8 @@ class Review:
         """
         holdings = self._shelf.holdings() if now else self._shelf.recent()
         found = {name: len(one.photos) for name, one in holdings.individuals.items()}
-        for state in ("decided", "filing"):
-            for arrival in self._arrivals.in_state("photo", state):
-                name = arrival.about["decision"]["name"]
-                found[name] = found.get(name, 0) + 1
+        for name, number in self._arrivals.names(("decided", "filing")).items():
+            found[name] = found.get(name, 0) + number
         return found
 
     def decide(self, photo: str, kind: str, name: str, who: str, *, new: bool) -> Arrival:
