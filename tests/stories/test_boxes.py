@@ -97,6 +97,9 @@ def test_a_gallery_of_boxes_names_each_animal_and_grows_by_others(photos, runs, 
     members.build(runs[0], f"csv:{photos}/half.csv", tmp_path / "gallery", evidence="none")
     added = members.add(tmp_path / "gallery", f"csv:{photos}", None)
     assert (added.there, added.added) == (24, 24)
+    shutil.copytree(photos, tmp_path / "copy")  # the first ones are still where they were
+    again = members.add(tmp_path / "gallery", f"csv:{tmp_path}/copy", None)
+    assert (again.there, again.added, again.moved) == (48, 0, 0)
     kept = read_gallery(tmp_path / "gallery")
     assert len(set(kept.paths.tolist())) == 48
     whole, _, box = str(kept.paths[0]).partition("#")

@@ -18,6 +18,7 @@ from reid_jax.app.review import DECIDED
 from reid_jax.app.safety import RefusedError
 from reid_jax.app.site import Site
 from reid_jax.app.workers.children import Child, ChildError
+from reid_jax.data.crops import whole_and_box
 from reid_jax.errors import UserError
 from reid_jax.files import digest_of
 
@@ -195,7 +196,8 @@ class PhotoRoutes:
         if size == "small":
             return False
         try:
-            if place.is_file() and place.stat().st_mtime >= Path(held.path).stat().st_mtime:
+            whole = Path(whole_and_box(held.path)[0])
+            if place.is_file() and place.stat().st_mtime >= whole.stat().st_mtime:
                 return True
             self._drawer.ask({"path": held.path, "large": str(place)}, _DRAWN)
         except (OSError, UserError, ChildError):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from reid_jax.data.crops import whole_and_box
 from reid_jax.data.names import composed
 from reid_jax.individuals.gallery.value import COLUMNS, DIGEST, TRAINED, Gallery
 
@@ -49,7 +50,7 @@ def compare(gallery: Gallery, photos: Gallery) -> Comparison:
     for photo in there:
         path = gallery.paths[rows[photo]]
         if composed(path) != composed(photos.paths[photo]):
-            moved[photo] = composed(path) in given or not os.path.lexists(path)
+            moved[photo] = composed(path) in given or not os.path.lexists(whole_and_box(path)[0])
     differ = {INDIVIDUAL: np.zeros(len(photos), bool)}
     differ[INDIVIDUAL][there] = photos.identities[there] != gallery.identities[rows[there]]
     for name in COLUMNS:
