@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from reid_jax import configurations as configs
     from reid_jax import losses, metrics, mining, models, weights
     from reid_jax.api import compare, evaluate_retrieval, load, report, train
-    from reid_jax.data.photos import load_dataset
     from reid_jax.data.photos.reading import Reading
     from reid_jax.data.photos.samplers import IdentitySampler
     from reid_jax.errors import UserError
     from reid_jax.individuals.gallery.opened import Gallery
+    from reid_jax.individuals.sources import load_dataset
     from reid_jax.ops.images.augment import Augmentation, augment, example_keys
 
 hide_compilers()

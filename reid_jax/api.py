@@ -28,7 +28,7 @@ NAMES = {
     "configs": "reid_jax.configurations",
     # who is this
     "Gallery": "reid_jax.individuals.gallery.opened",
-    "load_dataset": "reid_jax.data.photos",
+    "load_dataset": "reid_jax.individuals.sources",
     "Reading": "reid_jax.data.photos.reading",
     # how good is it
     "evaluate_retrieval": "reid_jax.api",

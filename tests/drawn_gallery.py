@@ -1,10 +1,14 @@
 """A gallery of photos that nobody embedded, for what is not about answers."""
 
+import io
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
+from reid_jax.data.digests import file_digest
 from reid_jax.individuals.gallery.store import write_gallery
 from reid_jax.individuals.gallery.value import DIGEST, Gallery
 
@@ -31,3 +35,23 @@ def write_drawn(folder: Path, names: Sequence[str], **more: str) -> Path:
 def photo_id(number: int) -> str:
     """The id of a drawn photo."""
     return f"{number:016d}"
+
+
+def photo(seed: int) -> bytes:
+    """A small picture of noise."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (16, 16, 3), np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "png")
+    return file.getvalue()
+
+
+def with_files(folder: Path, names: Sequence[str]) -> Gallery:
+    """A gallery whose photos are files `NUMBER.png`."""
+    gallery = drawn(names)
+    folder.mkdir(parents=True)
+    for row in range(len(gallery)):
+        file = folder / f"{row}.png"
+        file.write_bytes(photo(row))
+        gallery.paths[row] = str(file)
+    digests = np.array([file_digest(path).decode() for path in gallery.paths])
+    return replace(gallery, columns={DIGEST: digests})

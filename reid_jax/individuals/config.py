@@ -49,7 +49,7 @@ class DataConfig:
 
     source: Annotated[str, PHOTOS, OFTEN] = "synthetic:120x12"
     """folder:PATH, csv:PATH, coco:FILE, megadetector:FILE, tar:PATH, tfds:NAME, omniglot:PATH,
-    market:PATH or synthetic:N (or synthetic:NxPHOTOS)."""
+    market:PATH, gallery:PATH or synthetic:N (or synthetic:NxPHOTOS)."""
     split: Annotated[Literal["identity", "photo", "date", "open", "given"], OFTEN] = "identity"
     """What is held out: whole individuals, random photos, later days, later days and individuals as
     unknown ones, or the source's own split."""

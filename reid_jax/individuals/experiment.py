@@ -7,12 +7,13 @@ from typing import Any
 import jax
 import numpy as np
 
-from reid_jax.data.photos import Dataset, Splits, load_dataset, make_splits
+from reid_jax.data.photos import Dataset, Splits, make_splits
 from reid_jax.data.photos.samplers import IdentitySampler, PairSampler, UniformSampler
 from reid_jax.data.photos.stream import Sampler
 from reid_jax.data.photos.transforms import relabelled, with_mirror_images, with_symmetries
 from reid_jax.individuals.config import DataConfig, EmbeddingConfig, ModelConfig, own_options
 from reid_jax.individuals.glossary import SPLITS
+from reid_jax.individuals.sources import load_dataset
 from reid_jax.individuals.task import EmbeddingTask
 from reid_jax.individuals.validation import about_validation, make_validation, with_whitening
 from reid_jax.individuals.watch import watch

@@ -8,7 +8,7 @@ import numpy as np
 
 from reid_jax.compilations import keep_compilations
 from reid_jax.console import counted, say
-from reid_jax.data.photos import Dataset, QueryGallery, describe, load_dataset
+from reid_jax.data.photos import Dataset, QueryGallery, describe
 from reid_jax.data.photos.content import content_digests
 from reid_jax.data.photos.joined import joined
 from reid_jax.data.photos.reading import Reading
@@ -26,6 +26,7 @@ from reid_jax.individuals.model import TrainedModel
 from reid_jax.individuals.published import PublishedModel, open_model
 from reid_jax.individuals.recipe import compared
 from reid_jax.individuals.report import write_report
+from reid_jax.individuals.sources import load_dataset
 from reid_jax.individuals.split_file import keep_moved, kept_digests
 from reid_jax.ops.ranking.matching import check_matches
 from reid_jax.reporting.measure import OURS, columns

@@ -13,12 +13,13 @@ import numpy as np
 
 from reid_jax.console import counted, say
 from reid_jax.data.names import composed
-from reid_jax.data.photos import Dataset, QueryGallery, Splits, load_dataset
+from reid_jax.data.photos import Dataset, QueryGallery, Splits
 from reid_jax.data.photos.content import content_digests
 from reid_jax.errors import UserError
 from reid_jax.files import atomic_write, write_arrays
 from reid_jax.individuals.config import DataConfig
 from reid_jax.individuals.experiment import load_data
+from reid_jax.individuals.sources import load_dataset
 from reid_jax.platforms import with_slashes
 from reid_jax.training.config_file import NAME, has_begun, keep_values, read_values
 from reid_jax.training.hosts.agreement import agree, digest

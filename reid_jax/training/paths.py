@@ -81,7 +81,7 @@ def absolute_weights(source: str) -> str:
 def absolute_photos(source: str) -> str:
     """A source of photos, from the root where it is one of files; only Omniglot's are several."""
     kind, _, where = source.partition(":")
-    if kind in ("folder", "csv", "coco", "megadetector", "tar", "market"):
+    if kind in ("folder", "csv", "coco", "megadetector", "tar", "market", "gallery"):
         return f"{kind}:{absolute(where)}"
     if kind == "omniglot":
         return f"{kind}:" + absolute_paths(where)

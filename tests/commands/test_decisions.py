@@ -1,52 +1,29 @@
 """Commands by which people decide who is who: what they say, and what they refuse."""
 
 import dataclasses
-import io
 import os
 import shutil
 
 import numpy as np
 import pyarrow.parquet
 import pytest
-from PIL import Image
 
-from reid_jax.data.digests import file_digest
 from reid_jax.errors import UserError
 from reid_jax.individuals.gallery.decisions import Decisions
 from reid_jax.individuals.gallery.members import build
 from reid_jax.individuals.gallery.store import update_gallery, write_gallery
 from reid_jax.individuals.gallery.stored.reading import form_of, read_gallery
-from reid_jax.individuals.gallery.value import DIGEST, Gallery, join
+from reid_jax.individuals.gallery.value import join
 from tests.doors import call
-from tests.drawn_gallery import drawn
+from tests.drawn_gallery import drawn, photo, with_files
 
 NAMES = ("Luna", "Luna", "Luna", "Tom", "Tom", "Ida")
-
-
-def photo(seed: int) -> bytes:
-    pixels = np.random.default_rng(seed).integers(0, 256, (8, 8, 3), np.uint8)
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "png")
-    return file.getvalue()
-
-
-def with_files(folder) -> Gallery:
-    """A gallery whose photos are files."""
-    gallery = drawn(NAMES)
-    for row in range(len(gallery)):
-        file = folder / f"{row}.png"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(photo(row))
-        gallery.paths[row] = str(file)
-    digests = np.array([file_digest(path).decode() for path in gallery.paths])
-    gallery.columns[DIGEST] = digests
-    return gallery
 
 
 @pytest.fixture
 def gallery(tmp_path, monkeypatch):
     monkeypatch.setenv("REID_JAX_WHO", "ann")
-    write_gallery(tmp_path / "gallery", with_files(tmp_path / "photos"))
+    write_gallery(tmp_path / "gallery", with_files(tmp_path / "photos", NAMES))
     return tmp_path / "gallery"
 
 

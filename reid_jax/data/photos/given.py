@@ -61,7 +61,17 @@ def as_pixels(photo: Photo, size: int, channels: int) -> np.ndarray:
     from reid_jax.data.photos.images import from_image, read_image, resize
 
     if isinstance(photo, str) and photo.startswith(
-        ("folder:", "csv:", "coco:", "megadetector:", "tar:", "tfds:", "market:", "synthetic:")
+        (
+            "folder:",
+            "csv:",
+            "coco:",
+            "megadetector:",
+            "tar:",
+            "tfds:",
+            "market:",
+            "synthetic:",
+            "gallery:",
+        )
     ):
         raise UserError(
             f"{photo} is a source of photos, not a photo: rj.load_dataset({photo!r}) reads it."

@@ -3,7 +3,8 @@
 import difflib
 import os
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from reid_jax.data.photos.dataset import Dataset
@@ -21,6 +22,18 @@ class _Options(NamedTuple):
     reading: Reading
 
 
+class Source(NamedTuple):
+    """A kind of source that a room above this one knows.
+
+    Attributes:
+      load: of where, unnamed and keep as :func:`load_dataset` has them.
+      usage: how it is written.
+    """
+
+    load: Callable[[str, bool, Collection[str]], Dataset]
+    usage: str
+
+
 def load_dataset(
     source: str,
     *,
@@ -28,6 +41,7 @@ def load_dataset(
     unnamed: bool = False,
     keep: Collection[str] = (),
     reading: Reading = _PLAIN,
+    also: Mapping[str, Source] = MappingProxyType({}),
 ) -> Dataset:
     """Loads the photos that `source` names.
 
@@ -56,24 +70,23 @@ def load_dataset(
         not ask who it is.
       keep: paths of photos that a run has used already; they are taken as they were then.
       reading: how: margins of boxes, dates from the photos, names that are ignored, sides.
+      also: kinds of sources besides these.
 
     Raises:
       UserError: the source is not one of these, does not exist or holds no usable photo.
 
-    Example:
-      >>> photos = rj.load_dataset("folder:photos", seed=0)
-      >>> len(photos), photos.identities[:2]
-      (18, ('animal 0', 'animal 1'))
-      >>> photos.load(np.arange(4), size=32).shape
-      (4, 32, 32, 3)
     """
     kind, separator, where = source.partition(":")
-    if separator and kind in _LOADERS:
+    usage = _USAGE | {name: each.usage for name, each in also.items()}
+    options = _Options(seed, unnamed, keep, reading)
+    if separator and kind in usage:
         if not where.strip():
-            raise UserError(f'The data source "{source}" ends after the colon: {_USAGE[kind]}.')
-        loaded = _LOADERS[kind](where.strip(), _Options(seed, unnamed, keep, reading))
-        return _as_asked(loaded, _Options(seed, unnamed, keep, reading))
-    raise UserError(f'"{source}" is not a data source: {_suggestion(source, kind, separator)}.')
+            raise UserError(f'The data source "{source}" ends after the colon: {usage[kind]}.')
+        if kind in also:
+            return _as_asked(also[kind].load(where.strip(), unnamed, keep), options)
+        return _as_asked(_LOADERS[kind](where.strip(), options), options)
+    guess = _suggestion(source, kind, separator, usage)
+    raise UserError(f'"{source}" is not a data source: {guess}.')
 
 
 def _as_asked(dataset: Dataset, options: _Options) -> Dataset:
@@ -86,22 +99,24 @@ def _as_asked(dataset: Dataset, options: _Options) -> Dataset:
     return with_sides(dataset, reading.side_column) if reading.side_column else dataset
 
 
-def _suggestion(source: str, kind: str, separator: str) -> str:
+def _suggestion(source: str, kind: str, separator: str, usage: Mapping[str, str]) -> str:
     path = os.path.expanduser(source)
     if is_url(source):
         guess = {".csv": "csv", ".tar": "tar"}.get(os.path.splitext(source)[1].lower(), "folder")
         return f'write "{guess}:{source}"'
     if os.path.exists(path):
         if os.path.isdir(path):
-            guess = "csv" if os.path.exists(os.path.join(path, "metadata.csv")) else "folder"
+            table, gallery = (os.path.join(path, name) for name in ("metadata.csv", "CURRENT"))
+            guess = "csv" if os.path.exists(table) else "folder"
+            guess = "gallery" if "gallery" in usage and os.path.exists(gallery) else guess
         else:
             guess = "omniglot" if path.lower().endswith(".zip") else "csv"
         return f'write "{guess}:{source}"'
-    close = difflib.get_close_matches(kind.lower(), _LOADERS, 1, 0.5)
+    close = difflib.get_close_matches(kind.lower(), usage, 1, 0.5)
     if close:
         rest = source[len(kind) :] if separator else ""
-        return f'did you mean "{close[0]}{rest}"? ({_USAGE[close[0]]})'
-    return f"it begins with one of {', '.join(f'{kind}:' for kind in _LOADERS)}"
+        return f'did you mean "{close[0]}{rest}"? ({usage[close[0]]})'
+    return f"it begins with one of {', '.join(f'{kind}:' for kind in usage)}"
 
 
 def _folder(where: str, options: _Options) -> Dataset:

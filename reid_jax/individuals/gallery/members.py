@@ -12,7 +12,7 @@ import numpy as np
 
 from reid_jax.console import say
 from reid_jax.data.names import composed
-from reid_jax.data.photos import Dataset, load_dataset
+from reid_jax.data.photos import Dataset
 from reid_jax.data.photos.content import content_digests
 from reid_jax.errors import UserError
 from reid_jax.files import as_text
@@ -34,6 +34,7 @@ from reid_jax.individuals.gallery.stored.reading import read_gallery
 from reid_jax.individuals.gallery.value import COLUMNS, DIGEST, TRAINED, Gallery, join
 from reid_jax.individuals.model import TrainedModel
 from reid_jax.individuals.published import PublishedModel, open_model
+from reid_jax.individuals.sources import load_dataset
 from reid_jax.platforms import relative
 from reid_jax.remote.folders import brought, url_of
 from reid_jax.remote.storage import is_url

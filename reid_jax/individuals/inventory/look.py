@@ -11,7 +11,7 @@ import numpy as np
 from reid_jax.data.crops import whole_and_box
 from reid_jax.data.names import UNKNOWN
 from reid_jax.data.parallel import parallel_map
-from reid_jax.data.photos import Dataset, load_dataset, make_splits
+from reid_jax.data.photos import Dataset, make_splits
 from reid_jax.data.photos.blank import without_content
 from reid_jax.data.photos.checks import LOOK, looking
 from reid_jax.data.photos.content import content_digests
@@ -22,6 +22,7 @@ from reid_jax.data.photos.transforms import relabelled
 from reid_jax.errors import UserError
 from reid_jax.individuals.config import DataConfig
 from reid_jax.individuals.inventory import twins
+from reid_jax.individuals.sources import load_dataset
 
 _KINDS = ("orientation", "side", "camera", "split")  # columns whose values are counted
 _SIDES = (64, 96, 128, 192, 224, 384)  # pixels that networks see
