@@ -10,6 +10,7 @@ from reid_jax.data.names import UNKNOWN, composed
 from reid_jax.data.photos.dataset import Dataset
 from reid_jax.data.photos.transforms import relabelled
 from reid_jax.errors import UserError
+from reid_jax.fields import NOT_NEGATIVE, PROBABILITY
 
 SIDE = "side"
 
@@ -38,6 +39,11 @@ class Reading:
     exif: bool = False
     ignored: tuple[str, ...] = ("-1",)
     side_column: str = ""
+
+    def __post_init__(self) -> None:
+        """Raises a UserError for a number that is impossible."""
+        NOT_NEGATIVE.check("margin", self.margin)
+        PROBABILITY.check("box_confidence", self.confidence)
 
 
 def words(text: str) -> tuple[str, ...]:

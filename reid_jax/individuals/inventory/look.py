@@ -123,7 +123,8 @@ def take_inventory(
     bursts = tuple(
         group
         for group in twins.bursts(photos.labels, dates, small, seconds)
-        if len(set(digests[list(group)].tolist())) > 1  # copies alone are no burst
+        if len(set(digests[list(group)].tolist())) > 1  # neither copies alone are a burst,
+        and len({whole_and_box(photos.paths[row])[0] for row in group}) > 1  # nor parts of a photo
     )
     moment = twins.moments(len(photos), (*copies, *bursts), near)
     return Inventory(

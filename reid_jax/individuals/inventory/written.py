@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from reid_jax.data.photos.reading import Reading
+from reid_jax.fields import NOT_NEGATIVE
 from reid_jax.files import check_destinations, make_folder, write_text
 from reid_jax.individuals.inventory.look import facts, take_inventory
 from reid_jax.individuals.inventory.sheet import as_html
@@ -24,8 +25,9 @@ def inventory_to_files(
     """Prints what a source holds; writes a page, JSON, or a folder with both.
 
     Raises:
-      UserError: the source cannot be read, or a place cannot be written to.
+      UserError: the source cannot be read, a place cannot be written to, or `seconds` is below 0.
     """
+    NOT_NEGATIVE.check("burst_seconds", seconds)
     pages = [place for place in (html, out and out / "index.html") if place]
     values = [place for place in (json, out and out / "inventory.json") if place]
     check_destinations(*pages, *values, folder=out)

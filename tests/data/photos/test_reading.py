@@ -65,3 +65,9 @@ def test_sides_are_a_column_of_any_name(folder):
 
 def test_words_between_commas():
     assert words(" -1, unknown ,,x") == ("-1", "unknown", "x")
+
+
+@pytest.mark.parametrize("wrong", [{"margin": -0.1}, {"margin": float("nan")}, {"confidence": 2}])
+def test_impossible_numbers_are_refused(wrong):
+    with pytest.raises(UserError, match="must be"):
+        Reading(**wrong)

@@ -197,6 +197,19 @@ def test_boxes_are_rows(tmp_path):
     assert seen["shorter_side"] == [33, 34.5, 36]
 
 
+def test_animals_of_one_photo_are_no_burst(tmp_path):
+    exif = Image.Exif()
+    exif[0x0132] = "2021:05:06 07:08:09"
+    for name in ("a", "b"):
+        pixels = np.random.default_rng(ord(name)).integers(0, 256, (40, 90, 3), np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{name}.png", exif=exif)
+    rows = [f'{photo}.png,unknown,"{x},0,30,30"' for photo in "aab" for x in (0, 40)]
+    (tmp_path / "metadata.csv").write_text("path,identity,bbox\n" + "\n".join(rows[:2]) + "\n")
+    assert take_inventory(f"csv:{tmp_path}", Reading(exif=True)).bursts == ()
+    (tmp_path / "metadata.csv").write_text("path,identity,bbox\n" + "\n".join(rows[2:]) + "\n")
+    assert take_inventory(f"csv:{tmp_path}", Reading(exif=True)).bursts == ((0, 1, 2, 3),)
+
+
 def test_no_source_is_refused(tmp_path):
     with pytest.raises(UserError, match="does not exist"):
         take_inventory(f"folder:{tmp_path}/gone", Reading())
