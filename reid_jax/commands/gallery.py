@@ -49,7 +49,8 @@ def build(
             under SLURM and Open MPI. Shares are kept in OUT.shares until all are done; the same
             command goes on from them.
         journal: A PostgreSQL database that keeps who is who, postgresql://USER@HOST/DATABASE; its
-            password comes from PGPASSWORD or ~/.pgpass. By default a file in OUT does.
+            password comes from PGPASSWORD or ~/.pgpass. By default a file in OUT does, which at a
+            URL one command at a time changes.
     """
     from reid_jax.compilations import keep_compilations
     from reid_jax.individuals.gallery import members, words

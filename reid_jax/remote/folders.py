@@ -15,6 +15,7 @@ from reid_jax.remote.storage import is_url
 _EVERY = 15.0  # seconds between two uploads of a run that trains
 _mirrors: dict[Path, Mirror] = {}
 _open: set[Path] = set()
+_owned: set[Path] = set()
 
 
 class KeptHereError(UserError):
@@ -34,6 +35,19 @@ def url_of(folder: Path) -> str | None:
     """The URL that a folder is the copy of."""
     mirror = _mirrors.get(folder)
     return None if mirror is None else mirror.url
+
+
+def check_owned(folder: Path) -> None:
+    """Refuses to change a copy of what is at a URL while others may change it there.
+
+    Raises:
+      UserError: it is such a copy, and no block around has it as its own, see `mirrored`.
+    """
+    if folder in _mirrors and folder not in _owned:
+        raise UserError(
+            f"{_mirrors[folder].url} is at a URL, where one command at a time decides: give that "
+            "to reid-jax gallery, or a page a gallery in a folder."
+        )
 
 
 def check_seen_by_all(folder: Path) -> None:
@@ -90,8 +104,10 @@ def mirrored(
         return
     with contextlib.ExitStack() as around:
         lock: RemoteLock | None = None
-        if owned in new:
+        if owned is not None and owned in new:
             lock = around.enter_context(held(_mirrors[owned].url, wait=wait))
+            _owned.add(owned)
+            around.callback(_owned.discard, owned)
         for folder in new:
             _mirrors[folder].pull()
         _open.update(new)

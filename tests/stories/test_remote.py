@@ -119,6 +119,12 @@ def test_a_run_goes_from_machine_to_machine_and_its_gallery_too(wire, move, tmp_
     assert len(rj.Gallery.open(GALLERY)) == 9
     said("gallery", "remove", GALLERY, "--identity", "1")  # on top of what was fetched
     move()
+    assert "2 -> Zoe" in said("gallery", "rename", GALLERY, "2", "Zoe")
+    move()
+    assert "rename" in said("gallery", "history", GALLERY, "Zoe")
+    with pytest.raises(UserError, match="one command at a time decides"):
+        rj.Gallery.open(GALLERY).decisions()
+    move()
     assert len(rj.Gallery.open(GALLERY)) == 6
     names = {"CURRENT", "journal.db", "settings-000001.json", "generation-000001"}
     assert {name.split("/")[0] for name in there(GALLERY)} == names

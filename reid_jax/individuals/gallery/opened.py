@@ -15,11 +15,12 @@ from reid_jax.individuals.calibration import STRANGERS
 from reid_jax.individuals.evidence.features import Evidence
 from reid_jax.individuals.gallery import members
 from reid_jax.individuals.gallery.calibrating import calibration_of
+from reid_jax.individuals.gallery.decisions import Decisions
 from reid_jax.individuals.gallery.identify import Identification, Index, identify
 from reid_jax.individuals.gallery.stored.reading import read_gallery
 from reid_jax.individuals.gallery.value import Gallery as StoredGallery
 from reid_jax.ops.ranking.individuals import Rule
-from reid_jax.remote.folders import folder_of, mirrored
+from reid_jax.remote.folders import check_owned, folder_of, mirrored
 
 _NEVER = 1e30  # no score: a gallery that names nobody
 
@@ -185,6 +186,18 @@ class Gallery:
         """
         with self._there(owned=self.folder):
             return members.remove(self.folder, identities, paths)
+
+    def decisions(self, who: str = "") -> Decisions:
+        """Who is who as people decide it: confirm, rename, merge, split, undo and so on.
+
+        Args:
+          who: decides; by default what REID_JAX_WHO says, or who is logged in.
+
+        Raises:
+          UserError: the gallery is at a URL, where one command at a time decides.
+        """
+        check_owned(self.folder)
+        return Decisions(self.folder, who)
 
     def _there(self, owned: Path | None = None) -> AbstractContextManager[None]:
         run = [] if self._run is None else [self._run]

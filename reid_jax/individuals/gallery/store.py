@@ -8,28 +8,23 @@ CURRENT is replaced, which is one atomic rename. What killed writers left is rem
 """
 
 import contextlib
-import json
 import shutil
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
+from reid_jax.console import say
 from reid_jax.errors import UserError
-from reid_jax.files import check_destinations, make_folder, share, write_text
-from reid_jax.individuals.gallery.journal.entries import INDIVIDUAL, Change, Decision, photo
+from reid_jax.files import check_destinations, make_folder
+from reid_jax.individuals.gallery.journal.entries import INDIVIDUAL, Decision
 from reid_jax.individuals.gallery.journal.journal import MADE, ChangedError
 from reid_jax.individuals.gallery.journal.person import person
 from reid_jax.individuals.gallery.stored import journals
 from reid_jax.individuals.gallery.stored.difference import difference
 from reid_jax.individuals.gallery.stored.layout import (
-    CURRENT,
     FIRST,
     LOCK,
-    REFERENCE,
     VERSION,
     Form,
     is_foreign,
@@ -42,12 +37,21 @@ from reid_jax.individuals.gallery.stored.layout import (
 from reid_jax.individuals.gallery.stored.reading import (
     TURNS,
     DamagedError,
-    everything_of,
     form_of,
     read_gallery,
 )
-from reid_jax.individuals.gallery.stored.roots import changed_root, new_roots, rooted, roots_of
-from reid_jax.individuals.gallery.stored.segments import synced, with_ids, write_segment
+from reid_jax.individuals.gallery.stored.roots import roots_of
+from reid_jax.individuals.gallery.stored.segments import with_ids, write_segment
+from reid_jax.individuals.gallery.stored.writing import (
+    append,
+    coming,
+    compacted,
+    rewritten,
+    unwritten,
+    whole,
+    write_generation,
+    write_settings,
+)
 from reid_jax.individuals.gallery.value import Gallery
 from reid_jax.locks import locked, try_lock
 from reid_jax.platforms import sync_folder
@@ -60,14 +64,6 @@ _WORTH = ("calibration", "calibrated_with", "familiar_from", "hubs")
 
 PATIENCE = 10.0
 """Seconds that a writer waits for another one."""
-
-_COUNTED = ("version", "embedding_size", "num_photos", "num_individuals")
-
-
-def _write_settings(form: Form, settings: Mapping[str, Any], names_changed: int) -> None:
-    said = {name: value for name, value in settings.items() if name not in _COUNTED}
-    text = json.dumps({"names_changed": names_changed, "settings": said}, indent=2)
-    write_text(form.settings, text + "\n")
 
 
 def keep_worth(gallery: Gallery) -> None:
@@ -84,7 +80,7 @@ def keep_worth(gallery: Gallery) -> None:
         form = read_form(gallery.folder)
         state = journals.reading(form).state()
         if free and form.version != FIRST and state.position == gallery.position:
-            _write_settings(form, gallery.settings, state.names_changed)
+            write_settings(form, gallery.settings, state.names_changed)
 
 
 def check_place(folder: Path) -> None:
@@ -163,53 +159,13 @@ def _write_new(
         kept=kept,
         facts={},
     )
-    with _whole(folder, form):
-        stored, changes = _coming(gallery, {})
-        _write_generation(form, stored)
+    with whole(folder, form):
+        stored, changes = coming(gallery, {})
+        write_generation(form, stored)
         journals.begin(form)
         with journals.deciding(form) as opened:
             opened.append(Decision(kind, changes, who or person(), segment=1))
-        _write_settings(form, gallery.settings, 1)
-
-
-@contextlib.contextmanager
-def _whole(folder: Path, form: Form) -> Iterator[None]:
-    """A generation that counts from the end of the block on; nothing of it stays if it fails."""
-    try:
-        yield
-        sync_folder(folder)
-        write_text(folder / CURRENT, form.generation.name + "\n")
-    except BaseException as error:
-        shutil.rmtree(form.generation, ignore_errors=True)
-        if isinstance(error, OSError):
-            raise _unwritten(folder, error) from error
-        raise
-    with contextlib.suppress(OSError):  # it is written; only a power cut could still undo it
-        sync_folder(folder)
-    remove_others(folder, form)
-
-
-def _unwritten(folder: Path, error: OSError) -> UserError:
-    return UserError(
-        f"The gallery {folder} could not be written ({error.strerror or error}); what was "
-        "there before is intact."
-    )
-
-
-def _write_generation(form: Form, gallery: Gallery) -> None:
-    form.generation.mkdir()
-    share(form.generation)
-    if gallery.reference:
-        with synced(form.generation / REFERENCE) as file:
-            arrays: dict[str, Any] = dict(gallery.reference)
-            np.savez(file, **arrays)
-    if gallery.local is not None:
-        from reid_jax.individuals.gallery.stored.local_store import write_background
-
-        write_background(form.generation, gallery.local.background, synced)
-    write_segment(form.segment(form.base), gallery)
-    form.write(synced)
-    sync_folder(form.generation)
+        write_settings(form, gallery.settings, 1)
 
 
 def converted(folder: Path, who: str = "") -> Form:
@@ -233,6 +189,10 @@ def _converted(folder: Path, who: str) -> Form:
         remove_others(folder, form)
         gallery = read_gallery(folder)
         _write_new(folder, gallery, "convert", who, kept=form.generation.name)
+        say(
+            f"{folder} has a journal now; what it was before stays in {form.generation.name}, "
+            "which may be deleted"
+        )
     return form_of(folder)
 
 
@@ -285,9 +245,9 @@ def _written(
     own, changes = [stored.position], found.changes
     if found.rewritten:
         if changes:
-            own.append(_append(form, Decision(kind, changes, who), own[-1]))
+            own.append(append(form, Decision(kind, changes, who), own[-1]))
             changes = ()
-        form = _rewritten(folder, form, changed.take(found.rows), own, who)
+        form = rewritten(folder, form, changed.take(found.rows), own, who)
     try:
         fresh, segment = None, None
         if len(found.fresh):
@@ -296,68 +256,21 @@ def _written(
             fresh = with_ids(replace(changed.take(found.fresh), ids=None), there)
             segment = max((form.base, *state.segments)) + 1
             shutil.rmtree(form.segment(segment), ignore_errors=True)  # a killed writer's
-            fresh, come = _coming(fresh, roots_of(state.facts))
+            fresh, come = coming(fresh, roots_of(state.facts))
             write_segment(form.segment(segment), fresh)
             sync_folder(form.generation)
             changes += come
         if changes:
-            own.append(_append(form, Decision(kind, changes, who, segment=segment), own[-1]))
+            own.append(append(form, Decision(kind, changes, who, segment=segment), own[-1]))
         state = journals.reading(form).state()
         alone = [*own, state.position] == [*range(own[0], own[-1] + 1), own[-1]]
-        _write_settings(form, changed.settings, state.names_changed if alone else -1)
+        write_settings(form, changed.settings, state.names_changed if alone else -1)
+        with contextlib.suppress(ChangedError):  # somebody takes back a removal: another time
+            form = compacted(folder, form, own, who)
     except OSError as error:
-        raise _unwritten(folder, error) from error
+        raise unwritten(folder, error) from error
     remove_others(folder, form)
     return changed
-
-
-def _coming(photos: Gallery, roots: dict[str, str]) -> tuple[Gallery, tuple[Change, ...]]:
-    """New photos as they are stored, below roots, and the changes by which they come."""
-    fresh = new_roots(photos.paths, roots)
-    changes = [changed_root(name, None, folder) for name, folder in fresh.items()]
-    changes += [
-        Change(photo(one), INDIVIDUAL, None, str(name))
-        for one, name in zip(photos.known_ids, photos.identities, strict=True)
-    ]
-    return _below(photos, roots | fresh), tuple(changes)
-
-
-def _below(photos: Gallery, roots: dict[str, str]) -> Gallery:
-    paths = [rooted(path, roots) for path in photos.paths]
-    return replace(photos, paths=np.array([*paths, None], object)[:-1])
-
-
-def _append(form: Form, decision: Decision, rests_on: int) -> int:
-    with journals.deciding(form) as journal:
-        return journal.append(decision, rests_on=rests_on)
-
-
-def _rewritten(folder: Path, form: Form, photos: Gallery, own: list[int], who: str) -> Form:
-    """A generation that holds these photos alone, all that are there; what was removed is dropped.
-
-    Args:
-      own: positions of the journal, the last of which it rests on; of its decision one is added.
-
-    Raises:
-      ChangedError: one that is dropped has come back meanwhile.
-    """
-    state = journals.reading(form).state()
-    new = replace(
-        form,
-        generation=next_generation(folder),
-        base=max((form.base, *state.segments)),
-        embedding_size=photos.embeddings.shape[1],
-    )
-    with _whole(folder, new):
-        _write_generation(new, _below(photos, roots_of(state.facts)))
-        stay = set(photos.known_ids.tolist())
-        everything = everything_of(form, state, thumbnails=False)
-        dropped = sorted(set(everything.known_ids.tolist()) - stay)
-        if dropped:
-            changes = tuple(Change(photo(one), INDIVIDUAL, None, None) for one in dropped)
-            own.append(_append(form, Decision("compact", changes, who), own[-1]))
-        _write_settings(new, photos.settings, -1)
-    return new
 
 
 @contextlib.contextmanager

@@ -20,6 +20,8 @@ from reid_jax.individuals.gallery.decisions import (
     Decisions,
 )
 from reid_jax.individuals.gallery.store import update_gallery, write_gallery
+from reid_jax.individuals.gallery.stored import writing
+from reid_jax.individuals.gallery.stored.check import check
 from reid_jax.individuals.gallery.stored.reading import form_of, read_gallery
 from reid_jax.individuals.gallery.value import join
 from tests.drawn_gallery import drawn, photo_id, write_drawn
@@ -325,3 +327,41 @@ def test_a_kill_at_any_moment_loses_no_decision_that_was_acknowledged(gallery, k
             for number, name in said:
                 assert name in {change.after for change in entries[int(number)].changes}
         assert len(read_gallery(gallery)) == len(NAMES)
+
+
+def test_many_segments_become_one_and_all_can_still_be_undone(gallery, monkeypatch):
+    monkeypatch.setattr(writing, "SEGMENTS", 3)
+    update_gallery(gallery, lambda g: g.take(np.arange(1, len(g))), "remove")
+    for number in range(6, 10):
+        update_gallery(gallery, lambda g, n=number: join(g, drawn([f"n{n}"], n)))
+    form = form_of(gallery)
+    assert form.generation.name == "generation-000002"
+    assert [path.name for path in sorted(form.generation.glob("segment-*"))] == [
+        "segment-000004",
+        "segment-000005",
+    ]
+    decisions = Decisions(gallery)
+    decisions.undo(2)
+    names = [*NAMES, "n6", "n7", "n8", "n9"]
+    assert who_is(gallery) == names
+    now = read_gallery(gallery)
+    np.testing.assert_array_equal(now.embeddings, drawn(names).embeddings)
+    assert now.thumbnails.tolist() == drawn(names).thumbnails.tolist()
+    assert now.settings["sources"] == []
+
+
+def test_what_is_mostly_removed_photos_is_dropped_for_good(gallery, monkeypatch):
+    monkeypatch.setattr(writing, "DEAD", 0)
+    decisions = Decisions(gallery)
+    decisions.mark(["5.jpg"], NO_ANIMAL)
+    update_gallery(gallery, lambda g: g.take(np.arange(2, 6)), "remove")
+    assert form_of(gallery).generation.name == "generation-000001"
+    update_gallery(gallery, lambda g: g.take(np.arange(2, 4)), "remove")
+    assert [e.kind for e in decisions.read_since(2)] == ["remove", "remove", "compact"]
+    assert form_of(gallery).generation.name == "generation-000002"
+    assert who_is(gallery) == ["Tom", "Ida"]
+    with pytest.raises(UserError, match=r"4 cannot be undone, as decision 5 \(compact by"):
+        decisions.undo(4)
+    with pytest.raises(UserError, match="5 drops what was removed and cannot be undone"):
+        decisions.undo(5)
+    assert check(gallery).wrong == ()

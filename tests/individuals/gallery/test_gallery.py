@@ -20,6 +20,7 @@ from reid_jax import UserError
 from reid_jax.commands import gallery as commands
 from reid_jax.data.photos import load_dataset
 from reid_jax.data.photos.images import BadImageError, read_image
+from reid_jax.individuals.gallery import decisions as gallery_decisions
 from reid_jax.individuals.gallery import members
 from reid_jax.individuals.gallery.approximate import ApproximateSearch
 from reid_jax.individuals.gallery.duplicates import find_duplicates, local_difference
@@ -256,6 +257,26 @@ def test_add_and_remove(gallery, photos, tmp_path):
         with pytest.raises(UserError, match=words):
             members.remove(gallery, *arguments)
     assert len(read_gallery(gallery)) == 26
+
+
+def test_answers_follow_what_was_decided(gallery, photos, capsys):
+    decisions = gallery_decisions.Decisions(gallery)
+    decisions.rename("turtle 1", "Luna")
+    decisions.merge(["turtle 2"], "turtle 3")
+    decisions.mark([str(photos / "turtle 4" / "0.png")], gallery_decisions.CANNOT_TELL)
+    assert "calibration" not in read_gallery(gallery).settings
+    asked = [str(photos / name / "0.png") for name in ("turtle 1", "turtle 2", "turtle 4")]
+    found = identify(gallery, asked)
+    assert [a.candidates[0].identity for a in found.answers] == ["Luna", "turtle 3", "turtle 4"]
+    assert found.answers[2].candidates[0].score < 0.9999  # itself takes no part
+    assert "calibration" in read_gallery(gallery).settings
+    assert find_duplicates(gallery).gallery.settings == found.gallery.settings
+    commands.info(gallery)
+    assert "decisions" in capsys.readouterr().out
+    decisions.note("a scar", photo=asked[0])
+    assert "calibration" in read_gallery(gallery).settings  # of which no similarity is worth more
+    decisions.undo(2)
+    assert "calibration" not in read_gallery(gallery).settings
 
 
 def test_photos_that_are_there_are_not_embedded_again(gallery, photos, tmp_path, monkeypatch):

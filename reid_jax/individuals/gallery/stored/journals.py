@@ -11,7 +11,7 @@ from reid_jax.individuals.gallery.journal.journal import Journal
 from reid_jax.individuals.gallery.journal.reader import Reader
 from reid_jax.individuals.gallery.stored.layout import JOURNAL, Form
 from reid_jax.platforms import replace, sync
-from reid_jax.remote.folders import url_of
+from reid_jax.remote.folders import check_owned, url_of
 
 _FILE = f"{JOURNAL}.db"
 
@@ -39,9 +39,11 @@ def deciding(form: Form) -> Iterator[Journal]:
 
     Raises:
       FileNotFoundError: there is none.
-      UserError: it is damaged, newer, or cannot be reached.
+      UserError: it is damaged, newer, or cannot be reached; or the gallery is at a URL where others
+        may decide meanwhile.
     """
     folder = form.generation.parent
+    check_owned(folder)
     if _is_url(form.journal):
         yield Journal.in_database(form.journal, form.gallery)
     elif not is_carried(folder):

@@ -131,7 +131,7 @@ def _read(form: Form, thumbnails: bool) -> Gallery:
     state = journals.reading(form).state()
     everything = everything_of(form, state, thumbnails)
     names, marks = state.of(INDIVIDUAL), state.of(MARK)
-    rows = _last_rows(everything.known_ids, {s.partition("/")[2] for s in names})
+    rows = last_rows(everything.known_ids, {s.partition("/")[2] for s in names})
     if len(rows) != len(names):
         raise ValueError(f"{len(names)} photos, of which {len(rows)} are stored")
     if rows != list(range(len(everything))):
@@ -141,7 +141,7 @@ def _read(form: Form, thumbnails: bool) -> Gallery:
         with_facts(everything, state.facts),
         identities=np.array([*(names[each] for each in subjects), None], object)[:-1],
         folder=form.generation,
-        reference=_read_reference(form.generation / REFERENCE),
+        reference=read_reference(form.generation / REFERENCE),
         position=state.position,
         marks=np.array([marks.get(each, "") for each in subjects], np.str_),
     )
@@ -156,7 +156,7 @@ def _read_first(form: Form, thumbnails: bool) -> Gallery:
         with_ids(gallery, ()),
         settings=form.facts,
         folder=form.generation,
-        reference=_read_reference(form.generation / REFERENCE),
+        reference=read_reference(form.generation / REFERENCE),
         local=read_local(form.generation, [form.generation], [len(gallery)]),
     )
 
@@ -198,13 +198,14 @@ def paths_of(form: Form, state: State) -> dict[str, str]:
     return found
 
 
-def _last_rows(ids: np.ndarray, there: set[str]) -> list[int]:
+def last_rows(ids: np.ndarray, there: set[str]) -> list[int]:
     """The rows of these photos: of one that came back after it was removed, the last."""
     last = {one: row for row, one in enumerate(ids.tolist())}
     return sorted(last[one] for one in there if one in last)
 
 
-def _read_reference(path: Path) -> dict[str, np.ndarray]:
+def read_reference(path: Path) -> dict[str, np.ndarray]:
+    """Arrays about the network's training; none where the file is not there."""
     if not path.exists():
         return {}
     with np.load(path) as arrays:

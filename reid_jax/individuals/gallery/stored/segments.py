@@ -95,6 +95,12 @@ def read_segment(folder: Path, size: int, thumbnails: bool) -> Gallery:
     )
 
 
+def count_photos(folder: Path) -> int:
+    """How many photos are in a segment."""
+    found: int = parquet.ParquetFile(folder / "photos.parquet").metadata.num_rows
+    return found
+
+
 def read_paths(folder: Path) -> dict[str, str]:
     """The paths of the photos of a segment by their ids, alone."""
     table = parquet.ParquetFile(folder / "photos.parquet").read(columns=["id", "path"])
