@@ -24,7 +24,7 @@ _READ, _LOOK_UP, _START, _FILE = 60.0, 300.0, 900.0, 3600.0  # seconds
 _FILED = 64  # decisions that are written to the gallery together
 _SOON, _ENOUGH = 20.0, 32  # seconds that a decision waits for others, unless there are so many
 _AGAIN = 48  # photos that are looked up again where there is a new individual
-_PAUSE = 5.0  # seconds between tries
+_PAUSE, _LONGEST_PAUSE = 5.0, 60.0  # seconds between tries
 
 
 class Desk:
@@ -106,15 +106,18 @@ class Desk:
         self._read_one.set()
 
     def _repeat(self, step: Callable[[], bool], event: threading.Event) -> None:
+        pause = _PAUSE
         while not self._ended.is_set():
             try:
                 event.clear()
                 while not self._ended.is_set() and step():
                     pass
+                pause = _PAUSE
             except Exception as error:  # a disk that is full, a gallery that is being moved
+                pause = min(2 * pause, _LONGEST_PAUSE)
                 self.trouble = str(error) or type(error).__name__
                 self._log.write("trouble", error=type(error).__name__)
-            event.wait(_PAUSE)
+            event.wait(pause)
 
     def _read(self) -> bool:
         """Reads the next photo that was received; whether there was one."""

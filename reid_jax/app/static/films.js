@@ -40,14 +40,17 @@ async function forget(film) {
   look();
 }
 
+const picked = {}; // by a person, until the film is gone
+two?.addEventListener("change", (event) => (picked[event.target.name] = event.target.value));
+
 function choices(films) {
   if (!two) return;
   const usable = films.filter((film) => film.state !== "refused");
   two.hidden = usable.length < 2;
   for (const [place, name] of ["first", "second"].entries()) {
-    const select = document.getElementById(name);
-    const before = select.value || usable[place]?.id;
-    select.replaceChildren(...usable.map((film) => el("option", { value: film.id, selected: film.id === before }, film.name)));
+    const wanted = usable.some((film) => film.id === picked[name]) ? picked[name] : usable[place]?.id;
+    const options = usable.map((film) => el("option", { value: film.id, selected: film.id === wanted }, film.name));
+    document.getElementById(name).replaceChildren(...options);
   }
 }
 
