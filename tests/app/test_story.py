@@ -228,6 +228,7 @@ def test_films_get_keyframes_and_are_compared(page, tmp_path):
             return sorted(each["state"] for each in running.get("/v1/films").json()["files"])
 
         running.until(lambda: states() == ["answered", "answered", "refused"], 400)
+        page.get_by_text("Cannot be used").wait_for()  # and is no longer offered
         page.get_by_role("button", name="Are they of one video?").click()
         page.locator(".verdict", has_text="Of one video").wait_for(timeout=120_000)
         page.get_by_role("link", name="carphone_pristine.mp4").click()
