@@ -51,6 +51,12 @@ def with_single_photos(dataset, splits):
     return dataset, splits._replace(train=np.union1d(train[first], train[label < 2]))
 
 
+def among_many(dataset, splits):
+    """So many individuals in a batch that the hardest other one is nearer than the own photos: at
+    the usual rate, a hinge then falls to its margin and no further."""
+    return drawn(80)
+
+
 def with_copies(dataset, splits):
     """What is searched for has been trained on, a little darker and with noise."""
     test = np.unique(splits.test.query)
@@ -66,13 +72,13 @@ def with_copies(dataset, splits):
     return both, Splits(np.concatenate([splits.train, new]), splits.validation, splits.test)
 
 
-def symptoms_of(workdir, loss, prepared, *, rate=1e-3, steps=48):
+def symptoms_of(workdir, loss, prepared, *, rate=1e-3, steps=48, batch=16):
     """Names of what is found wrong."""
     config = EmbeddingConfig(
         data=DataConfig(
             source="synthetic:30x8",
             image_size=SIDE,
-            batch_size=16,
+            batch_size=batch,
             sampler="pairs" if isinstance(loss, Contrastive) else "identities",
         ),
         model=ModelConfig(backbone="small_cnn", embedding_dim=16),
@@ -108,6 +114,7 @@ def case(expected, loss, *prepare, long=True, **options):
         case("collapsed", "contrastive", rate=1.0),
         case("collapsed", "triplet", rate=1.0),
         case("collapsed", "hardest", rate=1e-2, steps=96),
+        case("collapsed", "hardest", among_many, batch=128),
         case("guessing", "arcface", with_shuffled_names, long=False),
         case("guessing", "contrastive", with_shuffled_names),
         case("guessing", "triplet", with_shuffled_names),
