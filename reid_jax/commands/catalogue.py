@@ -76,6 +76,9 @@ GROUPS: dict[str, tuple[Command, ...]] = {
         Command("data", f"{_INDIVIDUALS}:data", "what a source of photos holds", ("--data",)),
         Command("embed", f"{_INDIVIDUALS}:embed", "photos to vectors, in a file", _SOURCE),
         Command("gallery build", f"{_GALLERY}:build", "known individuals to a gallery", _SOURCE),
+        Command(
+            "gallery cluster", f"{_GALLERY}:cluster", "photos without names to groups", ("--data",)
+        ),
         Command("gallery add", f"{_GALLERY}:add", "more photos", ("--gallery", "--data")),
         Command(
             "gallery remove",

@@ -76,6 +76,71 @@ def build(
         print(words.described(out, gallery))
 
 
+@writes("out")
+def cluster(
+    data: str,
+    out: Path,
+    workdir: Network = Path("auto"),
+    evidence: Evidence | None = None,
+    threshold: float | None = None,
+    burst_seconds: float = 0.0,
+    names: bool = True,
+    html: Path | None = None,
+    strangers: float = 0.5,
+    backbone: str = "",
+    views: int | None = None,
+    image_size: int | None = None,
+    margin: float | None = None,
+    box_confidence: float | None = None,
+) -> None:
+    """Groups photos without names, so that each group is an individual of a new gallery.
+
+    Args:
+        data: Where the photos are, as for build; a folder of photos without any folders is enough.
+        out: Folder of the gallery, with a page of the groups in it, groups.html.
+        workdir: Folder of the run whose network embeds the photos, or a published network: auto,
+            pypi:NAME, hub:NAME or a file.
+        evidence: By what photos are compared, each with its 50 nearest: the network (none), points
+            in which they agree (local), or both (fused). By default both where OpenCV is installed.
+        threshold: How alike groups are that become one, above 0 and below 1; the higher, the more
+            groups. By default it is chosen by names where there are enough, else by what stands out
+            from photos drawn at random.
+        burst_seconds: Photos that were taken at most so many seconds after each other are of one
+            animal, by the dates of the source or of the photos; 0 does not look.
+        names: Names that the source says are believed; photos of one name stay together, and of two
+            apart. --no-names is for folders that are no individuals.
+        html: File for the page, in another place.
+        strangers: The share of the photos to come that is of individuals who are not in it.
+        backbone: Of a published network from a file, hub or hub:OWNER/REPOSITORY, which one it is.
+        views: Of a published network, how many altered copies of a photo are embedded with it.
+        image_size: Of a published network, the side in pixels at which it sees photos.
+        margin: Of a published network and photos with boxes, what is seen around a box on each
+            side, as a part of its width and height.
+        box_confidence: Of a published network, boxes that a detector was less sure of are left out.
+    """
+    from reid_jax.compilations import keep_compilations
+    from reid_jax.individuals.gallery import words
+    from reid_jax.individuals.gallery.grouping import words as said
+    from reid_jax.individuals.gallery.grouping.cluster import Asked
+    from reid_jax.individuals.gallery.grouping.cluster import cluster as group_photos
+
+    keep_compilations()
+    named = with_options(
+        workdir,
+        backbone=backbone,
+        views=views,
+        image_size=image_size,
+        margin=margin,
+        box_confidence=box_confidence,
+    )
+    asked = Asked(evidence, threshold, burst_seconds, names, strangers, html)
+    done = group_photos(Path(named), data, out, asked)
+    say(words.source_text(done.dataset), end="")
+    print(said.as_text(out, done.gallery, done.found))
+    say(f"time: {said.times_text(done.spent)}")
+    say(f"written: {done.page}")
+
+
 @writes("gallery")
 def add(
     gallery: Path,

@@ -41,7 +41,8 @@ def csv_dataset(
 
     Args:
       path: the file or its folder.
-      unnamed, keep: see `folder.folder_dataset`.
+      unnamed, keep: see `folder.folder_dataset`; where it is not asked who it is, there may be no
+        column identity.
       reading: its margin and its column of sides are used.
 
     Raises:
@@ -56,15 +57,17 @@ def csv_dataset(
         )
     # A run goes on with the table that it was trained with.
     side = (reading.side_column.lower(),) if reading.side_column else ()
-    required, texts = (*_REQUIRED, *side), tuple(dict.fromkeys((*_TEXTS, *side)))
-    table = read_table(file, required, (*texts, "date", _BOX), strict=not keep)
+    needed = _REQUIRED[:1] if unnamed else _REQUIRED
+    required, texts = (*needed, *side), tuple(dict.fromkeys((*_TEXTS, *side)))
+    table = read_table(file, required, (*_REQUIRED, *texts, "date", _BOX), strict=not keep)
+    names = table.columns.get("identity", [""] * len(table.lines))
     finder, found = finder_in(os.path.dirname(file)), Found(keep=keep)
     found.notes += table.notes
     used: list[int] = []
     bar = Bar("Looking for photos", len(table.lines))
     for row, line in enumerate(table.lines):
         bar.update(row)
-        photo, name = table["path"][row], table["identity"][row]
+        photo, name = table["path"][row], names[row]
         nobody = is_nobody(name)
         if photo.lower() in MISSING:
             found.skipped.append((f"{file}, line {line}", "no path"))

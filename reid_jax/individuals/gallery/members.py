@@ -3,7 +3,6 @@
 import collections
 import dataclasses
 import datetime
-import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from reid_jax.individuals.calibration import STRANGERS
 from reid_jax.individuals.evidence.features import Evidence, chosen_evidence
 from reid_jax.individuals.gallery import arrivals
 from reid_jax.individuals.gallery.calibrating import check_strangers, recalibrated
+from reid_jax.individuals.gallery.decided import not_there
 from reid_jax.individuals.gallery.evidence import with_features, with_features_of_files
 from reid_jax.individuals.gallery.pictures import shared_thumbnails
 from reid_jax.individuals.gallery.reference import RunPhotos, TrainedOn, stored_path, stored_paths
@@ -75,6 +75,20 @@ def build(
     model = open_model(workdir)
     seed, reading = model.config.train.seed, model.config.data.reading
     dataset = load_dataset(source, seed=seed, reading=reading)
+    gallery, empty = embedded_gallery(model, dataset, source, out, shares)
+    gallery = recalibrated(with_evidence(gallery, dataset, kind), strangers)
+    write_gallery(out, gallery, journal)
+    return gallery, dataclasses.replace(dataset, skipped=(*dataset.skipped, *empty))
+
+
+def embedded_gallery(
+    model: TrainedModel, dataset: Dataset, source: str, out: Path, shares: Shares | None = None
+) -> tuple[Gallery, list[tuple[str, str]]]:
+    """A gallery to be written to `out`, not calibrated; and (path, reason) of those left out.
+
+    Raises:
+      UserError: no photo shows anything.
+    """
     run = RunPhotos.of(model)
     gallery, empty = _embedded(model, dataset, _described(dataset, run.trained_on), shares)
     _check_usable(len(gallery), empty)
@@ -85,14 +99,18 @@ def build(
         "sources": [source],
         "built": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
     }
-    if kind != "none":
-        say(f"evidence {kind}: local features of each photo are kept (--evidence none: without)")
-        gallery = with_features(gallery, _taken(dataset, gallery), None)
-        settings["evidence"] = {"kind": kind}
-    gallery = dataclasses.replace(gallery, settings=settings, reference=run.embedded(model))
-    gallery = recalibrated(gallery, strangers)
-    write_gallery(out, gallery, journal)
-    return gallery, dataclasses.replace(dataset, skipped=(*dataset.skipped, *empty))
+    reference = run.embedded(model)
+    return dataclasses.replace(gallery, settings=settings, reference=reference), empty
+
+
+def with_evidence(gallery: Gallery, dataset: Dataset, kind: Evidence) -> Gallery:
+    """A new gallery of photos of a source, with local features unless the kind is "none"."""
+    if kind == "none":
+        return gallery
+    say(f"evidence {kind}: local features of each photo are kept (--evidence none: without)")
+    settings = {**gallery.settings, "evidence": {"kind": kind}}
+    gallery = with_features(gallery, _taken(dataset, gallery), None)
+    return dataclasses.replace(gallery, settings=settings)
 
 
 def _place(model: TrainedModel, out: Path) -> dict[str, str]:
@@ -184,7 +202,7 @@ def add(
     def change(gallery: Gallery) -> Gallery:
         nonlocal result
         check_fingerprint(folder, gallery, model)
-        stored, gallery = gallery, _with_evidence(_with_facts(gallery, known), known, kind)
+        stored, gallery = gallery, _answering(_with_facts(gallery, known), known, kind)
         found = arrivals.compare(gallery, photos)
         come = [place[path] for path in photos.paths[found.rows < 0] if path in place]
         differ = {name: int(which.sum()) for name, which in found.differ.items() if which.any()}
@@ -235,7 +253,7 @@ def _with_facts(gallery: Gallery, known: Gallery) -> Gallery:
     )
 
 
-def _with_evidence(gallery: Gallery, known: Gallery, kind: Evidence) -> Gallery:
+def _answering(gallery: Gallery, known: Gallery, kind: Evidence) -> Gallery:
     """The gallery answering by this evidence, with the features that were found by their paths.
 
     Raises:
@@ -274,7 +292,7 @@ def remove(folder: Path, identities: Sequence[str], paths: Sequence[str], who: s
         for name in map(composed, map(as_text, identities)):
             theirs = gallery.identities == name
             if not theirs.any():
-                raise _not_there(name, gallery.identities, "individual")
+                raise not_there("individual", name, np.unique(gallery.identities).tolist())
             out |= theirs
         at = collections.defaultdict(list)
         for row, path in enumerate(gallery.paths):
@@ -283,7 +301,7 @@ def remove(folder: Path, identities: Sequence[str], paths: Sequence[str], who: s
             places = {composed(as_text(path)), composed(stored_path(path))}
             rows = [row for place in places for row in at.get(place, [])]
             if not rows:
-                raise _not_there(path, gallery.paths, "photo")
+                raise not_there("photo", path, np.unique(gallery.paths).tolist())
             out[rows] = True
         removed = int(out.sum())
         if removed == len(gallery):
@@ -294,12 +312,6 @@ def remove(folder: Path, identities: Sequence[str], paths: Sequence[str], who: s
 
     update_gallery(folder, change, "remove", who)
     return removed
-
-
-def _not_there(name: str, names: np.ndarray, kind: str) -> UserError:
-    close = difflib.get_close_matches(name, np.unique(names).tolist(), 1)
-    hint = f"; did you mean {close[0]}?" if close else "."
-    return UserError(f"There is no {kind} {name} in the gallery{hint}")
 
 
 def model_of(folder: Path, gallery: Gallery, workdir: Path | None) -> TrainedModel:

@@ -8,23 +8,12 @@ import numpy as np
 from reid_jax.individuals.gallery.pictures import thumbnails
 from reid_jax.individuals.inventory.look import Inventory
 from reid_jax.individuals.inventory.words import meaning, rows
-from reid_jax.reporting import page
+from reid_jax.reporting import page, wall
 
 _INDIVIDUALS = 48  # of which a picture is shown, evenly over their names
 _EACH = 3  # of one of them
 _PAIRS, _BURSTS, _SHOTS, _SINGLES = 24, 12, 6, 24
-_STYLE = """
-main{max-width:74rem}
-.facts dt{font-weight:600}.facts dd{overflow-wrap:anywhere}
-.wall{display:grid;gap:.9rem;grid-template-columns:repeat(auto-fill,minmax(15rem,1fr));padding:0;
-margin:1rem 0 0;list-style:none}
-.wall li{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:.6rem;
-min-width:0;font-size:.82rem;line-height:1.35}
-.wall div{display:flex;gap:.3rem}.wall img{flex:1 1 0;min-width:0;width:0;height:6.2rem;
-object-fit:contain;background:#eef1ef;border-radius:5px}
-.wall b,.wall span{display:block;overflow:hidden;text-overflow:ellipsis;white-space:nowrap}
-.wall span{color:var(--soft)}
-"""
+_STYLE = ".facts dt{font-weight:600}.facts dd{overflow-wrap:anywhere}"
 Wall = list[tuple[tuple[int, ...], str]]  # photos side by side, and what stands under them
 _MEANINGS = {
     "exact copies": "Photos whose files hold the same bytes, under whatever names.",
@@ -48,7 +37,7 @@ def as_html(found: Inventory) -> str:
         "Likely bursts": [(group, _who(found, group)) for group in longest[:_BURSTS]],
         "Nothing to see": [((row,), _who(found, (row,))) for row in found.blank[:_SINGLES]],
     }
-    wanted = sorted({row for wall in walls.values() for group, _ in wall for row in group[:_SHOTS]})
+    wanted = sorted({row for each in walls.values() for group, _ in each for row in group[:_SHOTS]})
     made, _ = thumbnails(found.photos.subset(np.array(wanted, np.int64)))
     pictures = dict(zip(wanted, made.tolist(), strict=True))
     items = "".join(
@@ -68,7 +57,7 @@ def as_html(found: Inventory) -> str:
         *(_wall(found, title, groups, pictures) for title, groups in walls.items()),
         _skipped(found),
     ]
-    return page.page("Photos", sections, meanings=_MEANINGS, style=_STYLE)
+    return page.page("Photos", sections, meanings=_MEANINGS, style=wall.STYLE + _STYLE)
 
 
 def _individuals(found: Inventory) -> Wall:
@@ -109,22 +98,14 @@ def _who(found: Inventory, group: Sequence[int]) -> str:
 
 
 def _wall(found: Inventory, title: str, groups: Wall, pictures: dict[int, bytes]) -> str:
-    if not groups:
-        return ""
     cards = []
     for group, words in groups:
         shown = group[:_SHOTS]
         names = [str(found.photos.paths[row]).rsplit("/", 1)[-1] for row in shown]
-        images = "".join(
-            page.image(page.data_url(pictures[row], "jpeg"), name)
-            for row, name in zip(shown, names, strict=True)
-        )
         more = f", and {len(group) - len(shown):,} more" if len(group) > len(shown) else ""
-        cards.append(
-            f"<li><div>{images}</div><b>{escape(words)}</b>"
-            f"<span>{escape(', '.join(names) + more)}</span></li>"
-        )
-    return page.section(title, f'<ul class="wall">{"".join(cards)}</ul>')
+        images = [(pictures[row], name) for row, name in zip(shown, names, strict=True)]
+        cards.append(wall.card(images, words, ", ".join(names) + more))
+    return wall.wall(title, cards)
 
 
 def _skipped(found: Inventory) -> str:

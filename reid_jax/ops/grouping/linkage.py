@@ -7,6 +7,8 @@ import numpy as np
 
 from reid_jax.errors import UserError
 
+_NOBODY = -1  # nobody knows of whom a photo is
+
 
 class Merges(NamedTuple):
     """Which groups were joined, the most alike first.
@@ -31,6 +33,7 @@ def average_linkage(
     missing: float,
     apart: np.ndarray | None = None,
     together: np.ndarray | None = None,
+    whose: np.ndarray | None = None,
 ) -> Merges:
     """Joins the two groups whose photos are the most alike on average, again and again.
 
@@ -49,6 +52,8 @@ def average_linkage(
       missing: the similarity of photos that are in no pair, also below it nothing is joined.
       apart: ``(A, 2)`` int, photos that are never in one group.
       together: ``(T, 2)`` int, photos that are in one group from the beginning.
+      whose: ``(N,)`` int, of whom a photo is known to be, -1 where nobody knows: photos of one are
+        together, those of two apart.
 
     Raises:
       UserError: photos that are to be together are to be apart.
@@ -58,7 +63,7 @@ def average_linkage(
       >>> rj.metrics.average_linkage(pairs, alike, 3, missing=0.0).similarities.tolist()
       [0.9, 0.4]
     """
-    groups = _Groups(number)
+    groups = _Groups(number, whose)
     for first, second in _rows(apart):
         groups.keep_apart(first, second)
     merged: list[tuple[int, int]] = []
@@ -68,9 +73,9 @@ def average_linkage(
         merged.append((first, second))
         heights.append(height)
 
-    for first, second in _rows(together):
+    for first, second in [*_of_one(whose), *_rows(together)]:
         one, other = groups.of(first), groups.of(second)
-        if other in groups.apart[one]:
+        if one != other and groups.are_apart(one, other):
             raise UserError(f"Photos {first} and {second} are to be in one group, and apart.")
         if one != other:
             groups.join(one, other)
@@ -86,7 +91,7 @@ def average_linkage(
     heapq.heapify(heap)
     while heap:
         bound, one, other = heapq.heappop(heap)
-        if groups.of(one) != one or groups.of(other) != other or other in groups.apart[one]:
+        if groups.of(one) != one or groups.of(other) != other or groups.are_apart(one, other):
             continue
         mean = groups.mean(one, other)
         if mean < -bound:
@@ -124,7 +129,8 @@ def groups_at(merges: Merges, threshold: float) -> np.ndarray:
 class _Groups:
     """Disjoint groups; of two that are joined the one with more neighbours gives its number."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, whose: np.ndarray | None = None) -> None:
+        self.whose = [_NOBODY] * number if whose is None else whose.tolist()
         self.parent = list(range(number))
         self.size = [1] * number
         self.excess: list[dict[int, float]] = [{} for _ in range(number)]
@@ -147,6 +153,11 @@ class _Groups:
             total = self.excess[one].get(other, 0.0) + excess
             self.excess[one][other] = self.excess[other][one] = total
 
+    def are_apart(self, one: int, other: int) -> bool:
+        """Whether two groups are never joined."""
+        both = self.whose[one], self.whose[other]
+        return other in self.apart[one] or (_NOBODY not in both and both[0] != both[1])
+
     def keep_apart(self, first: int, second: int) -> None:
         self.apart[first].add(second)
         self.apart[second].add(first)
@@ -158,6 +169,7 @@ class _Groups:
         )
         self.parent[gone] = kept
         self.size[kept] += self.size[gone]
+        self.whose[kept] = max(self.whose[kept], self.whose[gone])
         changed = []
         for neighbour, excess in self.excess[gone].items():
             del self.excess[neighbour][gone]
@@ -170,6 +182,17 @@ class _Groups:
             self.keep_apart(kept, stranger)
         self.apart[gone] = set()
         return kept, changed
+
+
+def _of_one(whose: np.ndarray | None) -> list[tuple[int, int]]:
+    """Each photo of whom it is known, with the one before it of the same."""
+    last: dict[int, int] = {}
+    pairs = []
+    for photo, who in enumerate([] if whose is None else whose.tolist()):
+        if who != _NOBODY:
+            pairs += [(last[who], photo)] if who in last else []
+            last[who] = photo
+    return pairs
 
 
 def _rows(pairs: np.ndarray | None) -> list[tuple[int, int]]:
