@@ -99,8 +99,7 @@ def embedded_gallery(
         "sources": [source],
         "built": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
     }
-    reference = run.embedded(model)
-    return dataclasses.replace(gallery, settings=settings, reference=reference), empty
+    return dataclasses.replace(gallery, settings=settings, reference=run.embedded(model)), empty
 
 
 def with_evidence(gallery: Gallery, dataset: Dataset, kind: Evidence) -> Gallery:
