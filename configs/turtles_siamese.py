@@ -11,10 +11,10 @@ cores: EfficientNet-Lite0 from its published weights, of which all but the first
 blocks are trained, in bfloat16 (`--model.dtype float32` where a CPU has none). There is no
 projection, so that training starts from the published features.
 
-Half of the pairs of a batch are of one individual. In a trial of 60 steps at 64 pixels and a rate of
-1e-3 the loss came down from 0.916 (the first 20 steps) to 0.864 (the last 20). The 800 steps below
-have not been run, and nothing was chosen on the test photos. `turtles_pretrained` is the recipe
-that has been measured.
+Half of the pairs of a batch are of one individual. In a trial of 60 steps at 64 pixels and a rate
+of 1e-3 the loss came down from 0.916 (the first 20 steps) to 0.864 (the last 20). The 800 steps
+below have not been run, and nothing was chosen on the test photos. `turtles_pretrained` is the
+recipe that has been measured.
 """
 
 from reid_jax.individuals.config import DataConfig, EmbeddingConfig, ModelConfig
