@@ -31,6 +31,7 @@ from reid_jax.app.routes.review import ReviewRoutes
 from reid_jax.app.safety import Guard, RefusedError
 from reid_jax.app.site import Progress, Site
 from reid_jax.app.tokens import Tokens
+from reid_jax.app.watched import Watched
 from reid_jax.errors import UserError
 from reid_jax.locks import try_lock
 
@@ -46,6 +47,7 @@ class Served:
       folder: of the server, see `Places`.
       gallery: folder of the gallery; None where none is served.
       runs: by what films are looked at.
+      watch: a folder whose photos come into the inbox; None for none.
       title: what the page is called; the name of the gallery when empty.
       make: makes the gallery first, saying how far it is; None where it is there.
     """
@@ -53,6 +55,7 @@ class Served:
     folder: Path
     gallery: Path | None = None
     runs: Runs = field(default_factory=Runs)
+    watch: Path | None = None
     title: str = ""
     make: Callable[[Places, Arrivals, Progress], None] | None = None
 
@@ -98,6 +101,9 @@ def serve(served: Served, host: str, port: int | None, *, show: bool) -> None:
             shelf = Shelf(served.gallery)
             shelf.holdings()  # what is wrong with it is said before a page is there
             _open(site, shelf)
+        if served.watch is not None and site.desk is not None:
+            came = site.desk.came
+            site.watched = Watched(served.watch.absolute(), places, arrivals, log, came)
         if served.runs:
             site.films = Films(places, arrivals, served.runs, log, site.numbers)
         _run(site, served, listening, host, show)
@@ -172,7 +178,7 @@ def application(site: Site, hosts: frozenset[str], started: Callable[[], None]) 
     @contextlib.asynccontextmanager
     async def lifespan(app: Any) -> AsyncIterator[None]:
         del app
-        for worker in (site.desk, site.films):
+        for worker in (site.desk, site.films, site.watched):
             if worker is not None:
                 worker.start()
         started()
@@ -180,7 +186,7 @@ def application(site: Site, hosts: frozenset[str], started: Callable[[], None]) 
             yield
         finally:
             photos.close()
-            for worker in (site.desk, site.films):
+            for worker in (site.watched, site.desk, site.films):
                 if worker is not None:
                     worker.close()
 

@@ -18,6 +18,7 @@ from reid_jax.app.holdings import Shelf
 from reid_jax.app.logs import Log, Numbers
 from reid_jax.app.pages import page, version
 from reid_jax.app.places import Places, shown_name
+from reid_jax.app.watched import Watched
 
 _WHO, _SEAT = "reid_jax_who", "reid_jax_seat"
 _YEAR = 365 * 86400
@@ -47,6 +48,7 @@ class Site:
     Attributes:
       title: what is served, as a person calls it.
       shelf, desk: the gallery and who works for it; None where none is served, or not yet.
+      watched: who looks into a folder; None where none is watched.
       films: who works on films; None where they are not asked for.
       making: how far a gallery is that will be served; None where none is made.
     """
@@ -59,6 +61,7 @@ class Site:
     shelf: Shelf | None = None
     desk: Desk | None = None
     films: Films | None = None
+    watched: Watched | None = None
     making: Progress | None = None
 
     @property

@@ -11,6 +11,7 @@ def serve(
     keyframes: str = "",
     same_video: str = "",
     folder: Path | None = None,
+    watch: Path | None = None,
     host: str = "127.0.0.1",
     port: int | None = None,
     open: bool = True,
@@ -23,6 +24,7 @@ def serve(
         same_video: Folder of a run that compares films, or installed:same-video.
         folder: Where the server keeps what is dropped and decided; GALLERY.app beside the gallery
             when not given, reid-jax-app where there is none.
+        watch: Folder whose photos come into the inbox by themselves, as a camera writes them.
         host: Address of this machine on which it listens; loopback alone.
         port: 8421 when not given, or another one where that is taken.
         open: Opens a browser.
@@ -36,9 +38,11 @@ def serve(
         )
     from reid_jax.app.films import Runs
 
+    if watch is not None and (gallery is None or not watch.is_dir()):
+        raise UserError(f"--watch {watch} is a folder of photos, beside --gallery.")
     beside = Path("reid-jax-app") if gallery is None else gallery.with_name(f"{gallery.name}.app")
     runs = Runs(keyframes, same_video)
-    _serve(folder or beside, gallery, host, port, open, runs=runs)
+    _serve(folder or beside, gallery, host, port, open, runs=runs, watch=watch)
 
 
 def token(

@@ -6,8 +6,12 @@ import socket
 
 import pytest
 
+from reid_jax.app.arrivals import Arrivals
 from reid_jax.app.holdings import natural
+from reid_jax.app.logs import Log
+from reid_jax.app.places import Places
 from reid_jax.app.server import Served, serve
+from reid_jax.app.watched import Watched
 from reid_jax.app.worth import worth_of
 from reid_jax.errors import UserError
 from tests.app.conftest import write_shown
@@ -145,6 +149,34 @@ def test_what_was_decided_is_there_after_a_kill_and_once(tmp_path):
         assert {file["id"]: file["decision"]["kind"] for file in found} == decided
         names = running.get("/v1/individuals").json()["individuals"]
         assert {"Bo": 2, "Alma": 5}.items() <= {e["name"]: e["photos"] for e in names}.items()
+
+
+def test_a_watched_folder_brings_each_content_once(tmp_path):
+    write_shown(tmp_path / "gallery", tmp_path / "photos")
+    folder = tmp_path / "camera"
+    (folder / "day 1").mkdir(parents=True)
+    (folder / "day 1" / "a.jpg").write_bytes(picture(1))
+    (folder / "b.jpg").write_bytes(picture(2))
+    (folder / "copy.jpg").write_bytes(picture(1))
+    (folder / "notes.txt").write_text("none")
+    (folder / "link.jpg").symlink_to(tmp_path / "photos" / "0.jpg")
+    places = Places(tmp_path / "server")
+    places.prepare()
+    arrivals, log = Arrivals(places.arrivals), Log(places.log)
+    came: list[int] = []
+    watched = Watched(folder, places, arrivals, log, lambda: came.append(1))
+    watched.look()
+    assert not came  # they may still be written
+    (folder / "b.jpg").write_bytes(picture(3))
+    watched.look()
+    watched.look()
+    watched.look()
+    names = {one.name: one.id for one in arrivals.latest("photo", 10)}
+    assert sorted(names) == ["b.jpg", "copy.jpg"]
+    assert places.dropped("photo", names["b.jpg"], ".jpg").read_bytes() == picture(3)
+    assert len(came) == 2
+    arrivals.close()
+    log.close()
 
 
 def test_a_second_server_of_a_folder_is_refused(shown):
