@@ -16,7 +16,6 @@ from reid_jax import platforms
 from reid_jax.data.names import FileFinder
 from reid_jax.errors import UserError
 from reid_jax.files import write_text
-from reid_jax.individuals.gallery import store
 from reid_jax.individuals.gallery.reference import stored_path
 from reid_jax.individuals.gallery.store import write_gallery
 from reid_jax.individuals.gallery.stored.reading import read_gallery
@@ -169,7 +168,7 @@ def test_a_gallery_that_may_not_be_read_is_not_called_damaged(tmp_path, monkeypa
     def refuses(*arguments, **named):
         raise PermissionError(errno.EACCES, "Access is denied", "photos.parquet")
 
-    monkeypatch.setattr(store.np, "load", refuses)
+    monkeypatch.setattr(np, "load", refuses)
     with pytest.raises(UserError, match=r"photos.parquet cannot be read \(Access is denied\)"):
         read_gallery(tmp_path / "gallery")
 
@@ -185,7 +184,7 @@ def test_a_generation_that_goes_while_it_is_read_is_read_anew(tmp_path, monkeypa
             raise PermissionError(errno.EACCES, "being removed", str(path))
         return real(path, **options)
 
-    monkeypatch.setattr(store.np, "load", load)
+    monkeypatch.setattr(np, "load", load)
     assert len(read_gallery(tmp_path / "gallery")) == len(numbered(2))
 
 
