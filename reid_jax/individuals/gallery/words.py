@@ -112,7 +112,6 @@ def described(folder: Path, gallery: Gallery) -> str:
     rows += [
         ("from", ", ".join(shown(source) for source in settings["sources"])),
         ("built", settings["built"]),
-        ("decisions", f"{gallery.position:,}; reid-jax gallery history lists them"),
         ("run", shown(settings["run"])),
         ("network", f"{settings['fingerprint']}, {gallery.embeddings.shape[1]} numbers a photo"),
         ("compared by", settings["metric"]),
@@ -139,6 +138,8 @@ def described(folder: Path, gallery: Gallery) -> str:
             ]
         rows.append((f"score {rule}", _rates(found)))
     rows += _evidence(gallery)
+    if gallery.position:
+        rows.append(("decisions", f"{gallery.position:,}; reid-jax gallery history lists them"))
     width = max(len(name) for name, _ in rows) + 2
     lines = [f"{name:<{width}}{value}" for name, value in rows]
     return "\n".join(
@@ -208,7 +209,8 @@ def _changes(entry: Entry, paths: Mapping[str, str]) -> list[str]:
             value = "nothing" if change.after is None else shown(change.after)
             others.append(f"{change.attribute} of {about(change.subject)}: {value}")
     lines = [] if entry.undoes is None else [f"takes back decision {entry.undoes}"]
-    for (before, after), number in moves.most_common():
+    order = sorted(moves.items(), key=lambda each: (-each[1], each[0][1] or "", each[0][0] or ""))
+    for (before, after), number in order:
         photos = single[before, after] if number == 1 else counted(number, "photo")
         if before is None:
             lines.append(f"{shown(str(after))}: {photos} came")
