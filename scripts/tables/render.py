@@ -16,6 +16,7 @@ from reid_jax.reporting.measure import OURS, Measure, columns, number
 from reid_jax.reporting.table import Table, results_table
 from reid_jax.same_video.glossary import MEASURES as VIDEOS
 from reid_jax.same_video.glossary import WORDS as VIDEO_WORDS
+from scripts.tables.engines import engines_table
 from scripts.tables.installed import installed_tables
 from scripts.tables.plans import plan_tables
 from scripts.tables.results import FROM_IMAGES
@@ -76,6 +77,8 @@ def _rendered(results: Path) -> dict[str, str]:
     if scales := sorted(results.glob("scale_*.json")):
         measured = [json.loads(file.read_text()) for file in scales]
         rendered["scale"] = _scale_table(measured).as_markdown()
+    if (engines := results / "engines.json").is_file():
+        rendered["engines"] = engines_table(json.loads(engines.read_text()))
     if (plans := results / "plans.json").is_file():
         before = results / "plans_before.json"
         earlier = json.loads(before.read_text()) if before.is_file() else []

@@ -166,6 +166,9 @@ def test_what_is_refused(model, tmp_path, monkeypatch):
         model.export("onnx", tmp_path / "out", batch=-1)
     with pytest.raises(UserError, match="no engine tensorrt; there are onnx, openvino"):
         engine("tensorrt")
+    monkeypatch.setattr("reid_jax.export.engines.engine.version", lambda package: "1.9.2")
+    with pytest.raises(UserError, match=r"needs onnx 1\.17 or newer, not 1\.9\.2"):
+        model.export("onnx", tmp_path / "out")
     monkeypatch.setattr("importlib.util.find_spec", lambda module: None)
     with pytest.raises(UserError, match=r"needs onnx: pip install 'reid-jax\[onnx\]'"):
         model.export("onnx", tmp_path / "out")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ class Engine:
       files: what `write` writes.
       write: `(program, folder, batch)`.
       fixed: whether it takes one number of rows alone.
+      oldest: of installed packages, the version that is needed at least.
       opened: `(folder, facts) -> (rows -> arrays by name)`; its source stands in `example.py`.
     """
 
@@ -39,6 +41,7 @@ class Engine:
     write: Callable[[Program, Path, int], None]
     opened: Callable[[Path, dict[str, Any]], Asked]
     fixed: bool = False
+    oldest: Mapping[str, str] = field(default_factory=dict)
 
     def check(self) -> None:
         """Refuses an engine that is not installed.
@@ -51,3 +54,14 @@ class Engine:
                 raise UserError(
                     f"Export to {self.title} needs {module}: pip install 'reid-jax[{self.extra}]'."
                 )
+        for package, least in self.oldest.items():
+            found = version(package)
+            if _numbers(found) < _numbers(least):
+                raise UserError(
+                    f"Export to {self.title} needs {package} {least} or newer, not {found}: "
+                    f"pip install --upgrade 'reid-jax[{self.extra}]'."
+                )
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(".")[:2] if part.isdecimal())

@@ -8,26 +8,28 @@ from typing import Any
 import numpy as np
 
 from reid_jax.export.engines.engine import Asked, Engine
+from reid_jax.export.graph.builder import Graph
 from reid_jax.export.graph.walk import graph_of
 from reid_jax.export.graph.write import model_of
 from reid_jax.export.program import Program
 from reid_jax.export.tracing import shape_of, traced
 
 
-def model(program: Program, batch: int) -> Any:
-    """The program as an `onnx.ModelProto`.
+def graph(program: Program, batch: int) -> Graph:
+    """The program as a graph.
 
     Raises:
       UserError: a layer cannot be written so; it is named.
     """
     closed, names = traced(program, shape_of(program, batch))
-    graph = graph_of(closed, [program.name], names)
-    return model_of(graph, "reid_jax", str(program.facts.get("about", "")))
+    return graph_of(closed, [program.name], names)
 
 
 def write(program: Program, folder: Path, batch: int) -> None:
     """Writes `model.onnx`."""
-    (folder / "model.onnx").write_bytes(model(program, batch).SerializeToString())
+    about = str(program.facts.get("about", ""))
+    model = model_of(graph(program, batch), "reid_jax", about)
+    (folder / "model.onnx").write_bytes(model.SerializeToString())
 
 
 def opened(folder: Path, facts: dict[str, Any]) -> Asked:
@@ -47,5 +49,12 @@ def opened(folder: Path, facts: dict[str, Any]) -> Asked:
 
 
 ENGINE = Engine(
-    "ONNX", "onnx", ("onnx", "onnxruntime"), "onnxruntime", ("model.onnx",), write, opened
+    "ONNX",
+    "onnx",
+    ("onnx", "onnxruntime"),
+    "onnxruntime",
+    ("model.onnx",),
+    write,
+    opened,
+    oldest={"onnx": "1.17", "onnxruntime": "1.20"},
 )

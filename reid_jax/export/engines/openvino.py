@@ -64,4 +64,5 @@ ENGINE = Engine(
     ("model.xml", "model.bin"),
     write,
     opened,
+    oldest={"onnx": "1.17", "openvino": "2025.0"},
 )
