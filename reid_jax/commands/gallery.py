@@ -167,6 +167,7 @@ def add(
     """
     from reid_jax.compilations import keep_compilations
     from reid_jax.individuals.gallery import members, words
+    from reid_jax.individuals.gallery.decisions import Decisions
     from reid_jax.individuals.gallery.output import hubs_text
     from reid_jax.individuals.gallery.stored.reading import read_gallery
     from reid_jax.training.hosts.shares import sharing
@@ -186,6 +187,8 @@ def add(
         already = f" ({done.there:,} were there already)" if done.there else ""
         print(f"{counted(done.added, 'photo')} added{already}")
         print(words.differences(done), end="")
+        if done.added:
+            print(words.returned_text(Decisions(gallery, who).read_since()), end="")
         now = read_gallery(gallery, thumbnails=False)
         print("\n".join(filter(None, [words.size_text(now), hubs_text(now)])))
 

@@ -14,6 +14,7 @@ from reid_jax.individuals.gallery.members import build
 from reid_jax.individuals.gallery.store import update_gallery, write_gallery
 from reid_jax.individuals.gallery.stored.reading import form_of, read_gallery
 from reid_jax.individuals.gallery.value import join
+from reid_jax.individuals.gallery.words import returned_text
 from tests.doors import call
 from tests.drawn_gallery import drawn, photo, with_files
 
@@ -171,3 +172,13 @@ def test_a_moved_folder_is_one_change_and_what_is_added_later_has_its_own_root(g
     assert read_gallery(gallery).paths.tolist()[0] == str(tmp_path / "moved" / "0.png")
     raw = pyarrow.parquet.read_table(form_of(gallery).segment(2) / "photos.parquet")["path"]
     assert raw.to_pylist()[0] == "root://photos/0.png"
+
+
+def test_who_comes_back_under_a_name_that_somebody_took_away_is_named(gallery):
+    decisions = Decisions(gallery)
+    decisions.merge(["Tom"], "Luna")
+    more = drawn(["Tom", "Luna", "Kim"], 6)
+    update_gallery(gallery, lambda g: join(g, more))
+    said = returned_text(decisions.read_since())
+    assert said.startswith("Tom is an individual again, who was none since decision 2 (merge by")
+    assert said.count("\n") == 1

@@ -17,7 +17,7 @@ from reid_jax.individuals.gallery.calibrating import calibration_of
 from reid_jax.individuals.gallery.decided import Photo
 from reid_jax.individuals.gallery.duplicates import Twins
 from reid_jax.individuals.gallery.evidence import evidence_of, reach_of, settings_of
-from reid_jax.individuals.gallery.journal.entries import CONFIRMED, Entry
+from reid_jax.individuals.gallery.journal.entries import CONFIRMED, Entry, replayed
 from reid_jax.individuals.gallery.output import (
     doubt,
     hubs_text,
@@ -222,6 +222,31 @@ def _changes(entry: Entry, paths: Mapping[str, str]) -> list[str]:
     if len(lines) > _CHANGES:
         lines = [*lines[:_CHANGES], f"... and {len(lines) - _CHANGES:,} more"]
     return lines
+
+
+def returned_text(entries: Sequence[Entry]) -> str:
+    """Individuals whom the last decision brought, and whom an earlier one had given another name.
+
+    Args:
+      entries: all decisions about a gallery.
+    """
+    *earlier, last = entries
+    facts, _ = replayed(earlier)
+    there = {name for (_, what), (name, _) in facts.items() if what == INDIVIDUAL}
+    came = {c.after for c in last.changes if c.attribute == INDIVIDUAL and c.before is None}
+    lines = []
+    for name in sorted(filter(None, came - there)):
+        left = [
+            entry
+            for entry in earlier
+            if any(c.attribute == INDIVIDUAL and c.before == name for c in entry.changes)
+        ]
+        if left:
+            lines.append(
+                f"{shown(name)} is an individual again, who was none since {left[-1].short}; "
+                "is that so? gallery merge says otherwise\n"
+            )
+    return "".join(lines)
 
 
 def individuals_text(individuals: Mapping[str, Sequence[Photo]]) -> str:
