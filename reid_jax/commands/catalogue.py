@@ -80,12 +80,6 @@ GROUPS: dict[str, tuple[Command, ...]] = {
             "gallery cluster", f"{_GALLERY}:cluster", "photos without names to groups", ("--data",)
         ),
         Command("gallery add", f"{_GALLERY}:add", "more photos", ("--gallery", "--data")),
-        Command(
-            "gallery remove",
-            f"{_GALLERY}:remove",
-            "individuals or photos out",
-            ("--gallery", "--identity"),
-        ),
         Command("gallery info", f"{_GALLERY}:info", "what is in it, when it is believed", _KEPT),
         Command(
             "gallery identify",
@@ -128,6 +122,12 @@ GROUPS: dict[str, tuple[Command, ...]] = {
 
 
 WHO = (
+    Command(
+        "gallery remove",
+        f"{_GALLERY}:remove",
+        "individuals or photos out",
+        ("--gallery", "--identity"),
+    ),
     Command("gallery list", f"{_DECISIONS}:list_names", "its individuals", _KEPT),
     Command(
         "gallery show", f"{_DECISIONS}:show", "the photos of one, or a photo", (*_KEPT, "--what")

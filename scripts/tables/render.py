@@ -17,6 +17,7 @@ from reid_jax.reporting.table import Table, results_table
 from reid_jax.same_video.glossary import MEASURES as VIDEOS
 from reid_jax.same_video.glossary import WORDS as VIDEO_WORDS
 from scripts.tables.engines import engines_table
+from scripts.tables.groups import groups_table
 from scripts.tables.installed import installed_tables
 from scripts.tables.plans import plan_tables
 from scripts.tables.results import FROM_IMAGES
@@ -46,6 +47,7 @@ def _rendered(results: Path) -> dict[str, str]:
         "models": costs_table,
         "open_set": _open_set_table,
         "evidence": _evidence_table,
+        "groups": groups_table,
         "keyframes": _keyframe_table,
         "keyframe_models": keyframes_table,
         "video_pairs": _video_pairs_table,
@@ -62,6 +64,8 @@ def _rendered(results: Path) -> dict[str, str]:
             rendered[name] += f"\n\n{_measured(result)}"
     if "evidence" in found:
         rendered["evidence"] += f"\n\n{_measured(found['evidence'])}"
+    if "groups" in found:
+        rendered["groups"] += f"\n\n{_measured(found['groups'])}"
     if "open_set" in found:
         rendered["open_set"] += f"\n\n{_open_set_sizes(found['open_set'])}"
     if found.keys() >= _HEADLINE_FILES:

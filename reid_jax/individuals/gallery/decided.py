@@ -31,6 +31,9 @@ from reid_jax.individuals.gallery.stored.roots import resolved, roots_of
 from reid_jax.platforms import with_slashes
 from reid_jax.remote.storage import is_url
 
+GROUP = "group"
+"""What photos that nobody has named are called, with a number behind it that is enough to say."""
+
 
 @dataclass(frozen=True)
 class Photo:
@@ -189,8 +192,9 @@ class Decided:
           UserError: it is not.
         """
         wanted, names = composed(as_text(name).strip()), self._journal.names()
-        if wanted in names:
-            return wanted
+        for name in (wanted, f"{GROUP} {wanted}"):
+            if name in names:
+                return name
         if seen is not None:
             left = [each for each in self._journal.about(name=wanted) if each.number > seen]
             if left:

@@ -19,7 +19,10 @@ from reid_jax.individuals.gallery.grouping.threshold import (
 from reid_jax.ops.grouping.linkage import average_linkage
 
 SURE_LINK, SURE_MARGIN = 0.3, 0.1
-"""A group is sure whose lowest link is so high, and so far above its best link outside."""
+"""A group is sure whose lowest link is so high, and so far above its best link outside; never by
+the network alone."""
+
+_LIKELY = 0.5  # the lowest link where links are probabilities
 
 
 @dataclass(frozen=True)
@@ -84,8 +87,9 @@ def group(
     merges = average_linkage(pairs, scores, near.number, missing=0.0, apart=apart, whose=whose)
     groups = groups_of(merges, chosen.value, pairs, scores, 0.0)
     margin = groups.inside - groups.outside
-    sure = (groups.sizes > 1) & (groups.inside >= SURE_LINK) & (margin >= SURE_MARGIN)
-    sure &= found.basis == "names" or (found.basis == "chance" and stands_out(found.scores))
+    lowest = _LIKELY if found.basis == "names" else SURE_LINK
+    sure = (groups.sizes > 1) & (groups.inside >= lowest) & (margin >= SURE_MARGIN)
+    sure &= kind != "none" and (found.basis == "names" or stands_out(found.scores))
     return Grouped(groups, sure, chosen.value, (found.how, chosen.how))
 
 

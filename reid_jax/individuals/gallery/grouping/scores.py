@@ -11,7 +11,7 @@ from reid_jax.individuals.gallery.grouping.near import Near
 
 _START, _END = 0.6, 0.8  # of what chance gives: by these it falls, as an exponential does
 _SAME = 1e-5  # from the same picture, by rounding
-_FEWEST = 20  # pairs of a kind
+_FEWEST = 100  # pairs of a kind: with 20 to 30 a threshold by names was worse than none
 Basis = Literal["names", "chance", "similarity"]
 
 

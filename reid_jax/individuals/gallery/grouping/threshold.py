@@ -64,7 +64,7 @@ def standing_out(scores: np.ndarray) -> Threshold:
     """
     strongest = _strongest(scores)
     value = max(STANDING_OUT * strongest, _LEAST)
-    said = f"The threshold {value:.2f} was chosen without any name"
+    said = f"The threshold {value:.2f} was chosen without names"
     if strongest < _CLEAR:
         return Threshold(
             value,
@@ -76,7 +76,7 @@ def standing_out(scores: np.ndarray) -> Threshold:
         value,
         f"{said}: {clear.sum():,} of {len(scores):,} pairs stand out, of which chance explains "
         "less than half. That counts chance alone: photos of one place or one moment agree, too, "
-        "whoever is on them. Look at the doubtful pairs; where some photos have names, the "
+        "whoever is on them. Look at the doubtful pairs; where many photos have names, the "
         "threshold is chosen by these.",
     )
 
@@ -102,7 +102,7 @@ def alike(pairs: np.ndarray, scores: np.ndarray, number: int) -> Threshold:
     value = max(ALIKE * float(np.median(best)) if number else 0.0, _LEAST)
     return Threshold(
         value,
-        f"The threshold {value:.2f} was chosen without any name, as {ALIKE:.0%} of how alike half "
+        f"The threshold {value:.2f} was chosen without names, as {ALIKE:.0%} of how alike half "
         "of the photos are to their nearest. What a network holds for alike need not be one "
         "individual: groups are guesses, none is called sure. Local features (OpenCV) or some "
         "names make them more.",

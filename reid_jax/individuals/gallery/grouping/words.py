@@ -1,11 +1,13 @@
 """What is said of groups: on the screen, and on their page."""
 
+import itertools
 import shlex
 from pathlib import Path
 
 import numpy as np
 
 from reid_jax.console import counted
+from reid_jax.individuals.gallery.decided import GROUP
 from reid_jax.individuals.gallery.grouping.grouped import Grouped
 from reid_jax.individuals.gallery.grouping.groups import Doubt
 from reid_jax.individuals.gallery.output import shown
@@ -67,7 +69,8 @@ def names(found: Grouped, given: np.ndarray) -> np.ndarray:
       given: ``(N,)`` objects, the names of photos as the source has them, "" for nobody.
     """
     taken = set(given.tolist())
-    free = (f"group {n}" for n in range(1, 2 * len(given) + 2) if f"group {n}" not in taken)
+    numbered = (f"{GROUP} {n}" for n in itertools.count(1))
+    free = (name for name in numbered if name not in taken)
     said = np.empty(len(given), object)
     for rows in found.members:
         own = [name for name in given[rows].tolist() if name]

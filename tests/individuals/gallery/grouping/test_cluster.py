@@ -78,7 +78,7 @@ def test_people_decide_on_groups_at_once(done, tmp_path):
     folder = shutil.copytree(done[0], tmp_path / "groups")
     decisions = Decisions(folder, "ann")
     before = len(decisions.individuals())
-    decisions.merge(["group 2"], "group 1")
+    decisions.merge(["2"], "1")
     decisions.rename("group 1", "Luna")
     assert len(decisions.individuals()) == before - 1
     decisions.undo()

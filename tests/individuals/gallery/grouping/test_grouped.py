@@ -186,7 +186,7 @@ def test_points_that_agree_stand_out_from_chance_and_make_sure_groups():
 
 
 def test_names_calibrate_evidence_and_choose_the_threshold():
-    z, whose = drawn(12, 8, noise=0.4)
+    z, whose = drawn(12, 12, noise=0.4)
     some = np.where(np.arange(len(whose)) % 2, NOBODY, whose)
     near = nearest(z, "cosine", 40)
     found = scored(near, "none", some, "cosine")
@@ -195,6 +195,6 @@ def test_names_calibrate_evidence_and_choose_the_threshold():
     assert found.scores[same].mean() > 0.8 > 0.2 > found.scores[~same].mean()
     chosen = grouped(near, "none", some)
     assert same_division(chosen.groups.of, whose)
-    assert "divides the 48 photos with names best" in chosen.notes[1]
+    assert "divides the 72 photos with names best" in chosen.notes[1]
     merges = average_linkage(near.pairs, found.scores, len(z), missing=0.0)
     assert by_names(merges, whose).value == pytest.approx(chosen.threshold, abs=0.3)
