@@ -47,7 +47,7 @@ def measured(near: Near, embeddings: np.ndarray, labels: np.ndarray) -> Measured
 
     number = len(np.unique(labels))
     centres = KMeans(number, n_init=3, random_state=0).fit_predict(embeddings)
-    rows: dict[str, Mapping[str, float]] = {
+    rows: dict[str, dict[str, float]] = {
         "each photo alone": agreement(np.arange(len(labels)), labels)._asdict(),
         "k-means, told how many": agreement(centres, labels)._asdict(),
     }
@@ -75,14 +75,11 @@ def measured(near: Near, embeddings: np.ndarray, labels: np.ndarray) -> Measured
 def record(photos: str, each: list[Measured]) -> None:
     """Keeps what several draws of one source gave, in the place of what was there."""
     rows = {
-        name: {key: [float(draw[name].get(key, np.nan)) for draw in each] for key in each[0][name]}
-        for name in each[0]
-    }
-    rows = {
         name: {
-            key: [None if np.isnan(v) else round(v, 4) for v in values] for key, values in r.items()
+            key: [_rounded(draw[name].get(key)) for draw in each]
+            for key in dict.fromkeys(key for draw in each for key in draw[name])
         }
-        for name, r in rows.items()
+        for name in each[0]
     }
     entry: dict[str, Any] = {
         "photos": photos,
@@ -94,6 +91,10 @@ def record(photos: str, each: list[Measured]) -> None:
     there = json.loads(RESULTS.read_text()) if RESULTS.is_file() else []
     kept = [other for other in there if other["photos"] != photos]
     write_text(RESULTS, json.dumps([*kept, entry], indent=1) + "\n")
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None or np.isnan(value) else round(float(value), 4)
 
 
 def main(data: str, photos: str, individuals: int, number: int = 3, model: str = "auto") -> None:
