@@ -85,7 +85,7 @@ def serve(served: Served, host: str, port: int | None, *, show: bool) -> None:
         what is to be served cannot be.
     """
     _check_host(host)
-    places = Places(served.folder)
+    places = Places(served.folder.absolute())  # a gallery keeps paths of photos in it
     places.prepare()
     with contextlib.ExitStack() as held:
         if held.enter_context(try_lock(served.folder / ".lock")) is None:
@@ -98,7 +98,7 @@ def serve(served: Served, host: str, port: int | None, *, show: bool) -> None:
         name = served.gallery.name if served.gallery else "films"
         site = Site(served.title or name, places, arrivals, log, Numbers())
         if served.gallery is not None and served.make is None:
-            shelf = Shelf(served.gallery)
+            shelf = Shelf(served.gallery.absolute())
             shelf.holdings()  # what is wrong with it is said before a page is there
             _open(site, shelf)
         if served.watch is not None and site.desk is not None:
@@ -148,7 +148,7 @@ def _make(site: Site, served: Served) -> None:
     assert progress is not None
     try:
         served.make(site.places, site.arrivals, progress)
-        _open(site, Shelf(served.gallery))
+        _open(site, Shelf(served.gallery.absolute()))
         assert site.desk is not None
         site.desk.start()
         site.making = None

@@ -4,6 +4,7 @@ Photos are dropped, decided on by keys alone, a name is changed, and a decision 
 widths nothing is cut off. Nothing is asked of another host, and the console stays empty.
 """
 
+import dataclasses
 import io
 import os
 import shutil
@@ -15,6 +16,7 @@ from PIL import Image
 from reid_jax.data.photos.synthetic import synthetic_dataset
 from reid_jax.individuals.gallery import members
 from tests.app.running import Running, serving
+from tests.paths import REPOSITORY
 from tests.tiny_run import make_tiny_run
 
 pytestmark = pytest.mark.exhaustive
@@ -47,8 +49,9 @@ def running(tmp_path_factory, photos):
     folder = tmp_path_factory.mktemp("story")
     run = make_tiny_run(folder / "run")
     members.build(run, f"folder:{photos / 'known'}", folder / "gallery", evidence="none")
-    with serving(folder / "server", "--gallery", folder / "gallery") as server:
-        yield server
+    beside = (os.path.relpath(folder / name, REPOSITORY) for name in ("server", "gallery"))
+    with serving(Path(next(beside)), "--gallery", next(beside)) as server:
+        yield dataclasses.replace(server, folder=folder / "server")
 
 
 @pytest.fixture(scope="module")
@@ -182,6 +185,20 @@ def test_an_individual_is_renamed_merged_and_its_history_undone(page, running):
         if words == "Undo Merged":
             page.goto(f"{running.address}/individual?name=Ada%20Lovelace")
     running.until(lambda: "Ada" in named() and "Ada Lovelace" not in named())
+
+
+def test_what_is_in_the_gallery_is_taken_back_out_of_it(running):
+    files = running.get("/v1/photos").json()["files"]
+    id, name = next((f["id"], f["decision"]["name"]) for f in files if f["state"] == "filed")
+
+    def photos_of() -> int:
+        found = running.get("/v1/individuals").json()["individuals"]
+        return {each["name"]: each["photos"] for each in found}[name]
+
+    before = photos_of()
+    assert running.ask("DELETE", f"/v1/review/{id}").status == 200
+    assert photos_of() == before - 1
+    running.until(lambda: running.get(f"/v1/review/{id}").json()["photo"]["state"] == "answered")
 
 
 def test_two_people_never_get_the_same_photo(browser, running):
