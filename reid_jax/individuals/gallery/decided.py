@@ -192,9 +192,9 @@ class Decided:
           UserError: it is not.
         """
         wanted, names = composed(as_text(name).strip()), self._journal.names()
-        for name in (wanted, f"{GROUP} {wanted}"):
-            if name in names:
-                return name
+        for called in (wanted, f"{GROUP} {wanted}"):
+            if called in names:
+                return called
         if seen is not None:
             left = [each for each in self._journal.about(name=wanted) if each.number > seen]
             if left:
