@@ -90,7 +90,7 @@ def test_what_was_decided_elsewhere_is_shown_and_not_decided_over(decided, folde
 @pytest.mark.parametrize(
     ("act", "body", "sentence"),
     [
-        ("rename", {"name": "Nobody", "new_name": "x"}, "There is no individual Nobody"),
+        ("rename", {"name": "Nobody", "new_name": "x"}, "There is no individual"),
         ("rename", {"name": "Alma", "new_name": "Luna 2"}, "is an individual already"),
         ("rename", {"name": "Alma", "new_name": "unknown"}, "names nobody"),
         ("merge", {"names": ["Alma"], "into": "Alma"}, "There is nobody to merge"),
@@ -198,7 +198,7 @@ def test_the_second_one_hears_what_the_first_one_said(review):
 @pytest.mark.parametrize(
     ("kind", "name", "new", "sentence"),
     [
-        ("is", "Nobody", False, "There is no individual Nobody"),
+        ("is", "Nobody", False, "There is no individual"),
         ("is", "Alma", True, "Alma is an individual already"),
         ("is", " ", True, "says that nobody knows"),
         ("is", "unknown", True, "says that nobody knows"),

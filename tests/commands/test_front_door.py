@@ -315,7 +315,8 @@ def test_the_wheel_lists_every_package():
     import tomllib
 
     listed = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["setuptools"]
-    files = [*(REPOSITORY / "reid_jax").rglob("*.py"), *(REPOSITORY / "reid_jax").rglob("*.toml")]
+    kinds = ("*.py", "*.toml", "*.css", "*.html")
+    files = [path for kind in kinds for path in (REPOSITORY / "reid_jax").rglob(kind)]
     folders = {path.parent for path in files}
     names = {".".join(folder.relative_to(REPOSITORY).parts) for folder in folders}
     assert set(listed["packages"]) == names | {"reid_jax.configs"}
