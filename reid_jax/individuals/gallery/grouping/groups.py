@@ -18,6 +18,7 @@ class Doubt:
       first, second: photos of the two, the most alike that were compared.
       link: how alike the two are on average.
       together: whether they are one group now.
+      part: of one group, the photos of the smaller of the two; else none.
       changes: pairs of photos whose answer would change.
       weight: `changes`, the less the farther the link is from the threshold.
     """
@@ -26,6 +27,7 @@ class Doubt:
     second: int
     link: float
     together: bool
+    part: tuple[int, ...]
     changes: int
     weight: float
 
@@ -90,7 +92,8 @@ def groups_of(
             if not together:
                 changes = int(sizes_of[of[photo]] * sizes_of[of[alike]])
             weight = float(changes * near)
-            doubts.append(Doubt(photo, alike, float(link), bool(together), changes, weight))
+            part = tuple(min(mine, theirs, key=len)) if together else ()
+            doubts.append(Doubt(photo, alike, float(link), bool(together), part, changes, weight))
         small, large = sorted((one, other), key=lambda each: len(members[each]))
         root[members[small]] = large
         if not together:

@@ -37,7 +37,7 @@ def as_text(folder: Path, gallery: Gallery, found: Grouped) -> str:
         lines.append("Look at these first, as their answers would change most:")
     for doubt in doubts:
         title, command = doubt_text(folder, gallery, doubt)
-        lines.append(f"  {title} ({counted(doubt.changes, 'pair')} of photos)  {command}")
+        lines += [f"  {title} ({counted(doubt.changes, 'pair')} of photos)", f"      {command}"]
     return "\n".join(lines)
 
 
@@ -46,10 +46,10 @@ def doubt_text(folder: Path, gallery: Gallery, doubt: Doubt) -> tuple[str, str]:
     one, other = (str(gallery.identities[row]) for row in (doubt.first, doubt.second))
     place = shlex.quote(str(folder))
     if doubt.together:
-        photo = shlex.quote(str(gallery.paths[doubt.second]))
+        photos = " ".join(shlex.quote(str(gallery.paths[row])) for row in doubt.part)
         return (
             f"Is {shown(one)} really one?",
-            f"reid-jax gallery split {place} {shlex.quote(one)} NEW_NAME {photo}",
+            f"reid-jax gallery split {place} {shlex.quote(one)} NEW_NAME {photos}",
         )
     return (
         f"Are {shown(one)} and {shown(other)} one?",

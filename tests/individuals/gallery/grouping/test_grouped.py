@@ -142,6 +142,8 @@ def test_links_inside_and_outside_and_what_is_asked_first():
     joined = groups_of(merges, 0.05, pairs, scores, 0.0)
     assert joined.of.tolist() == [0, 0, 0, 0, 0, 1, 1]
     assert joined.doubts[0].together
+    assert set(joined.doubts[0].part) == {3, 4}
+    assert asked.part == ()
     assert joined.doubts[0].changes == 6
 
 
