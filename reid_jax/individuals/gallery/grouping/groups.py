@@ -92,7 +92,8 @@ def groups_of(
             if not together:
                 changes = int(sizes_of[of[photo]] * sizes_of[of[alike]])
             weight = float(changes * near)
-            part = tuple(min(mine, theirs, key=len)) if together else ()
+            smaller = mine if len(mine) <= len(theirs) else theirs
+            part = tuple(smaller) if together else ()
             doubts.append(Doubt(photo, alike, float(link), bool(together), part, changes, weight))
         small, large = sorted((one, other), key=lambda each: len(members[each]))
         root[members[small]] = large

@@ -17,7 +17,7 @@ from reid_jax.individuals.gallery.value import Gallery
 from reid_jax.reporting import page, wall
 
 _DOUBTS, _SURE, _OTHERS, _ALONE = 24, 60, 60, 48
-_EACH = 6  # photos of a group
+_EACH = 4  # photos of a group
 _FEWEST = 3  # points that are worth lines: two agree by chance
 _STYLE = """
 .doubts{list-style:none;margin:1rem 0 0;padding:0;display:grid;gap:1.1rem;
@@ -34,7 +34,8 @@ _MEANINGS = {
     "link": "How alike two groups are, the mean over all pairs of a photo of the one and a photo "
     "of the other, from 0 to 1; pairs that are not among each other's nearest count as 0. Groups "
     "whose link is the threshold or more are one.",
-    "sure": "A group whose photos hold together far better than they hold to any other.",
+    "sure": "A group whose photos hold together better than chance explains, and far better than "
+    "they hold to any other. Two animals before one background may still be one.",
     "points": "Details that are there in both photos and lie to each other in the same way. Lines "
     "join them.",
 }
