@@ -35,7 +35,7 @@ _MEANINGS = {
     "of the other, from 0 to 1; pairs that are not among each other's nearest count as 0. Groups "
     "whose link is the threshold or more are one.",
     "sure": "A group whose photos hold together better than chance explains, and far better than "
-    "they hold to any other. Two animals before one background may still be one.",
+    "they hold to any other. Two animals before one background may still be in one.",
     "points": "Details that are there in both photos and lie to each other in the same way. Lines "
     "join them.",
 }
