@@ -14,7 +14,7 @@ import time
 import types
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import IO, Any, TypeVar
 
 Result = TypeVar("Result")
 
@@ -161,6 +161,20 @@ def memory_bytes(*, free: bool = False) -> int | None:
         return pages * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError):  # Windows has no sysconf, macOS does not say what is free
         return None
+
+
+def limit_this_process(memory: int, file: int) -> None:
+    """What this process may use at most, where the system knows such limits: Windows does not.
+
+    Args:
+      memory: bytes of address space.
+      file: bytes of a file that it writes.
+    """
+    with contextlib.suppress(ImportError, ValueError, OSError):
+        resource: Any = importlib.import_module("resource")
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (file, file))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def processors() -> int:

@@ -11,7 +11,7 @@ from typing import IO
 
 from reid_jax.data.photos.images import EXTENSIONS
 from reid_jax.errors import UserError
-from reid_jax.files import make_folder, share
+from reid_jax.files import check_destinations, make_folder, share
 from reid_jax.platforms import replace, sync, sync_folder
 
 FILMS = (".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".3gp", ".wmv")
@@ -96,6 +96,7 @@ class Places:
         Raises:
           UserError: they cannot be made.
         """
+        check_destinations(folder=self.folder)
         try:
             for name in ("photos", "films", "pictures", "keyframes", "log", "incoming"):
                 make_folder(self.folder / name)

@@ -13,9 +13,12 @@ from tests.doors import call
 # Everything else that they are given is missing, and would be said if it were looked at first.
 COMMANDS = {
     "compare": ("no/run", "no/run", "--out", "FOLDER"),
+    "data": ("folder:no/photos", "--html", "FILE"),
+    "data out": ("folder:no/photos", "--out", "FOLDER"),
     "embed": ("--workdir", "no/run", "--data", "folder:no/photos", "--out", "FILE"),
     "evaluate": ("--workdir", "RUN", "--data", "folder:no/photos", "--json", "FILE"),
     "evaluate out": ("RUN", "folder:no/photos", "--out", "FOLDER"),
+    "export": ("no/run", "--to", "stablehlo", "--out", "FOLDER"),
     "extract": ("no.mp4", "--weights", "no.safetensors", "--out", "FILE"),
     "keyframes": ("no.mp4", "--run", "no/run", "--out", "FOLDER"),
     "losses": ("--out", "FOLDER"),
@@ -25,6 +28,8 @@ COMMANDS = {
     "scale": ("--devices", "3", "--plot", "FILE"),
     "score": ("--workdir", "no/run", "--data", "no.h5", "--out", "FILE"),
     "pairs": ("no/run", "--out", "FOLDER"),
+    "serve": ("--keyframes", "no/run", "--folder", "FOLDER", "--no-open"),
+    "serve demo": ("demo", "--folder", "FOLDER", "--no-open"),
 }
 GALLERY = {
     "build": ("--workdir", "no/run", "--data", "folder:no/photos", "--out", "FOLDER"),
@@ -84,5 +89,5 @@ def test_the_benchmark_looks_at_its_destination_first(tmp_path, monkeypatch, cap
 
 def test_every_command_that_writes_is_among_them():
     others = {"train", "plan", "cache info", "cache clear"}
-    others |= {each for each in all_commands() if each.startswith("gallery ")}
+    others |= {each for each in all_commands() if each.startswith(("gallery ", "serve "))}
     assert set(all_commands()) - others == {each.split()[0] for each in COMMANDS}

@@ -12,6 +12,7 @@ from reid_jax.data.photos.blank import without_content
 from reid_jax.data.photos.images import BadImageError, proportions, read_image, read_upright
 from reid_jax.errors import UserError
 from reid_jax.files import atomic_write
+from reid_jax.platforms import limit_this_process
 
 MOST_PIXELS = 120_000_000
 LARGE, SMALL = 1600, 360  # pixels of the longer side
@@ -20,16 +21,6 @@ _FILE = 64 * 2**20  # bytes of a file that it writes
 _LOOKED_AT = 192
 _TAKEN = (0x9003, 0x0132)  # EXIF: when it was taken, when it was written
 _DETAILS = 0x8769
-
-
-def _limit() -> None:
-    """What this process may use at most, where the system knows such limits."""
-    with contextlib.suppress(ImportError, ValueError, OSError):
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
-        resource.setrlimit(resource.RLIMIT_FSIZE, (_FILE, _FILE))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def _answer(request: Request, tell: Tell) -> Request:
@@ -74,5 +65,5 @@ def _taken(path: str) -> str:
 
 
 if __name__ == "__main__":
-    _limit()
+    limit_this_process(_MEMORY, _FILE)
     answer_requests(_answer)

@@ -7,7 +7,6 @@ import csv
 import dataclasses
 import io
 import json
-import os
 import shutil
 import signal
 import threading
@@ -125,7 +124,7 @@ def _watching(metrics: Path, tell: Tell) -> Iterator[None]:
             facts: dict[str, Any] = {"words": "training a small network", "total": _SECONDS}
             tell({**facts, "done": min(passed, _SECONDS), "numbers": _losses(metrics)})
             if passed >= _SECONDS:
-                os.kill(os.getpid(), signal.SIGTERM)
+                signal.raise_signal(signal.SIGTERM)
                 return
 
     thread = threading.Thread(target=watch, daemon=True)

@@ -1,6 +1,5 @@
 """The child program that finds keyframes of films and compares films."""
 
-import os
 import shutil
 from functools import cache
 from pathlib import Path
@@ -19,6 +18,7 @@ from reid_jax.keyframes.films.destination import new_folder
 from reid_jax.keyframes.films.features import describe
 from reid_jax.keyframes.films.find import find_keyframes
 from reid_jax.keyframes.films.keyframe_files import write_keyframes
+from reid_jax.platforms import replace
 from reid_jax.same_video.looks import Clip, Looking
 from reid_jax.same_video.model import (
     SimilarityRun,
@@ -56,7 +56,7 @@ def _keyframes(path: Path, folder: Path, run: Path) -> Request:
     with new_folder(folder.parent) as new:
         write_keyframes(found, new, runs, digest=folder.name, clip=True)
         shutil.rmtree(folder, ignore_errors=True)
-        os.replace(new, folder)
+        replace(new, folder)
     return {
         "keyframes": len(found.chosen),
         "scenes": len(described.scenes),
