@@ -47,6 +47,19 @@ def test_photos_have_the_names_that_were_decided(gallery):
     assert photos.load(np.arange(2), size=16).shape == (2, 16, 16, 3)
 
 
+def test_numbered_groups_are_nobodys_until_somebody_says_who_they_are(tmp_path):
+    names = ("group 1", "group 1", "group 2", "group 2", "Tom")
+    write_gallery(tmp_path / "groups", with_files(tmp_path / "photos", names))
+    decisions = Decisions(tmp_path / "groups")
+    decisions.rename("group 1", "Luna")
+    decisions.confirm("2.png", "group 2")
+    photos = rj.load_dataset(f"gallery:{tmp_path / 'groups'}")
+    assert whose(photos) == {"0.png": "Luna", "1.png": "Luna", "2.png": "group 2", "4.png": "Tom"}
+    [(path, why)] = photos.skipped
+    assert path.endswith("3.png")
+    assert why == 'its name is "group 2"'
+
+
 def test_photos_that_are_gone_are_named_and_what_is_no_gallery_is_refused(gallery, tmp_path):
     (tmp_path / "photos" / "5.png").unlink()
     photos = rj.load_dataset(f"gallery:{gallery}")

@@ -1,6 +1,8 @@
 """The photos of a gallery, to be trained on: whose they are is as people decided."""
 
+import re
 from collections.abc import Collection
+from pathlib import Path
 
 import numpy as np
 
@@ -8,14 +10,20 @@ from reid_jax.data.names import UNKNOWN, is_nobody
 from reid_jax.data.photos.dataset import Dataset
 from reid_jax.data.photos.folder import Found, checked_dataset
 from reid_jax.files import expanded
+from reid_jax.individuals.gallery.decided import GROUP
+from reid_jax.individuals.gallery.decisions import Decisions
 from reid_jax.individuals.gallery.stored.reading import read_gallery
-from reid_jax.individuals.gallery.value import COLUMNS
+from reid_jax.individuals.gallery.value import COLUMNS, Gallery
 from reid_jax.remote.folders import brought
 from reid_jax.remote.storage import is_url
+
+_NUMBERED = re.compile(rf"{GROUP} \d+")  # by a program; nobody said who that is
 
 
 def gallery_dataset(where: str, *, unnamed: bool = False, keep: Collection[str] = ()) -> Dataset:
     """The photos of a gallery that take part, with their boxes and dates.
+
+    Photos of a numbered group are nobody's until the group gets a name or they are confirmed.
 
     Args:
       where: its folder, also by URL.
@@ -27,11 +35,21 @@ def gallery_dataset(where: str, *, unnamed: bool = False, keep: Collection[str] 
     folder = brought(where) if is_url(where) else expanded(where)
     gallery = read_gallery(folder, thumbnails=False)
     found, rows = Found(keep=keep), []
+    nobody = _of_nobody(gallery, folder)
     for row, (path, name) in enumerate(zip(gallery.paths, gallery.identities, strict=True)):
-        if is_nobody(name) and not unnamed:
+        if nobody[row] and not unnamed:
             found.skipped.append((path, f'its name is "{name}"'))
-        elif found.add(path, UNKNOWN if is_nobody(name) else name):
+        elif found.add(path, UNKNOWN if nobody[row] else name):
             rows.append(row)
     used = np.array(rows, np.int64)
     columns = {name: gallery.columns[name][used] for name in COLUMNS if name in gallery.columns}
     return checked_dataset(found, columns, f"the gallery {where}")
+
+
+def _of_nobody(gallery: Gallery, folder: Path) -> np.ndarray:
+    """``(N,)`` bool, whether nobody has said who a photo shows."""
+    numbered = np.array([bool(_NUMBERED.fullmatch(name)) for name in gallery.identities], bool)
+    if numbered.any():
+        said = {photo.id for photo in Decisions(folder).photos().values() if photo.confirmed}
+        numbered &= [one not in said for one in gallery.known_ids]
+    return numbered | np.array([is_nobody(name) for name in gallery.identities], bool)
