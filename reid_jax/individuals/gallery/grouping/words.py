@@ -38,6 +38,10 @@ def as_text(folder: Path, gallery: Gallery, found: Grouped) -> str:
     for doubt in doubts:
         title, command = doubt_text(folder, gallery, doubt)
         lines += [f"  {title} ({counted(doubt.changes, 'pair')} of photos)", f"      {command}"]
+    lines.append(
+        "How sure identify says it is rests on these groups, made of the same photos: it promises "
+        "too much until people have looked."
+    )
     return "\n".join(lines)
 
 

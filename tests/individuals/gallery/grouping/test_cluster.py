@@ -60,6 +60,7 @@ def test_a_pile_becomes_a_gallery_whose_individuals_are_the_animals(done):
     assert gallery.settings["grouped"]["evidence"] == "fused"
     assert clustered.found.sure.any()
     said = as_text(out, gallery, clustered.found)
+    assert "it promises too much until people have looked" in said
     assert f"{INDIVIDUALS * EACH + 1} photos: " in said
     assert "The threshold 0." in said
     assert {"embeddings", "local features", "comparing local features"} <= set(clustered.spent)
