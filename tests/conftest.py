@@ -1,5 +1,6 @@
 """Eight CPU devices, strict dtype and rank promotion, for every test."""
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -26,6 +27,7 @@ import jax
 import pytest
 
 from reid_jax import console, files
+from reid_jax.plan.memory import read_memory
 
 # Galleries answer by the network alone, but for the tests that ask for `opencv`.
 sys.modules["cv2"] = None  # type: ignore[assignment]
@@ -38,6 +40,18 @@ def told():
     """A command's `-q` ends with its test."""
     yield
     console.be_quiet(False)
+
+
+_MOST = 5e9  # bytes; what is compiled for all files of tests is twice as much
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forgetful():
+    """What was compiled for a file of tests is given back after it, where it has become much."""
+    yield
+    if (read_memory("VmRSS") or 0) > _MOST:
+        jax.clear_caches()
+        gc.collect()
 
 
 @pytest.fixture(scope="module")
