@@ -58,7 +58,7 @@ def test_bursts_are_those_of_plain_loops(seed):
     pictures = small(rng.normal(size=(4, 576))[kinds] + 0.05 * rng.normal(size=(30, 576)))
     dates = np.datetime64("2021-05-06T00:00:00") + rng.integers(0, 3, 30) * np.timedelta64(1, "D")
     dates = dates + np.where(rng.random(30) < 0.6, rng.integers(1, 90, 30), 0)
-    dates[rng.random(30) < 0.2] = np.datetime64("NaT")
+    dates[rng.random(30) < 0.2] = np.datetime64("NaT", "s")
     found = twins.bursts(labels, dates.astype("datetime64[s]"), pictures, 10.0)
     assert sorted(found) == bursts_by_loops(labels, dates, pictures, 10.0)
 
