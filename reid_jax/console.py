@@ -9,11 +9,12 @@ import contextlib
 import logging
 import math
 import sys
-import threading
 import time
 import warnings
 from collections.abc import Callable, Collection, Iterator
 from typing import TYPE_CHECKING, TypeVar
+
+from reid_jax.meanwhile import every
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -164,20 +165,11 @@ class Bar:
     @contextlib.contextmanager
     def waiting(self) -> Iterator[None]:
         """Shows itself as often while something goes on that cannot update it."""
-        over = threading.Event()
         self._waiting = time.monotonic()
-
-        def show() -> None:
-            while not over.wait(_PERIOD):
-                self.update(self._completed, measured=False)
-
-        thread = threading.Thread(target=show, daemon=True)
-        thread.start()
         try:
-            yield
+            with every(_PERIOD, lambda: self.update(self._completed, measured=False)):
+                yield
         finally:
-            over.set()
-            thread.join()
             self._waiting = None
 
     def close(self) -> None:

@@ -2,12 +2,12 @@
 
 import contextlib
 import os
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 from reid_jax.console import say
 from reid_jax.errors import UserError
+from reid_jax.meanwhile import every
 from reid_jax.remote.lock import RemoteLock, held
 from reid_jax.remote.mirror import Mirror
 from reid_jax.remote.storage import is_url
@@ -143,24 +143,18 @@ def _upload(locks: dict[Path, RemoteLock | None]) -> list[str]:
 @contextlib.contextmanager
 def _steadily(locks: dict[Path, RemoteLock | None]) -> Iterator[None]:
     """Uploads every few seconds, in a thread; what fails is said once, and tried again."""
-    ended = threading.Event()
+    failed = False
 
-    def run() -> None:
-        failed = False
-        while not ended.wait(_EVERY):
-            try:
-                for folder, lock in locks.items():
-                    _mirrors[folder].push(lock)
-                failed = False
-            except (UserError, OSError) as error:
-                if not failed:
-                    say(f"{error} Training goes on, and uploads are tried again.")
-                failed = True
+    def push() -> None:
+        nonlocal failed
+        try:
+            for folder, lock in locks.items():
+                _mirrors[folder].push(lock)
+            failed = False
+        except (UserError, OSError) as error:
+            if not failed:
+                say(f"{error} Training goes on, and uploads are tried again.")
+            failed = True
 
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    try:
+    with every(_EVERY, push):
         yield
-    finally:
-        ended.set()
-        thread.join()

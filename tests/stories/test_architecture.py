@@ -12,7 +12,10 @@ PACKAGE = ROOT / "reid_jax"
 
 # From the ground up. Rooms on one floor do not import each other.
 FLOORS = (
-    {"console", "errors", "fields", "platforms", "files", "locks", "compilations", "hlo", "remote"},
+    {
+        *("console", "meanwhile", "errors", "fields", "platforms", "files", "locks"),
+        *("compilations", "hlo", "remote"),
+    },
     {"ops"},
     {"models"},
     {"weights", "data"},
@@ -203,6 +206,7 @@ LARGE = {
     "reid_jax/same_video": QUESTION,
     "reid_jax/data/photos": "a file a source, and what all sources need",
     "reid_jax/training": "the loop and all that it is made of; what several hosts need is hosts/",
+    "tests": "a file for each file of reid_jax that lies in no folder, and what tests share",
     "tests/individuals": "a file for each file of reid_jax/individuals, or for what several do",
     "tests/ops": "a file for each file or folder of reid_jax/ops",
 }

@@ -9,7 +9,6 @@ import io
 import json
 import shutil
 import signal
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +24,7 @@ from reid_jax.data.photos import Dataset
 from reid_jax.data.photos.synthetic import synthetic_dataset
 from reid_jax.files import atomic_write, make_folder, write_text
 from reid_jax.individuals.gallery import members
+from reid_jax.meanwhile import every
 from reid_jax.questions import train
 
 _NAMES = (
@@ -37,6 +37,7 @@ _SIDE = 480  # pixels: the drawings are smaller
 _TRAINING = "synthetic:64x8"
 _SEED = 11  # of the drawings, other ones than those of the training
 _SECONDS = 45.0
+_LOOK = 0.3  # seconds
 _STEPS = 2_000  # more than these seconds are enough for
 _DETAILS, _TAKEN = 0x8769, 0x9003
 
@@ -111,29 +112,24 @@ def _train(run: Path, tell: Tell) -> None:
 @contextmanager
 def _watching(metrics: Path, tell: Tell) -> Iterator[None]:
     """Tells the losses as they are written, and ends the training when its time is over."""
-    ended = threading.Event()
     default = signal.getsignal(signal.SIGTERM)
+    started: float | None = None
+    over = False
 
-    def watch() -> None:
-        started: float | None = None
-        while not ended.wait(0.3):
-            if signal.getsignal(signal.SIGTERM) is default:
-                continue
-            started = started or time.monotonic()
-            passed = time.monotonic() - started
-            facts: dict[str, Any] = {"words": "training a small network", "total": _SECONDS}
-            tell({**facts, "done": min(passed, _SECONDS), "numbers": _losses(metrics)})
-            if passed >= _SECONDS:
-                signal.raise_signal(signal.SIGTERM)
-                return
+    def look() -> None:
+        nonlocal started, over
+        if over or signal.getsignal(signal.SIGTERM) is default:
+            return
+        started = started or time.monotonic()
+        passed = time.monotonic() - started
+        facts: dict[str, Any] = {"words": "training a small network", "total": _SECONDS}
+        tell({**facts, "done": min(passed, _SECONDS), "numbers": _losses(metrics)})
+        if passed >= _SECONDS:
+            over = True
+            signal.raise_signal(signal.SIGTERM)
 
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    try:
+    with every(_LOOK, look):
         yield
-    finally:
-        ended.set()
-        thread.join()
 
 
 def _losses(metrics: Path) -> list[list[float]]:

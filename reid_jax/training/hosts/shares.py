@@ -11,7 +11,6 @@ import contextlib
 import json
 import os
 import shutil
-import threading
 import time
 import zipfile
 import zlib
@@ -25,6 +24,7 @@ from reid_jax.console import Bar, be_quiet, say
 from reid_jax.data.photos.checks import Check, Checked, dividing
 from reid_jax.errors import UserError
 from reid_jax.files import check_destinations, write_arrays, write_text
+from reid_jax.meanwhile import every
 from reid_jax.training.hosts.agreement import agree_on_program, digest
 from reid_jax.training.hosts.join import (
     agree,
@@ -257,24 +257,15 @@ class Shares:
         if not is_first():
             yield
             return
-        over = threading.Event()
 
         def done() -> int:
             return min(self._there() * each, total)
 
-        with Bar(description, total, unit, done=done()) as bar:
-
-            def watch() -> None:
-                while not over.wait(_PERIOD):
-                    bar.update(done())
-
-            watching = threading.Thread(target=watch, daemon=True)
-            watching.start()
-            try:
-                yield
-            finally:
-                over.set()
-                watching.join()
+        with (
+            Bar(description, total, unit, done=done()) as bar,
+            every(_PERIOD, lambda: bar.update(done())),
+        ):
+            yield
 
 
 def share_size(number: int) -> int:
