@@ -26,7 +26,7 @@ class Rate:
 
     Attributes:
       step: a training step.
-      example: an example predicted, once.
+      example: an example predicted, once, with all views that its task takes of it.
       begin: until the first step: the data read, the step compiled.
       compile: another program that predicts.
     """
