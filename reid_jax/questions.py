@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from reid_jax.errors import OtherRunError, UserError
 from reid_jax.files import check_destinations
-from reid_jax.remote.folders import check_seen_by_all, mirrored
+from reid_jax.remote.folders import mirrored
 from reid_jax.reporting.run_facts import run_names
 from reid_jax.training.config_file import read_values
 from reid_jax.training.network_words import is_network
@@ -77,15 +77,11 @@ def in_words(error: OtherRunError) -> str:
 def train(config: Any, workdir: Path) -> None:
     """Trains (or goes on training) whatever the configuration is of, and writes its report.
 
-    Raises:
-      UserError: several processes are to train into a folder at a URL.
+    Of several processes each has a copy of a folder at a URL; the first one's is uploaded.
     """
     from reid_jax.training import run
 
-    if config.train.coordinator:
-        check_seen_by_all(workdir)
-    with mirrored(workdir, owned=workdir, wait=False, steadily=True):
-        run.train(question_named(type(config).__name__), config, workdir)
+    run.train(question_named(type(config).__name__), config, workdir)
 
 
 def load(workdir: Path) -> Any:

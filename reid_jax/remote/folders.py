@@ -93,7 +93,7 @@ def mirrored(
     Args:
       owned: the one of them that nobody else may write to meanwhile, see `remote.lock`.
       wait: until it is free; False refuses at once.
-      steadily: uploads also while the block lasts.
+      steadily: uploads also before the block, what an earlier one could not, and while it lasts.
 
     Raises:
       UserError: one cannot be read, is another's, or (KeptHereError) could not be uploaded.
@@ -156,5 +156,6 @@ def _steadily(locks: dict[Path, RemoteLock | None]) -> Iterator[None]:
                 say(f"{error} Training goes on, and uploads are tried again.")
             failed = True
 
+    push()
     with every(_EVERY, push):
         yield

@@ -19,7 +19,8 @@ import orbax.checkpoint as ocp
 from reid_jax.errors import UserError
 from reid_jax.training.checkpoint_forms import as_now, as_then, leaf_name
 from reid_jax.training.damage import free_name, ignore_late_answers, is_damaged, reason
-from reid_jax.training.hosts.join import gathered, is_first
+from reid_jax.training.hosts.join import gathered, has_copies, is_first
+from reid_jax.training.parallel import whole
 from reid_jax.training.plain_path import PlainPath
 from reid_jax.training.state import TrainState
 
@@ -36,6 +37,9 @@ class Checkpoints:
       folder: made when it is not there, unless only read.
       say: called with one line when a damaged checkpoint had to be set aside.
       read_only: touch nothing, so that a run can be looked at while it trains.
+
+    Of several processes each writes what its devices hold into the folder that all see. Where each
+    machine has a copy of it the first one writes all, and the others write nothing.
     """
 
     def __init__(
@@ -48,16 +52,25 @@ class Checkpoints:
         self._plain = PlainPath(self._shown)
         self._folder = self._plain.path
         self._say = say
-        self._read_only = read_only
+        self._copies = has_copies()
+        self._read_only = read_only or (self._copies and not is_first())
         self._latest = self._manager(_LATEST, _KEPT)
         self._best = self._manager(_BEST, None)
 
     def _manager(self, name: str, kept: int | None) -> ocp.CheckpointManager:
+        among = ocp.options.MultiprocessingOptions()
+        if self._copies:  # Orbax waits for no other process
+            (self._folder / name).mkdir(exist_ok=True)
+            own = jax.process_index()
+            among = ocp.options.MultiprocessingOptions(
+                primary_host=own, active_processes={own}, barrier_sync_key_prefix=f"{own}"
+            )
         options = ocp.CheckpointManagerOptions(
             max_to_keep=None if self._read_only else kept,
-            create=not self._read_only,
+            create=not self._read_only and not self._copies,
             cleanup_tmp_directories=not self._read_only,
             read_only=self._read_only,
+            multiprocessing_options=among,
         )
         return ocp.CheckpointManager(self._folder / name, options=options)
 
@@ -86,6 +99,8 @@ class Checkpoints:
         Whichever state a run goes on from, what was the best by then is still there.
         """
         self._wait_for(self._best)
+        if self._read_only:
+            return
         bests = self._best.all_steps()
         ends = [*self._latest.all_steps(), max(bests, default=0)]
         needed = {max((best for best in bests if best <= end), default=0) for end in ends}
@@ -95,7 +110,9 @@ class Checkpoints:
     def _save(
         self, manager: ocp.CheckpointManager, step: int, tree: Tree, progress: dict[str, Any]
     ) -> None:
-        if step in manager.all_steps():
+        if self._copies:
+            tree = whole(tree)
+        if self._read_only or step in manager.all_steps():
             return
         if jax.process_count() > 1:
             self.wait()  # Orbax's barriers have one name: of two at once one would fail
@@ -277,9 +294,10 @@ class Checkpoints:
 
     def _set_aside(self, damaged: list[tuple[int, str]], good: int) -> None:
         """Renames damaged checkpoints; takes best ones of later steps out of the way."""
-        if not damaged:
+        if not damaged and not self._read_only:
             for later in [best for best in self._best.all_steps() if best > good]:
                 self._best.delete(later)
+        if not damaged:
             return
         for step, why in damaged:
             if is_first():

@@ -12,7 +12,7 @@ from reid_jax.errors import UserError
 from reid_jax.files import check_destinations, make_folder, naming
 from reid_jax.locks import try_lock
 from reid_jax.platforms import sync
-from reid_jax.training.hosts.join import gathered, is_first, undone_on_failure
+from reid_jax.training.hosts.join import gathered, has_copies, is_first, undone_on_failure
 
 _TOPIC = "the run folder"
 _PATIENCE = 20.0  # seconds until what one machine wrote must be seen on another
@@ -28,7 +28,7 @@ def only_trainer(
     when it is another process that ends this one.
 
     Of several processes that train together the first one holds it. The others go on when it does,
-    and when they see that it is the same folder.
+    and when they see that it is the same folder, or where each has a copy of it.
 
     Args:
       used, named: what is done with the folder, and what names it; for errors.
@@ -37,7 +37,9 @@ def only_trainer(
       UserError: when another process holds it, the folder is not shared, or not to be written to.
     """
     if not is_first():
-        _look_for(workdir, gathered(_TOPIC, None)[0], named)
+        mark = gathered(_TOPIC, None)[0]
+        if not has_copies():
+            _look_for(workdir, mark, named)
         yield
         return
     check_destinations(folder=workdir)

@@ -288,6 +288,29 @@ def _from_all(leaf: Any, place: NamedSharding) -> jax.Array:
     return jax.make_array_from_callback(whole.shape, place, lambda index: whole[index])
 
 
+def whole(tree: Tree) -> Tree:
+    """Arrays of devices as NumPy's, also those that are divided over several processes.
+
+    All processes must ask. One array after the other, so that a device holds but one of those that
+    are divided as a whole.
+    """
+
+    def one(leaf: jax.Array) -> np.ndarray:
+        if not leaf.is_fully_addressable:
+            if not leaf.is_fully_replicated:
+                leaf = _copied(leaf.sharding)(leaf)
+            leaf = leaf.addressable_data(0)
+        return np.array(leaf)  # a copy: the next step is given the memory of the other
+
+    return jax.tree.map(one, tree)
+
+
+@functools.cache
+def _copied(place: NamedSharding) -> Any:
+    """Compiled: an array that is so divided, whole on each device."""
+    return jax.jit(lambda array: array, out_shardings=NamedSharding(place.mesh, PartitionSpec()))
+
+
 def _split(leaf: Any, axis: int, size: int) -> Any:
     shape = leaf.shape
     return leaf.reshape(*shape[:axis], size, shape[axis] // size, *shape[axis + 1 :])

@@ -1,6 +1,8 @@
 """The one driver of runs: whatever the question, it is trained, gone on with and restored here."""
 
+import contextlib
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -10,11 +12,12 @@ import jax
 from reid_jax.compilations import keep_compilations
 from reid_jax.console import say
 from reid_jax.errors import UserError
+from reid_jax.remote.folders import brought, mirrored, url_of
 from reid_jax.training.batch_size import choose_batch_size, kept_batch_size
 from reid_jax.training.checkpoint import Checkpoints
 from reid_jax.training.config_file import check_workdir, claim_workdir, kept_streams, read_config
 from reid_jax.training.hosts.agreement import agree_on_start
-from reid_jax.training.hosts.join import is_first, together
+from reid_jax.training.hosts.join import gathered, is_first, together
 from reid_jax.training.lock import only_trainer
 from reid_jax.training.loop import fit
 from reid_jax.training.norm_parts import check_norm_parts, choose_norm_parts, kept_norm_parts
@@ -75,11 +78,33 @@ def train(question: Question[Any, Any], config: Any, workdir: Path) -> None:
             "images, not what takes minutes on features."
         )
     question.check(config)
-    with together(train.coordinator, workdir):
-        _train(question, config, workdir, started)
+    with together(train.coordinator, url_of(workdir) or workdir):
+        with _at_hand(workdir):
+            interrupted = _train(question, config, workdir, started)
+        if interrupted:
+            raise KeyboardInterrupt(interrupted)
 
 
-def _train(question: Question[Any, Any], config: Any, workdir: Path, started: float) -> None:
+@contextlib.contextmanager
+def _at_hand(workdir: Path) -> Iterator[None]:
+    """Of a run at a URL, a copy on each machine: the first process's, which alone is uploaded."""
+    url = url_of(workdir)
+    if url is None:
+        yield
+        return
+    if is_first():
+        with mirrored(workdir, owned=workdir, wait=False, steadily=True):
+            gathered("what is at the URL", None)
+            yield
+    else:
+        gathered("what is at the URL", None)
+        brought(url)
+        yield
+    gathered("what was uploaded", None)
+
+
+def _train(question: Question[Any, Any], config: Any, workdir: Path, started: float) -> str:
+    """Returns what is to be said of a training that was interrupted, or ""."""
     keep_compilations()
     config = question.complete(config)
     agree_on_start(config)
@@ -102,20 +127,22 @@ def _train(question: Question[Any, Any], config: Any, workdir: Path, started: fl
         decay = config.optimizer.ema_decay
         outcome = fit(experiment, config.train, layout, workdir, ema_decay=decay)
     step, best = int(outcome.state.step), outcome.progress.best_step
+    shown = url_of(workdir) or workdir
     stopped = (
         f"Stopped at step {step}; the same command goes on from there. The run can be used as it "
-        f"is: reid-jax evaluate {workdir} judges its best network so far, of step {best}."
+        f"is: reid-jax evaluate {shown} judges its best network so far, of step {best}."
     )
     if outcome.end == "interrupted":
-        raise KeyboardInterrupt(stopped)
+        return stopped
     if outcome.end == "early":
         say(f"Ended early at step {step}: validation got no better than at step {best}.")
     if outcome.end == "stopped":
         say(stopped)
     elif jax.process_count() > 1:
-        say(f"Trained; reid-jax evaluate {workdir} writes the report.")
+        say(f"Trained; reid-jax evaluate {shown} writes the report.")
     else:
         question.report_trained(workdir, config, data)
+    return ""
 
 
 def restore(workdir: Path, kind: type[Config]) -> tuple[Config, Any, Any, int]:

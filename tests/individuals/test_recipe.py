@@ -17,6 +17,7 @@ from reid_jax.errors import UserError
 from reid_jax.fields import left_open, with_values
 from reid_jax.individuals import recipe, report
 from reid_jax.individuals.config import check
+from reid_jax.individuals.experiment import load_data
 from reid_jax.individuals.model import load_run
 from reid_jax.individuals.recipe import (
     BATCH,
@@ -110,6 +111,17 @@ def test_the_rules():
     assert choose(facts, None, 0.0, mixtures=2, steps=77).steps == 77
     assert choose(facts, None, 0.0, mixtures=2, steps=0).network == MEASURED
     assert choose(facts._replace(individuals=5), slow, 900.0, mixtures=2).batch_size == 20
+
+
+def test_views_are_in_the_rate_and_not_counted_again():
+    """What is timed of an example is the task's prediction, which takes all views of a photo."""
+    values = {"data.source": "synthetic:12x6", "data.image_size": 24, "data.embed_size": 24}
+    config = with_values(configurations.get("recipe"), values)
+    data = load_data(config.data, 0)
+    counted = [
+        recipe._facts(with_values(config, {"model.views": views}), *data) for views in (0, 8)
+    ]
+    assert counted[0] == counted[1]
 
 
 def test_a_mixture_is_between_the_start_and_the_average_at_the_end():

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -59,10 +59,11 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def environment(index: int) -> dict[str, str]:
-    """Of one of two processes, with two devices each."""
+def environment(index: int, home: Path | None = None) -> dict[str, str]:
+    """Of one of two processes, with two devices each, and a cache of its own if so asked."""
     return {
         **os.environ,
+        **({} if home is None else {"XDG_CACHE_HOME": str(home)}),
         "XLA_FLAGS": xla_flags(2),
         "JAX_PLATFORMS": "cpu",
         "JAX_NUM_PROCESSES": "2",
@@ -71,7 +72,12 @@ def environment(index: int) -> dict[str, str]:
     }
 
 
-def start(workdir, *own: dict[str, str], config="configs/demo.py") -> list[subprocess.Popen]:
+def start(
+    workdir,
+    *own: dict[str, str],
+    config="configs/demo.py",
+    homes: Sequence[Path | None] = (None,) * 2,
+) -> list[subprocess.Popen]:
     """Two processes of two devices, each with options of its own."""
     port, common = free_port(), OPTIONS if config == "configs/demo.py" else {}
     return [
@@ -82,7 +88,7 @@ def start(workdir, *own: dict[str, str], config="configs/demo.py") -> list[subpr
                 f"--train.coordinator=127.0.0.1:{port}",
             ],
             cwd=REPOSITORY,
-            env=environment(index),
+            env=environment(index, homes[index]),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -232,7 +238,7 @@ with multihost.together("auto", pathlib.Path("run")):
 
 
 RESTORE_TOGETHER = """
-import os, sys
+import os, shutil, sys
 from pathlib import Path
 import jax, jax.numpy as jnp, numpy as np, optax
 from reid_jax.training.hosts import join as multihost
@@ -240,33 +246,43 @@ from reid_jax.training.checkpoint import Checkpoints
 from reid_jax.training.parallel import make_layout
 from reid_jax.training.state import create_state
 
-with multihost.together(sys.argv[2], Path(sys.argv[1])):
+folder, url = Path(sys.argv[1]), sys.argv[3]
+with multihost.together(sys.argv[2], url or folder):
+    index = jax.process_index()
+    own = folder / str(index) if url else folder
     layout = make_layout("mesh")
     state = create_state({"centers": jnp.arange(32.0).reshape(8, 4)}, {}, optax.adam(0.1), ema=True)
     state = layout.everywhere(state)
-    checkpoints = Checkpoints(Path(sys.argv[1]))
+    checkpoints = Checkpoints(own)
     for step in (1, 2):
         checkpoints.save_latest(state.replace(step=state.step + step), {"best_step": step})
         checkpoints.wait()
-    if jax.process_index() == 1:
-        for path in (Path(sys.argv[1]) / "latest" / "2" / "state").rglob("*"):
+    multihost.gathered("saved", None)
+    if url and index:
+        assert not list(own.rglob("*/1"))
+        shutil.copytree(folder / "0", own, dirs_exist_ok=True)
+        checkpoints = Checkpoints(own)
+    multihost.gathered("copied", None)
+    if index != bool(url):
+        for path in (own / "latest" / "2" / "state").rglob("*"):
             if path.is_file():
                 os.truncate(path, 0)
     multihost.gathered("damage", None)
     restored, progress = checkpoints.restore_latest(state)
     total = float(jax.jit(jnp.sum)(restored.params["centers"]))
-    found = multihost.gathered("all", jax.process_index())
+    found = multihost.gathered("all", index)
     print(progress, int(restored.step), total, found, file=sys.stderr)
     checkpoints.close()
 """
 
 
-def test_two_processes_set_a_damaged_checkpoint_aside_once(tmp_path):
+@pytest.mark.parametrize("url", ["", "s3://animals/run"], ids=["one folder", "a copy each"])
+def test_two_processes_set_a_damaged_checkpoint_aside_once(tmp_path, url):
     """Both go on from the one before; class centres are divided over their devices."""
     coordinator = f"127.0.0.1:{free_port()}"
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", RESTORE_TOGETHER, str(tmp_path), coordinator],
+            [sys.executable, "-c", RESTORE_TOGETHER, str(tmp_path), coordinator, url],
             cwd=REPOSITORY,
             env=environment(index),
             stdout=subprocess.PIPE,
@@ -280,7 +296,10 @@ def test_two_processes_set_a_damaged_checkpoint_aside_once(tmp_path):
         assert process.returncode == 0, output
         assert output.splitlines()[-1] == "{'best_step': 1} 1 496.0 [0, 1]", output
     assert ["moved to" in output for output in outputs] == [True, False]
-    assert sorted(path.name for path in (tmp_path / "latest").iterdir()) == ["1", "damaged-2"]
+    own = tmp_path / "0" if url else tmp_path
+    assert sorted(path.name for path in (own / "latest").iterdir()) == ["1", "damaged-2"]
+    if url:  # what is not its own to change
+        assert sorted(path.name for path in (tmp_path / "1/latest").iterdir()) == ["1", "2"]
 
 
 def test_slurm_says_who_takes_part():

@@ -17,8 +17,10 @@ from reid_jax import files
 from reid_jax.errors import UserError
 from reid_jax.remote import folders, storage
 from reid_jax.remote.lock import held
+from reid_jax.training.logging import read_metrics
 from tests.doors import call
 from tests.s3 import BUCKET, serving, upload
+from tests.stories.test_multihost import finish, start
 from tests.tiny_run import make_tiny_run
 
 RUN, GALLERY = f"s3://{BUCKET}/runs/mine", f"s3://{BUCKET}/gallery"
@@ -131,6 +133,39 @@ def test_a_run_goes_from_machine_to_machine_and_its_gallery_too(wire, move, tmp_
 
 
 @pytest.mark.exhaustive
+def test_two_processes_train_into_a_bucket_each_from_a_copy_of_its_own(wire, tmp_path):
+    """As they do in one folder; the next two begin with nothing but what is in the bucket."""
+    url = f"s3://{BUCKET}/runs/both"
+
+    def both(workdir, steps: int, homes: str) -> list[str]:
+        processes = start(
+            workdir,
+            *[{"train.steps": f"{steps}"}] * 2,
+            homes=[tmp_path / f"{homes}{n}" for n in "01"],
+        )
+        return finish(processes, 0, 0)
+
+    first, second = both(url, 3, "then")
+    assert f"uploaded to {url}" in first
+    assert second == ""
+    assert steps(url) == {3}
+    again, _ = both(url, 6, "now")
+    assert "from step 3" in again
+    assert f"reid-jax evaluate {url} writes the report" in again
+    assert steps(url) == {3, 6}
+    with held(url):  # nobody has it any more
+        pass
+    both(tmp_path / "folder", 3, "there")
+    both(tmp_path / "folder", 6, "there")
+    fsspec.filesystem("s3").get(f"{url}/metrics.jsonl", str(tmp_path / "metrics.jsonl"))
+    rows, expected = read_metrics(tmp_path), read_metrics(tmp_path / "folder")
+    assert [row["step"] for row in rows] == [row["step"] for row in expected]
+    for ours, theirs in zip(rows, expected, strict=True):
+        assert ours.get("loss") == theirs.get("loss")
+    assert not list((tmp_path / "now1").rglob("checkpoints/latest/6"))
+
+
+@pytest.mark.exhaustive
 def test_a_connection_that_breaks_costs_nothing(wire, move, monkeypatch):
     url = f"s3://{BUCKET}/runs/broken"
     monkeypatch.setattr(folders, "_EVERY", 0.2)
@@ -182,10 +217,6 @@ def test_two_do_not_train_into_one_bucket(wire, move):
         (["gallery", "info", f"s3://{BUCKET}/no"], f"There is no gallery s3://{BUCKET}/no"),
         (["evaluate", "s3://no-such-bucket/run"], "there is no such bucket"),
         (["evaluate", "unheard-of://x/run"], "Protocol not known"),
-        (
-            ["train", "demo", "--workdir", f"s3://{BUCKET}/x", "--train.coordinator", "a:1"],
-            f"which s3://{BUCKET}/x is not",
-        ),
         (["evaluate", RUN, "--coordinator", "a:1"], f"which {RUN} is not"),
     ],
 )

@@ -47,6 +47,7 @@ class Company:
       port: a port on the first process's machine that was free for JAX.
       epilogue: what is said behind an end, such as what was saved.
       undo: called before this process is ended.
+      copies: whether each machine has its own copy of the run folder.
       names: of each process, "process 1 on HOST"; known when all are there.
     """
 
@@ -56,6 +57,7 @@ class Company:
         self.index, self.count, self.port = where.index, where.count, 0
         self.epilogue: Callable[[], str] = str
         self.undo: Callable[[], object] = str
+        self.copies = False
         self._where, self._token, self._say, self._exit = where, token, say, end
         self.name = f"process {where.index} on {socket.gethostname()}"
         self.names: list[str] = []

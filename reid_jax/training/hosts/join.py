@@ -33,7 +33,7 @@ _company: Company | None = None
 
 
 @contextlib.contextmanager
-def together(coordinator: str, workdir: Path, *, one_mesh: bool = True) -> Iterator[None]:
+def together(coordinator: str, workdir: Path | str, *, one_mesh: bool = True) -> Iterator[None]:
     """Makes this process one of several; must come before anything else asks JAX for devices.
 
     An error in one of them, or its death, ends all with one sentence and exit code 1, whatever they
@@ -43,7 +43,8 @@ def together(coordinator: str, workdir: Path, *, one_mesh: bool = True) -> Itera
       coordinator: "" to stay alone; "auto" where the environment says who takes part (SLURM, Open
         MPI, Kubernetes, Cloud TPU); otherwise HOST:PORT of the first process, with the number of
         processes in JAX_NUM_PROCESSES and the number of this one, from 0, in JAX_PROCESS_ID.
-      workdir: of the run, by which processes know that they belong together.
+      workdir: of the run, by which processes know that they belong together; a URL where each
+        machine has a copy of its own of it, of which the first process's counts.
       one_mesh: whether all devices become one; else each process has its own to itself.
 
     Raises:
@@ -53,6 +54,7 @@ def together(coordinator: str, workdir: Path, *, one_mesh: bool = True) -> Itera
         yield
         return
     company = (join if one_mesh else _join_apart)(coordinator, workdir)
+    company.copies = isinstance(workdir, str)
     speech: contextlib.AbstractContextManager[Any] = contextlib.nullcontext()
     if company.index:
         speech = contextlib.redirect_stdout(open(os.devnull, "w"))  # noqa: SIM115 until the end
@@ -75,7 +77,7 @@ def together(coordinator: str, workdir: Path, *, one_mesh: bool = True) -> Itera
         os._exit(1)
 
 
-def join(coordinator: str, workdir: Path) -> Company:
+def join(coordinator: str, workdir: Path | str) -> Company:
     """Meets the others, and makes all their devices one; see `together`."""
     global _company
     where = meeting(coordinator)
@@ -100,7 +102,7 @@ def join(coordinator: str, workdir: Path) -> Company:
     return _company
 
 
-def _join_apart(coordinator: str, workdir: Path) -> Company:
+def _join_apart(coordinator: str, workdir: Path | str) -> Company:
     """Meets the others, and no more: no array will go from one process to another."""
     global _company
     where = meeting(coordinator) or detected_meeting()
@@ -112,7 +114,7 @@ def _join_apart(coordinator: str, workdir: Path) -> Company:
     return _company
 
 
-def _token(workdir: Path) -> str:
+def _token(workdir: Path | str) -> str:
     if "SLURM_JOB_ID" not in os.environ:
         return str(workdir)
     job, step = os.environ["SLURM_JOB_ID"], os.environ.get("SLURM_STEP_ID", "")
@@ -222,6 +224,11 @@ def _in_words(error: BaseException) -> str:
 def is_first() -> bool:
     """Whether this process is the one that speaks and writes."""
     return part()[0] == 0
+
+
+def has_copies() -> bool:
+    """Whether each machine has its own copy of the run folder; the first process's counts."""
+    return _company is not None and _company.copies
 
 
 def part() -> tuple[int, int]:
