@@ -89,6 +89,7 @@ def test_people_decide_on_groups_at_once(done, tmp_path):
         cluster(tmp_path, "folder:nowhere", folder, Asked())
 
 
+@pytest.mark.exhaustive
 def test_names_are_kept_and_spread_to_photos_without_one(run, photos, tmp_path):
     files = sorted(path.name for path in photos.glob("*.png"))
     with (tmp_path / "metadata.csv").open("w", newline="") as table:
