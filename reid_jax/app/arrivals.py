@@ -67,6 +67,10 @@ class Arrival:
     changed: int
 
 
+class UnwrittenError(UserError):
+    """A disk is full, cannot be written to, or failed."""
+
+
 class Arrivals:
     """The arrivals of a server; several threads may use it.
 
@@ -108,15 +112,24 @@ class Arrivals:
     @contextmanager
     def _writing(self) -> Iterator[int]:
         """A transaction; gives the number of the change."""
-        with self._alone:
+        with self._alone, self._on_disk():
             self._base.execute("BEGIN IMMEDIATE")
             try:
                 [last] = self._base.execute("SELECT max(changed) FROM arrivals").fetchone()
                 yield (last or 0) + 1
                 self._base.execute("COMMIT")
             except BaseException:
-                self._base.execute("ROLLBACK")
+                if self._base.in_transaction:  # a full disk has ended it
+                    self._base.execute("ROLLBACK")
                 raise
+
+    @contextmanager
+    def _on_disk(self) -> Iterator[None]:
+        """Raises `UnwrittenError` for what a disk refuses."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise UnwrittenError(f"It cannot be written down ({error}); nothing was.") from error
 
     def _rows(self, question: str, values: Sequence[Any] = ()) -> list[Arrival]:
         with self._alone:

@@ -207,7 +207,8 @@ class Desk:
         """Writes decisions to the gallery; whether there were enough, or old ones."""
         waiting = self._arrivals.in_state("photo", "decided", _FILED)
         oldest = min((one.about["decision"]["when"] for one in waiting), default=time.time())
-        if len(waiting) < _ENOUGH and time.time() - oldest < _SOON:
+        age = time.time() - oldest  # below zero where the clock was set back
+        if len(waiting) < _ENOUGH and 0 <= age < _SOON:
             return False
         ids = self._arrivals.change_all([one.id for one in waiting], "filing", "decided")
         taken = [one for one in waiting if one.id in ids]
@@ -217,7 +218,10 @@ class Desk:
                 {
                     "path": str(self._place(one)),
                     "date": one.about.get("taken", ""),
-                    **{fact: one.about["decision"][fact] for fact in ("name", "who")},
+                    **{
+                        fact: one.about["decision"].get(fact)
+                        for fact in ("name", "who", "position")
+                    },
                 }
                 for one in taken
             ],

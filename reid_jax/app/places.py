@@ -50,7 +50,8 @@ class Places:
 
     Attributes:
       folder: it. In it are `photos/` and `films/` (what was dropped, by content), `pictures/` (to
-        be looked at, made again when they are missing), `arrivals.sqlite`, `tokens.json`, `log/`.
+        be looked at, made again when they are missing), `arrivals.sqlite`, `tokens.json`,
+        `users.sqlite`, `log/`.
     """
 
     folder: Path
@@ -64,6 +65,11 @@ class Places:
     def tokens(self) -> Path:
         """The file with digests of tokens."""
         return self.folder / "tokens.json"
+
+    @property
+    def users(self) -> Path:
+        """The file with who may sign in."""
+        return self.folder / "users.sqlite"
 
     @property
     def log(self) -> Path:

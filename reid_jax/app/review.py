@@ -111,6 +111,7 @@ class Review:
         with self._deciding:
             name = self._name(name, new=new) if kind == IS else ""
             decision = {"kind": kind, "name": name, "new": new, "who": who, "when": time.time()}
+            decision["position"] = self._shelf.recent().position
             state: State = "decided" if kind == IS else "aside"
             done = self._arrivals.change(
                 photo, state, {"decision": decision}, only_from=("answered", "readable")

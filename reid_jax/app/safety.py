@@ -8,18 +8,20 @@ import asyncio
 import re
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from reid_jax.app.arrivals import UnwrittenError
 from reid_jax.app.logs import Log, Numbers
-from reid_jax.app.tokens import Tokens
+from reid_jax.app.people.entrance import Entrance
+from reid_jax.app.refusals import RefusedError
 from reid_jax.errors import UserError
 
 HEADERS = {
@@ -35,9 +37,6 @@ HEADERS = {
 }
 _READING = ("GET", "HEAD")
 _METHODS = (*_READING, "POST", "DELETE")
-_READERS_MAY = {
-    ("POST", path) for path in ("/v1/identify", "/v1/photos", "/v1/films", "/v1/films/compare")
-}
 _PATIENCE = 30.0  # seconds for the next bytes of a request
 _LENGTH = re.compile(r"[0-9]{1,15}")
 _LONGEST_PATH, _LONGEST_QUERY = 1_000, 8_000
@@ -46,31 +45,23 @@ _LONGEST_PATH, _LONGEST_QUERY = 1_000, 8_000
 _SENTENCES = {404: "There is no such page.", 405: "There is no such method."}
 
 
-class RefusedError(Exception):
-    """A request that is not answered; with a status and a sentence."""
-
-    def __init__(self, status: int, sentence: str):
-        super().__init__(sentence)
-        self.status = status
-
-
 @dataclass(frozen=True)
 class Guard:
     """ASGI middleware.
 
     Attributes:
       app: what answers.
-      hosts: `host:port` under which the server is known.
+      hosts: holds `host:port` under which the server is known.
       largest: bytes that the body of a request may have, by its path.
-      tokens: of programs.
+      entrance: who lets requests in.
       page: a page that says an error to a person, by status and sentence.
       log, numbers: what is said of it.
     """
 
     app: ASGIApp
-    hosts: frozenset[str]
+    hosts: Container[str]
     largest: Callable[[str], int]
-    tokens: Tokens
+    entrance: Entrance
     page: Callable[[int, str], str]
     log: Log
     numbers: Numbers
@@ -106,7 +97,8 @@ class Guard:
             self.numbers.event("disconnected")
         except UserError as error:
             if not status:
-                await self._say(scope, receive, guarded_send, 422, str(error))
+                refusal = 507 if isinstance(error, UnwrittenError) else 422
+                await self._say(scope, receive, guarded_send, refusal, str(error))
         except Exception as error:
             where = traceback.format_exc(limit=-6)
             self.log.write("failed", error=type(error).__name__, where=where)
@@ -126,7 +118,7 @@ class Guard:
         headers = Headers(scope=scope)
         _check_shape(scope)
         self._check_origin(scope, headers)
-        self._check_token(scope, headers)
+        self.entrance.check(scope, headers)
         most = self.largest(scope["path"])
         _check_length(headers, most)
         got, ended = 0, False
@@ -159,25 +151,16 @@ class Guard:
         if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
             raise RefusedError(403, "Another site may not ask for this.")
 
-    def _check_token(self, scope: Scope, headers: Headers) -> None:
-        """Whoever shows a token is who it says, and may do what it says."""
-        shown = headers.getlist("authorization")
-        if not shown:
-            return
-        kind, _, token = shown[0].partition(" ")
-        known = self.tokens.known(token.strip()) if kind.lower() == "bearer" else None
-        if known is None or len(shown) > 1:
-            raise RefusedError(401, "This token is not known.")
-        reads = scope["method"] in _READING or (scope["method"], scope["path"]) in _READERS_MAY
-        if known["scope"] != "decide" and not reads:
-            raise RefusedError(403, "This token may look, drop and identify, not decide.")
-        scope.setdefault("state", {})["token"] = known["name"]
-
     async def _say(
         self, scope: Scope, receive: Receive, send: Send, status: int, sentence: str
     ) -> None:
         found: Response
-        if "text/html" in Headers(scope=scope).get("accept", "") and scope["method"] in _READING:
+        person = "text/html" in Headers(scope=scope).get("accept", "")
+        if person and scope["method"] in _READING and status == 401:
+            query = scope["query_string"].decode("latin-1")
+            after = quote(f"{scope['path']}?{query}" if query else scope["path"], safe="/")
+            found = RedirectResponse(f"/sign-in?after={after}", 303)
+        elif person and scope["method"] in _READING:
             found = HTMLResponse(self.page(status, sentence), status)
         else:
             found = JSONResponse({"error": sentence}, status)

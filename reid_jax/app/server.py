@@ -1,26 +1,30 @@
 """A server from start to end: what it serves is opened, its address printed, its work finished."""
 
 import contextlib
-import ipaddress
 import socket
 import threading
 import webbrowser
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Container
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import uvicorn
-from starlette.routing import Router
+from starlette.routing import Route, Router
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from reid_jax.app.addresses import check_address, in_url, is_loopback, listen, names_of
 from reid_jax.app.arrivals import Arrivals
 from reid_jax.app.desk import Desk
 from reid_jax.app.films import Films, Runs
 from reid_jax.app.holdings import Shelf
 from reid_jax.app.logs import Log, Numbers
+from reid_jax.app.people.entrance import Entrance
+from reid_jax.app.people.rights import Rights
+from reid_jax.app.people.users import Users
 from reid_jax.app.places import Places
+from reid_jax.app.refusals import RefusedError
 from reid_jax.app.routes.acts import ActRoutes
 from reid_jax.app.routes.films import FilmRoutes
 from reid_jax.app.routes.individuals import IndividualRoutes
@@ -28,14 +32,16 @@ from reid_jax.app.routes.machine import MachineRoutes
 from reid_jax.app.routes.photos import PhotoRoutes, largest
 from reid_jax.app.routes.programs import ProgramRoutes
 from reid_jax.app.routes.review import ReviewRoutes
-from reid_jax.app.safety import Guard, RefusedError
+from reid_jax.app.routes.signing import SigningRoutes
+from reid_jax.app.safety import Guard
 from reid_jax.app.site import Progress, Site
 from reid_jax.app.tokens import Tokens
 from reid_jax.app.watched import Watched
+from reid_jax.console import say
 from reid_jax.errors import UserError
+from reid_jax.individuals.gallery.stored.layout import LOCK
 from reid_jax.locks import try_lock
 
-PORT = 8421
 _HEADERS_WITHIN = 20.0  # seconds from a connection to its first request
 
 
@@ -49,6 +55,7 @@ class Served:
       runs: by what films are looked at.
       watch: a folder whose photos come into the inbox; None for none.
       title: what the page is called; the name of the gallery when empty.
+      address: by which others know the proxy that stands before the server; "" for none.
       make: makes the gallery first, saying how far it is; None where it is there.
     """
 
@@ -57,6 +64,7 @@ class Served:
     runs: Runs = field(default_factory=Runs)
     watch: Path | None = None
     title: str = ""
+    address: str = ""
     make: Callable[[Places, Arrivals, Progress], None] | None = None
 
 
@@ -81,16 +89,20 @@ def serve(served: Served, host: str, port: int | None, *, show: bool) -> None:
       show: whether a browser is opened.
 
     Raises:
-      UserError: the host is not loopback, the port is taken, another server has the folder, or
-        what is to be served cannot be.
+      UserError: others reach the host and there are no users, the port is taken, another server
+        has the folder or the gallery, or what is to be served cannot be.
     """
-    _check_host(host)
     places = Places(served.folder.absolute())  # a gallery keeps paths of photos in it
-    places.prepare()
     with contextlib.ExitStack() as held:
+        places.prepare()
+        users = Users(places.users)
+        held.callback(users.close)
+        _check_host(served, host, users)
         if held.enter_context(try_lock(served.folder / ".lock")) is None:
             raise UserError(f"Another server uses {served.folder}; end it, or open its page.")
-        listening = held.enter_context(_listen(host, port))
+        if served.gallery is not None and served.make is None:
+            _hold(held, served.gallery)
+        listening = held.enter_context(listen(host, port))
         arrivals = Arrivals(places.arrivals)
         held.callback(arrivals.close)
         log = Log(places.log)
@@ -106,33 +118,30 @@ def serve(served: Served, host: str, port: int | None, *, show: bool) -> None:
             site.watched = Watched(served.watch.absolute(), places, arrivals, log, came)
         if served.runs:
             site.films = Films(places, arrivals, served.runs, log, site.numbers)
-        _run(site, served, listening, host, show)
+        _run(site, served, users, listening, host, show)
 
 
-def _check_host(host: str) -> None:
-    with contextlib.suppress(ValueError):
-        if host == "localhost" or ipaddress.ip_address(host).is_loopback:
-            return
-    raise UserError(
-        f"--host {host} lets others reach photos and decisions, and this server knows no users; "
-        "keep 127.0.0.1, and let a proxy that asks who it is stand before it."
-    )
+def _check_host(served: Served, host: str, users: Users) -> None:
+    if served.address:
+        check_address(served.address)
+    others = f"--address {served.address}" if served.address else f"--host {host}"
+    if (served.address or not is_loopback(host)) and not users.any():
+        raise UserError(
+            f"{others} lets others reach photos and decisions, and there are no users yet; "
+            f"reid-jax serve users add {served.folder} NAME --role admin makes one."
+        )
 
 
-def _listen(host: str, port: int | None) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    for attempt in (PORT, 0) if port is None else (port,):
-        listening = socket.socket(family, socket.SOCK_STREAM)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listening.bind((host, attempt))
-            listening.listen(128)
-        except OSError as error:
-            listening.close()
-            reason = error.strerror or str(error)
-        else:
-            return listening
-    raise UserError(f"{host} port {port if port is not None else PORT}: {reason}; give --port.")
+def _hold(held: contextlib.ExitStack, gallery: Path) -> None:
+    """Keeps other servers from a gallery, where it can be written to at all."""
+    if not gallery.is_dir():
+        return  # what is wrong with it is said where it is read
+    try:
+        lock = held.enter_context(try_lock(gallery / f"{LOCK}-served"))
+    except OSError:
+        return
+    if lock is None:
+        raise UserError(f"Another server serves the gallery {gallery}; end it, or open its page.")
 
 
 def _open(site: Site, shelf: Shelf) -> None:
@@ -162,10 +171,9 @@ async def _nothing(scope: Scope, receive: Receive, send: Send) -> None:
     raise RefusedError(404, "There is no such page.")
 
 
-def application(site: Site, hosts: frozenset[str], started: Callable[[], None]) -> Guard:
-    """The ASGI application of a site, which is known under these `host:port`."""
-    photos = PhotoRoutes(site)
-    routes = [
+def routes_of(site: Site, photos: PhotoRoutes, users: Users, *, encrypted: bool) -> list[Route]:
+    """All routes of a site."""
+    return [
         *photos.routes(),
         *ReviewRoutes(site).routes(),
         *IndividualRoutes(site).routes(),
@@ -173,7 +181,29 @@ def application(site: Site, hosts: frozenset[str], started: Callable[[], None]) 
         *FilmRoutes(site).routes(),
         *ProgramRoutes(site, photos).routes(),
         *MachineRoutes(site).routes(),
+        *SigningRoutes(site, users, encrypted=encrypted).routes(),
     ]
+
+
+def application(
+    site: Site,
+    users: Users,
+    hosts: Container[str],
+    started: Callable[[], None],
+    address: str,
+    *,
+    closed: bool,
+) -> Guard:
+    """The ASGI application of a site.
+
+    Args:
+      hosts: holds `host:port` under which it is known.
+      started: is called when it is.
+      address: of a proxy that stands before it, see `Served`.
+      closed: whether everybody has to sign in, also where there are no users any more.
+    """
+    photos = PhotoRoutes(site)
+    routes = routes_of(site, photos, users, encrypted=address.startswith("https:"))
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Any) -> AsyncIterator[None]:
@@ -191,16 +221,16 @@ def application(site: Site, hosts: frozenset[str], started: Callable[[], None]) 
                     worker.close()
 
     router = Router(routes, redirect_slashes=False, default=_nothing, lifespan=lifespan)
-    tokens = Tokens(site.places.tokens)
-    return Guard(router, hosts, largest, tokens, site.error_page, site.log, site.numbers)
+    entrance = Entrance(Rights(routes), Tokens(site.places.tokens), users, closed=closed)
+    return Guard(router, hosts, largest, entrance, site.error_page, site.log, site.numbers)
 
 
-def _run(site: Site, served: Served, listening: socket.socket, host: str, show: bool) -> None:
+def _run(
+    site: Site, served: Served, users: Users, listening: socket.socket, host: str, show: bool
+) -> None:
     port = listening.getsockname()[1]
-    shown = f"[{host}]" if ":" in host else host
-    address = f"http://{shown}:{port}/"
-    names = (shown, "localhost", "127.0.0.1", "[::1]")
-    hosts = frozenset(f"{name}:{port}" for name in names) | frozenset(names if port == 80 else ())
+    address = f"http://{in_url(host)}:{port}/"
+    hosts, closed = names_of(host, port, served.address), users.any()
     if served.make is not None:
         site.making = Progress("starting")
 
@@ -208,12 +238,14 @@ def _run(site: Site, served: Served, listening: socket.socket, host: str, show: 
         if served.make is not None:
             threading.Thread(target=_make, args=(site, served), daemon=True).start()
         print(f"{address}\nCtrl-C ends it; decisions and photos are kept.", flush=True)
+        if not is_loopback(host) and not served.address.startswith("https:"):
+            say("Passwords and photos travel unencrypted; a proxy with https keeps them private.")
         site.log.write("started", port=port)
         if show:
             threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
     config = uvicorn.Config(
-        application(site, hosts, started),
+        application(site, users, hosts, started, served.address, closed=closed),
         http=_Protocol,
         ws="none",
         log_config=None,

@@ -17,6 +17,7 @@ from reid_jax.app.films import Films
 from reid_jax.app.holdings import Shelf
 from reid_jax.app.logs import Log, Numbers
 from reid_jax.app.pages import page, version
+from reid_jax.app.people.entrance import caller_of
 from reid_jax.app.places import Places, shown_name
 from reid_jax.app.watched import Watched
 
@@ -76,6 +77,7 @@ class Site:
             "version": version(),
             "path": request.url.path,
             "who": who(request),
+            "of_page": caller_of(request.scope).page,
             "galleries": self.desk is not None or self.making is not None,
             "videos": self.films is not None,
             "waiting": self.arrivals.numbers("photo").get("answered", 0),
@@ -88,24 +90,24 @@ class Site:
 
     def error_page(self, status: int, sentence: str) -> str:
         """A page that says what went wrong."""
-        facts = {
-            "title": self.title,
-            "version": version(),
-            "path": "",
-            "who": "",
-            "galleries": self.desk is not None,
-            "videos": self.films is not None,
-            "waiting": 0,
-            "status": status,
-            "sentence": sentence,
-        }
-        return page("error.html", facts)
+        rooms = {"galleries": self.desk is not None, "videos": self.films is not None}
+        return page("error.html", {**self._bare, **rooms, "status": status, "sentence": sentence})
+
+    def strangers_page(self, template: str, facts: Mapping[str, Any]) -> HTMLResponse:
+        """A page that says nothing of what is here."""
+        return HTMLResponse(page(template, {**self._bare, **facts}))
+
+    @property
+    def _bare(self) -> dict[str, Any]:
+        nothing = {"path": "", "who": "", "of_page": "", "waiting": 0}
+        rooms = {"galleries": False, "videos": False}
+        return {"title": self.title, "version": version(), **nothing, **rooms}
 
 
 def who(request: Request) -> str:
-    """Who is in front of the page: as they say, else who has started the server."""
-    if (token := request.scope.get("state", {}).get("token")) is not None:
-        return str(token)
+    """Who asks: a user, a token, or who they say that they are, else who started the server."""
+    if name := caller_of(request.scope).name:
+        return name
     said = shown_name(unquote(request.cookies.get(_WHO, "")))
     if said != "without a name":
         return said

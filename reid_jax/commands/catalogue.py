@@ -100,8 +100,9 @@ GROUPS: dict[str, tuple[Command, ...]] = {
         Command("pairs", f"{_VIDEOS}:pairs", "how well runs tell pairs of clips apart"),
     ),
     "deploy": (
-        Command("serve", f"{_DEPLOY}:serve", "a page where people decide"),
+        Command("serve", f"{_DEPLOY}:serve", "a page where people decide", _KEPT),
         Command("serve token", f"{_DEPLOY}:token", "let a program ask"),
+        Command("serve users", f"{_DEPLOY}:users", "who may sign in"),
         Command("serve demo", f"{_DEPLOY}:demo", "the same, of drawn animals"),
     ),
     "machine": (

@@ -84,7 +84,7 @@ def _hint(called: str) -> str:
 
 def help_text() -> str:
     """All commands on one screen."""
-    lines = ["usage: reid-jax COMMAND ...", "", _ABOUT]
+    lines = ["usage: reid-jax COMMAND ...", _ABOUT]
     for group, commands in GROUPS.items():
         lines += ["", group]
         lines += [f"  {command.words:<20}{command.help}" for command in commands]

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from reid_jax.data.digests import file_digest
 from reid_jax.individuals.gallery.store import write_gallery
 from reid_jax.individuals.gallery.value import DIGEST, Gallery
 from tests.app.running import SECRET, memory, picture, serving
@@ -27,7 +28,10 @@ def write_shown(folder: Path, photos: Path) -> None:
         Gallery(
             paths=np.array(paths, object),
             identities=np.array([name for name in NAMES for _ in range(3)], object),
-            columns={"date": dates, DIGEST: np.array([f"{n:032x}" for n in range(15)])},
+            columns={
+                "date": dates,
+                DIGEST: np.array([file_digest(path).decode() for path in paths]),
+            },
             embeddings=np.eye(15, 16, dtype=np.float32),
             thumbnails=np.array(thumbnails, object),
             settings={

@@ -153,7 +153,7 @@ class Shown:
         return self
 
     recent = holdings
-
+    position = 1
     individuals: ClassVar = {"Alma": Individual("Alma", (None, None))}
 
 

@@ -104,6 +104,7 @@ UNSAFE = (
     *(("POST", "/v1/photos?name=a.jpg"), ("POST", "/v1/me"), ("DELETE", "/v1/photos/" + "0" * 32)),
     *(("POST", "/v1/review/" + "0" * 32), ("DELETE", "/v1/review/" + "0" * 32)),
     *(("POST", "/v1/films/compare"), ("POST", "/v1/films?name=a.mp4")),
+    *(("POST", "/v1/session"), ("DELETE", "/v1/session"), ("POST", "/v1/users")),
 )
 
 
@@ -205,7 +206,7 @@ def test_bodies_that_are_no_json(shown):
             b"9" * 10_000,
         ),
     ):
-        for path in ("/v1/me", f"/v1/review/{'0' * 32}", "/v1/films/compare"):
+        for path in ("/v1/me", f"/v1/review/{'0' * 32}", "/v1/films/compare", "/v1/session"):
             reply = shown.ask("POST", path, body, {"Content-Type": "application/json"})
             assert 400 <= reply.status < 500, (path, body[:40], reply.status)
             assert "Traceback" not in reply.body.decode()

@@ -7,6 +7,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from reid_jax.app.pages import static_files
+from reid_jax.app.people.entrance import caller_of
 from reid_jax.app.routes.bodies import read_json, text_of
 from reid_jax.app.safety import RefusedError
 from reid_jax.app.site import Site, keep_who
@@ -73,6 +74,8 @@ class MachineRoutes:
 
     async def me(self, request: Request) -> Response:
         """Who is in front of the page: {"name": ...}."""
+        if caller_of(request.scope).name:
+            raise RefusedError(409, "Decisions carry the name with which you have signed in.")
         name = text_of(await read_json(request), "name", 80)
         if not name:
             raise RefusedError(422, "Say a name.")

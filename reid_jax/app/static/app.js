@@ -2,6 +2,10 @@
 
 const byId = (id) => document.getElementById(id);
 
+// What shows the server that a request comes from one of its pages.
+const ofPage = document.querySelector("meta[name=of-page]")?.content;
+const shown = ofPage ? { "X-Reid-Jax-Page": ofPage } : {};
+
 async function answer(response) {
   let found = {};
   try {
@@ -9,6 +13,7 @@ async function answer(response) {
   } catch {
     /* not JSON */
   }
+  if (response.status === 401 && ofPage) location.reload(); // signed out elsewhere
   if (!response.ok) {
     const error = new Error(found.error || "The server did not understand.");
     error.status = response.status;
@@ -26,7 +31,7 @@ export async function post(path, body, method = "POST") {
   return answer(
     await fetch(path, {
       method,
-      headers: { "Content-Type": "application/json" },
+      headers: { "Content-Type": "application/json", ...shown },
       body: method === "POST" ? JSON.stringify(body) : undefined,
     }),
   );
@@ -47,6 +52,7 @@ export function send(path, file, sent) {
     };
     request.onerror = () => reject(new Error("The server does not answer."));
     request.setRequestHeader("Content-Type", "application/octet-stream");
+    for (const [name, value] of Object.entries(shown)) request.setRequestHeader(name, value);
     request.send(file);
   });
 }

@@ -4,20 +4,31 @@ import csv
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from reid_jax.individuals.gallery import members
 from reid_jax.individuals.gallery.decisions import Decisions
+from reid_jax.individuals.gallery.journal.entries import INDIVIDUAL
+
+_RENAMING = ("rename", "merge", "undo")
 
 
-def file_photos(folder: Path, photos: Sequence[Mapping[str, str]]) -> None:
+def file_photos(folder: Path, photos: Sequence[Mapping[str, Any]]) -> None:
     """Adds photos that somebody has decided on, and confirms them; those that are there stay.
 
     Args:
-      photos: "path", "name", "date" ("" where nobody knows) and "who" of each.
+      photos: "path", "name", "date" ("" where nobody knows) and "who" of each, and the "position"
+        of the gallery's journal at which it was decided: who got another name since has that one.
 
     Raises:
       UserError: the gallery refuses.
     """
+    decisions = Decisions(folder)
+    there = decisions.individuals().keys()
+    photos = [
+        one if one["name"] in there else {**one, "name": _called_now(decisions, one)}
+        for one in photos
+    ]
     for who in dict.fromkeys(one["who"] for one in photos):
         theirs = [one for one in photos if one["who"] == who]
         with tempfile.TemporaryDirectory() as place:
@@ -33,6 +44,18 @@ def file_photos(folder: Path, photos: Sequence[Mapping[str, str]]) -> None:
             photo = known[decisions.find_photo(one["path"])]
             if not (photo.confirmed and photo.name == one["name"]):
                 decisions.confirm(photo.id, one["name"], new=True)
+
+
+def _called_now(decisions: Decisions, one: Mapping[str, Any]) -> str:
+    """The name that an individual has now, who was renamed or merged after a decision."""
+    name = str(one["name"])
+    if one.get("position") is None:
+        return name
+    for entry in decisions.read_since(one["position"]):
+        if entry.kind in _RENAMING:
+            whom = {c.after for c in entry.changes if (c.attribute, c.before) == (INDIVIDUAL, name)}
+            name = (whom.pop() or name) if len(whom) == 1 else name
+    return name
 
 
 def take_out(folder: Path, path: str, who: str) -> None:

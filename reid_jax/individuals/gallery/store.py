@@ -16,9 +16,10 @@ from pathlib import Path
 
 from reid_jax.console import say
 from reid_jax.errors import UserError
-from reid_jax.files import check_destinations, make_folder
+from reid_jax.files import atomic_write, check_destinations, make_folder
 from reid_jax.individuals.gallery.journal.entries import INDIVIDUAL, Decision
 from reid_jax.individuals.gallery.journal.journal import MADE, ChangedError
+from reid_jax.individuals.gallery.journal.moving import move
 from reid_jax.individuals.gallery.journal.person import person
 from reid_jax.individuals.gallery.stored import journals
 from reid_jax.individuals.gallery.stored.difference import difference
@@ -166,6 +167,34 @@ def _write_new(
         with journals.deciding(form) as opened:
             opened.append(Decision(kind, changes, who or person(), segment=1))
         write_settings(form, gallery.settings, 1)
+
+
+def move_journal(folder: Path, url: str) -> int | None:
+    """Brings the journal of a gallery from its file into a database, which it remembers.
+
+    Args:
+      url: of the database, without a password.
+
+    Returns:
+      How many decisions were brought; None where the journal is there already.
+
+    Raises:
+      UserError: it is in another database, this one cannot be used, or the gallery is at a URL.
+    """
+    if journals.is_carried(folder):
+        raise UserError(f"{folder} is the copy of a gallery at a URL; its journal stays with it.")
+    journals.check_url(url)
+    converted(folder)
+    with _writing(folder):
+        form = form_of(folder)
+        if journals.is_same(form.journal, url):
+            return None
+        if "://" in form.journal:
+            raise UserError(f"The journal of {folder} is at {form.journal} already.")
+        moved = move(folder / form.journal, url, form.gallery)
+        replace(form, journal=url).write(atomic_write)
+        sync_folder(form.generation)
+        return moved
 
 
 def converted(folder: Path, who: str = "") -> Form:

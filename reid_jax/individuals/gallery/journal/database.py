@@ -16,6 +16,8 @@ from reid_jax.files import share
 
 _PATIENCE = 30  # seconds for others to decide
 _BEGIN = "begin"
+MOVED = "moved to a database"
+"""What a journal's file says that was brought elsewhere."""
 _LOCK = 0x7265_6964_6A61_78  # "reidjax"; a number by which PostgreSQL knows what is locked
 
 
@@ -116,7 +118,9 @@ def in_words(what: str) -> Iterator[None]:
         yield
     except sa.exc.DBAPIError as error:
         reason = str(error.orig or error).strip().splitlines()[0]
-        if "is locked" in reason:
+        if reason == MOVED:
+            text = f"{what} was brought into a database; try again, or say --database once more."
+        elif "is locked" in reason:
             text = f"{what} is being written to by others all the time; try again later."
         elif "readonly" in reason or "full" in reason or "read-only" in reason:
             text = f"{what} cannot be written to ({reason}); nothing was decided."

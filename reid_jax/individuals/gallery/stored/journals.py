@@ -84,6 +84,11 @@ def check_url(journal: str) -> None:
             pass
 
 
+def is_same(journal: str, url: str) -> bool:
+    """Whether a journal is the one at a URL."""
+    return _is_url(journal) and at_url(journal).url == at_url(url).url
+
+
 def begin(form: Form) -> None:
     """Makes the journal of a new gallery."""
     if not _is_url(form.journal):
