@@ -91,7 +91,7 @@ class Facts(NamedTuple):
       individuals, photos: that are trained on; mirror images count as others.
       judges: individuals in the validation photos that can be found.
       validated: photos that a validation embeds, those that whiten it among them.
-      reported: the same of the report, for each network.
+      reported: the same of the report, for each network; it embeds none of them twice.
     """
 
     individuals: int
@@ -325,7 +325,7 @@ def _facts(config: EmbeddingConfig, dataset: Dataset, splits: Splits) -> Facts:
         photos=len(train) * copies,
         judges=judges,
         validated=validated,
-        reported=len(np.union1d(*splits.test)) + whitens * min(WHITENED_BY, len(train)),
+        reported=len(np.union1d(np.union1d(*splits.test), splits.train[: whitens * WHITENED_BY])),
     )
 
 

@@ -91,7 +91,7 @@ def _rendered(results: Path) -> dict[str, str]:
 
 
 _HEADLINE_FILES = {"training", "keyframes", "video_pairs", "open_set"}
-_HEADLINES = ("turtles_pretrained.py", "recipe.py", "omniglot.py", "demo.py")
+_HEADLINES = ("recipe.py by date", "recipe.py", "omniglot.py", "demo.py")
 """Of `training`: individuals or days that were held out, and none that were trained on."""
 _NO_RIVALS = {"one annotator", "all annotators (ceiling)", "ensemble with Chamfer", FROM_IMAGES}
 

@@ -244,7 +244,7 @@ def test_a_run_chooses_once_and_compares(small, monkeypatch, tmp_path, capsys):
     ("rate", "blocks", "best"),
     [
         pytest.param(1e-9, 0, 1.0, marks=pytest.mark.exhaustive, id="as good"),
-        pytest.param(30.0, -1, 0.0, id="spoiled"),
+        pytest.param(30.0, -1, 0.0, marks=pytest.mark.exhaustive, id="spoiled"),
     ],
 )
 def test_validation_picks_the_better(small, tmp_path, rate, blocks, best):

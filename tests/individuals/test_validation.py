@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from reid_jax import configurations
 from reid_jax.data.photos import Dataset, QueryGallery
+from reid_jax.fields import with_values
 from reid_jax.individuals import validation
 from reid_jax.individuals.config import going_on
 from reid_jax.individuals.experiment import build, load_data
@@ -35,7 +36,8 @@ def streamed(monkeypatch):
 
 
 def test_blocks_are_the_photos_in_order_each_time(streamed):
-    dataset, _ = load_data(configurations.get("demo").data, 0)
+    data = with_values(configurations.get("demo"), {"data.source": "synthetic:12x6"}).data
+    dataset, _ = load_data(data, 0)
     rows = np.random.default_rng(0).permutation(len(dataset))[:31]
     blocks = photo_blocks(dataset, rows, 16, 3)
     assert streamed == []

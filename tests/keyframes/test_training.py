@@ -177,6 +177,7 @@ def test_the_ridge_start_is_ridge_regression(path):
     assert np.mean((said - truth) ** 2) < 0.3 * truth.var()
 
 
+@pytest.mark.exhaustive
 def test_frozen_blocks_stand_still_and_the_last_ones_follow(path, tmp_path):
     config = make_config(
         path,

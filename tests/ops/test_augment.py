@@ -218,7 +218,7 @@ def test_resampling_is_the_loop_far_beyond_the_border():
 
 
 @hypothesis.given(
-    st.tuples(*[st.integers(1, 9)] * 2),
+    st.sampled_from([(1, 7), (9, 9), (6, 1)]),
     st.floats(0.1, 1.0),
     st.floats(-1.5, 1.5),
     st.booleans(),

@@ -142,6 +142,7 @@ def test_every_configuration_is_planned_without_its_data(name):
     assert counted.total > 0
 
 
+@pytest.mark.exhaustive
 def test_what_is_imagined_is_what_is_built():
     """A step of shapes alone is the step of the data that have these shapes."""
     config = configurations.get("demo")

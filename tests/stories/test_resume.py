@@ -120,6 +120,7 @@ def test_kill_minus_9_at_a_random_step_leaves_no_trace(undisturbed, tmp_path, ki
     assert steps.count(STEPS) == 2  # one row of training, one of validation
 
 
+@pytest.mark.exhaustive
 def test_a_signal_saves_and_ends_cleanly(undisturbed, tmp_path):
     devices, reference = undisturbed
     sent, code = (signal.SIGTERM, 0) if devices == 1 else (signal.SIGINT, 130)

@@ -87,7 +87,7 @@ OBJECTIVES = {
 }
 
 
-RARELY = ("arcface", "n_pair", "proxy_anchor")
+RARELY = ("arcface", "n_pair", "proxy_anchor", "own_margins")
 
 
 @pytest.mark.parametrize(
