@@ -172,6 +172,12 @@ WHO = (
         "photos that lie elsewhere now",
         (*_KEPT, "--old", "--new"),
     ),
+    Command(
+        "gallery reembed",
+        f"{_GALLERY}:reembed",
+        "by another network, compared with that before",
+        _KEPT,
+    ),
     Command("gallery check", f"{_DECISIONS}:check", "is it whole, could it be made again", _KEPT),
 )
 """Those that `reid-jax gallery` lists, and the screen of all names in a line."""

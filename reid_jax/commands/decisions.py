@@ -241,20 +241,27 @@ def relocate(gallery: Path, old: str, new: str, who: str = "") -> None:
         print(f"  ... and {len(found.lost) - _LOST:,} more")
 
 
-def check(gallery: Path) -> None:
+def check(gallery: Path, all: bool = False, workdir: Path | None = None) -> None:
     """Checks that a gallery is whole, and could be made again from its photos and decisions.
+
+    Some photos are embedded anew and compared with what is stored; reembed makes all of it again.
 
     Args:
         gallery: Folder of the gallery.
+        all: Embeds all photos anew.
+        workdir: Where the run is now, should it have moved.
     """
+    from reid_jax.individuals.gallery.anew.proof import proof_text, prove
     from reid_jax.individuals.gallery.stored.check import check as checked
 
     found = checked(gallery)
+    proof = prove(gallery, every=all, workdir=workdir)
     print(
         f"{counted(found.photos, 'photo')}, {counted(found.decisions, 'decision')}; "
         f"{found.found:,} photos lie where they lay, with the content that they had"
     )
-    for sentence in (*found.wrong, *found.lost):
+    print(proof_text(proof))
+    for sentence in (*found.wrong, *found.lost, *proof.wrong):
         print(f"  {sentence}")
     if found.wrong:
         raise UserError(f"The gallery {gallery} is damaged; what is wrong stands above.")
@@ -262,6 +269,11 @@ def check(gallery: Path) -> None:
         raise UserError(
             f"The gallery {gallery} is whole, but could not be made again without these photos; "
             "reid-jax gallery relocate finds photos that were moved."
+        )
+    if proof.wrong:
+        raise UserError(
+            f"The gallery {gallery} is whole, but its network makes something else of these photos "
+            f"now; reid-jax gallery reembed {gallery} makes all of it again."
         )
     print("The gallery is whole, and could be made again from its photos and decisions.")
 

@@ -1,7 +1,7 @@
 """Who is who, as people decide it: the one place by which commands and pages change names.
 
 Each decision is one transaction of the gallery's journal; any number of processes may decide at
-once. Embeddings and pictures are neither read nor written.
+once. Embeddings and pictures are neither read nor written: only which of them count may be undone.
 """
 
 import unicodedata
@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from reid_jax.data.names import composed, is_nobody
 from reid_jax.errors import UserError
 from reid_jax.files import as_text
+from reid_jax.individuals.gallery.anew.generations import former_again, note_network
 from reid_jax.individuals.gallery.decided import Decided, Photo
 from reid_jax.individuals.gallery.journal import entries
 from reid_jax.individuals.gallery.journal.entries import (
@@ -18,6 +19,7 @@ from reid_jax.individuals.gallery.journal.entries import (
     LINK,
     MARK,
     NOTE,
+    REEMBED,
     Change,
     Decision,
 )
@@ -218,7 +220,7 @@ class Decisions(Decided):
         return self._decide("link", changes, reason, seen)
 
     def undo(self, number: int | None = None, *, reason: str = "") -> int:
-        """Takes a decision back, by another one.
+        """Takes a decision back, by another one; that for other embeddings, while the former stay.
 
         Args:
           number: of it; None for the last one that was not taken back and takes none back.
@@ -226,6 +228,7 @@ class Decisions(Decided):
         Raises:
           UserError: there is none, it made the gallery, or a later one rests on it.
         """
+        note_network(self._now, self._who)
         if number is None:
             decided = [each for each in self._journal.since() if each.kind not in MADE]
             back = entries.taken_back({e.number: e.undoes for e in decided if e.undoes})
@@ -233,6 +236,8 @@ class Decisions(Decided):
             if not able:
                 raise UserError("There is no decision that could be undone.")
             number = able[-1]
+        if any(e.number == number and e.kind == REEMBED for e in self._journal.since(number - 1)):
+            return former_again(self.folder, number, self._who, as_text(reason))
         with journals.deciding(self._now) as journal:
             return journal.undo(number, self._who, as_text(reason))
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from reid_jax.console import say
 from reid_jax.errors import UserError
 from reid_jax.files import atomic_write, check_destinations, make_folder
-from reid_jax.individuals.gallery.journal.entries import INDIVIDUAL, Decision
+from reid_jax.individuals.gallery.journal.entries import INDIVIDUAL, REEMBED, Decision
 from reid_jax.individuals.gallery.journal.journal import MADE, ChangedError
 from reid_jax.individuals.gallery.journal.moving import move
 from reid_jax.individuals.gallery.journal.person import person
@@ -57,11 +57,8 @@ from reid_jax.individuals.gallery.value import Gallery
 from reid_jax.locks import locked, try_lock
 from reid_jax.platforms import sync_folder
 
-AGREED = (*MADE, "add", "remove")
+AGREED = (*MADE, REEMBED, "add", "remove")
 """Kinds of decisions that follow from photos: a gallery built anew has them again."""
-
-_WORTH = ("calibration", "calibrated_with", "familiar_from", "hubs")
-"""Settings that follow from who is who."""
 
 PATIENCE = 10.0
 """Seconds that a writer waits for another one."""
@@ -134,7 +131,7 @@ def write_gallery(folder: Path, gallery: Gallery, journal: str = "", who: str = 
         or the disk is full.
     """
     check_place(folder)
-    with _writing(folder):
+    with writing(folder):
         check_replaced(folder)
         if (form := _form_there(folder)) is None:
             keep_journals(folder)
@@ -185,7 +182,7 @@ def move_journal(folder: Path, url: str) -> int | None:
         raise UserError(f"{folder} is the copy of a gallery at a URL; its journal stays with it.")
     journals.check_url(url)
     converted(folder)
-    with _writing(folder):
+    with writing(folder):
         form = form_of(folder)
         if journals.is_same(form.journal, url):
             return None
@@ -207,7 +204,7 @@ def converted(folder: Path, who: str = "") -> Form:
     """
     form = form_of(folder)
     if form.version == FIRST:
-        with _writing(folder):
+        with writing(folder):
             form = _converted(folder, who)
     return form
 
@@ -245,7 +242,7 @@ def update_gallery(
     who = who or person()
     stored = read_gallery(folder, marked=True)
     changed = change(stored)
-    with _writing(folder):
+    with writing(folder):
         for _ in range(TURNS):
             if changed is stored:
                 return changed
@@ -298,12 +295,12 @@ def _written(
             form = compacted(folder, form, own, who)
     except OSError as error:
         raise unwritten(folder, error) from error
-    remove_others(folder, form)
+    remove_others(folder, form, former=not len(found.fresh))
     return changed
 
 
 @contextlib.contextmanager
-def _writing(folder: Path) -> Iterator[None]:
+def writing(folder: Path) -> Iterator[None]:
     """One writer at a time; another one waits for it for ten seconds.
 
     Raises:

@@ -17,6 +17,12 @@ MARK = "mark"
 GALLERY = "gallery"
 """The subject whose attributes are the settings of all of it, as JSON."""
 
+NETWORK = "network"
+"""The attribute of the gallery that names the network of its embeddings, once they were others."""
+
+REEMBED = "reembed"
+"""The kind of decision by which embeddings of another network took the place of those there."""
+
 Fact = tuple[str, str]
 """Subject and attribute, see :class:`Change`."""
 

@@ -82,21 +82,26 @@ def _of_arrays(gallery: Gallery) -> list[str]:
 
 def _of_files(gallery: Gallery) -> tuple[int, list[str]]:
     """How many photos are where they were, and sentences about the others."""
-    digests = gallery.column(DIGEST).tolist()
-
-    def look(row: int) -> str:
-        try:
-            now = file_digest(gallery.paths[row]).decode()
-        except (OSError, UserError, ValueError):
-            return "is not there"
-        return "" if digests[row] in ("", now) else "has another content now"
-
-    said = parallel_map(look, list(range(len(gallery))), "Reading photos")
+    said = not_as_they_were(gallery)
     lost = [(gallery.paths[row], why) for row, why in enumerate(said) if why]
-    unknown = sum(not digest for digest in digests)
+    unknown = sum(not digest for digest in gallery.column(DIGEST).tolist())
     lines = [f"{path} {why}" for path, why in lost[:_MOST]]
     if len(lost) > _MOST:
         lines.append(f"{len(lost) - _MOST:,} more photos are not as they were")
     if unknown:
         lines.append(f"of {counted(unknown, 'photo')} nobody knows what content they had")
     return len(gallery) - len(lost), lines
+
+
+def not_as_they_were(photos: Gallery) -> list[str]:
+    """For each photo what is the matter with its file; "" where it is as it was."""
+    digests = photos.column(DIGEST).tolist()
+
+    def look(row: int) -> str:
+        try:
+            now = file_digest(photos.paths[row]).decode()
+        except (OSError, UserError, ValueError):
+            return "is not there"
+        return "" if digests[row] in ("", now) else "has another content now"
+
+    return parallel_map(look, list(range(len(photos))), "Reading photos")

@@ -6,7 +6,8 @@
     GALLERY/generation-N/             gallery.json, reference.npz, local_background.npz, and
     GALLERY/generation-N/segment-K/   photos that were written at once, see `segments`
 
-In the first form a generation was all of the gallery, and written anew at each change.
+A generation with other embeddings names the one before it, to which one can go back until photos
+come. In the first form a generation was all of the gallery, and written anew at each change.
 """
 
 import contextlib
@@ -45,6 +46,8 @@ class Form:
       base: the segment that holds what is left of all up to it.
       embedding_size: how many numbers a photo has.
       kept: the name of the generation of the first form that it was made of; "" for none.
+      former: that of the one with other embeddings whose place it took, and which stays; "" for
+        none.
       facts: all that stands there.
     """
 
@@ -56,12 +59,12 @@ class Form:
     embedding_size: int
     kept: str
     facts: dict[str, Any]
+    former: str = ""
 
     @property
     def settings(self) -> Path:
         """The file with the settings of the generation."""
-        number = self.generation.name.removeprefix(_GENERATION)
-        return self.generation.parent / f"{_SETTINGS}{number}.json"
+        return self.generation.parent / _settings_of(self.generation.name)
 
     def segments(self, named: Sequence[int]) -> list[Path]:
         """The folders of the segments that count, of those that decisions named."""
@@ -81,6 +84,7 @@ class Form:
             "base": self.base,
             "embedding_size": self.embedding_size,
             "kept": self.kept,
+            "former": self.former,
         }
         return json.dumps(facts, indent=2) + "\n"
 
@@ -88,6 +92,10 @@ class Form:
         """Writes it into its generation."""
         with opened(self.generation / _FORM) as file:
             file.write(self.as_json().encode())
+
+
+def _settings_of(generation: str) -> str:
+    return f"{_SETTINGS}{generation.removeprefix(_GENERATION)}.json"
 
 
 def read_form(generation: Path) -> Form:
@@ -110,6 +118,7 @@ def read_form(generation: Path) -> Form:
         embedding_size=facts["embedding_size"],
         kept="" if first else facts["kept"],
         facts=facts,
+        former=facts.get("former", ""),
     )
 
 
@@ -167,11 +176,17 @@ def keep_journals(folder: Path) -> None:
         path.rename(path.with_name(f"{_ASIDE}{secrets.token_hex(4)}-{path.name}"))
 
 
-def remove_others(folder: Path, form: Form | None) -> None:
-    """Removes what killed writers left, and what another generation took the place of."""
+def remove_others(folder: Path, form: Form | None, *, former: bool = True) -> None:
+    """Removes what killed writers left, and what another generation took the place of.
+
+    Args:
+      former: whether the one with other embeddings stays, if there is one.
+    """
     counts = [] if form is None else [form.generation.name, form.settings.name]
     if form is not None:
         counts += [form.kept, *(form.journal + end for end in ("", "-wal", "-shm", "-journal"))]
+        if form.former and former:
+            counts += [form.former, _settings_of(form.former)]
     for path in folder.iterdir():
         if path.name in counts or not _ours(path.name):
             continue

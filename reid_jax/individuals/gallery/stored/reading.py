@@ -28,8 +28,8 @@ from reid_jax.individuals.gallery.value import Gallery
 
 Read = TypeVar("Read")
 
-_WORTH = ("calibration", "calibrated_with", "familiar_from", "hubs")
-"""Settings that follow from who is who."""
+WORTH = ("calibration", "calibrated_with", "familiar_from", "hubs", "sides")
+"""Settings that follow from who is who, and from the embeddings."""
 
 TURNS = 100
 """How often somebody else may have been quicker."""
@@ -190,6 +190,13 @@ def everything_of(form: Form, state: State, thumbnails: bool) -> Gallery:
     )
 
 
+def all_photos(form: Form, state: State) -> Gallery:
+    """Each photo that is stored once, as it is stored, also those that were removed."""
+    photos = everything_of(form, state, thumbnails=True)
+    rows = last_rows(photos.known_ids, set(photos.known_ids.tolist()))
+    return photos.take(np.array(rows, np.int64))
+
+
 def paths_of(form: Form, state: State) -> dict[str, str]:
     """How the paths of the photos of all segments were stored when they came, by id."""
     found: dict[str, str] = {}
@@ -227,7 +234,7 @@ def _settings(form: Form, state: State) -> dict[str, Any]:
     settings: dict[str, Any] = kept["settings"]
     if kept["names_changed"] == state.names_changed:
         return settings
-    settings = {name: value for name, value in settings.items() if name not in _WORTH}
+    settings = {name: value for name, value in settings.items() if name not in WORTH}
     if "evidence" in settings:
         settings["evidence"] = {"kind": settings["evidence"]["kind"]}
     return settings

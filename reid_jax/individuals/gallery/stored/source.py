@@ -35,7 +35,7 @@ def gallery_dataset(where: str, *, unnamed: bool = False, keep: Collection[str] 
     folder = brought(where) if is_url(where) else expanded(where)
     gallery = read_gallery(folder, thumbnails=False)
     found, rows = Found(keep=keep), []
-    nobody = _of_nobody(gallery, folder)
+    nobody = of_nobody(gallery, folder)
     for row, (path, name) in enumerate(zip(gallery.paths, gallery.identities, strict=True)):
         if nobody[row] and not unnamed:
             found.skipped.append((path, f'its name is "{name}"'))
@@ -46,7 +46,7 @@ def gallery_dataset(where: str, *, unnamed: bool = False, keep: Collection[str] 
     return checked_dataset(found, columns, f"the gallery {where}")
 
 
-def _of_nobody(gallery: Gallery, folder: Path) -> np.ndarray:
+def of_nobody(gallery: Gallery, folder: Path) -> np.ndarray:
     """``(N,)`` bool, whether nobody has said who a photo shows."""
     numbered = np.array([bool(_NUMBERED.fullmatch(name)) for name in gallery.identities], bool)
     if numbered.any():

@@ -127,7 +127,7 @@ def rewritten(folder: Path, form: Form, photos: Gallery, own: list[int], who: st
     """
     state = journals.reading(form).state()
     known = set(everything_of(form, state, thumbnails=False).known_ids.tolist())
-    new = _next(folder, form, photos, state)
+    new = next_form(folder, form, photos, state)
     with whole(folder, new):
         write_generation(new, _below(photos, roots_of(state.facts)))
         _drop(form, known - set(photos.known_ids.tolist()), own, who)
@@ -156,7 +156,7 @@ def compacted(folder: Path, form: Form, own: list[int], who: str) -> Form:
     photos = photos.take(np.array(last_rows(photos.known_ids, stay), np.int64))
     photos = replace(photos, reference=read_reference(form.generation / REFERENCE))
     kept = form.settings.read_text()
-    new = _next(folder, form, photos, state)
+    new = next_form(folder, form, photos, state)
     with whole(folder, new):
         write_generation(new, photos)
         _drop(form, known - stay, own, who)
@@ -164,12 +164,14 @@ def compacted(folder: Path, form: Form, own: list[int], who: str) -> Form:
     return new
 
 
-def _next(folder: Path, form: Form, photos: Gallery, state: State) -> Form:
+def next_form(folder: Path, form: Form, photos: Gallery, state: State) -> Form:
+    """That of a generation of these photos, which takes the place of the one that counts."""
     return replace(
         form,
         generation=next_generation(folder),
         base=max((form.base, *state.segments)),
         embedding_size=photos.embeddings.shape[1],
+        former="",
     )
 
 

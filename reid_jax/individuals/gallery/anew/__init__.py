@@ -1,0 +1,1 @@
+"""A gallery by another network, or by its own once more."""
