@@ -8,6 +8,7 @@ from tyro.conf import Positional, arg
 from reid_jax.commands.arguments import Network
 from reid_jax.commands.terminal import writes
 from reid_jax.console import counted, say
+from reid_jax.errors import UserError
 from reid_jax.training.network_words import with_options
 
 Evidence = Literal["none", "local", "fused"]
@@ -25,6 +26,7 @@ def build(
     image_size: int | None = None,
     margin: float | None = None,
     box_confidence: float | None = None,
+    side_column: str = "",
     coordinator: str = "",
     journal: str = "",
 ) -> None:
@@ -45,6 +47,9 @@ def build(
         margin: Of a published network and photos with boxes, what is seen around a box on each
             side, as a part of its width and height.
         box_confidence: Of a published network, boxes that a detector was less sure of are left out.
+        side_column: The column that says which side of an animal is seen, as orientation; a column
+            side needs no word. Photos of two sides are then compared only where nobody says which
+            side is asked about.
         coordinator: Several processes that share the photos: HOST:PORT of the first one, or auto
             under SLURM and Open MPI. Shares are kept in OUT.shares until all are done; the same
             command goes on from them.
@@ -70,7 +75,7 @@ def build(
             box_confidence=box_confidence,
         )
         gallery, dataset = members.build(
-            Path(named), data, out, strangers, shares, evidence, journal
+            Path(named), data, out, strangers, shares, evidence, journal, side_column
         )
         say(words.source_text(dataset), end="")
         print(words.described(out, gallery))
@@ -92,6 +97,7 @@ def cluster(
     image_size: int | None = None,
     margin: float | None = None,
     box_confidence: float | None = None,
+    side_column: str = "",
 ) -> None:
     """Groups photos without names, so that each group is an individual of a new gallery.
 
@@ -117,6 +123,8 @@ def cluster(
         margin: Of a published network and photos with boxes, what is seen around a box on each
             side, as a part of its width and height.
         box_confidence: Of a published network, boxes that a detector was less sure of are left out.
+        side_column: The column that says which side of an animal is seen, as for build; photos of
+            two sides are never compared, so a group is of one side unless names join them.
     """
     from reid_jax.compilations import keep_compilations
     from reid_jax.individuals.gallery import words
@@ -133,7 +141,7 @@ def cluster(
         margin=margin,
         box_confidence=box_confidence,
     )
-    asked = Asked(evidence, threshold, burst_seconds, names, strangers, html)
+    asked = Asked(evidence, threshold, burst_seconds, names, strangers, html, side_column)
     done = group_photos(Path(named), data, out, asked)
     say(words.source_text(done.dataset), end="")
     print(said.as_text(out, done.gallery, done.found))
@@ -212,6 +220,44 @@ def remove(
     print(words.size_text(read_gallery(gallery, thumbnails=False)))
 
 
+@writes("gallery")
+def reembed(
+    gallery: Path,
+    workdir: Network | None = None,
+    take: Literal["new", "better", "before"] = "new",
+    who: str = "",
+    backbone: str = "",
+    views: int | None = None,
+    image_size: int | None = None,
+) -> None:
+    """Embeds all photos of a gallery by another network; every decision is kept.
+
+    Both networks search for photos that people have named, so that one sees which finds more.
+
+    Args:
+        gallery: Folder of the gallery.
+        workdir: Folder of the run whose network embeds them from now on, or a published network:
+            auto, pypi:NAME, hub:NAME or a file. By default the gallery's own once more, which makes
+            all of it again from photos and decisions.
+        take: Which embeddings the gallery has in the end: the new ones, the better ones by mAP, or
+            those from before, so that both are compared alone.
+        who: Who wants it; by default REID_JAX_WHO, or who is logged in.
+        backbone: Of a published network from a file, hub or hub:OWNER/REPOSITORY, which one it is.
+        views: Of a published network, how many altered copies of a photo are embedded with it.
+        image_size: Of a published network, the side in pixels at which it sees photos.
+    """
+    from reid_jax.compilations import keep_compilations
+    from reid_jax.individuals.gallery.anew import words
+    from reid_jax.individuals.gallery.anew.reembed import reembed as embed_anew
+
+    keep_compilations()
+    options = {"backbone": backbone, "views": views, "image_size": image_size}
+    named = None if workdir is None else Path(with_options(workdir, **options))
+    if named is None and any(value not in (None, "") for value in options.values()):
+        raise UserError("Say which published network that is about, with --model.")
+    print(words.as_text(embed_anew(gallery, named, take=take, who=who)))
+
+
 def info(gallery: Path) -> None:
     """Says what is in a gallery, which network embedded it and when an answer is believed.
 
@@ -237,6 +283,7 @@ def identify(
     index: Literal["exact", "faiss"] = "exact",
     strangers: float | None = None,
     evidence: Evidence | None = None,
+    side: str = "",
 ) -> None:
     """Says for each photo who it probably is, or that it is unknown.
 
@@ -256,6 +303,8 @@ def identify(
             default what the gallery was built with.
         evidence: By what photos are compared, as for build; by default what the gallery was built
             with.
+        side: Which side of animals these photos show, as left; they are then compared with photos
+            of that side alone, and an unknown one may be known from another side.
     """
     from reid_jax.compilations import keep_compilations
     from reid_jax.files import check_destinations, write_text
@@ -274,6 +323,7 @@ def identify(
         index=index,
         strangers=strangers,
         evidence=evidence,
+        side=side,
     )
     if found.answers:
         print(f"{output.as_table(found)}\n\n{output.summary(found)}")

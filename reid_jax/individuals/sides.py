@@ -5,13 +5,35 @@ from typing import Any
 
 import numpy as np
 
-from reid_jax.ops.ranking.matching import is_known
+from reid_jax.ops.ranking.matching import Codes, is_known
 from reid_jax.ops.ranking.retrieval import evaluate_retrieval
 
 
 def has_sides(sides: np.ndarray | None) -> bool:
     """Whether photos of two sides are there, as ``(N,)`` texts that are empty where not known."""
     return sides is not None and len(np.unique(sides[is_known(sides)])) > 1
+
+
+def other_sides(asked: np.ndarray, shown: np.ndarray) -> list[Codes]:
+    """Codes ``(Q,)`` and ``(G,)`` that agree where photos are known to be of two sides.
+
+    Args:
+      asked, shown: ``(Q,)`` and ``(G,)`` texts, empty where a side is not known.
+    """
+    known = is_known(asked)
+    return [
+        (
+            np.where(known & (asked != side), 0, -1).astype(np.int32),
+            np.where(shown == side, 0, -2).astype(np.int32),
+        )
+        for side in np.unique(shown[is_known(shown)]).tolist()
+    ]
+
+
+def side_codes(sides: np.ndarray) -> np.ndarray:
+    """``(N,)`` int64, equal for photos of one side; -1 where it is not known."""
+    codes = np.unique(sides, return_inverse=True)[1].reshape(-1).astype(np.int64)
+    return np.where(is_known(sides), codes, -1)
 
 
 def by_sides(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from reid_jax.individuals.measures import evaluate_embeddings
-from reid_jax.individuals.sides import by_sides, has_sides
+from reid_jax.individuals.sides import by_sides, has_sides, other_sides, side_codes
 from reid_jax.ops.ranking.matching import retrieval_rules
 
 
@@ -68,3 +68,14 @@ def test_sides_that_are_on_one_hand_alone():
     )
     assert "rank1_within_side" not in values or np.isnan(values["rank1_within_side"])
     assert values["rank1_across_sides"] == 1.0
+
+
+def test_photos_of_two_known_sides_are_other_ones():
+    asked, shown = np.array(["left", "", "top"]), np.array(["left", "right", "", "left"])
+    apart = np.zeros((3, 4), bool)
+    for query, gallery in other_sides(asked, shown):
+        apart |= query[:, None] == gallery
+    expected = [[a != b and a != "" and b != "" for b in shown] for a in asked]
+    np.testing.assert_array_equal(apart, expected)
+    assert other_sides(asked, np.full(4, "")) == []
+    assert side_codes(np.array(["b", "", "a", "b"])).tolist() == [2, -1, 1, 2]

@@ -6,10 +6,14 @@ import numpy as np
 
 from reid_jax.data.photos.content import COLUMN, content_digests
 from reid_jax.data.photos.dataset import Dataset
+from reid_jax.data.photos.reading import SIDE
 from reid_jax.errors import UserError
 
 # What a photo has whose source does not say; of other facts only those are kept that both say.
-_UNKNOWN = {"camera": np.str_(""), "orientation": np.str_(""), "date": np.datetime64("NaT", "s")}
+_UNKNOWN = {
+    **dict.fromkeys(("camera", "orientation", SIDE), np.str_("")),
+    "date": np.datetime64("NaT", "s"),
+}
 
 
 def joined(first: Dataset, second: Dataset) -> tuple[Dataset, np.ndarray, np.ndarray]:

@@ -12,14 +12,14 @@ from reid_jax.data.photos.csv_file import Table, lines_text, read_table
 from reid_jax.data.photos.dataset import Dataset
 from reid_jax.data.photos.dates import read_dates
 from reid_jax.data.photos.folder import Found, checked_dataset
-from reid_jax.data.photos.reading import Reading
+from reid_jax.data.photos.reading import SIDE, Reading
 from reid_jax.data.photos.splits import in_no_side
 from reid_jax.errors import UserError
 from reid_jax.remote.storage import is_url
 
 _REQUIRED = ("path", "identity")
 _BOX = "bbox"
-_TEXTS = ("orientation", "camera", "split")
+_TEXTS = ("orientation", SIDE, "camera", "split")
 _PLAIN = Reading()
 _NAMED = 8  # dates that cannot be read, with what stands there
 
@@ -34,10 +34,10 @@ def csv_dataset(
     """Reads `path`, a CSV file or the folder of a metadata.csv.
 
     Columns: path (relative to the folder of the CSV) and identity; where present date,
-    orientation, camera and split, empty where a row says nothing, and bbox, of which the part is
-    read. Rows without a photo or an individual, with a box that is none, and photos listed a second
-    time under whatever path with the same box, are in `Dataset.skipped`. Dates that cannot be read
-    are missing, and in `Dataset.unread`.
+    orientation, side, camera and split, empty where a row says nothing, and bbox, of which the part
+    is read. Rows without a photo or an individual, with a box that is none, and photos listed a
+    second time under whatever path with the same box, are in `Dataset.skipped`. Dates that cannot
+    be read are missing, and in `Dataset.unread`.
 
     Args:
       path: the file or its folder.
@@ -58,7 +58,8 @@ def csv_dataset(
     # A run goes on with the table that it was trained with.
     side = (reading.side_column.lower(),) if reading.side_column else ()
     needed = _REQUIRED[:1] if unnamed else _REQUIRED
-    required, texts = (*needed, *side), tuple(dict.fromkeys((*_TEXTS, *side)))
+    required = (*needed, *side) if reading.side_needed else needed
+    texts = tuple(dict.fromkeys((*_TEXTS, *side)))
     table = read_table(file, required, (*_REQUIRED, *texts, "date", _BOX), strict=not keep)
     names = table.columns.get("identity", [""] * len(table.lines))
     finder, found = finder_in(os.path.dirname(file)), Found(keep=keep)

@@ -26,6 +26,7 @@ class Reading:
       exif: whether dates and places are read from the photos where the source says none.
       ignored: names under which photos are of nobody.
       side_column: the column that says which side of an animal is seen; empty for none.
+      side_needed: whether a table without that column is refused.
 
     Example:
       >>> photos = rj.load_dataset("folder:photos", reading=rj.Reading(ignored=("animal 1",)))
@@ -39,6 +40,7 @@ class Reading:
     exif: bool = False
     ignored: tuple[str, ...] = ("-1",)
     side_column: str = ""
+    side_needed: bool = True
 
     def __post_init__(self) -> None:
         """Raises a UserError for a number that is impossible."""

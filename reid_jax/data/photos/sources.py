@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from reid_jax.data.photos.dataset import Dataset
-from reid_jax.data.photos.reading import Reading, with_sides, without_ignored
+from reid_jax.data.photos.reading import SIDE, Reading, with_sides, without_ignored
 from reid_jax.errors import UserError
 from reid_jax.remote.storage import is_url
 
@@ -96,7 +96,8 @@ def _as_asked(dataset: Dataset, options: _Options) -> Dataset:
         from reid_jax.data.photos.exif import with_exif
 
         dataset = with_exif(dataset)
-    return with_sides(dataset, reading.side_column) if reading.side_column else dataset
+    column = reading.side_column or (SIDE if SIDE in dataset.columns else "")
+    return with_sides(dataset, column) if column else dataset
 
 
 def _suggestion(source: str, kind: str, separator: str, usage: Mapping[str, str]) -> str:

@@ -9,6 +9,8 @@ import numpy as np
 
 from reid_jax.data.crops import whole_and_box
 from reid_jax.data.names import composed
+from reid_jax.errors import UserError
+from reid_jax.individuals.evidence.features import Evidence
 from reid_jax.individuals.gallery.value import COLUMNS, DIGEST, TRAINED, Gallery
 
 INDIVIDUAL = "individual"
@@ -149,3 +151,41 @@ def renamed(gallery: Gallery, photos: Gallery, found: Comparison) -> dict[tuple[
     there = gallery.identities[found.rows[which]]
     pairs = Counter(zip(there.tolist(), photos.identities[which].tolist(), strict=True))
     return dict(pairs.most_common())
+
+
+def with_found_out(gallery: Gallery, known: Gallery) -> Gallery:
+    """What was found out about the photos of a gallery of an earlier version, by their paths."""
+    missing = [n for n in (TRAINED, DIGEST) if n in known.columns and n not in gallery.columns]
+    if not missing and (gallery.reference or not known.reference):
+        return gallery
+    place = {path: row for row, path in enumerate(known.paths)}
+    at = np.array([place.get(path, -1) for path in gallery.paths], np.int64)
+    facts = {name: np.where(at >= 0, known.columns[name][at], "") for name in missing}
+    return replace(
+        gallery,
+        columns={**gallery.columns, **facts},
+        reference=gallery.reference or known.reference,
+    )
+
+
+def answering(gallery: Gallery, known: Gallery, kind: Evidence) -> Gallery:
+    """The gallery answering by this evidence, with the features that were found by their paths.
+
+    Raises:
+      UserError: photos came to it meanwhile, whose features are not known.
+    """
+    if kind == "none" and gallery.local is None:
+        return gallery
+    if kind == "none":
+        settings = {name: v for name, v in gallery.settings.items() if name != "evidence"}
+        return replace(gallery, local=None, settings=settings)
+    said = {**gallery.settings.get("evidence", {}), "kind": kind}
+    gallery = replace(gallery, settings={**gallery.settings, "evidence": said})
+    if gallery.local is not None:
+        return gallery
+    assert known.local is not None
+    place = {path: row for row, path in enumerate(known.paths)}
+    if any(path not in place for path in gallery.paths):
+        raise UserError("Photos were added meanwhile; give the same command again.")
+    rows = np.array([place[path] for path in gallery.paths], np.int64)
+    return replace(gallery, local=known.local.take(rows))

@@ -2,10 +2,12 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
 from reid_jax.console import say
+from reid_jax.data.photos.reading import SIDE
 from reid_jax.errors import UserError
 from reid_jax.individuals.calibration import (
     STRANGERS,
@@ -18,12 +20,12 @@ from reid_jax.individuals.choice import ChoiceCalibration
 from reid_jax.individuals.evidence.features import Evidence
 from reid_jax.individuals.gallery.evidence import calibrations_of, worth
 from reid_jax.individuals.gallery.familiar import familiar_from, hubs
-from reid_jax.individuals.gallery.reference import held_out
+from reid_jax.individuals.gallery.reference import held_out, of_one_side
 from reid_jax.individuals.gallery.store import keep_worth
 from reid_jax.individuals.gallery.value import TRAINED, Gallery
 from reid_jax.individuals.search import gallery_search
 from reid_jax.ops.ranking.individuals import RULES, Rule
-from reid_jax.ops.ranking.matching import encounters, has_match
+from reid_jax.ops.ranking.matching import encounters, has_match, is_known
 
 _MOST = 600  # photos asked about, as known ones and as strangers: enough for the curves
 _MANY = 20_000  # photos, from which it takes more than two seconds
@@ -72,7 +74,7 @@ def recalibrated(gallery: Gallery, strangers: float | None = None) -> Gallery:
     asked = _chosen(photos)
     found, how = _calibrations(photos, *asked, share)
     settings = {
-        **gallery.settings,
+        **{name: value for name, value in gallery.settings.items() if name != "sides"},
         "strangers": share,
         "calibration": {rule: dataclasses.asdict(one) for rule, one in found.items()},
         "calibrated_with": how,
@@ -86,6 +88,47 @@ def recalibrated(gallery: Gallery, strangers: float | None = None) -> Gallery:
         kind = gallery.settings["evidence"]["kind"]
         settings["evidence"] = worth(gallery, kind, known, strange, *facts, share)
     return dataclasses.replace(gallery, settings=settings)
+
+
+def sides_of(gallery: Gallery) -> list[str]:
+    """The sides of animals that its photos are known to show."""
+    sides = gallery.column(SIDE)
+    found: list[str] = np.unique(sides[is_known(sides)]).tolist()
+    return found
+
+
+def of_side(gallery: Gallery, side: str, strangers: float | None = None) -> Gallery:
+    """The photos of one side, and those whose side is not known, calibrated among themselves.
+
+    A photo of another side says nothing about who it is not, so it is not compared with.
+
+    Args:
+      side: one of :func:`sides_of`, in whatever case.
+      strangers: see :func:`calibrated`.
+
+    Raises:
+      UserError: no photo is known to show that side.
+    """
+    name, known = side.strip().lower(), sides_of(gallery)
+    if name not in known:
+        there = f"they are known to show {', '.join(known)}" if known else "no side of one is known"
+        raise UserError(f"No photo of the gallery shows the side {side}; {there}.")
+    share = strangers_of(gallery) if strangers is None else strangers
+    sides = gallery.column(SIDE)
+    part = gallery.take(np.flatnonzero((sides == name) | ~is_known(sides)))
+    part = dataclasses.replace(part, reference=of_one_side(gallery.reference, name))
+    found: dict[str, Any] = gallery.settings.get("sides", {})
+    if name in found and found[name]["strangers"] == share:
+        return dataclasses.replace(part, settings={**gallery.settings, **found[name]})
+    part = recalibrated(part, share)
+    if share == strangers_of(gallery):
+        own = {fact: part.settings[fact] for fact in _OF_A_SIDE if fact in part.settings}
+        settings = {**gallery.settings, "sides": {**found, name: own}}
+        keep_worth(dataclasses.replace(gallery, settings=settings))
+    return part
+
+
+_OF_A_SIDE = ("calibration", "calibrated_with", "familiar_from", "hubs", "strangers", "evidence")
 
 
 def check_strangers(share: float) -> None:

@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from reid_jax.data.parallel import parallel_map
+from reid_jax.data.photos.reading import SIDE
 from reid_jax.individuals.gallery.calibrating import calibrated, calibration_of
 from reid_jax.individuals.gallery.pictures import grey
 from reid_jax.individuals.gallery.stored.reading import read_gallery
 from reid_jax.individuals.gallery.value import DIGEST, Gallery
 from reid_jax.individuals.search import gallery_search
+from reid_jax.individuals.sides import other_sides
 
 _NEIGHBOURS = 5
 ALIKE = 0.99  # correlation of two pictures at 24 pixels, below which nothing closer is looked at
@@ -79,7 +81,9 @@ def find_duplicates(folder: Path) -> Duplicates:
         why = "the similarities of this network do not tell these individuals apart"
         return Duplicates(gallery, pictures, (), None, why)
     known = {_people(individual, pair.first, pair.second) for pair in pictures if pair.identical}
-    scores, near = search.photos_like(gallery.embeddings, 1, [(individual, individual)])
+    sides = gallery.column(SIDE)
+    apart = [(individual, individual), *other_sides(sides, sides)]
+    scores, near = search.photos_like(gallery.embeddings, 1, apart)
     found: list[Twins] = []
     for row in np.argsort(-scores[:, 0], kind="stable"):
         people = _people(individual, row, near[row, 0])

@@ -24,7 +24,7 @@ from reid_jax.individuals.evidence.local import Local
 from reid_jax.individuals.evidence.pairs import Searched
 from reid_jax.individuals.evidence.search import matches
 from reid_jax.individuals.gallery.approximate import ApproximateSearch
-from reid_jax.individuals.gallery.calibrating import calibrated, calibration_of
+from reid_jax.individuals.gallery.calibrating import calibrated, calibration_of, of_side
 from reid_jax.individuals.gallery.evidence import (
     compared,
     evidence_for,
@@ -151,6 +151,9 @@ class Identification:
       passed_over: how many files in folders are no photos, see :class:`reid_jax.data.Dataset`.
       root: the path of the folder that holds all that was asked for; empty where there is none.
       evidence: by what photos were compared.
+      side: which the photos show; the gallery is then its photos of that side. Empty where nobody
+        said.
+      elsewhere: how many individuals are known from other sides alone.
     """
 
     gallery: Gallery = field(repr=False)
@@ -162,6 +165,8 @@ class Identification:
     passed_over: Mapping[str, int] = field(default_factory=dict)
     root: str = ""
     evidence: Evidence = "none"
+    side: str = ""
+    elsewhere: int = 0
 
     def __len__(self) -> int:
         return len(self.answers)
@@ -182,6 +187,7 @@ def identify(
     index: Index = "exact",
     strangers: float | None = None,
     evidence: Evidence | None = None,
+    side: str = "",
 ) -> Identification:
     """Looks photos up in a gallery.
 
@@ -196,6 +202,8 @@ def identify(
         gallery assumes.
       evidence: by what photos are compared; None for what the gallery answers by, and for the
         network alone with an index other than "exact".
+      side: of the animals that the photos show; they are compared with photos of that side, and
+        with those whose side is not known. "" compares with all.
 
     Raises:
       UserError: there is no gallery, or its run is not there, or another one; or the gallery has no
@@ -205,7 +213,8 @@ def identify(
         if evidence not in (None, "none"):
             raise UserError(f"Evidence {evidence} is found with --index exact alone.")
         evidence = "none"
-    gallery = calibrated(read_gallery(folder, thumbnails=False), strangers)
+    whole = read_gallery(folder, thumbnails=False)
+    gallery = of_side(whole, side, strangers) if side else calibrated(whole, strangers)
     given = list(each_photo(photos))
     model = model_of(folder, gallery, workdir)
     named, listed = _named(given, model.config.data.reading)
@@ -232,8 +241,14 @@ def identify(
         [path if os.path.isdir(path) else os.path.dirname(path) for path in places]
     )
     return Identification(
-        *(gallery, folder, rule, calibration, answers, tuple(skipped), over, root, kind)
+        *(gallery, folder, rule, calibration, answers, tuple(skipped), over, root, kind),
+        side=side,
+        elsewhere=len(np.setdiff1d(_names(whole), _names(gallery))),
     )
+
+
+def _names(gallery: Gallery) -> np.ndarray:
+    return gallery.identities.astype(np.str_)
 
 
 def _named(given: Sequence[Photo], reading: Reading) -> tuple[list[tuple[str, Photo]], Found]:

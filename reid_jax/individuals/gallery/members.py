@@ -13,6 +13,7 @@ from reid_jax.console import say
 from reid_jax.data.names import composed
 from reid_jax.data.photos import Dataset
 from reid_jax.data.photos.content import content_digests
+from reid_jax.data.photos.reading import Reading
 from reid_jax.errors import UserError
 from reid_jax.files import as_text
 from reid_jax.individuals.calibration import STRANGERS
@@ -49,6 +50,7 @@ def build(
     shares: Shares | None = None,
     evidence: Evidence | None = None,
     journal: str = "",
+    side_column: str = "",
 ) -> tuple[Gallery, Dataset]:
     """Embeds all photos of a source with a run, calibrates, and writes the gallery.
 
@@ -60,6 +62,8 @@ def build(
       shares: divides the photos over processes, of which the first one alone returns.
       evidence: by what it will answer; None for the best that can be had here.
       journal: the URL of a PostgreSQL database that keeps its decisions; "" for a file in `out`.
+      side_column: the column that says which side of an animal is seen, of this source and of
+        those that are added; "" for that of the run.
 
     Returns:
       The gallery, and the photos as they were read (with those that were skipped).
@@ -73,12 +77,35 @@ def build(
     check_replaced(out)
     check_url(journal)
     model = open_model(workdir)
-    seed, reading = model.config.train.seed, model.config.data.reading
-    dataset = load_dataset(source, seed=seed, reading=reading)
+    dataset = _photos(model, source, side_column)
     gallery, empty = embedded_gallery(model, dataset, source, out, shares)
+    gallery = with_side_column(gallery, reading_of(model, side_column).side_column)
     gallery = recalibrated(with_evidence(gallery, dataset, kind), strangers)
     write_gallery(out, gallery, journal)
     return gallery, dataclasses.replace(dataset, skipped=(*dataset.skipped, *empty))
+
+
+def _photos(model: TrainedModel, source: str, side_column: str, *, needed: bool = True) -> Dataset:
+    reading = dataclasses.replace(reading_of(model, side_column), side_needed=needed)
+    return load_dataset(source, seed=model.config.train.seed, reading=reading)
+
+
+def reading_of(model: TrainedModel, side_column: str) -> Reading:
+    """How a source is read for a gallery.
+
+    Args:
+      side_column: which says the side that is seen; "" for that of the run.
+    """
+    reading = model.config.data.reading
+    return dataclasses.replace(reading, side_column=side_column or reading.side_column)
+
+
+def with_side_column(gallery: Gallery, side_column: str) -> Gallery:
+    """The gallery knowing which column says the side of photos that are added; "" for none."""
+    if not side_column:
+        return gallery
+    settings = {**gallery.settings, "side_column": side_column}
+    return dataclasses.replace(gallery, settings=settings)
 
 
 def embedded_gallery(
@@ -94,7 +121,7 @@ def embedded_gallery(
     _check_usable(len(gallery), empty)
     settings: dict[str, Any] = {
         "fingerprint": model.fingerprint,
-        **_place(model, out),
+        **place_of(model, out),
         "metric": model.task.metric,
         "sources": [source],
         "built": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -112,7 +139,7 @@ def with_evidence(gallery: Gallery, dataset: Dataset, kind: Evidence) -> Gallery
     return dataclasses.replace(gallery, settings=settings)
 
 
-def _place(model: TrainedModel, out: Path) -> dict[str, str]:
+def place_of(model: TrainedModel, out: Path) -> dict[str, str]:
     """Where a gallery finds its network again."""
     if isinstance(model, PublishedModel):
         return {"run": model.workdir.as_posix(), "run_relative": ""}
@@ -177,8 +204,7 @@ def add(
     kind = chosen_evidence(evidence or stored.settings.get("evidence", {}).get("kind", "none"))
     check_place(folder)
     model = model_of(folder, stored, workdir)
-    seed, reading = model.config.train.seed, model.config.data.reading
-    dataset = load_dataset(source, seed=seed, reading=reading)
+    dataset = _photos(model, source, stored.settings.get("side_column", ""), needed=False)
     run = RunPhotos.of(model)
     photos = _described(dataset, run.trained_on)
     known = run.known_to(stored, model)
@@ -201,7 +227,10 @@ def add(
     def change(gallery: Gallery) -> Gallery:
         nonlocal result
         check_fingerprint(folder, gallery, model)
-        stored, gallery = gallery, _answering(_with_facts(gallery, known), known, kind)
+        stored, gallery = (
+            gallery,
+            arrivals.answering(arrivals.with_found_out(gallery, known), known, kind),
+        )
         found = arrivals.compare(gallery, photos)
         come = [place[path] for path in photos.paths[found.rows < 0] if path in place]
         differ = {name: int(which.sum()) for name, which in found.differ.items() if which.any()}
@@ -235,44 +264,6 @@ def _check_usable(photos: int, empty: Sequence[tuple[str, str]]) -> None:
         raise UserError(
             f"No photo can be used ({as_text(path)}: {why}); give photos that show something."
         )
-
-
-def _with_facts(gallery: Gallery, known: Gallery) -> Gallery:
-    """What was found out about the photos of a gallery of an earlier version, by their paths."""
-    missing = [n for n in (TRAINED, DIGEST) if n in known.columns and n not in gallery.columns]
-    if not missing and (gallery.reference or not known.reference):
-        return gallery
-    place = {path: row for row, path in enumerate(known.paths)}
-    at = np.array([place.get(path, -1) for path in gallery.paths], np.int64)
-    facts = {name: np.where(at >= 0, known.columns[name][at], "") for name in missing}
-    return dataclasses.replace(
-        gallery,
-        columns={**gallery.columns, **facts},
-        reference=gallery.reference or known.reference,
-    )
-
-
-def _answering(gallery: Gallery, known: Gallery, kind: Evidence) -> Gallery:
-    """The gallery answering by this evidence, with the features that were found by their paths.
-
-    Raises:
-      UserError: photos came to it meanwhile, whose features are not known.
-    """
-    if kind == "none" and gallery.local is None:
-        return gallery
-    if kind == "none":
-        settings = {name: v for name, v in gallery.settings.items() if name != "evidence"}
-        return dataclasses.replace(gallery, local=None, settings=settings)
-    said = {**gallery.settings.get("evidence", {}), "kind": kind}
-    gallery = dataclasses.replace(gallery, settings={**gallery.settings, "evidence": said})
-    if gallery.local is not None:
-        return gallery
-    assert known.local is not None
-    place = {path: row for row, path in enumerate(known.paths)}
-    if any(path not in place for path in gallery.paths):
-        raise UserError("Photos were added meanwhile; give the same command again.")
-    rows = np.array([place[path] for path in gallery.paths], np.int64)
-    return dataclasses.replace(gallery, local=known.local.take(rows))
 
 
 def remove(folder: Path, identities: Sequence[str], paths: Sequence[str], who: str = "") -> int:

@@ -134,6 +134,7 @@ class Gallery:
         index: Index = "exact",
         strangers: float | None = None,
         evidence: Evidence | None = None,
+        side: str = "",
     ) -> Identification:
         """Says of each photo who it is, that it is nobody of the gallery, or that it is too close.
 
@@ -145,6 +146,8 @@ class Gallery:
           strangers: the share of these photos of individuals that are not in the gallery; by
             default what the gallery assumes.
           evidence: as for `build`; by default what the gallery was built with.
+          side: of the animals that these photos show, which are then compared with photos of that
+            side alone; "" where nobody knows.
 
         Returns:
           A sequence of answers, in order: `answer.text` ("animal 1", "unknown", ...), `.verdict`,
@@ -163,6 +166,7 @@ class Gallery:
                 index=index,
                 strangers=strangers,
                 evidence=evidence,
+                side=side,
             )
 
     def add(

@@ -65,7 +65,7 @@ def as_table(found: Identification) -> str:
     aligned = iter(Table([""] * 5, rows, "rlrrl").as_text().split("\n")[1:])
     lines = []
     for answer in found.answers:
-        lines.append(f"{shown(answer.path)}: {_verdict(answer)}")
+        lines.append(f"{shown(answer.path)}: {_verdict(answer, found.elsewhere)}")
         lines += [f"  {next(aligned)}" for _ in answer.candidates]
     return "\n".join(lines)
 
@@ -81,13 +81,14 @@ def _score(found: Identification, candidate: Candidate) -> str:
     return "  ".join(filter(None, [score, points_text(candidate)]))
 
 
-def _verdict(answer: Answer) -> str:
+def _verdict(answer: Answer, elsewhere: int) -> str:
     if answer.verdict == "unlike":
         return f"{answer.text} (unlike what the network was trained on)"
     best = answer.candidates[0]
     name = shown(told_apart(best.identity))
     if answer.verdict == "unknown":
-        return f"unknown (most like {name}, {percent(best.probability)})"
+        other = f"; or one of {elsewhere:,} known from other sides alone" if elsewhere else ""
+        return f"unknown (most like {name}, {percent(best.probability)}{other})"
     if answer.verdict == "close":
         return shown(answer.text)
     if answer.verdict is None:
@@ -101,6 +102,8 @@ def summary(found: Identification) -> str:
     lines = [f"{counted(len(photos), 'photo')}: {outcome(photos)}"]
     if found.calibration is not None:
         lines.append(assumption(found.calibration))
+    if sided := side_text(found):
+        lines.append(sided)
     if doubtful := doubt(found.gallery, found.rule, found.evidence):
         lines.append(doubtful)
     if found.skipped:
@@ -108,6 +111,17 @@ def summary(found: Identification) -> str:
     if found.passed_over:
         lines.append(f"passed over: {shown(counts_text(found.passed_over))}")
     return "\n".join(lines)
+
+
+def side_text(found: Identification) -> str:
+    """What was compared where a side was said; else empty."""
+    if not found.side:
+        return ""
+    said = f"Compared with photos that show the side {shown(found.side)}, or none that is known."
+    if not found.elsewhere:
+        return said
+    individuals = counted(found.elsewhere, "individual is", "individuals are")
+    return f"{said} {individuals} known from other sides alone; an unknown one may be among them."
 
 
 def outcome(answers: Sequence[Answer]) -> str:
@@ -168,6 +182,11 @@ def as_json(found: Identification) -> str:
         "fingerprint": found.gallery.settings["fingerprint"],
         "score": found.rule,
         **({} if found.evidence == "none" else {"evidence": found.evidence}),
+        **(
+            {"side": found.side, "known_from_other_sides_alone": found.elsewhere}
+            if found.side
+            else {}
+        ),
         "strangers": None if found.calibration is None else found.calibration.strangers,
         "name_from": None if found.calibration is None else found.calibration.name_from,
         "photos": [

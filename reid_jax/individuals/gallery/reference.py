@@ -11,6 +11,7 @@ from reid_jax.data.digests import DTYPE, file_digest
 from reid_jax.data.parallel import parallel_map
 from reid_jax.data.photos import Dataset, Splits
 from reid_jax.data.photos.content import content_digests
+from reid_jax.data.photos.reading import SIDE
 from reid_jax.errors import UserError
 from reid_jax.files import as_text
 from reid_jax.individuals.gallery.value import DIGEST, TRAINED, Gallery
@@ -75,7 +76,7 @@ class RunPhotos:
 
         ``training`` (T, D) and ``held_out`` (H, D) are float16 embeddings. ``trained_identities``
         says whose the first are; of the others there are ``identities`` and ``paths`` (str),
-        ``dates`` (datetime64[s]) and ``marks`` (:meth:`TrainedOn.marks`).
+        ``dates`` (datetime64[s]), ``marks`` (:meth:`TrainedOn.marks`) and ``sides`` (str).
         """
         if self.dataset is None or self.splits is None:
             return {}
@@ -96,6 +97,7 @@ class RunPhotos:
             "paths": paths.astype(np.str_),
             "dates": dataset.columns.get("date", never).astype("datetime64[s]"),
             "marks": self.trained_on.marks(content_digests(dataset), names),
+            "sides": dataset.columns.get(SIDE, np.full(len(dataset), "")).astype(np.str_),
         }
 
     def known_to(self, gallery: Gallery, model: TrainedModel) -> Gallery:
@@ -145,6 +147,16 @@ def held_out(reference: Mapping[str, np.ndarray], dimension: int) -> dict[str, n
             strict=True,
         )
     )
+
+
+def of_one_side(reference: Mapping[str, np.ndarray], side: str) -> dict[str, np.ndarray]:
+    """The same arrays, with those photos alone that were held out and are known to be of a side."""
+    if "held_out" not in reference:
+        return dict(reference)
+    unsaid = np.full(len(reference["held_out"]), "")
+    rows = np.flatnonzero(reference.get("sides", unsaid) == side)
+    there = {name: reference[name][rows] for name in (*_HELD_OUT, "sides") if name in reference}
+    return {**reference, **there}
 
 
 _HELD_OUT = ("held_out", "identities", "paths", "dates", "marks")

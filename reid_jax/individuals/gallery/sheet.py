@@ -17,6 +17,7 @@ from reid_jax.individuals.gallery.output import (
     percent,
     points_text,
     shown,
+    side_text,
 )
 from reid_jax.individuals.gallery.pictures import thumbnail_of_file
 from reid_jax.individuals.gallery.stored.reading import read_gallery
@@ -161,7 +162,8 @@ def _opening(found: Identification) -> str:
     words = '<p class="note"><a href="#words">What the words mean.</a></p>'
     doubtful = doubt(gallery, found.rule, found.evidence)
     warning = f'<p class="note warning">{escape(doubtful)}</p>' if doubtful else ""
-    return page.headline("Who is it?", lead, {}) + page.notes([note]) + words + warning
+    notes = page.notes([*filter(None, [side_text(found)]), note])
+    return page.headline("Who is it?", lead, {}) + notes + words + warning
 
 
 def _filter(found: Identification) -> str:

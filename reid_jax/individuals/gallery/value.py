@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from reid_jax.data.photos.reading import SIDE
+
 if TYPE_CHECKING:
     from reid_jax.individuals.evidence.local import Local
 
-COLUMNS = ("date", "camera", "orientation")
+COLUMNS = ("date", "camera", "orientation", SIDE)
 """Facts about a photo that are kept, where they are known."""
 
 TRAINED = "trained"

@@ -9,15 +9,16 @@ import numpy as np
 from reid_jax.console import counted
 from reid_jax.data.photos import Dataset
 from reid_jax.data.photos.dataset import remarks
+from reid_jax.data.photos.reading import SIDE
 from reid_jax.individuals.calibration import Calibration
 from reid_jax.individuals.closeness import closeness_of
 from reid_jax.individuals.gallery import members
 from reid_jax.individuals.gallery.arrivals import INDIVIDUAL
-from reid_jax.individuals.gallery.calibrating import calibration_of
+from reid_jax.individuals.gallery.calibrating import calibration_of, sides_of
 from reid_jax.individuals.gallery.decided import Photo
 from reid_jax.individuals.gallery.duplicates import Twins
 from reid_jax.individuals.gallery.evidence import evidence_of, reach_of, settings_of
-from reid_jax.individuals.gallery.journal.entries import CONFIRMED, Entry, replayed
+from reid_jax.individuals.gallery.journal.entries import CONFIRMED, NETWORK, Entry, replayed
 from reid_jax.individuals.gallery.output import (
     doubt,
     hubs_text,
@@ -25,7 +26,7 @@ from reid_jax.individuals.gallery.output import (
     shown,
     skipped_text,
 )
-from reid_jax.individuals.gallery.value import Gallery
+from reid_jax.individuals.gallery.value import TRAINED, Gallery
 from reid_jax.ops.ranking.individuals import RULES
 
 _PAIRS = 50  # duplicates on the screen
@@ -109,6 +110,7 @@ def described(folder: Path, gallery: Gallery) -> str:
     if date is not None and not np.isnat(date).all():
         days = date[~np.isnat(date)].astype("datetime64[D]")
         rows.append(("dates", f"{days.min()} to {days.max()}"))
+    rows += _sides(gallery)
     rows += [
         ("from", ", ".join(shown(source) for source in settings["sources"])),
         ("built", settings["built"]),
@@ -148,6 +150,19 @@ def described(folder: Path, gallery: Gallery) -> str:
             *filter(None, [hubs_text(gallery), doubt(gallery, RULES[0], evidence_of(gallery))]),
         ]
     )
+
+
+def _sides(gallery: Gallery) -> list[tuple[str, str]]:
+    """Photos and individuals of each side, where there are any."""
+    sides, names = gallery.column(SIDE), gallery.identities.astype(np.str_)
+    return [
+        (
+            f"side {shown(side)}",
+            f"{counted(int((sides == side).sum()), 'photo')} of "
+            f"{counted(len(np.unique(names[sides == side])), 'individual')}",
+        )
+        for side in sides_of(gallery)
+    ]
 
 
 def _evidence(gallery: Gallery) -> list[tuple[str, str]]:
@@ -205,7 +220,10 @@ def _changes(entry: Entry, paths: Mapping[str, str]) -> list[str]:
         elif change.attribute == CONFIRMED:
             word = "no longer confirmed" if change.after is None else "confirmed"
             others.append(f"{about(change.subject)}: {word}")
-        else:
+        elif change.attribute == NETWORK:
+            name = (change.after or "").rpartition(": ")[2]
+            others.append(f"embeddings of the network {name}" if name else "former embeddings")
+        elif change.attribute != TRAINED:  # which follows from the network
             value = "nothing" if change.after is None else shown(change.after)
             others.append(f"{change.attribute} of {about(change.subject)}: {value}")
     lines = [] if entry.undoes is None else [f"takes back decision {entry.undoes}"]

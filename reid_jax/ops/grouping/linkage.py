@@ -34,6 +34,7 @@ def average_linkage(
     apart: np.ndarray | None = None,
     together: np.ndarray | None = None,
     whose: np.ndarray | None = None,
+    kinds: np.ndarray | None = None,
 ) -> Merges:
     """Joins the two groups whose photos are the most alike on average, again and again.
 
@@ -54,6 +55,8 @@ def average_linkage(
       together: ``(T, 2)`` int, photos that are in one group from the beginning.
       whose: ``(N,)`` int, of whom a photo is known to be, -1 where nobody knows: photos of one are
         together, those of two apart.
+      kinds: ``(N,)`` int, -1 where it is not known: pairs of two kinds do not count, neither for
+        nor against; groups that have no other pairs are not joined.
 
     Raises:
       UserError: photos that are to be together are to be apart.
@@ -63,7 +66,7 @@ def average_linkage(
       >>> rj.metrics.average_linkage(pairs, alike, 3, missing=0.0).similarities.tolist()
       [0.9, 0.4]
     """
-    groups = _Groups(number, whose)
+    groups = _Groups(number, whose, kinds)
     for first, second in _rows(apart):
         groups.keep_apart(first, second)
     merged: list[tuple[int, int]] = []
@@ -129,12 +132,17 @@ def groups_at(merges: Merges, threshold: float) -> np.ndarray:
 class _Groups:
     """Disjoint groups; of two that are joined the one with more neighbours gives its number."""
 
-    def __init__(self, number: int, whose: np.ndarray | None = None) -> None:
+    def __init__(
+        self, number: int, whose: np.ndarray | None = None, kinds: np.ndarray | None = None
+    ) -> None:
         self.whose = [_NOBODY] * number if whose is None else whose.tolist()
         self.parent = list(range(number))
         self.size = [1] * number
         self.excess: list[dict[int, float]] = [{} for _ in range(number)]
         self.apart: list[set[int]] = [set() for _ in range(number)]
+        self.kinds: list[dict[int, int]] | None = None
+        if kinds is not None and len(np.unique(kinds[kinds != _NOBODY])) > 1:
+            self.kinds = [{kind: 1} if kind != _NOBODY else {} for kind in kinds.tolist()]
 
     def of(self, photo: int) -> int:
         """The number of its group."""
@@ -145,7 +153,16 @@ class _Groups:
 
     def mean(self, one: int, other: int) -> float:
         """How much the mean similarity of two groups is above `missing`."""
-        return self.excess[one][other] / (self.size[one] * self.size[other])
+        return self.excess[one][other] / self._pairs(one, other)
+
+    def _pairs(self, one: int, other: int) -> int:
+        """Pairs of a photo of the one and a photo of the other that count."""
+        pairs = self.size[one] * self.size[other]
+        if self.kinds is None:
+            return pairs
+        mine, theirs = self.kinds[one], self.kinds[other]
+        same = sum(number * theirs.get(kind, 0) for kind, number in mine.items())
+        return max(pairs - sum(mine.values()) * sum(theirs.values()) + same, 1)
 
     def add(self, one: int, other: int, excess: float) -> None:
         """A pair of photos of two groups is that much more alike than a missing one."""
@@ -170,6 +187,9 @@ class _Groups:
         self.parent[gone] = kept
         self.size[kept] += self.size[gone]
         self.whose[kept] = max(self.whose[kept], self.whose[gone])
+        if self.kinds is not None:
+            for kind, number in self.kinds[gone].items():
+                self.kinds[kept][kind] = self.kinds[kept].get(kind, 0) + number
         changed = []
         for neighbour, excess in self.excess[gone].items():
             del self.excess[neighbour][gone]

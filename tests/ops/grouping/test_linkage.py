@@ -93,3 +93,39 @@ def test_a_pair_given_twice_counts_once_as_its_higher():
     pairs = np.array([[0, 1], [1, 0], [1, 1]])
     merges = average_linkage(pairs, np.array([0.3, 0.5, 0.9]), 2, missing=0.0)
     assert merges.similarities.tolist() == [0.5]
+
+
+def by_loops(alike, kinds):
+    """Average linkage in which pairs of two kinds are not counted, group after group."""
+    groups, heights = [{n} for n in range(len(alike))], []
+    while True:
+        best, ends = 0.0, None
+        for i, one in enumerate(groups):
+            for other in groups[i + 1 :]:
+                pairs = [
+                    (a, b)
+                    for a in one
+                    for b in other
+                    if -1 in kinds[[a, b]] or kinds[a] == kinds[b]
+                ]
+                mean = np.mean([alike[pair] for pair in pairs]) if pairs else 0.0
+                if mean > best:
+                    best, ends = mean, (one, other)
+        if ends is None:
+            return heights, groups
+        heights.append(best)
+        groups = [each for each in groups if each not in ends] + [ends[0] | ends[1]]
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 10_000), st.integers(2, 12))
+def test_pairs_of_two_kinds_say_nothing(seed, number):
+    rng = np.random.default_rng(seed)
+    alike, kinds = drawn(seed, number), rng.integers(-1, 2, number)
+    pairs = np.stack(np.triu_indices(number, 1), axis=1)
+    same = (kinds[pairs[:, 0]] == kinds[pairs[:, 1]]) | (kinds[pairs] == -1).any(axis=1)
+    pairs = pairs[same]
+    merges = average_linkage(pairs, alike[tuple(pairs.T)], number, missing=0.0, kinds=kinds)
+    heights, groups = by_loops(alike, kinds)
+    np.testing.assert_allclose(merges.similarities, heights, atol=1e-12)
+    assert as_groups(groups_at(merges, 0.0)) == {frozenset(group) for group in groups}

@@ -10,6 +10,7 @@ import numpy as np
 
 from reid_jax.console import counted, say
 from reid_jax.data.photos import Dataset, load_dataset
+from reid_jax.data.photos.reading import SIDE
 from reid_jax.errors import UserError
 from reid_jax.files import check_destinations, write_text
 from reid_jax.individuals.calibration import STRANGERS
@@ -30,6 +31,7 @@ from reid_jax.individuals.gallery.grouping.page import as_html
 from reid_jax.individuals.gallery.store import check_place, check_replaced, write_gallery
 from reid_jax.individuals.gallery.value import DIGEST, Gallery
 from reid_jax.individuals.published import open_model
+from reid_jax.individuals.sides import has_sides, side_codes
 
 PAGE = "groups.html"
 
@@ -45,6 +47,7 @@ class Asked:
       names: whether names of the source are believed.
       strangers: see :func:`reid_jax.individuals.gallery.members.build`.
       html: where the page is written; None for the gallery's folder.
+      side_column: the column that says which side of an animal is seen; "" for that of the run.
     """
 
     evidence: Evidence | None = None
@@ -53,6 +56,7 @@ class Asked:
     names: bool = True
     strangers: float = STRANGERS
     html: Path | None = None
+    side_column: str = ""
 
     def check(self) -> None:
         """Raises a UserError where something cannot be."""
@@ -106,13 +110,14 @@ def cluster(workdir: Path, source: str, out: Path, asked: Asked) -> Clustered:
     spent: dict[str, float] = {}
     with _timed("reading photos", spent):
         model = open_model(workdir)
-        reading = model.config.data.reading
+        reading = members.reading_of(model, asked.side_column)
         if asked.burst_seconds:
             reading = dataclasses.replace(reading, exif=True)
         seed = model.config.train.seed
         dataset = load_dataset(source, seed=seed, reading=reading, unnamed=True)
     with _timed("embeddings", spent):
         gallery, empty = members.embedded_gallery(model, dataset, source, out)
+        gallery = members.with_side_column(gallery, reading.side_column)
     if kind != "none":
         with _timed("local features", spent):
             gallery = members.with_evidence(gallery, dataset, kind)
@@ -152,8 +157,11 @@ def _grouped(gallery: Gallery, kind: Evidence, asked: Asked, spent: dict[str, fl
         bursts = in_a_burst(dates, cameras, paths, asked.burst_seconds)
         say(f"bursts: {counted(len(np.unique(bursts)), 'photo')} are joined where they can be")
         together = np.concatenate([together, bursts])
+    sides = gallery.column(SIDE)
+    if has_sides(sides):
+        say("sides: photos of two sides are not compared; a group is of one, unless names join it")
     with _timed("nearest", spent):
-        near = nearest(gallery.embeddings, gallery.settings["metric"])
+        near = nearest(gallery.embeddings, gallery.settings["metric"], sides=sides)
     if kind != "none" and gallery.local is not None:
         with _timed("comparing local features", spent):
             near = with_agreement(near, gallery.local)
@@ -166,6 +174,7 @@ def _grouped(gallery: Gallery, kind: Evidence, asked: Asked, spent: dict[str, fl
             apart=of_one_photo(paths),
             together=together,
             threshold=asked.threshold,
+            sides=side_codes(sides),
         )
 
 

@@ -62,6 +62,7 @@ def group(
     apart: np.ndarray,
     together: np.ndarray,
     threshold: float | None = None,
+    sides: np.ndarray | None = None,
 ) -> Grouped:
     """Joins photos by average linkage, see :mod:`reid_jax.ops.grouping.linkage`.
 
@@ -72,19 +73,23 @@ def group(
       apart: ``(A, 2)`` photos that are never in one group.
       together: ``(T, 2)`` photos that are joined first, unless names or `apart` are against it.
       threshold: by hand; None chooses it.
+      sides: ``(N,)`` int of the sides that photos show, -1 where not known; those of two say
+        nothing of each other, for or against. None for one.
     """
     found = scored(near, kind, whose, metric)
     pairs, scores = _with_bursts(near.pairs, found.scores, together)
     if threshold is not None:
         chosen = by_hand(threshold)
     elif found.basis == "names":
-        free = average_linkage(pairs, scores, near.number, missing=0.0, apart=apart)
+        free = average_linkage(pairs, scores, near.number, missing=0.0, apart=apart, kinds=sides)
         chosen = by_names(free, whose)
     elif found.basis == "chance":
         chosen = standing_out(found.scores)
     else:
         chosen = alike(near.pairs, found.scores, near.number)
-    merges = average_linkage(pairs, scores, near.number, missing=0.0, apart=apart, whose=whose)
+    merges = average_linkage(
+        pairs, scores, near.number, missing=0.0, apart=apart, whose=whose, kinds=sides
+    )
     groups = groups_of(merges, chosen.value, pairs, scores, 0.0)
     margin = groups.inside - groups.outside
     lowest = _LIKELY if found.basis == "names" else SURE_LINK

@@ -1,6 +1,6 @@
 """Pairs of photos that are compared: each photo with its nearest, never all with all."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import jax
@@ -10,8 +10,10 @@ from reid_jax.console import Bar
 from reid_jax.individuals.evidence.local import Local
 from reid_jax.individuals.evidence.search import compare_photos
 from reid_jax.individuals.search import gallery_search
+from reid_jax.individuals.sides import other_sides
 from reid_jax.ops.batching import blocks
 from reid_jax.ops.ranking.individuals import similarities
+from reid_jax.ops.ranking.matching import is_known
 
 NEAREST = 50
 """With so many photos each photo is compared."""
@@ -31,6 +33,7 @@ class Near:
       drawn: ``(R,)`` float32 likewise, of pairs drawn at random.
       agreement: ``(E,)`` float32 by local features, see `compare_photos`; None without any.
       drawn_agreement: ``(R,)`` float32 likewise, of the pairs drawn at random.
+      drawn_pairs: ``(R, 2)`` int64 rows, these pairs.
     """
 
     number: int
@@ -39,24 +42,30 @@ class Near:
     drawn: np.ndarray
     agreement: np.ndarray | None = None
     drawn_agreement: np.ndarray | None = None
+    drawn_pairs: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), np.int64))
 
 
-def nearest(embeddings: Any, metric: str, number: int = NEAREST) -> Near:
+def nearest(
+    embeddings: Any, metric: str, number: int = NEAREST, *, sides: np.ndarray | None = None
+) -> Near:
     """Each photo with those that the network finds most alike; exact, in blocks.
 
     Args:
       embeddings: ``(N, D)`` float.
       metric: "cosine" or "euclidean".
       number: of others, for each.
+      sides: ``(N,)`` texts, empty where not known; photos of two sides are no pair. None for one.
     """
     count = len(embeddings)
+    sides = np.full(count, "") if sides is None else sides
     search = gallery_search(embeddings, np.zeros(count, np.int32), metric)
     itself = np.arange(count)
     first, second, alike = [], [], []
     with Bar("Looking for the nearest", count, "photos") as bar:
         for block in blocks(count, _BLOCK):
             queries = np.asarray(embeddings[block], np.float32)
-            scores, rows = search.photos_like(queries, number, [(itself[block], itself)])
+            apart = [(itself[block], itself), *other_sides(sides[block], sides)]
+            scores, rows = search.photos_like(queries, number, apart)
             there = rows >= 0
             first.append(np.repeat(itself[block], there.sum(axis=1)))
             second.append(rows[there])
@@ -64,16 +73,24 @@ def nearest(embeddings: Any, metric: str, number: int = NEAREST) -> Near:
             bar.update(block.stop)
     ends = np.sort(np.stack([np.concatenate(first), np.concatenate(second)], axis=1), axis=1)
     _, once = np.unique(ends[:, 0] * count + ends[:, 1], return_index=True)
-    one, other = (np.asarray(embeddings[rows], np.float32) for rows in _drawn(count).T)
+    random = _drawn(count)
+    random = random[_of_one_side(*sides[random.T])]
+    one, other = (np.asarray(embeddings[rows], np.float32) for rows in random.T)
     drawn = jax.vmap(lambda a, b: similarities(a[None], b[None], metric)[0, 0])(one, other)
-    return Near(count, ends[once], np.concatenate(alike)[once], np.asarray(drawn))
+    network = np.concatenate(alike)[once]
+    return Near(count, ends[once], network, np.asarray(drawn), drawn_pairs=random)
 
 
 def with_agreement(near: Near, local: Local) -> Near:
     """The pairs with what local features say of them, and of those drawn at random."""
-    found = agreement_of(np.concatenate([near.pairs, _drawn(near.number)]), local)
+    found = agreement_of(np.concatenate([near.pairs, near.drawn_pairs]), local)
     agreement, drawn = np.split(found, [len(near.pairs)])
     return replace(near, agreement=agreement, drawn_agreement=drawn)
+
+
+def _of_one_side(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """``(R,)`` bool: not known to be of two."""
+    return (one == other) | ~is_known(one) | ~is_known(other)
 
 
 def _drawn(number: int) -> np.ndarray:
