@@ -73,8 +73,8 @@ def prove(folder: Path, *, every: bool = False, workdir: Path | None = None) -> 
     made = np.concatenate([model.embed(part) for part in parts])
     kept = np.asarray(some.embeddings, np.float32)
     if made.shape != kept.shape:
-        wrong = f"embeddings are {made.shape[1]} numbers, {kept.shape[1]} are stored"
-        return Proof(len(some), len(gallery), float("inf"), (wrong,))
+        other = f"embeddings are {made.shape[1]} numbers, {kept.shape[1]} are stored"
+        return Proof(len(some), len(gallery), float("inf"), (other,))
     length = np.maximum(np.linalg.norm(made, axis=1), 1e-12)
     apart = np.linalg.norm(made - kept, axis=1) / length
     wrong = [
