@@ -155,6 +155,11 @@ def main() -> None:
         for path in ("/individuals", "/individuals?q=animal+19&order=photos&page=2"):
             for _ in range(10):
                 first.ask("a list of individuals", "GET", path)
+        for turn in range(10):
+            said = {"name": f"animal {turn}", "new_name": f"renamed {turn}"}
+            first.ask("a decision in the gallery", "POST", "/v1/gallery/rename", said)
+            first.ask("the list just after it", "GET", "/individuals")
+            first.ask("a search", "GET", f"/v1/individuals?q=animal+{turn}7")
         before = memory(server.pid)
         people = [Reviewer(port, number) for number in range(asked.reviewers)]
         until = time.perf_counter() + asked.seconds

@@ -153,20 +153,24 @@ class Arrivals:
         *,
         worth: float = 0.0,
         only_from: Sequence[State] = (),
+        only_at: int | None = None,
     ) -> bool:
         """Writes down how far a file is, and what is known now beside what was.
 
         Args:
           about: facts; None takes one away.
           only_from: states; in another one nothing changes.
+          only_at: the number of its last change; after a later one nothing changes.
 
         Returns:
           Whether it was changed.
         """
         with self._writing() as change:
-            found = self._base.execute("SELECT state, about FROM arrivals WHERE id=?", (id,))
-            row = found.fetchone()
+            asked = "SELECT state, about, changed FROM arrivals WHERE id=?"
+            row = self._base.execute(asked, (id,)).fetchone()
             if row is None or (only_from and row[0] not in only_from):
+                return False
+            if only_at is not None and row[2] != only_at:
                 return False
             known = {**json.loads(row[1]), **(about or {})}
             known = {fact: value for fact, value in known.items() if value is not None}
@@ -208,6 +212,10 @@ class Arrivals:
         """The file of this content, if it came."""
         found = self._rows("WHERE id=?", (id,))
         return found[0] if found else None
+
+    def parts_of(self, id: str) -> list[Arrival]:
+        """Other animals on the photo of this content, which need its file."""
+        return self._rows("WHERE json_extract(about, '$.of')=?", (id,))
 
     def in_state(self, kind: Kind, state: State, most: int = 1_000_000) -> list[Arrival]:
         """Files in a state, worth the most first, then in the order in which they came."""

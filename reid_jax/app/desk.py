@@ -5,14 +5,14 @@ Each step is written down before the next, so that who is killed goes on where i
 
 import threading
 import time
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from reid_jax.app.arrivals import Arrival, Arrivals, State
-from reid_jax.app.holdings import Shelf
+from reid_jax.app.arrivals import Arrival, Arrivals
+from reid_jax.app.boxes import Boxes, Share, path_of
 from reid_jax.app.logs import Log, Numbers
 from reid_jax.app.places import Places
+from reid_jax.app.reading.shelf import Shelf
 from reid_jax.app.review import Review
 from reid_jax.app.workers.children import Child, ChildError
 from reid_jax.app.worth import worth_of
@@ -45,6 +45,8 @@ class Desk:
         self.decoder = Child("reid_jax.app.workers.decoder", places.child_log, 5, quiet)
         self._embedder = Child("reid_jax.app.workers.embedder", places.child_log, 10)
         self.review = Review(arrivals, shelf)
+        self._boxes = Boxes(places, arrivals, self.decoder)
+        self._margin = 0.0
         self._again: list[str] = []
         self._wake, self._read_one, self._decided = (threading.Event() for _ in range(3))
         self._ended = threading.Event()
@@ -95,7 +97,7 @@ class Desk:
         assert arrival is not None
         request = {
             "gallery": str(self._shelf.folder),
-            "take_back": str(self._place(arrival)),
+            "take_back": path_of(self._places, arrival),
             "who": who,
         }
         try:
@@ -104,6 +106,46 @@ class Desk:
             raise UserError(f"It could not be taken back: {error}.") from error
         self._arrivals.change(photo, "readable", {"decision": None}, only_from=("filed",))
         self._read_one.set()
+
+    def draw(self, photo: str, share: Share | None, who: str, *, another: bool) -> Arrival:
+        """Draws a box on a photo of the inbox, which is looked up again; or one for another animal.
+
+        Raises:
+          UserError: it was decided on, the box shows nothing, or the network is still loaded.
+        """
+        self._check_ready()
+        if another and share is not None:
+            found = self._boxes.add(photo, share, who, self._margin)
+        else:
+            found = self._boxes.draw(photo, share, who, self._margin)
+        self._read_one.set()
+        return found
+
+    def take_box_back(self, photo: str) -> Arrival:
+        """Takes the last box on a photo of the inbox back, see :class:`Boxes`."""
+        found = self._boxes.take_back(photo)
+        self._read_one.set()
+        return found
+
+    def draw_in_gallery(self, drawn: Mapping[str, Any], who: str) -> int:
+        """Draws a box on a photo of the gallery; returns the number of the decision.
+
+        Args:
+          drawn: see :class:`reid_jax.individuals.gallery.mending.boxes.Drawn`.
+
+        Raises:
+          UserError: it cannot be, see :func:`reid_jax.individuals.gallery.mending.boxes.draw_box`.
+        """
+        self._check_ready()
+        request = {"gallery": str(self._shelf.folder), "box": dict(drawn), "who": who}
+        try:
+            return int(self._embedder.ask(request, _FILE)["number"])
+        except ChildError as error:
+            raise UserError(f"The box could not be drawn: {error}.") from error
+
+    def _check_ready(self) -> None:
+        if not self.ready:
+            raise UserError("The network is still being loaded; draw the box in a moment.")
 
     def _repeat(self, step: Callable[[], bool], event: threading.Event) -> None:
         pause = _PAUSE
@@ -127,7 +169,8 @@ class Desk:
         return False
 
     def _read_this(self, arrival: Arrival) -> None:
-        id, path = arrival.id, self._place(arrival)
+        id = arrival.id
+        path = self._places.dropped("photo", id, arrival.ending)
         if (held := self._shelf.recent().digests.get(id)) is not None:
             self._arrivals.change(id, "there", {"individual": held.individual, "photo": held.id})
             path.unlink(missing_ok=True)
@@ -150,28 +193,24 @@ class Desk:
         self._numbers.event("photos_read")
         self._read_one.set()
 
-    def _place(self, arrival: Arrival) -> Path:
-        return self._places.dropped("photo", arrival.id, arrival.ending)
-
     def _look_up(self) -> bool:
         """Looks up the next photos that can be; whether there were any."""
         if not self.ready:
             request = {"gallery": str(self._shelf.folder), "photos": []}
             found = self._embedder.ask(request, _START)
             self._log.write("ready", **found)
+            self._margin = float(found["margin"])
             self.ready, self.trouble = True, ""
-        state: State = "readable"
-        photos = self._arrivals.in_state("photo", state, _BATCH)
+        photos = self._arrivals.in_state("photo", "readable", _BATCH)
         if not photos and self._again:
             some, self._again = self._again[:_BATCH], self._again[_BATCH:]
             known = map(self._arrivals.one, some)
             photos = [one for one in known if one is not None and one.state == "answered"]
-            state = "answered"
         if not photos:
             return bool(self._again)
         started = time.monotonic()
         for arrival, answer in zip(photos, self._answers(photos), strict=True):
-            self._answered(arrival.id, answer, state)
+            self._answered(arrival, answer)
         self._numbers.event("photos_looked_up", len(photos))
         self.trouble = ""
         self._log.write(
@@ -179,19 +218,22 @@ class Desk:
         )
         return True
 
-    def _answered(self, id: str, answer: dict[str, Any] | str, state: State) -> None:
+    def _answered(self, arrival: Arrival, answer: dict[str, Any] | str) -> None:
+        """Writes an answer down, unless the photo was decided on or got another box meanwhile."""
+        id, at = arrival.id, arrival.changed
         if isinstance(answer, str):
-            self._arrivals.change(id, "refused", {"why": answer}, only_from=("readable",))
+            if arrival.state == "readable":
+                self._arrivals.change(id, "refused", {"why": answer}, only_at=at)
             return
         worth = worth_of(answer)
-        self._arrivals.change(id, "answered", {"answer": answer}, worth=worth, only_from=(state,))
+        self._arrivals.change(id, "answered", {"answer": answer}, worth=worth, only_at=at)
 
     def _answers(self, photos: list[Arrival]) -> list[dict[str, Any] | str]:
         """What is said of each; a sentence about one that cannot be looked up."""
         try:
             request = {
                 "gallery": str(self._shelf.folder),
-                "photos": [str(self._place(arrival)) for arrival in photos],
+                "photos": [path_of(self._places, arrival) for arrival in photos],
             }
             answers: list[dict[str, Any] | str] = self._embedder.ask(request, _LOOK_UP)["answers"]
         except (UserError, ChildError) as error:
@@ -216,7 +258,7 @@ class Desk:
             "gallery": str(self._shelf.folder),
             "file": [
                 {
-                    "path": str(self._place(one)),
+                    "path": path_of(self._places, one),
                     "date": one.about.get("taken", ""),
                     **{
                         fact: one.about["decision"].get(fact)

@@ -1,22 +1,17 @@
 """What is in a gallery now, as pages show it: individuals, their photos, and where each lies."""
 
-import math
-import threading
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 from hashlib import blake2b
-from pathlib import Path
 
 import numpy as np
 
 from reid_jax.data.names import composed
-from reid_jax.errors import UserError
-from reid_jax.individuals.gallery.stored.reading import position_of, read_gallery
 from reid_jax.individuals.gallery.value import DIGEST, Gallery
 
-_MOMENT = 1.0  # seconds
+_NAMES = 2**17  # whose keys are kept, as a list is sorted each time that it is shown
 ORDERS = ("name", "photos", "last seen")
 
 
@@ -31,7 +26,8 @@ class Held:
       individual: whose it is.
       date: when it was taken, None where nobody knows.
       facts: camera, orientation and the like, those that are known.
-      row: of the gallery.
+      digest: of its content; "" where nobody knows.
+      mark: why it takes no part; "" where it does.
     """
 
     id: str
@@ -40,7 +36,8 @@ class Held:
     individual: str
     date: datetime | None
     facts: dict[str, str]
-    row: int
+    digest: str = ""
+    mark: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,6 +62,8 @@ class Holdings:
       photos: by id.
       paths: the same by where they lie.
       digests: whose photo has this content.
+      known: the same by how the gallery knows them.
+      aside: those that were removed, or take no part, by how the gallery knows them.
       position: of the gallery's journal.
     """
 
@@ -72,13 +71,9 @@ class Holdings:
     photos: dict[str, Held]
     paths: dict[str, Held]
     digests: dict[str, Held]
+    known: dict[str, Held]
+    aside: dict[str, Held]
     position: int
-    _thumbnails: np.ndarray = field(repr=False)
-
-    def thumbnail(self, photo: Held) -> bytes:
-        """A small JPEG of a photo."""
-        picture: bytes = self._thumbnails[photo.row]
-        return picture
 
     def found(self, words: str, order: str) -> list[Individual]:
         """Individuals whose name holds each of some words, in an order of `ORDERS`."""
@@ -96,7 +91,8 @@ class Holdings:
         return sorted(some, key=lambda one: natural(one.name))
 
 
-def natural(name: str) -> list[tuple[int, int, str]]:
+@lru_cache(_NAMES)
+def natural(name: str) -> tuple[tuple[int, int, str], ...]:
     """A key by which "animal 2" stands before "animal 10"."""
     parts, digits = [], ""
     for letter in composed(name).casefold() + "\0":
@@ -107,84 +103,103 @@ def natural(name: str) -> list[tuple[int, int, str]]:
             parts.append((0, int(digits[:18]), digits))
             digits = ""
         parts.append((1, 0, letter))
-    return parts
+    return tuple(parts)
 
 
-class Shelf:
-    """The holdings of a gallery, read again when the gallery has changed."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._alone = threading.Lock()
-        self._looked = -math.inf
-        self._reading = False
-        self._read: tuple[tuple[str, int], Holdings] | None = None
-
-    def holdings(self) -> Holdings:
-        """What is there now.
-
-        Raises:
-          UserError: there is no gallery, or it is damaged.
-        """
-        with self._alone:
-            position = position_of(self.folder)
-            if self._read is None or self._read[0] != position:
-                self._read = position, _holdings(read_gallery(self.folder))
-            self._looked = time.monotonic()
-            return self._read[1]
-
-    def recent(self) -> Holdings:
-        """What was there a moment ago; nobody waits while what is new is read.
-
-        Raises:
-          UserError: as `holdings`, where nothing was read yet.
-        """
-        read = self._read
-        if read is None:
-            return self.holdings()
-        if time.monotonic() - self._looked > _MOMENT and not self._reading:
-            self._reading = True
-            threading.Thread(target=self._read_again, daemon=True).start()
-        return read[1]
-
-    def _read_again(self) -> None:
-        try:
-            self.holdings()
-        except UserError:  # said where somebody waits for it
-            self._looked = time.monotonic()
-        finally:
-            self._reading = False
+def holdings_of(gallery: Gallery) -> Holdings:
+    """What a gallery holds that was read with its marked photos."""
+    photos = held_photos(gallery)
+    shown = [photo for photo in photos if not photo.mark]
+    of: dict[str, list[Held]] = {}
+    for photo in shown:
+        of.setdefault(photo.individual, []).append(photo)
+    return Holdings(
+        individuals={name: Individual(name, _latest_first(some)) for name, some in of.items()},
+        photos={photo.id: photo for photo in shown},
+        paths={photo.path: photo for photo in shown},
+        digests={photo.digest: photo for photo in shown if photo.digest},
+        known={photo.known: photo for photo in shown},
+        aside={photo.known: photo for photo in photos if photo.mark},
+        position=gallery.position,
+    )
 
 
-def _holdings(gallery: Gallery) -> Holdings:
+def held_photos(gallery: Gallery) -> list[Held]:
+    """The photos of a gallery, in its order."""
     dates = gallery.columns.get("date")
     others = {
         name: column
         for name, column in gallery.columns.items()
         if name in ("camera", "orientation")
     }
-    digests = gallery.columns.get(DIGEST, np.full(len(gallery), ""))
-    known = gallery.known_ids
+    digests, known = gallery.column(DIGEST).tolist(), gallery.known_ids.tolist()
+    marks = [""] * len(gallery) if gallery.marks is None else gallery.marks.tolist()
     photos: list[Held] = []
     for row, (path, name) in enumerate(zip(gallery.paths, gallery.identities, strict=True)):
         date = None if dates is None or np.isnat(dates[row]) else dates[row].item()
         facts = {fact: str(column[row]) for fact, column in others.items() if column[row]}
         id = blake2b(str(path).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-        photos.append(Held(id, str(known[row]), str(path), str(name), date, facts, row))
-    of: dict[str, list[Held]] = {}
-    for photo in photos:
-        of.setdefault(photo.individual, []).append(photo)
-    assert gallery.thumbnails is not None
-    return Holdings(
-        individuals={name: Individual(name, _latest_first(some)) for name, some in of.items()},
-        photos={photo.id: photo for photo in photos},
-        paths={photo.path: photo for photo in photos},
-        digests={
-            str(digest): photo for digest, photo in zip(digests, photos, strict=True) if digest
-        },
-        position=gallery.position,
-        _thumbnails=gallery.thumbnails,
-    )
+        told = str(path), str(name), date, facts, str(digests[row]), str(marks[row])
+        photos.append(Held(id, str(known[row]), *told))
+    return photos
+
+
+def followed(
+    before: Holdings,
+    names: Mapping[str, str | None],
+    marks: Mapping[str, str | None],
+    fresh: Mapping[str, Held],
+    position: int,
+) -> Holdings | None:
+    """What is held after some photos changed; those that did not are not looked at again.
+
+    Args:
+      names: whose photos are now, by how the gallery knows them; None for one that was removed.
+      marks: why they take no part; None where they do.
+      fresh: photos that came.
+      position: of the journal by now.
+
+    Returns:
+      None where a photo changed of which nothing is known.
+    """
+    known, aside, individuals = dict(before.known), dict(before.aside), dict(before.individuals)
+    photos, paths, digests = dict(before.photos), dict(before.paths), dict(before.digests)
+    changed = {**names, **marks, **dict.fromkeys(fresh)}
+    theirs: dict[str, list[Held]] = {}
+
+    def of(name: str) -> list[Held]:
+        if name not in theirs:
+            there = before.individuals[name].photos if name in before.individuals else ()
+            theirs[name] = [photo for photo in there if photo.known not in changed]
+        return theirs[name]
+
+    for one in changed:
+        was, other = known.pop(one, None), aside.pop(one, None)
+        held = fresh.get(one) or was or other
+        if held is None:
+            return None
+        if was is not None:
+            of(was.individual)
+            for place, key in ((photos, was.id), (paths, was.path), (digests, was.digest)):
+                if place.get(key) is was:
+                    del place[key]
+        now = replace(
+            held,
+            individual=names.get(one, held.individual) or "",
+            mark=marks.get(one, held.mark) or "",
+        )
+        if now.mark or not now.individual:
+            aside[one] = now
+            continue
+        known[one] = photos[now.id] = paths[now.path] = now
+        if now.digest:
+            digests[now.digest] = now
+        of(now.individual).append(now)
+    for name, some in theirs.items():
+        individuals.pop(name, None)
+        if some:
+            individuals[name] = Individual(name, _latest_first(some))
+    return Holdings(individuals, photos, paths, digests, known, aside, position)
 
 
 def _latest_first(photos: Sequence[Held]) -> list[Held]:

@@ -104,6 +104,38 @@ OPERATIONS = (
         (_ID,),
     ),
     Operation(
+        "post",
+        "/v1/review/{id}/box",
+        "Draws a box on a photo to decide on, which is looked up anew: left, top, width and height "
+        "as parts of one; with another, that part becomes a photo of its own",
+        {200: "The photo, to be looked up", 422: "Why not"},
+        (_ID,),
+        _json(box="array", another="boolean"),
+    ),
+    Operation(
+        "delete",
+        "/v1/review/{id}/box",
+        "Takes the last box on a photo back",
+        {200: "The photo, to be looked up", 422: "There is none"},
+        (_ID,),
+    ),
+    Operation(
+        "post",
+        "/v1/gallery/box",
+        "Draws a box on a photo of the gallery, whose part is embedded in its place, or beside it "
+        "where another individual is named",
+        {200: "The number of the decision", 404: "There is no such photo", 422: "Why not"},
+        (),
+        _json(photo="string", box="array", another="string", new="boolean"),
+    ),
+    Operation(
+        "get",
+        "/v1/doubts",
+        "Names that are worth a look: individuals that look like one, photos like another's",
+        {200: "Pairs of photos, worth the most first, and whether they are still looked for"},
+        (_query("again", "integer"),),
+    ),
+    Operation(
         "get",
         "/v1/individuals",
         "Names and how many photos each has; q searches",
@@ -126,6 +158,14 @@ OPERATIONS = (
         _FILE,
     ),
     Operation("get", "/v1/films", "Films that were dropped", {200: "Films"}),
+    Operation(
+        "post",
+        "/v1/films/{id}/choice",
+        "Takes a frame of a film to its keyframes, or out of them; without one, back as found",
+        {200: "The frames, and whether sheet and summary are made of them", 422: "Why not"},
+        (_ID,),
+        _json(frame="integer", chosen="boolean"),
+    ),
     Operation(
         "post",
         "/v1/films/compare",

@@ -17,6 +17,12 @@ from reid_jax.platforms import replace, sync, sync_folder
 FILMS = (".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".3gp", ".wmv")
 """Endings of names that are taken for films."""
 
+SIZES = ("large", "small", "whole")
+"""Of pictures; the whole photo is another one than the large picture where a box was drawn."""
+
+OFFERED, OFFERED_LIST = "offered", "offered.json"
+"""The folder with frames of a film that may be chosen, and the file in it that lists them."""
+
 _ID = re.compile(r"[0-9a-f]{32}")
 _LONGEST = 200  # characters of a name
 
@@ -72,6 +78,11 @@ class Places:
         return self.folder / "users.sqlite"
 
     @property
+    def thumbnails(self) -> Path:
+        """The folder with small pictures of the gallery, which are made again when missing."""
+        return self.folder / "thumbnails"
+
+    @property
     def log(self) -> Path:
         """What the server writes of itself, a JSON object a line."""
         return self.folder / "log" / "server.jsonl"
@@ -87,14 +98,19 @@ class Places:
         return self.folder / f"{kind}s" / f"{id}{ending}"
 
     def picture(self, id: str, size: str) -> Path:
-        """The place of a picture to be looked at, "large" or "small"."""
-        _check(is_id(id) and size in ("large", "small"))
+        """The place of a picture to be looked at, one of `SIZES`."""
+        _check(is_id(id) and size in SIZES)
         return self.folder / "pictures" / id[:2] / f"{id}-{size}.jpg"
 
     def film(self, id: str) -> Path:
         """The folder with the keyframes of a film."""
         _check(is_id(id))
         return self.folder / "keyframes" / id
+
+    def compared(self, first: str, second: str) -> Path:
+        """The folder with pictures of frames of two films that are alike."""
+        _check(is_id(first) and is_id(second))
+        return self.folder / "keyframes" / f"alike-{first}-{second}"
 
     def prepare(self) -> None:
         """Makes the folders.

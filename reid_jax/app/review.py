@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from reid_jax.app.arrivals import Arrival, Arrivals, State
-from reid_jax.app.holdings import Shelf
+from reid_jax.app.reading.shelf import Shelf
 from reid_jax.app.worth import worth_of
 from reid_jax.data.names import composed, is_nobody
 from reid_jax.errors import UserError

@@ -18,14 +18,16 @@ from reid_jax.app.addresses import check_address, in_url, is_loopback, listen, n
 from reid_jax.app.arrivals import Arrivals
 from reid_jax.app.desk import Desk
 from reid_jax.app.films import Films, Runs
-from reid_jax.app.holdings import Shelf
 from reid_jax.app.logs import Log, Numbers
 from reid_jax.app.people.entrance import Entrance
 from reid_jax.app.people.rights import Rights
 from reid_jax.app.people.users import Users
 from reid_jax.app.places import Places
+from reid_jax.app.reading.shelf import Shelf
 from reid_jax.app.refusals import RefusedError
 from reid_jax.app.routes.acts import ActRoutes
+from reid_jax.app.routes.boxes import BoxRoutes
+from reid_jax.app.routes.doubts import DoubtRoutes
 from reid_jax.app.routes.films import FilmRoutes
 from reid_jax.app.routes.individuals import IndividualRoutes
 from reid_jax.app.routes.machine import MachineRoutes
@@ -110,7 +112,7 @@ def serve(served: Served, host: str, port: int | None, *, show: bool) -> None:
         name = served.gallery.name if served.gallery else "films"
         site = Site(served.title or name, places, arrivals, log, Numbers())
         if served.gallery is not None and served.make is None:
-            shelf = Shelf(served.gallery.absolute())
+            shelf = Shelf(served.gallery.absolute(), places.thumbnails)
             shelf.holdings()  # what is wrong with it is said before a page is there
             _open(site, shelf)
         if served.watch is not None and site.desk is not None:
@@ -157,7 +159,7 @@ def _make(site: Site, served: Served) -> None:
     assert progress is not None
     try:
         served.make(site.places, site.arrivals, progress)
-        _open(site, Shelf(served.gallery.absolute()))
+        _open(site, Shelf(served.gallery.absolute(), site.places.thumbnails))
         assert site.desk is not None
         site.desk.start()
         site.making = None
@@ -171,12 +173,16 @@ async def _nothing(scope: Scope, receive: Receive, send: Send) -> None:
     raise RefusedError(404, "There is no such page.")
 
 
-def routes_of(site: Site, photos: PhotoRoutes, users: Users, *, encrypted: bool) -> list[Route]:
+def routes_of(
+    site: Site, photos: PhotoRoutes, doubts: DoubtRoutes, users: Users, *, encrypted: bool
+) -> list[Route]:
     """All routes of a site."""
     return [
         *photos.routes(),
+        *BoxRoutes(site).routes(),
         *ReviewRoutes(site).routes(),
         *IndividualRoutes(site).routes(),
+        *doubts.routes(),
         *ActRoutes(site).routes(),
         *FilmRoutes(site).routes(),
         *ProgramRoutes(site, photos).routes(),
@@ -202,8 +208,8 @@ def application(
       address: of a proxy that stands before it, see `Served`.
       closed: whether everybody has to sign in, also where there are no users any more.
     """
-    photos = PhotoRoutes(site)
-    routes = routes_of(site, photos, users, encrypted=address.startswith("https:"))
+    photos, doubts = PhotoRoutes(site), DoubtRoutes(site)
+    routes = routes_of(site, photos, doubts, users, encrypted=address.startswith("https:"))
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Any) -> AsyncIterator[None]:
@@ -216,6 +222,7 @@ def application(
             yield
         finally:
             photos.close()
+            doubts.close()
             for worker in (site.watched, site.desk, site.films):
                 if worker is not None:
                     worker.close()

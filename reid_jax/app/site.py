@@ -14,11 +14,11 @@ from starlette.responses import HTMLResponse, Response
 from reid_jax.app.arrivals import Arrivals
 from reid_jax.app.desk import Desk
 from reid_jax.app.films import Films
-from reid_jax.app.holdings import Shelf
 from reid_jax.app.logs import Log, Numbers
 from reid_jax.app.pages import page, version
 from reid_jax.app.people.entrance import caller_of
 from reid_jax.app.places import Places, shown_name
+from reid_jax.app.reading.shelf import Shelf
 from reid_jax.app.watched import Watched
 
 _WHO, _SEAT = "reid_jax_who", "reid_jax_seat"

@@ -40,6 +40,7 @@ _SHORT = {
     "--gallery": "GALLERY",
     "--identity": "NAME",
     "--photo": "PHOTO",
+    "--other": "OTHER",
     "--name": "NAME",
     "--new-name": "NEW_NAME",
     "--into": "NAME",
@@ -159,6 +160,14 @@ WHO = (
         "about an individual or a photo",
         (*_KEPT, "--what", "--text"),
     ),
+    Command("gallery doubts", f"{_GALLERY}:doubts", "names that are worth a look", _KEPT),
+    Command(
+        "gallery link",
+        f"{_DECISIONS}:link",
+        "two photos are of one, or not",
+        (*_KEPT, "--photo", "--other", "--what"),
+    ),
+    Command("gallery box", f"{_DECISIONS}:box", "where the animal is", (*_KEPT, "--photo")),
     Command(
         "gallery history",
         f"{_DECISIONS}:history",

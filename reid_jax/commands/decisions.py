@@ -11,6 +11,7 @@ from reid_jax.errors import UserError
 
 _LOST = 10  # photos that are named
 Photos = Positional[Annotated[tuple[str, ...], arg(metavar="PHOTO ...")]]
+Numbers = Positional[Annotated[tuple[float, ...], arg(metavar="X Y WIDTH HEIGHT")]]
 Names = Positional[Annotated[tuple[str, ...], arg(metavar="NAME ...")]]
 
 
@@ -182,6 +183,60 @@ def note(gallery: Path, what: str, text: str, who: str = "", reason: str = "") -
     decisions = Decisions(gallery, who)
     photo, name = decisions.meant(what)
     _said(gallery, decisions.note(text, photo=photo, individual=name, reason=reason))
+
+
+@writes("gallery")
+def link(
+    gallery: Path,
+    photo: str,
+    other: str,
+    what: Literal["same", "different", "nothing"],
+    who: str = "",
+    reason: str = "",
+) -> None:
+    """Says of two photos that they show the same individual, or two; changes no name.
+
+    Args:
+        gallery: Folder of the gallery.
+        photo: Its id, its path, or a file name that only one photo has.
+        other: Another photo.
+        what: What is so; nothing takes back what was said of the two.
+        who: Who decides; by default REID_JAX_WHO, or who is logged in.
+        reason: Why.
+    """
+    from reid_jax.individuals.gallery.decisions import Decisions
+
+    said = "" if what == "nothing" else what
+    _said(gallery, Decisions(gallery, who).link(photo, other, said, reason=reason))
+
+
+@writes("gallery")
+def box(
+    gallery: Path,
+    photo: str,
+    numbers: Numbers = (),
+    another: str = "",
+    new: bool = False,
+    workdir: Path | None = None,
+    who: str = "",
+) -> None:
+    """Draws a box around the animal of a photo, and embeds that part of it in its place.
+
+    Args:
+        gallery: Folder of the gallery.
+        photo: Its id, its path, or a file name that only one photo has.
+        numbers: Left, top, width and height in pixels of the upright photo; none for all of it.
+        another: The box shows this individual, and the photo stays as it is beside it.
+        new: There is no photo of that other individual yet.
+        workdir: Where the run is now, should it have moved.
+        who: Who decides; by default REID_JAX_WHO, or who is logged in.
+    """
+    from reid_jax.compilations import keep_compilations
+    from reid_jax.individuals.gallery.mending.boxes import Drawn, draw_box
+
+    keep_compilations()
+    drawn = Drawn(photo, numbers, another=another, new=new)
+    _said(gallery, draw_box(gallery, drawn, who, workdir=workdir))
 
 
 def history(gallery: Path, what: str = "", last: int = 30) -> None:

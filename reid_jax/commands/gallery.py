@@ -341,6 +341,20 @@ def identify(
     search.check_answered(found)
 
 
+def doubts(gallery: Path) -> None:
+    """Names what is worth a look: individuals that look like one, photos that look like another's.
+
+    Args:
+        gallery: Folder of the gallery.
+    """
+    from reid_jax.compilations import keep_compilations
+    from reid_jax.individuals.gallery.mending.doubts import find_doubts
+    from reid_jax.individuals.gallery.words import doubts_text
+
+    keep_compilations()
+    print(doubts_text(find_doubts(gallery)))
+
+
 def duplicates(gallery: Path) -> None:
     """Names pictures that are in the gallery twice, and individuals that look like one.
 
@@ -349,7 +363,7 @@ def duplicates(gallery: Path) -> None:
     """
     from reid_jax.compilations import keep_compilations
     from reid_jax.individuals.closeness import closeness_of
-    from reid_jax.individuals.gallery.duplicates import find_duplicates
+    from reid_jax.individuals.gallery.mending.duplicates import find_duplicates
     from reid_jax.individuals.gallery.words import pairs_text
 
     keep_compilations()

@@ -4,88 +4,20 @@ Photos are dropped, decided on by keys alone, a name is changed, and a decision 
 widths nothing is cut off. Nothing is asked of another host, and the console stays empty.
 """
 
-import dataclasses
 import io
 import os
-import shutil
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from reid_jax.data.photos.synthetic import synthetic_dataset
-from reid_jax.individuals.gallery import members
+from tests.app.browsing import WIDTHS, browser, page, photos, running
 from tests.app.running import Running, serving
-from tests.paths import REPOSITORY
-from tests.tiny_run import make_tiny_run
 
+__all__ = ["browser", "page", "photos", "running"]  # fixtures
 pytestmark = pytest.mark.exhaustive
 
-WIDTHS = ((360, 740), (1024, 768), (1920, 1080))
-PAGES = ("/", "/review", "/individuals", "/individual?name=Ada", "/docs", "/nothing-here")
-NAMES = ("Ada", "Bo", "Cy", "Di", "Ed", "Flo")
-
-
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory) -> Path:
-    """Photos in `known`, and in `new` two more of each and of a stranger."""
-    folder = tmp_path_factory.mktemp("drawn")
-    drawn = synthetic_dataset(len(NAMES) + 1, 6, seed=3)
-    for place, pixels in enumerate(drawn.pixels):
-        who, number = divmod(place, 6)
-        known = who < len(NAMES) and number < 4
-        if not known and number < 4:
-            continue
-        place = folder / "known" / NAMES[who] if known else folder / "new"
-        place.mkdir(parents=True, exist_ok=True)
-        large = Image.fromarray(pixels).resize((384, 384), Image.Resampling.LANCZOS)
-        large.save(place / f"{'known' if known else 'new'}-{who}-{number}.jpg", quality=92)
-    (folder / "new" / "broken.jpg").write_bytes(b"\xff\xd8\xff broken")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory, photos):
-    folder = tmp_path_factory.mktemp("story")
-    run = make_tiny_run(folder / "run")
-    members.build(run, f"folder:{photos / 'known'}", folder / "gallery", evidence="none")
-    beside = (os.path.relpath(folder / name, REPOSITORY) for name in ("server", "gallery"))
-    with serving(Path(next(beside)), "--gallery", next(beside)) as server:
-        yield dataclasses.replace(server, folder=folder / "server")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api")
-    program = shutil.which("chromium")
-    if program is None:
-        pytest.skip("chromium is not installed")
-    with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield opened
-        opened.close()
-
-
-@pytest.fixture
-def page(browser, running):
-    """A page of which nothing goes wrong, and which asks no other host."""
-    context = browser.new_context(viewport={"width": 1024, "height": 768})
-    opened = context.new_page()
-    wrong: list[str] = []
-    opened.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
-    opened.on("pageerror", lambda error: wrong.append(str(error)))
-    opened.on(
-        "request",
-        lambda asked: (
-            None
-            if asked.url.startswith(("http://127.0.0.1:", "blob:"))
-            else wrong.append(f"asked {asked.url}")
-        ),
-    )
-    yield opened
-    context.close()
-    expected = ("status of 404", "status of 409")
-    assert not [each for each in wrong if not any(word in each for word in expected)]
+PAGES = ("/", "/review", "/check", "/individuals", "/individual?name=Ada", "/docs", "/nothing-here")
 
 
 def numbers(running: Running) -> dict[str, int]:
@@ -248,9 +180,34 @@ def test_films_get_keyframes_and_are_compared(page, tmp_path):
         page.get_by_text("Cannot be used").wait_for()  # and is no longer offered
         page.get_by_role("button", name="Are they of one video?").click()
         page.locator(".verdict", has_text="Of one video").wait_for(timeout=120_000)
+        page.locator(".pairs img").first.wait_for()
+        page.wait_for_function(
+            "[...document.querySelectorAll('.pairs img')].some(i => i.naturalWidth)"
+        )
+        if folder := os.environ.get("REID_JAX_SCREENSHOTS"):
+            page.screenshot(path=f"{folder}/compared.png", full_page=True)
         page.get_by_role("link", name="carphone_pristine.mp4").click()
         page.locator(".chart polyline").wait_for()
-        assert page.locator(".photos img").count() >= 1
+        found = page.locator("#chosen li").count()
+        assert found >= 1
+        address = page.url.removeprefix(running.address)
+        before = [running.get(f"{address}/{name}").body for name in ("sheet", "clip")]
+        page.locator("#others .choose").first.click()
+        page.locator("#others .choose").first.press("Enter")
+        assert page.locator("#chosen li").count() == found + 2
+        page.locator("#downloads:not([hidden])").wait_for(timeout=120_000)
+        after = [running.get(f"{address}/{name}").body for name in ("sheet", "clip")]
+        assert all(one != other for one, other in zip(before, after, strict=True))
+        page.reload()
+        assert page.locator("#chosen li").count() == found + 2
+        while page.locator("#chosen li").count() > 1:
+            page.locator("#chosen .choose").first.click()
+            page.wait_for_timeout(300)
+        page.locator("#chosen .choose").first.click()
+        page.get_by_text("one frame at least").wait_for()
+        page.get_by_role("button", name="As they were found").click()
+        page.wait_for_function(f"document.querySelectorAll('#chosen li').length === {found}")
+        page.locator("#downloads:not([hidden])").wait_for(timeout=120_000)
         for name, kind in (("sheet", "image/jpeg"), ("clip", "video/mp4")):
             reply = running.get(f"{page.url.removeprefix(running.address)}/{name}")
             assert reply.headers["content-type"] == kind

@@ -33,6 +33,8 @@ class ActRoutes:
             "move": self._move,
             "note": self._note,
             "mark": self._mark,
+            "confirm": self._confirm,
+            "link": self._link,
             "undo": self._undo,
         }
 
@@ -102,6 +104,15 @@ class ActRoutes:
     def _mark(self, decisions: Decisions, body: Body) -> int:
         return decisions.mark(self._photos(body), text_of(body, "what"), rests_on=_seen(body))
 
+    def _confirm(self, decisions: Decisions, body: Body) -> int:
+        [photo] = self._photos({"photos": [text_of(body, "photo")]})
+        return decisions.confirm(photo, text_of(body, "name"), rests_on=_seen(body))
+
+    def _link(self, decisions: Decisions, body: Body) -> int:
+        both = [text_of(body, "photo"), text_of(body, "other")]
+        one, other = self._photos({"photos": both})
+        return decisions.link(one, other, text_of(body, "what"), rests_on=_seen(body))
+
     def _undo(self, decisions: Decisions, body: Body) -> int:
         return decisions.undo(_number(body, "number"))
 
@@ -149,6 +160,7 @@ _WORDS = {
     "note": "Noted",
     "mark": "Marked",
     "link": "Said of two photos",
+    "box": "Box drawn",
 }
 
 
@@ -160,8 +172,11 @@ def in_words(entry: Entry) -> dict[str, Any]:
         parts = [f"Decision {entry.undoes} taken back"]
     if named:
         names = ({c.before for c in named}, {c.after for c in named})
-        ways = " → ".join(_some(sorted(filter(None, some))) for some in names if some != {None})
-        parts.append(f"{ways}, {counted(len(named), 'photo')}")
+        some = [_some(sorted(filter(None, each))) for each in names if each != {None}]
+        photos = f", {counted(len(named), 'photo')}"
+        if names[0] == names[1]:  # a box: the photo goes, and its part comes
+            some, photos = some[:1], ""
+        parts.append(" → ".join(some) + photos)
     elif entry.kind in ("note", "mark", "link"):
         parts.append(entry.changes[0].after or "nothing")
     elif entry.changes:

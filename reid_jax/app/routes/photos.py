@@ -11,9 +11,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from reid_jax.app.arrivals import Arrival, Kind
+from reid_jax.app.boxes import box_now
 from reid_jax.app.desk import MOST_WAITING
 from reid_jax.app.holdings import Held
-from reid_jax.app.places import FILMS, ending_of, is_id, shown_name
+from reid_jax.app.places import FILMS, SIZES, ending_of, is_id, shown_name
 from reid_jax.app.review import DECIDED
 from reid_jax.app.safety import RefusedError
 from reid_jax.app.site import Site
@@ -24,6 +25,9 @@ from reid_jax.files import digest_of
 
 LARGEST_PHOTO, LARGEST_FILM = 64 * 2**20, 8 * 2**30  # bytes
 _SPARE = 500_000_000  # bytes of the disk that are left free
+_SHOWN_FACTS = (
+    *("why", "individual", "photo", "taken", "width", "height", "decision", "film", "of"),
+)
 _SHOWN = 200  # files in an answer
 _KEPT = {"Cache-Control": "private, max-age=3600"}
 _DRAWN = 30.0  # seconds
@@ -166,30 +170,45 @@ class PhotoRoutes:
             arrival = arrivals.one(id) if is_id(id) else None
             if arrival is None:
                 raise RefusedError(404, "There is no such photo.")
+            if arrivals.parts_of(id):
+                raise RefusedError(409, "Another animal on it is listed; take that off first.")
             if not arrivals.remove(id, but=DECIDED):
                 raise RefusedError(409, "It was decided on; take the decision back first.")
             places.dropped(arrival.kind, id, arrival.ending).unlink(missing_ok=True)
-            for size in ("large", "small"):
+            for size in SIZES:
                 places.picture(id, size).unlink(missing_ok=True)
             shutil.rmtree(places.film(id), ignore_errors=True)
         return JSONResponse({"id": id})
 
     def picture(self, request: Request) -> Response:
-        """A picture of a dropped photo or one of the gallery, "large" or "small"."""
+        """A picture of a dropped photo or one of the gallery, "large", "small" or "whole"."""
         size, id = request.path_params["size"], request.path_params["id"]
-        if size not in ("large", "small") or not is_id(id):
+        if size not in SIZES or not is_id(id):
             raise RefusedError(404, "There is no such picture.")
+        if size == "whole":
+            size, id = self._of_whole(id)
         place = self._site.places.picture(id, size)
         shelf = self._site.shelf
         holdings = shelf.recent() if shelf else None
         held = holdings.photos.get(id) if holdings else None
-        if held is not None and holdings is not None and not self._drawn(held, place, size):
-            return Response(holdings.thumbnail(held), media_type="image/jpeg", headers=_KEPT)
+        if held is not None and shelf is not None and not self._drawn(held, place, size):
+            small = shelf.thumbnail(held)
+            if small is not None:
+                return Response(small, media_type="image/jpeg", headers=_KEPT)
         try:
             content = place.read_bytes()
         except OSError:
             raise RefusedError(404, "There is no such picture.") from None
         return Response(content, media_type="image/jpeg", headers=_KEPT)
+
+    def _of_whole(self, id: str) -> tuple[str, str]:
+        """Which picture shows all of a photo that a box may have been drawn on."""
+        arrival = self._site.arrivals.one(id)
+        if arrival is None:
+            return "whole", id
+        of = str(arrival.about.get("of", id))
+        there = self._site.places.picture(of, "whole").is_file()
+        return ("whole" if there else "large"), of
 
     def _drawn(self, held: Held, place: Path, size: str) -> bool:
         """Makes a large picture of a photo of the gallery, where its file can be read."""
@@ -199,7 +218,8 @@ class PhotoRoutes:
             whole = Path(whole_and_box(held.path)[0])
             if place.is_file() and place.stat().st_mtime >= whole.stat().st_mtime:
                 return True
-            self._drawer.ask({"path": held.path, "large": str(place)}, _DRAWN)
+            path = str(whole) if size == "whole" else held.path
+            self._drawer.ask({"path": path, "large": str(place)}, _DRAWN)
         except (OSError, UserError, ChildError):
             return False
         return True
@@ -217,10 +237,10 @@ def as_json(arrival: Arrival) -> dict[str, Any]:
             "best": best[0]["name"] if best else None,
             "probability": best[0]["probability"] if best else None,
         }
-    about = {
-        fact: arrival.about.get(fact)
-        for fact in ("why", "individual", "photo", "taken", "width", "height", "decision", "film")
-    }
+    about = {fact: arrival.about.get(fact) for fact in _SHOWN_FACTS}
+    drawn = box_now(arrival)
+    if drawn is not None and drawn["share"] is not None:
+        about["box"] = drawn["share"]
     return {
         "id": arrival.id,
         "name": arrival.name,

@@ -116,9 +116,11 @@ function verdict(found) {
     parts.push(el("p", { class: "soft" }, `${percent(found.different_as_alike)} of different films are as alike; ` +
       `${percent(found.copies_less_alike)} of edited copies are less alike. ${found.about}`));
   }
-  const rows = found.aligned.map((pair) => el("tr", {}, el("td", {}, pair.first), el("td", {}, pair.second), el("td", {}, pair.cosine.toFixed(2))));
-  parts.push(el("table", {}, el("thead", {}, el("tr", {}, el("th", {}, "in the first"), el("th", {}, "most like in the second"), el("th", {}, "how alike"))),
-    el("tbody", {}, ...rows)));
+  const side = (name, n, time) => el("figure", {}, el("img", { src: `/films/${found.first}/with/${found.second}/${n}/${name}`, alt: "", loading: "lazy" }),
+    el("figcaption", { class: "soft small number" }, time));
+  parts.push(el("h2", {}, "Frames of the first film, and the most alike of the second"));
+  parts.push(el("ol", { class: "pairs" }, ...found.aligned.map((pair, n) => el("li", {}, side("first", n, pair.first), side("second", n, pair.second),
+    el("p", { class: "number small" }, `${pair.cosine.toFixed(2)} alike`)))));
   return parts;
 }
 

@@ -41,7 +41,7 @@ function row(file) {
   const seen = !["received", "refused", "there"].includes(file.state);
   const small = file.state === "there" ? file.photo : file.id;
   const picture = seen || file.state === "there"
-    ? el("img", { class: "pic", src: `/pictures/small/${small}`, alt: "", loading: "lazy" })
+    ? el("img", { class: "pic", src: `/pictures/small/${small}${file.box ? `?${file.box.join("_")}` : ""}`, alt: "", loading: "lazy" })
     : el("span", { class: "pic" }, icon(file.state === "refused" ? "odd" : "wait"));
   const what = el("div", { class: "what" });
   what.append(...[words(file)].flat());

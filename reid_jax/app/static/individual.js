@@ -1,4 +1,5 @@
 // One individual: its name, notes, photos and history; each change is a decision of the gallery.
+import { askBox } from "./box.js";
 import { ask, counted, el, get, post, toast } from "./app.js";
 
 const byId = (id) => document.getElementById(id);
@@ -59,7 +60,23 @@ pressed("mark", async () => {
   }
 });
 
+async function draw(another) {
+  const [photo] = chosen();
+  const { box, whole } = await askBox(photo, another ? `Where is ${another}?` : "Where is the animal?");
+  if (!box && !whole) return;
+  toast("The part is embedded …");
+  if (await decide("box", { photo, box, ...(another && { another, new: !(await others()).concat(name).includes(another) }) })) location.reload();
+}
+
+pressed("box", () => draw("").catch((error) => toast(error.message)));
+pressed("another", async () => {
+  const text = "Its name; one that nobody has makes a new individual.";
+  const other = await ask({ title: "Who is the other one?", text, value: "", yes: "Draw its box", among: others() });
+  if (other) draw(other).catch((error) => toast(error.message));
+});
+
 function count() {
+  for (const id of ["box", "another"]) byId(id).hidden = chosen().length !== 1;
   byId("chosen").hidden = !chosen().length;
   byId("how-many").textContent = `${counted(chosen().length, "photo")} chosen`;
 }

@@ -1,11 +1,12 @@
 // The review: one photo, its candidates, one key.
 import { ask, counted, el, get, percent, post, toast } from "./app.js";
+import { drawBox } from "./box.js";
 import { View } from "./view.js";
 
 const byId = (id) => document.getElementById(id);
 const view = new View(byId("stage"), [byId("asked-picture"), byId("other-picture")], byId("lines"));
 const before = []; // ids that were shown, the last one at the end
-const made = []; // ids that were decided here, the last one at the end
+const made = []; // what was decided here, {id, undo}, the last one at the end
 const skipped = [];
 let photo = null;
 let chosen = 0;
@@ -19,7 +20,8 @@ function bdi(text) {
   return found;
 }
 
-const large = (id) => `/pictures/large/${id}`;
+const drawn = (box) => (box ? `?${box.map((n) => n.toFixed(4)).join("_")}` : "");
+const large = (id, box) => `/pictures/large/${id}${drawn(box)}`;
 
 function show(found) {
   photo = found;
@@ -28,7 +30,7 @@ function show(found) {
   if (!photo) return;
   chosen = 0;
   view.reset();
-  byId("asked-picture").src = large(photo.id);
+  byId("asked-picture").src = large(photo.id, photo.box);
   byId("asked-words").replaceChildren(bdi(photo.name), photo.taken ? ` · ${photo.taken.slice(0, 10)}` : "");
   byId("verdict").textContent = verdict(photo);
   byId("candidates").replaceChildren(...photo.candidates.map(candidate));
@@ -37,7 +39,8 @@ function show(found) {
   look(0);
 }
 
-function verdict({ answer, decision, candidates }) {
+function verdict({ answer, decision, candidates, state }) {
+  if (state === "readable") return "Being compared anew …";
   if (decision) return `${decision.who} said: ${decision.kind === "is" ? decision.name : decision.kind}`;
   if (answer?.verdict === "unlike" || !candidates.length) return "Unlike all photos that the network knows";
   if (answer?.verdict === "unknown") return "Probably nobody of the gallery";
@@ -77,9 +80,11 @@ function count(left) {
 }
 
 async function again(id) {
+  clearTimeout(looking);
   const found = await get(`/v1/review/${id}`);
   count(found.left);
   show(found.photo);
+  if (photo?.state === "readable") looking = setTimeout(() => photo?.id === id && guarded(() => again(id)), 700);
 }
 
 async function next(without = []) {
@@ -127,7 +132,7 @@ async function decide(kind, name = "", fresh = false) {
       }
       throw error;
     }
-    made.push(now.id);
+    made.push({ id: now.id, undo: `/v1/review/${now.id}` });
     before.push(now.id);
     byId("said").replaceChildren(bdi(now.name), ": ", kind === "is" ? bdi(name) : kind);
     await next([now.id]);
@@ -135,13 +140,34 @@ async function decide(kind, name = "", fresh = false) {
 }
 
 async function undo() {
-  const id = made.at(-1);
-  if (!id) return toast("You have decided nothing here yet.");
+  const last = made.at(-1);
+  if (!last) return toast("You have decided nothing here yet.");
   await guarded(async () => {
-    const back = await post(`/v1/review/${id}`, null, "DELETE");
+    const back = await post(last.undo, null, "DELETE");
     made.pop();
-    byId("said").replaceChildren("Taken back: ", bdi(back.name));
-    await again(id);
+    byId("said").replaceChildren("Taken back: ", bdi(back.name ?? "the box"));
+    await again(last.id);
+  });
+}
+
+// A box on the photo, which is compared anew; or one on another animal, which is decided on later.
+async function box(another) {
+  const now = photo;
+  if (!now || busy) return;
+  view.reset();
+  view.show([]);
+  byId("tools").hidden = true;
+  const found = await drawBox(byId("asked"), byId("asked-picture"), `/pictures/whole/${now.id}`, another ? null : now.box);
+  byId("tools").hidden = false;
+  if (!found) return look(chosen);
+  await guarded(async () => {
+    try {
+      const { id } = await post(`/v1/review/${now.id}/box`, { box: found, another });
+      made.push({ id: now.id, undo: another ? `/v1/photos/${id}` : `/v1/review/${now.id}/box` });
+      byId("said").replaceChildren(another ? "One more to decide on: another animal on " : "A box was drawn on ", bdi(now.name));
+    } finally {
+      await again(now.id);
+    }
   });
 }
 
@@ -184,6 +210,8 @@ const keys = {
   "=": () => view.zoom(1.4),
   "-": () => view.zoom(1 / 1.4),
   0: () => view.reset(),
+  b: () => box(false),
+  a: () => box(true),
   "?": () => byId("keys").showModal(),
   ArrowLeft: () => look(Math.max(chosen - 1, 0)),
   ArrowRight: () => look(Math.min(chosen + 1, (photo?.candidates.length ?? 1) - 1)),
@@ -205,7 +233,8 @@ document.addEventListener("keydown", (event) => {
   act();
 });
 
-for (const [id, act] of [["new", fresh], ["somebody", somebody], ["nothing", keys.x], ["unsure", keys.u], ["undo", undo], ["undo-last", undo], ["help", keys["?"]]]) {
+for (const [id, act] of [["new", fresh], ["somebody", somebody], ["nothing", keys.x], ["unsure", keys.u], ["undo", undo], ["undo-last", undo], ["help", keys["?"]],
+  ["box", keys.b], ["another", keys.a], ["turn", keys.r], ["closer", keys["+"]], ["farther", keys["-"]]]) {
   byId(id).addEventListener("click", () => act());
 }
 setInterval(() => photo && get(`/v1/review/${photo.id}`).catch(() => {}), 60000); // keeps it ours

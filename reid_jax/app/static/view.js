@@ -19,21 +19,39 @@ export class View {
 
   listen(pane) {
     let from = null;
+    const fingers = new Map();
+    const apart = () => {
+      const [one, other] = [...fingers.values()];
+      return Math.hypot(one[0] - other[0], one[1] - other[1]);
+    };
     pane.addEventListener("wheel", (event) => {
       event.preventDefault();
       this.zoom(event.deltaY < 0 ? 1.2 : 1 / 1.2);
     }, { passive: false });
     pane.addEventListener("pointerdown", (event) => {
+      if (event.target.closest("button")) return;
+      fingers.set(event.pointerId, [event.clientX, event.clientY]);
       from = [event.clientX - this.x, event.clientY - this.y];
       pane.setPointerCapture(event.pointerId);
     });
     pane.addEventListener("pointermove", (event) => {
+      if (fingers.size === 2 && fingers.has(event.pointerId)) {
+        const before = apart();
+        fingers.set(event.pointerId, [event.clientX, event.clientY]);
+        from = null;
+        return this.zoom(apart() / Math.max(before, 1));
+      }
       if (!from || this.scale === 1) return;
       this.x = event.clientX - from[0];
       this.y = event.clientY - from[1];
       this.draw();
     });
-    pane.addEventListener("pointerup", () => (from = null));
+    for (const name of ["pointerup", "pointercancel"]) {
+      pane.addEventListener(name, (event) => {
+        fingers.delete(event.pointerId);
+        from = null;
+      });
+    }
     pane.addEventListener("dblclick", () => (this.scale === 1 ? this.zoom(2.5) : this.reset()));
   }
 

@@ -15,6 +15,7 @@ from reid_jax.individuals.gallery.calibrating import calibrated
 from reid_jax.individuals.gallery.evidence import evidence_for, features_asked
 from reid_jax.individuals.gallery.identify import Answer, look_up
 from reid_jax.individuals.gallery.members import model_of
+from reid_jax.individuals.gallery.mending.boxes import Drawn, draw_box
 from reid_jax.individuals.gallery.stored.reading import read_gallery
 from reid_jax.individuals.gallery.value import Gallery
 from reid_jax.individuals.model import TrainedModel
@@ -31,7 +32,7 @@ class _Embedder:
     def answer(self, request: Request, tell: Tell) -> Request:
         """Looks `photos` up in `gallery`; without photos it compiles what that takes.
 
-        Or writes decisions to it (`file`), or takes a photo out again (`take_back`).
+        Or writes decisions to it (`file`), takes a photo out again (`take_back`), or draws a `box`.
 
         Raises:
           UserError: the gallery, its run or a photo cannot be used.
@@ -44,11 +45,18 @@ class _Embedder:
             take_out(Path(request["gallery"]), request["take_back"], request["who"])
             return {}
         gallery, model, evidence = self._open(Path(request["gallery"]))
+        if "box" in request:
+            drawn, folder = Drawn(**request["box"]), Path(request["gallery"])
+            return {"number": draw_box(folder, drawn, request["who"], model=model)}
         paths: list[str] = request["photos"]
         if not paths:
             size, channels = model.config.data.embedded_size, model.config.data.channels
             model.embed(np.zeros((1, size, size, channels), np.uint8))
-            return {"individuals": len(np.unique(gallery.identities)), "evidence": evidence}
+            return {
+                "individuals": len(np.unique(gallery.identities)),
+                "evidence": evidence,
+                "margin": model.config.data.reading.margin,
+            }
         answers = self._answers(gallery, model, evidence, paths)
         return {"answers": [_as_json(answer, gallery) for answer in answers]}
 

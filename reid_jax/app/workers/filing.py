@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from reid_jax.data.crops import whole_and_box
 from reid_jax.individuals.gallery import members
 from reid_jax.individuals.gallery.decisions import Decisions
 from reid_jax.individuals.gallery.journal.entries import INDIVIDUAL
@@ -19,6 +20,7 @@ def file_photos(folder: Path, photos: Sequence[Mapping[str, Any]]) -> None:
     Args:
       photos: "path", "name", "date" ("" where nobody knows) and "who" of each, and the "position"
         of the gallery's journal at which it was decided: who got another name since has that one.
+        The path of a part of a photo has the margin of the gallery's run.
 
     Raises:
       UserError: the gallery refuses.
@@ -35,8 +37,9 @@ def file_photos(folder: Path, photos: Sequence[Mapping[str, Any]]) -> None:
             table = Path(place) / "decided.csv"
             with open(table, "w", newline="", encoding="utf-8") as file:
                 writer = csv.writer(file)
-                writer.writerow(["path", "identity", "date"])
-                writer.writerows([one["path"], one["name"], one["date"]] for one in theirs)
+                writer.writerow(["path", "bbox", "identity", "date"])
+                parts = [(*_whole(one["path"]), one["name"], one["date"]) for one in theirs]
+                writer.writerows(parts)
             members.add(folder, f"csv:{table}", None, correct=True, who=who)
         decisions = Decisions(folder, who)
         known = decisions.photos()
@@ -56,6 +59,12 @@ def _called_now(decisions: Decisions, one: Mapping[str, Any]) -> str:
             whom = {c.after for c in entry.changes if (c.attribute, c.before) == (INDIVIDUAL, name)}
             name = (whom.pop() or name) if len(whom) == 1 else name
     return name
+
+
+def _whole(path: str) -> tuple[str, str]:
+    """A photo, and the numbers of its box as a table has them; "" for none."""
+    whole, box = whole_and_box(path)
+    return whole, f"{box.x} {box.y} {box.width} {box.height}" if box else ""
 
 
 def take_out(folder: Path, path: str, who: str) -> None:

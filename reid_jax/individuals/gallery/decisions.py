@@ -33,7 +33,8 @@ MARKS = (NO_ANIMAL, CANNOT_TELL)
 """What a photo may be marked with, which then takes no part in answers."""
 
 SAME, DIFFERENT = "same", "different"
-_YES = "yes"
+YES = "yes"
+"""That a photo is confirmed, as the journal says it."""
 
 
 class Decisions(Decided):
@@ -67,7 +68,7 @@ class Decisions(Decided):
         name = self._name(name, new=new, seen=rests_on)
         was = self._value(entries.photo(one), INDIVIDUAL)
         changes = [] if was == name else [Change(entries.photo(one), INDIVIDUAL, was, name)]
-        changes += self._changed(CONFIRMED, {entries.photo(one): _YES})
+        changes += self._changed(CONFIRMED, {entries.photo(one): YES})
         if not changes:
             raise UserError(f"{photo} is {name} and confirmed already.")
         return self._decide("confirm", changes, reason, seen, there=() if new else (name,))
@@ -276,10 +277,10 @@ class Decisions(Decided):
         """A name for photos: of an individual that is there, or a new one where that is said."""
         if not new:
             return self._there(name, seen)
-        return _checked(name)
+        return checked_name(name)
 
     def _free(self, name: str, instead: str) -> str:
-        name = _checked(name)
+        name = checked_name(name)
         if name in self._journal.names():
             raise UserError(f"{name} is an individual already; {_INSTEAD[instead]}.")
         return name
@@ -291,8 +292,12 @@ _INSTEAD = {
 }
 
 
-def _checked(name: str) -> str:
-    """A name that somebody can have."""
+def checked_name(name: str) -> str:
+    """A name that somebody can have, in the form in which it is kept.
+
+    Raises:
+      UserError: it names nobody.
+    """
     name = composed(as_text(name).strip())
     if is_nobody(name) or any(unicodedata.category(letter) == "Cc" for letter in name):
         raise UserError(f"{name!r} names nobody; give another name.")

@@ -10,7 +10,7 @@ CURRENT is replaced, which is one atomic rename. What killed writers left is rem
 import contextlib
 import shutil
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -44,6 +44,7 @@ from reid_jax.individuals.gallery.stored.reading import (
 from reid_jax.individuals.gallery.stored.roots import roots_of
 from reid_jax.individuals.gallery.stored.segments import with_ids, write_segment
 from reid_jax.individuals.gallery.stored.writing import (
+    also_said,
     append,
     coming,
     compacted,
@@ -59,6 +60,9 @@ from reid_jax.platforms import sync_folder
 
 AGREED = (*MADE, REEMBED, "add", "remove")
 """Kinds of decisions that follow from photos: a gallery built anew has them again."""
+
+Said = Mapping[str, Mapping[str, str]]
+"""By a photo's path and an attribute, the value."""
 
 PATIENCE = 10.0
 """Seconds that a writer waits for another one."""
@@ -223,7 +227,11 @@ def _converted(folder: Path, who: str) -> Form:
 
 
 def update_gallery(
-    folder: Path, change: Callable[[Gallery], Gallery], kind: str = "add", who: str = ""
+    folder: Path,
+    change: Callable[[Gallery], Gallery],
+    kind: str = "add",
+    who: str = "",
+    said: Said | None = None,
 ) -> Gallery:
     """Reads, changes and writes, so that no other writer comes between; returns the new one.
 
@@ -235,6 +243,7 @@ def update_gallery(
       change: returns what is to be there, from what is there; the very same where nothing changes.
       kind: of the decision that it is, if it is one about photos.
       who: decides.
+      said: of new photos, by their paths, what else is known of each, by attribute.
 
     Raises:
       UserError: as :func:`read_gallery` and :func:`write_gallery`.
@@ -250,7 +259,7 @@ def update_gallery(
             position = journals.reading(form).position
             if (stored.folder, stored.position) == (form.generation, position):
                 try:
-                    return _written(folder, form, stored, changed, kind, who)
+                    return _written(folder, form, stored, changed, kind, who, said or {})
                 except ChangedError:
                     pass  # somebody decided meanwhile
             stored = read_gallery(folder, marked=True)
@@ -259,7 +268,13 @@ def update_gallery(
 
 
 def _written(
-    folder: Path, form: Form, stored: Gallery, changed: Gallery, kind: str, who: str
+    folder: Path,
+    form: Form,
+    stored: Gallery,
+    changed: Gallery,
+    kind: str,
+    who: str,
+    said: Said,
 ) -> Gallery:
     """Writes a change down, of what was read at the position at which the journal is.
 
@@ -285,7 +300,7 @@ def _written(
             fresh, come = coming(fresh, roots_of(state.facts))
             write_segment(form.segment(segment), fresh)
             sync_folder(form.generation)
-            changes += come
+            changes += (*come, *also_said(changed.paths[found.fresh], fresh, said, state))
         if changes:
             own.append(append(form, Decision(kind, changes, who, segment=segment), own[-1]))
         state = journals.reading(form).state()

@@ -16,9 +16,10 @@ from reid_jax.individuals.gallery import members
 from reid_jax.individuals.gallery.arrivals import INDIVIDUAL
 from reid_jax.individuals.gallery.calibrating import calibration_of, sides_of
 from reid_jax.individuals.gallery.decided import Photo
-from reid_jax.individuals.gallery.duplicates import Twins
 from reid_jax.individuals.gallery.evidence import evidence_of, reach_of, settings_of
 from reid_jax.individuals.gallery.journal.entries import CONFIRMED, NETWORK, Entry, replayed
+from reid_jax.individuals.gallery.mending.doubts import Doubts
+from reid_jax.individuals.gallery.mending.duplicates import Twins
 from reid_jax.individuals.gallery.output import (
     doubt,
     hubs_text,
@@ -76,6 +77,28 @@ def pairs_text(gallery: Gallery, pairs: Sequence[Twins], *, as_pictures: bool) -
     if len(pairs) > _PAIRS:
         lines.append(f"  ... and {len(pairs) - _PAIRS:,} more")
     return "".join(f"{line}\n" for line in lines)
+
+
+def doubts_text(found: Doubts) -> str:
+    """Names that are worth a look, worth the most first, and by which command each is decided."""
+    gallery, lines = found.gallery, []
+    photos = Counter(gallery.identities.tolist())
+    for each in found.doubts[:_PAIRS]:
+        one, other = (str(gallery.identities[row]) for row in (each.photo, each.other))
+        chance = "" if each.chance is None else f", {percent(each.chance)} likely"
+        if each.kind == "merge":
+            both = f"{counted(photos[one], 'photo')} and {photos[other]:,}"
+            lines.append(f"  {shown(one)} and {shown(other)} look like one ({both}{chance})")
+        else:
+            lines.append(f"  a photo of {shown(one)} looks like {shown(other)}'s{chance}")
+        for row in (each.photo, each.other):
+            lines.append(f"      {gallery.known_ids[row]}  {shown(str(gallery.paths[row]))}")
+    if len(found.doubts) > _PAIRS:
+        lines.append(f"  ... and {len(found.doubts) - _PAIRS:,} more")
+    head = f"Names worth a look: {len(found.doubts):,}"
+    why = f"Individuals that look like one: not judged, {found.why}" if found.why else ""
+    how = "gallery merge, link and confirm decide; serve shows them side by side" if lines else ""
+    return "\n".join(filter(None, [head, *lines, why, how]))
 
 
 def source_text(dataset: Dataset) -> str:

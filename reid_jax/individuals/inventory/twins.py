@@ -9,7 +9,7 @@ from reid_jax.data.parallel import parallel_map
 from reid_jax.data.photos import Dataset
 from reid_jax.data.photos.checks import LOOK
 from reid_jax.data.photos.content import pixel_names
-from reid_jax.individuals.gallery.duplicates import (
+from reid_jax.individuals.gallery.mending.duplicates import (
     ALIKE,
     DETAIL,
     MOST_DIFFERENT,

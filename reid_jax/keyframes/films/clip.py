@@ -51,6 +51,21 @@ def summary_shots(
     return np.full((1, 2), picks[np.argmax(scores)])
 
 
+def shots_with(frames: np.ndarray, scenes: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """int64 (C, 2), first and last frame: the shots that hold frames, of two seconds at most.
+
+    Args:
+      frames: (F,) indices.
+      scenes: (S, 2) first and last frame of each.
+      times: (N,) seconds of every frame.
+    """
+    edges = frame_edges(times)
+    rate = edges[-2] / times[-1] if times[-1] > 0 else 1.0  # ticks a second
+    shots = divide(scenes, max(round(_SHOT * rate), 1), edges)
+    held = np.unique(np.searchsorted(shots[:, 0], frames, side="right") - 1)
+    return shots[held]
+
+
 def best_of_shots(scores: np.ndarray, picks: np.ndarray, shots: np.ndarray) -> np.ndarray:
     """Indices, rising, into scores (P,): the best of each of the shots (C, 2), each index once.
 

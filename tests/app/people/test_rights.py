@@ -11,6 +11,7 @@ from reid_jax.app.logs import Log, Numbers
 from reid_jax.app.people.rights import OF_ROLES, OF_SCOPES, ROLES, ROUTES
 from reid_jax.app.people.users import Users
 from reid_jax.app.places import Places
+from reid_jax.app.routes.doubts import DoubtRoutes
 from reid_jax.app.routes.photos import PhotoRoutes
 from reid_jax.app.server import Served, routes_of, serve
 from reid_jax.app.site import Site
@@ -51,7 +52,9 @@ def test_each_route_stands_in_the_table(tmp_path):
     places = Places(tmp_path)
     places.prepare()
     site = Site("x", places, Arrivals(places.arrivals), Log(places.log), Numbers())
-    routes = routes_of(site, PhotoRoutes(site), Users(places.users), encrypted=False)
+    routes = routes_of(
+        site, PhotoRoutes(site), DoubtRoutes(site), Users(places.users), encrypted=False
+    )
     there = {(method, route.path) for route in routes for method in route.methods - {"HEAD"}}
     assert there == set(ROUTES)
 

@@ -10,8 +10,8 @@ import pytest
 
 from reid_jax.individuals.closeness import closeness_of
 from reid_jax.individuals.gallery import sheet
-from reid_jax.individuals.gallery.duplicates import Twins
 from reid_jax.individuals.gallery.identify import Answer, Candidate, Identification
+from reid_jax.individuals.gallery.mending.duplicates import Twins
 from reid_jax.individuals.gallery.output import CSV_COLUMNS, as_csv, as_json, as_table
 from reid_jax.individuals.gallery.store import Gallery
 from reid_jax.individuals.gallery.words import pairs_text

@@ -23,8 +23,8 @@ from reid_jax.data.photos.images import BadImageError, read_image
 from reid_jax.individuals.gallery import decisions as gallery_decisions
 from reid_jax.individuals.gallery import members
 from reid_jax.individuals.gallery.approximate import ApproximateSearch
-from reid_jax.individuals.gallery.duplicates import find_duplicates, local_difference
 from reid_jax.individuals.gallery.identify import check_answered, identify, list_photos
+from reid_jax.individuals.gallery.mending.duplicates import find_duplicates, local_difference
 from reid_jax.individuals.gallery.output import CSV_COLUMNS, as_csv, as_json, as_table, summary
 from reid_jax.individuals.gallery.sheet import as_html
 from reid_jax.individuals.gallery.store import update_gallery

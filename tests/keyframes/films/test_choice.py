@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 from reid_jax.data.videos.frames import frame_edges, indices_at_rate, is_steady
 from reid_jax.errors import UserError
 from reid_jax.keyframes.films.choice import Choice, choose
-from reid_jax.keyframes.films.clip import best_of_shots, frames_of, parts, summary_shots
+from reid_jax.keyframes.films.clip import (
+    best_of_shots,
+    frames_of,
+    parts,
+    shots_with,
+    summary_shots,
+)
 from reid_jax.keyframes.films.features import Described
 
 
@@ -199,3 +205,18 @@ def test_constant_rates_give_what_counting_frames_gives(n_frames, rate, seed):
 def test_impossible_choices_are_refused(asked, message):
     with pytest.raises(UserError, match=message):
         Choice(**asked)
+
+
+@pytest.mark.parametrize("steady", [True, False])
+def test_shots_that_hold_frames_are_parts_of_scenes_of_two_seconds(steady):
+    gaps = np.full(400, 0.1) if steady else np.random.default_rng(1).uniform(0.05, 0.15, 400)
+    times = np.concatenate([[0.0], np.cumsum(gaps)[:-1]])
+    scenes = np.array([[0, 149], [150, 399]])
+    frames = np.array([0, 20, 149, 150, 399])
+    shots = shots_with(frames, scenes, times)
+    for first, last in shots.tolist():
+        assert ((frames >= first) & (frames <= last)).any()
+        assert any(start <= first and last <= end for start, end in scenes)
+        assert times[last] - times[first] <= 2.2
+    for frame in frames:
+        assert ((shots[:, 0] <= frame) & (frame <= shots[:, 1])).sum() == 1

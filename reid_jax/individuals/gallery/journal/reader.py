@@ -18,6 +18,7 @@ from reid_jax.individuals.gallery.journal.database import (
 from reid_jax.individuals.gallery.journal.entries import (
     GALLERY,
     INDIVIDUAL,
+    ROOT,
     UNCALIBRATED,
     Change,
     Entry,
@@ -142,10 +143,7 @@ class Reader:
                     self._of(connection, FACTS)
                 )
             ).all()
-            named = sa.select(DECISIONS.c.segment).where(
-                self._of(connection, DECISIONS), DECISIONS.c.segment.is_not(None)
-            )
-            segments = tuple(connection.scalars(named.order_by(DECISIONS.c.number)))
+            segments = tuple(self._segments(connection))
             position = self._position(connection)
         changed = (n for subject, what, _, n in rows if subject != GALLERY and _calibrates(what))
         return State(
@@ -154,6 +152,27 @@ class Reader:
             segments=segments,
             names_changed=max(changed, default=0),
         )
+
+    def roots(self) -> dict[Fact, str]:
+        """The facts about where roots lie, see `stored.roots`."""
+        with self._reading() as connection:
+            question = sa.select(FACTS.c.subject, FACTS.c.value).where(
+                self._of(connection, FACTS),
+                FACTS.c.attribute == ROOT,
+                FACTS.c.value.is_not(None),
+            )
+            return {(row[0], ROOT): row[1] for row in connection.execute(question)}
+
+    def segments(self) -> list[int]:
+        """Those that decisions named, in their order."""
+        with self._reading() as connection:
+            return self._segments(connection)
+
+    def _segments(self, connection: sa.Connection) -> list[int]:
+        question = sa.select(DECISIONS.c.segment).where(
+            self._of(connection, DECISIONS), DECISIONS.c.segment.is_not(None)
+        )
+        return list(connection.scalars(question.order_by(DECISIONS.c.number)))
 
     def values(self, attribute: str, subjects: Sequence[str]) -> dict[str, str]:
         """The values of an attribute by subject, for those that have one."""

@@ -22,6 +22,7 @@ from reid_jax.individuals.gallery.value import DIGEST, KEPT, Gallery
 from reid_jax.platforms import sync, sync_folder
 
 _ID = 16  # digits of the digest that a photo is known by
+_AT_ONCE, _BUFFER = 256, 2**20  # photos, bytes
 
 
 @contextlib.contextmanager
@@ -105,6 +106,13 @@ def read_paths(folder: Path) -> dict[str, str]:
     """The paths of the photos of a segment by their ids, alone."""
     table = parquet.ParquetFile(folder / "photos.parquet").read(columns=["id", "path"])
     return dict(zip(table["id"].to_pylist(), table["path"].to_pylist(), strict=True))
+
+
+def read_thumbnails(folder: Path) -> Iterator[tuple[str, bytes]]:
+    """The ids of the photos of a segment and their small pictures, without holding all of them."""
+    file = parquet.ParquetFile(folder / "photos.parquet", buffer_size=_BUFFER, pre_buffer=False)
+    for some in file.iter_batches(_AT_ONCE, columns=["id", "thumbnail"]):
+        yield from zip(some["id"].to_pylist(), some["thumbnail"].to_pylist(), strict=True)
 
 
 def with_ids(photos: Gallery, taken: Collection[str]) -> Gallery:

@@ -105,6 +105,23 @@ def coming(photos: Gallery, roots: dict[str, str]) -> tuple[Gallery, tuple[Chang
     return _below(photos, roots | fresh), tuple(changes)
 
 
+def also_said(
+    paths: np.ndarray, photos: Gallery, said: Mapping[str, Mapping[str, str]], state: State
+) -> list[Change]:
+    """The changes by which other facts than names are known of new photos.
+
+    Args:
+      paths: where they are; photos: the same ones with their ids.
+      said: by path and attribute, the value.
+    """
+    return [
+        Change(photo(one), attribute, state.facts.get((photo(one), attribute)), value)
+        for path, one in zip(paths, photos.known_ids, strict=True)
+        for attribute, value in said.get(path, {}).items()
+        if state.facts.get((photo(one), attribute)) != value
+    ]
+
+
 def _below(photos: Gallery, roots: dict[str, str]) -> Gallery:
     paths = [rooted(path, roots) for path in photos.paths]
     return replace(photos, paths=np.array([*paths, None], object)[:-1])

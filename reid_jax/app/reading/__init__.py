@@ -1,0 +1,1 @@
+"""How a server reads its gallery: all of it once, and then what changed."""

@@ -1,0 +1,1 @@
+"""What people look over in a gallery, and set right."""
