@@ -77,6 +77,7 @@ PATH = Mark("a path, or empty")
 PATHS = Mark("paths, separated by commas, or empty")
 WEIGHTS = Mark("where published weights come from")
 PHOTOS = Mark("a source of photos")
+TEACHERS = Mark("runs or published networks, separated by commas, or empty")
 OFTEN = Mark("set often: help shows it first, and its last name is enough")
 HIDDEN = Mark("not to be chosen by a person")
 

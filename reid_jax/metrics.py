@@ -3,6 +3,7 @@
 from reid_jax.individuals.open_set import evaluate_open_set
 from reid_jax.ops.grouping.agreement import agreement
 from reid_jax.ops.grouping.linkage import average_linkage, groups_at
+from reid_jax.ops.ranking.neighbours import neighbour_agreement
 from reid_jax.ops.ranking.reranking import k_reciprocal_distances
 from reid_jax.ops.ranking.retrieval import nearest
 from reid_jax.ops.significance import mean_interval
@@ -29,6 +30,7 @@ __all__ = [
     "k_reciprocal_distances",
     "mean_interval",
     "nearest",
+    "neighbour_agreement",
     "roc_auc",
     "roc_curve",
     "tar_at_far",

@@ -56,6 +56,7 @@ _VIDEOS = "reid_jax.commands.videos"
 _GALLERY = "reid_jax.commands.gallery"
 _DECISIONS = "reid_jax.commands.decisions"
 _EXPORT = "reid_jax.commands.export"
+_ARCHITECTURES = "reid_jax.commands.architectures"
 _MACHINE = "reid_jax.commands.machine"
 _DEPLOY = "reid_jax.commands.deploy"
 _SOURCE, _RUN, _KEPT = ("--workdir", "--data"), ("--workdir",), ("--gallery",)
@@ -69,6 +70,12 @@ GROUPS: dict[str, tuple[Command, ...]] = {
         ),
         Command("evaluate", f"{_LEARN}:evaluate", "how good a run is, beside baselines", _SOURCE),
         Command("compare", f"{_LEARN}:compare", "which differences between runs are no luck"),
+        Command(
+            "report architectures",
+            f"{_ARCHITECTURES}:report_architectures",
+            "which network to take, by trainings on your data",
+            ("--data",),
+        ),
         Command("losses", f"{_LEARN}:losses", "draw every objective: cost, pull, margin"),
         Command("models", f"{_LEARN}:models", "what each network costs, or one layer by layer"),
         Command("export", f"{_EXPORT}:export", "a network for ONNX, OpenVINO, LiteRT, XLA", _RUN),

@@ -1,6 +1,7 @@
 """Commands that train runs, judge them, and say what can be trained."""
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -30,7 +31,8 @@ def train(words: list[str]) -> None:
         raise UsageError(f"No configuration is named: reid-jax train CONFIG {' '.join(fields)}")
     path = configurations.find(name)
     use_huge_pages()
-    default, fields = _from_published(configurations.get(name), fields)
+    config = configurations.get(name)
+    default, fields = _from_published(config, _taught(config, fields))
     workdir, config = asked(default, fields, f"reid-jax train {path.stem}")
 
     from reid_jax.questions import train
@@ -44,6 +46,20 @@ def _configuration_first(words: list[str]) -> tuple[str, list[str]]:
     while words[place : place + 1] and words[place].startswith("-"):
         place += 1 if "=" in words[place] or words[place] in ("-h", "--help") else 2
     return "".join(words[place : place + 1]), words[:place] + words[place + 1 :]
+
+
+def _taught(config: Any, words: list[str]) -> list[str]:
+    """The words, in which `--distill TEACHER` is the field that it stands for.
+
+    Raises:
+      UserError: what is configured learns from no teacher.
+    """
+    from reid_jax.errors import UserError
+
+    found = [re.sub(r"^--distill(?==|$)", "--distill.teacher", word) for word in words]
+    if found != words and not hasattr(config, "distill"):
+        raise UserError("--distill is for networks of photos and of keyframes, not of clips.")
+    return found
 
 
 def _from_published(config: Any, words: list[str]) -> tuple[Any, list[str]]:

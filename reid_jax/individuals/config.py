@@ -17,6 +17,7 @@ from reid_jax.fields import (
     PHOTOS,
     POSITIVE,
     PROBABILITY,
+    TEACHERS,
     WEIGHTS,
     Auto,
     left_open,
@@ -25,6 +26,7 @@ from reid_jax.models import create_backbone
 from reid_jax.models.layers import Backbone
 from reid_jax.models.paper_options import read_options
 from reid_jax.ops.images.augment import Augmentation
+from reid_jax.ops.losses.distilled import Agreement
 from reid_jax.ops.losses.objectives import (
     AnyObjective,
     Contrastive,
@@ -93,6 +95,8 @@ class DataConfig:
     ignore_identity: str = "-1"
     """Names under which photos are of nobody, such as -1,junk: they take part in no training and no
     measure."""
+    unnamed: bool = False
+    """Take photos of nobody, too, look at no names, and learn from distill.teacher alone."""
     side_column: str = ""
     """The column that says which side of an animal is seen; measures are then also of one side."""
 
@@ -157,6 +161,21 @@ class ModelConfig:
 
 
 @dataclass(frozen=True)
+class Distillation(Agreement):
+    """What the network learns from another one, its teacher."""
+
+    teacher: Annotated[str, TEACHERS, OFTEN] = ""
+    """Runs or published networks that the network learns to agree with: a folder, auto, pypi:NAME,
+    hub:NAME; several, separated by commas, count as one whose similarities are their mean."""
+    pixels: Literal["auto", "photo", "step"] = "auto"
+    """What the teacher sees: photos as they are, once, with its own size and views, and what it
+    says is kept; or in every step what the network sees; auto the first where nothing is augmented.
+    """
+    fingerprints: Annotated[str, HIDDEN] = ""
+    """Which networks the teachers are, as the run found them."""
+
+
+@dataclass(frozen=True)
 class EmbeddingConfig:
     """An experiment that trains an embedding network."""
 
@@ -164,6 +183,7 @@ class EmbeddingConfig:
     augment: Augmentation = field(default_factory=Augmentation)
     model: ModelConfig = field(default_factory=ModelConfig)
     loss: AnyObjective = field(default_factory=Triplet)
+    distill: Distillation = field(default_factory=Distillation)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     stages: tuple[Stage, ...] = ()
     """What trains from which step on; without stages everything from the first."""
@@ -206,6 +226,7 @@ def check(config: EmbeddingConfig) -> None:
         )
     if "model.backbone" not in undecided:
         create_backbone(model.backbone, **own_options(model))
+    _check_teacher(config)
     if model.hidden and not model.embedding_dim:
         raise UserError("model.hidden needs model.embedding_dim: the embedding follows the layer.")
     validated = data.validation_fraction > 0 or data.split == "given"
@@ -220,12 +241,14 @@ def check(config: EmbeddingConfig) -> None:
             f"data.batch_size is {data.batch_size}; half the pairs are of one individual, "
             "so it must be a multiple of 4."
         )
-    if isinstance(config.loss, Contrastive) != (data.sampler == "pairs"):
+    by_names = config.distill.task and not data.unnamed
+    if by_names and isinstance(config.loss, Contrastive) != (data.sampler == "pairs"):
         raise UserError(
             f"data.sampler is {data.sampler!r} with the loss {type(config.loss).__name__}; "
             "Contrastive goes with 'pairs', and 'pairs' with Contrastive."
         )
-    if data.sampler == "uniform" and not isinstance(config.loss, MarginSoftmax | ProxyAnchor):
+    any_photos = not by_names or isinstance(config.loss, MarginSoftmax | ProxyAnchor)
+    if data.sampler == "uniform" and not any_photos:
         raise UserError(
             f"data.sampler is 'uniform', but {type(config.loss).__name__} compares photos of one "
             "individual inside a batch; set data.sampler to 'identities'."
@@ -241,6 +264,27 @@ def check(config: EmbeddingConfig) -> None:
     if model.bnneck and not isinstance(config.loss, Joint | MarginSoftmax | ProxyAnchor):
         raise UserError(
             "model.bnneck needs a loss that classifies: Joint, MarginSoftmax or ProxyAnchor."
+        )
+
+
+def _check_teacher(config: EmbeddingConfig) -> None:
+    distill, unnamed = config.distill, config.data.unnamed
+    if not distill.teacher:
+        if unnamed or not distill.task:
+            what = "data.unnamed is set" if unnamed else "distill.task is 0"
+            raise UserError(f"{what}, but nobody teaches: name a run or a network by --distill.")
+        return
+    if not any((distill.similarity, distill.distance, distill.angle, distill.cosine)):
+        raise UserError(
+            "distill.similarity, distance, angle and cosine are all 0, so that nothing is learnt "
+            "from distill.teacher; set one of them above 0."
+        )
+    if unnamed and config.model.whiten:
+        raise UserError("model.whiten needs names; with data.unnamed leave it at 0.")
+    if unnamed and config.minutes:
+        raise UserError(
+            "minutes chooses a training by how many individuals there are; with data.unnamed give "
+            "--train.steps instead."
         )
 
 
@@ -267,6 +311,9 @@ def complete(config: EmbeddingConfig) -> EmbeddingConfig:
     config = located(config) if "model.backbone" in undecided else located_with_weights(config)
     if config.model.pretrained:
         config = replace(config, data=replace(config.data, channels=3))
+    if config.data.unnamed:  # photos of nobody are drawn and held out one by one
+        data = replace(config.data, sampler="uniform", split="photo")
+        config = replace(config, data=data, distill=replace(config.distill, task=0.0))
     if not config.train.steps:
         alone = replace(config.model, hidden=0, embedding_dim=0, bnneck=False)
         config = replace(config, model=alone)

@@ -106,10 +106,11 @@ def _untrained(
 
 
 def _indifferent(model: TrainedModel, trained: Dataset | None) -> float:
-    """The loss where nobody is told apart; nan where the training photos are not there."""
-    if trained is None:
-        return math.nan
+    """The loss where nobody is told apart; nan where the training photos are not there, and where a
+    teacher has a part in the loss."""
     config = model.config
+    if trained is None or config.distill.teacher:
+        return math.nan
     photos = relabelled(trained)
     batch = make_sampler(config.data, photos.labels, config.train.seed)(0)
     number = len(photos.identities) * config.data.symmetries

@@ -9,15 +9,22 @@ import numpy as np
 
 from reid_jax.data.photos import Dataset, Splits, make_splits
 from reid_jax.data.photos.samplers import IdentitySampler, PairSampler, UniformSampler
+from reid_jax.data.photos.splits import split_unnamed
 from reid_jax.data.photos.stream import Sampler
 from reid_jax.data.photos.transforms import relabelled, with_mirror_images, with_symmetries
 from reid_jax.individuals.config import DataConfig, EmbeddingConfig, ModelConfig, own_options
 from reid_jax.individuals.glossary import SPLITS
 from reid_jax.individuals.sources import load_dataset
 from reid_jax.individuals.task import EmbeddingTask
-from reid_jax.individuals.validation import about_validation, make_validation, with_whitening
+from reid_jax.individuals.validation import (
+    about_validation,
+    by_teacher,
+    make_validation,
+    with_whitening,
+)
 from reid_jax.individuals.watch import watch
 from reid_jax.models import EmbeddingNet, block_names, create_backbone
+from reid_jax.ops.losses.distilled import Distilled
 from reid_jax.ops.losses.objectives import Objective
 from reid_jax.training.experiment import (
     Experiment,
@@ -28,11 +35,16 @@ from reid_jax.training.experiment import (
     unchanged,
 )
 from reid_jax.training.feed import imagined_feed, make_feed
+from reid_jax.training.teaching import Teacher
 from reid_jax.weights import input_info, load_pretrained
 
 
-def make_task(config: EmbeddingConfig, num_classes: int) -> EmbeddingTask:
-    """The task of a configuration for a number of training individuals."""
+def make_task(config: EmbeddingConfig, num_classes: int, taught: int = 0) -> EmbeddingTask:
+    """The task of a configuration for a number of training individuals.
+
+    Args:
+      taught: numbers of the embedding of a teacher from which it learns; 0 for none.
+    """
     channels = config.data.channels
     mean, std = (0.5,) * channels, (0.5,) * channels
     if config.model.pretrained:
@@ -41,6 +53,8 @@ def make_task(config: EmbeddingConfig, num_classes: int) -> EmbeddingTask:
     objective: Objective = config.loss
     if config.data.sampler == "identities":
         objective = objective.for_batches(config.data.photos_per_identity - 1)
+    if taught:
+        objective = Distilled(objective, taught, config.distill)
     return EmbeddingTask(
         net=make_net(config.model, standing="standing" in objective.wants),
         objective=objective,
@@ -51,6 +65,7 @@ def make_task(config: EmbeddingConfig, num_classes: int) -> EmbeddingTask:
         mean=mean,
         std=std,
         metric="cosine" if config.model.normalize else "euclidean",
+        monitor="neighbours" if config.data.unnamed else "mAP",
     )
 
 
@@ -83,7 +98,11 @@ def make_net(model: ModelConfig, *, standing: bool = False) -> EmbeddingNet:
 
 def load_data(config: DataConfig, seed: int) -> tuple[Dataset, Splits]:
     """The data set of a configuration and its division."""
-    dataset = load_dataset(config.source, seed=seed, reading=config.reading)
+    reading, unnamed = config.reading, config.unnamed
+    dataset = load_dataset(config.source, seed=seed, reading=reading, unnamed=unnamed)
+    if unnamed:
+        fractions = config.test_fraction, config.validation_fraction
+        return dataset, split_unnamed(len(dataset), *fractions, seed)
     splits = make_splits(
         dataset,
         config.split,
@@ -122,8 +141,13 @@ def whitening_set(dataset: Dataset, splits: Splits, *, symmetries: int) -> Datas
     return training_set(dataset, splits, symmetries=1 if symmetries == 2 else symmetries)
 
 
-def build(config: EmbeddingConfig, dataset: Dataset, splits: Splits) -> Experiment:
+def build(
+    config: EmbeddingConfig, dataset: Dataset, splits: Splits, teacher: Teacher | None = None
+) -> Experiment:
     """Puts an experiment together.
+
+    Args:
+      teacher: whoever the configuration learns from.
 
     Raises:
       UserError: when configuration and data do not fit.
@@ -141,6 +165,8 @@ def build(config: EmbeddingConfig, dataset: Dataset, splits: Splits) -> Experime
         validation = make_validation(dataset, splits, data, train.seed)
         if config.model.whiten:
             validation = with_whitening(validation, whitened_by, data, train.seed)
+        if teacher is not None and teacher.validated is not None:
+            validation = by_teacher(validation, teacher.validated)
     seen = 0 if validation is None else len(np.unique(validation.examples["label"]))
     return _experiment(
         config,
@@ -153,12 +179,20 @@ def build(config: EmbeddingConfig, dataset: Dataset, splits: Splits) -> Experime
             channels=data.channels,
             input=data.input,
             steps_per_call=train.steps_per_call,
+            teacher=teacher,
         ),
         validation=validation,
-        watch=watch(config.loss, photos.labels[sampler(0)], len(photos.identities), seen),
+        watch=watch(
+            config.loss if teacher is None else None,
+            photos.labels[sampler(0)],
+            len(photos.identities),
+            seen,
+        ),
+        teacher=teacher,
         summary=f"{len(photos):,} training photos of {len(photos.identities):,} individuals, "
         + SPLITS[data.split].partition(":")[0].lower()
-        + about_validation(validation, splits, whitened_by, train.seed),
+        + about_validation(validation, splits, whitened_by, train.seed)
+        + (f"; learns from {config.distill.teacher}" if teacher else ""),
     )
 
 
@@ -184,11 +218,14 @@ def imagine(
     )
 
 
-def _experiment(config: EmbeddingConfig, num_classes: int, **parts: Any) -> Experiment:
+def _experiment(
+    config: EmbeddingConfig, num_classes: int, teacher: Teacher | None = None, **parts: Any
+) -> Experiment:
     data = config.data
     return make_experiment(
         config,
-        task=make_task(config, num_classes),
+        task=make_task(config, num_classes, 0 if teacher is None else teacher.width),
+        teacher=teacher,
         blocks=block_names(config.model.backbone, config.model.backbone_options),
         example={"image": np.zeros((1, data.image_size, data.image_size, data.channels), np.uint8)},
         unit=2 if data.sampler == "pairs" else 1,

@@ -141,7 +141,7 @@ class TrainedModel(TrainedRun, Exportable):
         """
         if not self.config.model.whiten:
             return embeddings
-        found = self._whitening if network is None else self._find_whitening(network)
+        found = self.whitening if network is None else self._find_whitening(network)
         return whitened(embeddings, *found, self.task.metric)
 
     def _by_network(self, photos: Dataset, shares: Shares | None = None) -> np.ndarray:
@@ -165,7 +165,7 @@ class TrainedModel(TrainedRun, Exportable):
             wide,
             run.task,
             variables,
-            self._whitening if self.config.model.whiten else None,
+            self.whitening if self.config.model.whiten else None,
             example_photos(size, channels, as_pixels),
             answers,
             {"network": str(self.workdir.name), "step": self.step},
@@ -306,7 +306,7 @@ class TrainedModel(TrainedRun, Exportable):
         return Network(make_predictor(task, self.layout), *variables, ends_with="features")
 
     @cached_property
-    def _whitening(self) -> tuple[np.ndarray, np.ndarray]:
+    def whitening(self) -> tuple[np.ndarray, np.ndarray]:
         """Mean (D,) and matrix (D, D) from training photos, kept beside the run once made."""
         file = self.workdir / "whitening.npz"
         if file.is_file():

@@ -9,7 +9,9 @@ from reid_jax.console import say
 from reid_jax.data.photos import Dataset, Splits, describe
 from reid_jax.data.photos.content import content_digests
 from reid_jax.data.photos.splits import NoValidationError
+from reid_jax.errors import UserError
 from reid_jax.individuals import config as configuration
+from reid_jax.individuals.agreement import report_agreement
 from reid_jax.individuals.compare import compare_runs
 from reid_jax.individuals.config import EmbeddingConfig
 from reid_jax.individuals.evidence.features import Evidence
@@ -20,11 +22,14 @@ from reid_jax.individuals.published import open_model
 from reid_jax.individuals.recipe import chosen, kept_choice
 from reid_jax.individuals.run import SKIPPED, evaluate_run, list_skipped, report
 from reid_jax.individuals.split_file import agree_on_photos, keep_moved, keep_split, load_run_data
+from reid_jax.individuals.teaching import open_teachers, teacher_of
 from reid_jax.ops.ranking.matching import check_matches
 from reid_jax.training.experiment import Experiment
 from reid_jax.training.hosts.join import is_first
+from reid_jax.training.network_words import is_network
 from reid_jax.training.parallel import Layout
 from reid_jax.training.question import Question
+from reid_jax.training.teachers import with_teachers
 
 Photos = tuple[Dataset, Splits]
 
@@ -35,7 +40,10 @@ class Individuals(Question[EmbeddingConfig, Photos]):
     about = "a network of photos"
     config = EmbeddingConfig
     # Where the photos are is compared by their content, see split_file.
-    free = ("data.source", "data.input", "model.views", "model.whiten", "choices")
+    free = (
+        *("data.source", "data.input", "model.views", "model.whiten", "choices"),
+        *("distill.teacher", "distill.fingerprints"),  # compared by what they are, see teaching
+    )
 
     def check(self, config: EmbeddingConfig) -> None:
         configuration.check(config)
@@ -44,7 +52,9 @@ class Individuals(Question[EmbeddingConfig, Photos]):
         return configuration.complete(config)
 
     def going_on(self, workdir: Path, config: EmbeddingConfig) -> EmbeddingConfig:
-        return kept_choice(workdir, configuration.going_on(workdir, config))
+        config = configuration.going_on(workdir, config)
+        config = with_teachers(workdir, config, lambda: open_teachers(config, workdir))
+        return kept_choice(workdir, config)
 
     def trains_together(self, config: EmbeddingConfig) -> bool:
         return True
@@ -73,9 +83,14 @@ class Individuals(Question[EmbeddingConfig, Photos]):
         return chosen(config, data, layout, started)
 
     def build(self, config: EmbeddingConfig, data: Photos) -> Experiment:
-        return build(config, *data)
+        return build(config, *data, teacher_of(config, *data))
 
     def imagined(self, config: EmbeddingConfig, individuals: int, photos: int) -> Experiment:
+        if config.distill.teacher:
+            raise UserError(
+                "What a teacher adds to a step is not foretold; leave out --distill to plan the "
+                "network's own."
+            )
         return imagine(config, individuals, photos)
 
     def batch_bounds(self, config: EmbeddingConfig, data: Photos) -> tuple[int, int]:
@@ -99,6 +114,12 @@ class Individuals(Question[EmbeddingConfig, Photos]):
         evidence: Evidence | None = None,
         coordinator: str = "",
     ) -> dict[str, Any]:
+        if source is None and query is None and not is_network(workdir):
+            model = load_run(workdir)
+            if model.config.data.unnamed:
+                model = model.with_photos_at(photos) if photos else model
+                dataset, splits = model.load_data()
+                return report_agreement(model, dataset.subset(splits.test.query), out)
         return evaluate_run(
             *(workdir, source),
             query=query,
@@ -112,6 +133,9 @@ class Individuals(Question[EmbeddingConfig, Photos]):
 
     def report_trained(self, workdir: Path, config: EmbeddingConfig, data: Photos) -> None:
         dataset, splits = data
+        if config.data.unnamed:
+            report_agreement(load_run(workdir), dataset.subset(splits.test.query))
+            return
         report(
             *(load_run(workdir), workdir / "report", dataset, splits.test),
             title=workdir.name,

@@ -21,6 +21,7 @@ from reid_jax.fields import left_open, with_values
 from reid_jax.individuals.config import EmbeddingConfig, complete
 from reid_jax.individuals.experiment import build
 from reid_jax.individuals.glossary import FROZEN, MIXTURE, TUNED
+from reid_jax.individuals.teaching import teacher_of
 from reid_jax.individuals.validation import WHITENED_BY, whitening_photos
 from reid_jax.training.config import OPEN
 from reid_jax.training.config_file import has_begun, is_run, read_config
@@ -272,7 +273,8 @@ def chosen(
         tried = _with(config, choose(facts, None, 0.0, **{**options, "steps": 1000}))
         size, ema = tried.data.embedded_size, tried.optimizer.ema_decay > 0
         example = {"image": np.zeros((1, size, size, tried.data.channels), np.uint8)}
-        rate = measure(lambda: build(tried, *data), tried.train, layout, example, ema=ema)
+        teacher = teacher_of(tried, *data)
+        rate = measure(lambda: build(tried, *data, teacher), tried.train, layout, example, ema=ema)
     left = 60 * config.minutes - _IMPORTS - (time.perf_counter() - started)
     choice = choose(facts, rate, left, **options)
     if is_first():

@@ -64,7 +64,8 @@ def load_run_data(
     # What is read of a folder has changed with this program: what the run used stays its own.
     keep = {*_paths(stored), *(moved or {}).values()}
     try:
-        dataset = load_dataset(config.source, seed=seed, keep=keep, reading=config.reading)
+        found: dict[str, Any] = {"keep": keep, "reading": config.reading, "unnamed": config.unnamed}
+        dataset = load_dataset(config.source, seed=seed, **found)
     except UserError as error:
         now = "--data.source" if training else f"reid-jax evaluate --workdir {workdir} --photos"
         raise UserError(

@@ -1,5 +1,6 @@
 """Training a network whose output says who an individual is: images in, embeddings out."""
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,8 +15,10 @@ from reid_jax.models.layers import frozen_batch_norm
 from reid_jax.ops.distances import normalize
 from reid_jax.ops.images.augment import Augmentation, augment, augment_alike, example_keys
 from reid_jax.ops.keys import normal_lots
+from reid_jax.ops.losses.distilled import TAUGHT
 from reid_jax.ops.losses.objectives import Objective
 from reid_jax.ops.ranking.matching import retrieval_rules
+from reid_jax.ops.ranking.neighbours import neighbour_agreement
 from reid_jax.ops.ranking.retrieval import evaluate_retrieval
 from reid_jax.ops.whitening import whitened, within_class_whitening
 from reid_jax.reporting.measure import columns
@@ -88,6 +91,8 @@ class EmbeddingTask(DividedLoss):
             )
         if "lot" in self.objective.wants:
             outputs["lot"] = normal_lots(augment_key, positions)
+        if TAUGHT in self.objective.wants:
+            outputs[TAUGHT] = batch[TAUGHT]
         return outputs, updated
 
     def terms(
@@ -101,13 +106,7 @@ class EmbeddingTask(DividedLoss):
     def predict(self, params: Tree, model_state: Tree, batch: Batch) -> jax.Array:
         """Embeddings (B, D) float32."""
         images = jnp.asarray(batch["image"])
-
-        def embed(pixels: jax.Array) -> jax.Array:
-            outputs: Any = self.net.apply(
-                {"params": params["net"], **model_state}, self._normalise(pixels)
-            )
-            return outputs["embedding"]
-
+        embed = functools.partial(self.embedded, params, model_state)
         embeddings = embed(images.astype(jnp.float32) / 255)
         if self.views:
             for key in jax.random.split(jax.random.key(0), self.views):
@@ -115,6 +114,12 @@ class EmbeddingTask(DividedLoss):
             embeddings /= self.views + 1
             embeddings = normalize(embeddings) if self.metric == "cosine" else embeddings
         return embeddings
+
+    def embedded(self, params: Tree, model_state: Tree, pixels: jax.Array) -> jax.Array:
+        """Embeddings (B, D) float32 of pixels (B, H, W, C) in [0, 1], without views."""
+        variables = {"params": params["net"], **model_state}
+        outputs: Any = self.net.apply(variables, self._normalise(pixels))
+        return outputs["embedding"]
 
     def evaluate(
         self, predictions: np.ndarray, examples: Mapping[str, np.ndarray]
@@ -125,8 +130,11 @@ class EmbeddingTask(DividedLoss):
           predictions: (N + M, D) float32.
           examples: "label" (N,), "query" and "gallery" (indices), facts about the photos (N,) as
             `retrieval_rules` takes them; and "whitening" (M,), the labels of training photos that
-            come behind the others, where the run's embeddings are whitened.
+            come behind the others, where the run's embeddings are whitened; or "taught" (N, T),
+            what a teacher makes of the photos: then how far the two agree.
         """
+        if (taught := examples.get(TAUGHT)) is not None:
+            return neighbour_agreement(predictions, taught)
         query, gallery, labels = examples["query"], examples["gallery"], examples["label"]
         if (by := examples.get("whitening")) is not None:
             found = within_class_whitening(predictions[len(labels) :], by, self.whiten)

@@ -8,7 +8,8 @@ import numpy as np
 from reid_jax.data.photos import Dataset, QueryGallery, Splits
 from reid_jax.data.photos.stream import in_blocks
 from reid_jax.errors import UserError
-from reid_jax.individuals.config import DataConfig
+from reid_jax.individuals.config import DataConfig, EmbeddingConfig
+from reid_jax.ops.losses.distilled import TAUGHT
 from reid_jax.ops.ranking.matching import check_matches, matched
 from reid_jax.ops.whitening import some_of_each
 from reid_jax.training.experiment import Blocks, Validation
@@ -46,6 +47,19 @@ def make_validation(dataset: Dataset, splits: Splits, data: DataConfig, seed: in
             **facts,
         },
     )
+
+
+def validation_rows(dataset: Dataset, splits: Splits, config: EmbeddingConfig) -> np.ndarray:
+    """Rising indices (M,) of the photos that a validation looks at."""
+    assert splits.validation is not None
+    most, seed = config.data.validation_photos, config.train.seed
+    return np.union1d(*some_photos(dataset.labels, splits.validation, most, seed))
+
+
+def by_teacher(validation: Validation, taught: np.ndarray) -> Validation:
+    """A validation that asks how far the network agrees with a teacher, who makes `taught` (M, T)
+    of its photos."""
+    return replace(validation, examples={**validation.examples, TAUGHT: taught})
 
 
 def with_whitening(

@@ -66,18 +66,21 @@ def of_training(
 
 
 def watch(
-    objective: Objective, labels: np.ndarray, num_classes: int, individuals: int
+    objective: Objective | None, labels: np.ndarray, num_classes: int, individuals: int
 ) -> Callable[[Rows, np.ndarray | None], str]:
     """What an experiment's `watch` says: a sentence with what to try, or nothing; once while it
     stays the same, and not in the first steps, after which networks may look collapsed and are not.
 
     Args:
-      objective, labels, num_classes: of :func:`indifferent_loss`.
+      objective, labels, num_classes: of :func:`indifferent_loss`; no objective where the loss is
+        not by labels alone.
       individuals: that the validation photos show.
     """
-    indifferent = functools.cache(
-        functools.partial(indifferent_loss, objective, labels, num_classes)
-    )
+
+    @functools.cache
+    def indifferent() -> float:
+        return math.nan if objective is None else indifferent_loss(objective, labels, num_classes)
+
     told = ""
 
     def said(rows: Rows, predictions: np.ndarray | None) -> str:

@@ -10,6 +10,7 @@ from reid_jax.data.videos.features import check_named
 from reid_jax.errors import UserError
 from reid_jax.fields import FRACTION, NOT_NEGATIVE, OFTEN, PATH, PATHS, POSITIVE, WEIGHTS, Auto
 from reid_jax.keyframes.clips import ClipAugmentation
+from reid_jax.keyframes.distillation import ScorerDistillation, check_distillation
 from reid_jax.keyframes.task import KeyframeLoss
 from reid_jax.models import backbone_info
 from reid_jax.ops.images.augment import Augmentation
@@ -117,6 +118,7 @@ class KeyframeConfig:
     """Of frames, where there is a backbone: all frames of a clip alike."""
     model: ScorerConfig = field(default_factory=ScorerConfig)
     loss: KeyframeLoss = field(default_factory=KeyframeLoss)
+    distill: ScorerDistillation = field(default_factory=ScorerDistillation)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     stages: tuple[Stage, ...] = ()
     """What of the backbone trains from which step on; without stages everything from the first."""
@@ -132,6 +134,7 @@ def check(config: KeyframeConfig) -> None:
     training.check(config)
     data, model = config.data, config.model
     check_named(data.path)
+    check_distillation(config.distill)
     if not model.ridge >= 0 and model.ridge != AUTO:
         raise UserError(f"model.ridge is {model.ridge}; it must be 0 or more, or auto.")
     if data.fold < -1:

@@ -1,6 +1,6 @@
 """From a keyframe configuration and its videos to what the loop runs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from reid_jax.data.videos.images import load_frames
 from reid_jax.errors import UserError
 from reid_jax.keyframes.clip_feed import make_clip_feed
 from reid_jax.keyframes.config import KeyframeConfig, ScorerConfig, VideoDataConfig
+from reid_jax.keyframes.distillation import FEATURES, taught
 from reid_jax.keyframes.inputs import Preparation, fit_preparation, prepare_video
 from reid_jax.keyframes.net import KeyframeNet, KeyframeScorer
 from reid_jax.keyframes.ridge import LinearStart, linear_start
@@ -41,6 +42,7 @@ from reid_jax.training.from_images import (
 
 _VALIDATION_BATCH = 4  # whole videos at a time
 _IMAGINED_WIDTH = 1024
+_NOTHING: Mapping[str, np.ndarray] = {}
 
 
 @dataclass(frozen=True)
@@ -90,8 +92,8 @@ def load_videos(config: VideoDataConfig, seed: int) -> VideoSplit:
     )
 
 
-def make_task(config: KeyframeConfig) -> KeyframeTask:
-    """The task of a configuration."""
+def make_task(config: KeyframeConfig, said: Mapping[str, np.ndarray] = _NOTHING) -> KeyframeTask:
+    """The task of a configuration; `said` is what a teacher says of its training videos."""
     model = config.model
     return KeyframeTask(
         net=make_keyframe_net(model),
@@ -102,6 +104,8 @@ def make_task(config: KeyframeConfig) -> KeyframeTask:
         still=model.keep_statistics,
         power=config.data.power,
         components=config.data.components if model.backbone and model.ridge > 0 else None,
+        distill=config.distill if said else None,
+        taught=said[taught(FEATURES)].shape[1] if taught(FEATURES) in said else 0,
     )
 
 
@@ -137,8 +141,13 @@ class _Inputs:
     start: Start
 
 
-def build(config: KeyframeConfig, split: VideoSplit) -> Experiment:
+def build(
+    config: KeyframeConfig, split: VideoSplit, said: Mapping[str, np.ndarray] = _NOTHING
+) -> Experiment:
     """Puts an experiment together.
+
+    Args:
+      said: by a teacher of the training videos, see `reid_jax.keyframes.teaching`.
 
     Raises:
       UserError: when configuration and data do not fit.
@@ -149,7 +158,7 @@ def build(config: KeyframeConfig, split: VideoSplit) -> Experiment:
         validation = _validation(inputs.name, inputs.validation, inputs.validation_videos)
     videos = end_to_end(inputs.train, [importance(video) for video in inputs.train_videos])
     example = inputs.train[0][None, :1]
-    return _experiment(config, videos, inputs.name, example, inputs.start, validation)
+    return _experiment(config, videos, inputs.name, example, inputs.start, validation, said)
 
 
 def imagine(config: KeyframeConfig, videos: int, frames: int) -> Experiment:
@@ -184,11 +193,12 @@ def _experiment(
     example: np.ndarray,
     start: Start,
     validation: Validation | None,
+    said: Mapping[str, np.ndarray] = _NOTHING,
 ) -> Experiment:
     data, train = config.data, config.train
     return make_experiment(
         config,
-        task=make_task(config),
+        task=make_task(config, said),
         start=start,
         blocks=block_names(config.model.backbone) if config.model.backbone else (),
         feed=make_clip_feed(
@@ -200,10 +210,12 @@ def _experiment(
             seed=train.seed,
             streams=train.streams,
             steps_per_call=train.steps_per_call,
+            said=said,
         ),
         example={name: example},
         validation=validation,
-        summary=f"{len(videos.length)} training videos, {len(videos.targets):,} frames",
+        summary=f"{len(videos.length)} training videos, {len(videos.targets):,} frames"
+        + (f"; learns from {config.distill.teacher}" if said else ""),
         counted="clips",
     )
 

@@ -21,6 +21,7 @@ from reid_jax.errors import UserError
 from reid_jax.export.exportable import Exportable
 from reid_jax.export.program import Program
 from reid_jax.keyframes.config import KeyframeConfig
+from reid_jax.keyframes.distillation import ATTENTION
 from reid_jax.keyframes.experiment import make_task
 from reid_jax.keyframes.exported import frame_program
 from reid_jax.keyframes.inputs import as_batch, prepare_video
@@ -111,6 +112,22 @@ class TrainedScorer(TrainedRun, Exportable):
             )
         return self._score(prepare_video(self.model_state[PREPARATION], features))
 
+    def explained(self, features: np.ndarray) -> dict[str, np.ndarray]:
+        """Of one video "scores" (T,), what is behind the projection, and attention: float32.
+
+        Args:
+          features: (T, D) as those of the training, or the network's own `image_features`.
+
+        Returns:
+          by the names of `reid_jax.keyframes.distillation`: (T,), (T, F) and (T, T).
+        """
+        length = len(features)
+        if PREPARATION in self.model_state:
+            features = prepare_video(self.model_state[PREPARATION], features)
+        said = self._explain(self.params, self.model_state, *as_batch(features))
+        whole = {name: np.asarray(rows)[0, :length] for name, rows in said.items()}
+        return {**whole, ATTENTION: whole[ATTENTION][:, :length]}
+
     def image_features(self, images: np.ndarray) -> np.ndarray:
         """The network's own features (T, F) float32 of frames uint8 (T, H, W, 3).
 
@@ -198,6 +215,10 @@ class TrainedScorer(TrainedRun, Exportable):
     @functools.cached_property
     def _image_features(self) -> Any:
         return jax.jit(self.task.image_features, compiler_options=compiler_options())
+
+    @functools.cached_property
+    def _explain(self) -> Any:
+        return jax.jit(self.task.explained, compiler_options=compiler_options())
 
     @functools.cached_property
     def _predict(self) -> Any:

@@ -20,7 +20,8 @@ class KeyframeScorer(nn.Module):
 
     Projection, sinusoidal positions, a transformer encoder, attention to a window beside attention
     to the whole video (`DualTemporalAttention`), and a head of two layers with a sigmoid. A masked
-    frame changes no other frame's score, whatever its features are.
+    frame changes no other frame's score, whatever its features are. Among Flax's "intermediates" is
+    "projected", what is behind the projection.
 
     Attributes:
       width: of the frames' representation.
@@ -59,6 +60,7 @@ class KeyframeScorer(nn.Module):
         # What is not there may hold anything, and 0 x NaN is NaN.
         features = jnp.where(mask[..., None], features, jnp.zeros_like(features))
         x = nn.Dense(self.width, dtype=self.dtype, name="projection")(features.astype(self.dtype))
+        self.sow("intermediates", "projected", x)
         positions = sinusoidal_positions(features.shape[1], self.width).astype(self.dtype)
         x = drop(x + positions[None])
         x = TemporalEncoder(

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from reid_jax.console import say
+from reid_jax.errors import UserError
 from reid_jax.files import expanded
 from reid_jax.keyframes import config as configuration
 from reid_jax.keyframes.compare import compare_runs
@@ -15,12 +16,14 @@ from reid_jax.keyframes.installed import scorer_of
 from reid_jax.keyframes.model import TrainedScorer, load_scorer
 from reid_jax.keyframes.ridge_choice import chosen, kept_choice
 from reid_jax.keyframes.run import evaluate_run, load_run_videos, parts_of, report
+from reid_jax.keyframes.teaching import open_teachers, said_of_training
 from reid_jax.training.experiment import Experiment
 from reid_jax.training.from_images import keep_frames_of_films, with_place_for_frames
 from reid_jax.training.hosts.join import agree
 from reid_jax.training.kept_videos import FREE, digests_of, keep_videos
 from reid_jax.training.paths import located_with_weights
 from reid_jax.training.question import Question
+from reid_jax.training.teachers import with_teachers
 
 
 class Keyframes(Question[KeyframeConfig, VideoSplit]):
@@ -28,7 +31,7 @@ class Keyframes(Question[KeyframeConfig, VideoSplit]):
 
     about = "a keyframe scorer"
     config = KeyframeConfig
-    free = FREE
+    free = (*FREE, "distill.teacher", "distill.fingerprints")
 
     def check(self, config: KeyframeConfig) -> None:
         configuration.check(config)
@@ -38,6 +41,7 @@ class Keyframes(Question[KeyframeConfig, VideoSplit]):
         return replace(config, data=with_place_for_frames(config.data))
 
     def going_on(self, workdir: Path, config: KeyframeConfig) -> KeyframeConfig:
+        config = with_teachers(workdir, config, lambda: open_teachers(config, workdir))
         return kept_choice(config, workdir)
 
     def trains_together(self, config: KeyframeConfig) -> bool:
@@ -55,9 +59,15 @@ class Keyframes(Question[KeyframeConfig, VideoSplit]):
         agree("The set of videos", digests_of(parts_of(data)))
 
     def build(self, config: KeyframeConfig, data: VideoSplit) -> Experiment:
-        return build(config, data)
+        held = set(digests_of({"test": parts_of(data)["test"]}).values())
+        return build(config, data, said_of_training(config, data, held))
 
     def imagined(self, config: KeyframeConfig, individuals: int, photos: int) -> Experiment:
+        if config.distill.teacher:
+            raise UserError(
+                "What a teacher adds to a step is not foretold; leave out --distill to plan the "
+                "network's own."
+            )
         return imagine(config, individuals, photos)
 
     def batch_bounds(self, config: KeyframeConfig, data: VideoSplit) -> tuple[int, int]:

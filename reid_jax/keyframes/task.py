@@ -13,6 +13,7 @@ from reid_jax.errors import UserError
 from reid_jax.fields import NOT_NEGATIVE, POSITIVE, check
 from reid_jax.keyframes import soft_rank
 from reid_jax.keyframes.context import COLUMNS, frame_context
+from reid_jax.keyframes.distillation import INSIDE, SCORES, ScorerDistillation, seen_inside
 from reid_jax.keyframes.net import KeyframeNet
 from reid_jax.ops.images.augment import Augmentation, example_keys
 from reid_jax.training.from_images import FromImages
@@ -61,7 +62,8 @@ class KeyframeTask(FromImages):
     """A keyframe network, its loss and what disturbs its clips.
 
     A batch has "target" float32 (B, T), "mask" bool (B, T), and either "features" float32
-    (B, T, D), as `prepare` makes them, or with a backbone "image" uint8 (B, T, H, W, C).
+    (B, T, D), as `prepare` makes them, or with a backbone "image" uint8 (B, T, H, W, C). With a
+    teacher it has what that says, see `reid_jax.keyframes.distillation`.
 
     Attributes:
       net: features or images to scores.
@@ -71,6 +73,8 @@ class KeyframeTask(FromImages):
       components: of the backbone's features, see `prepare` (0: all); the preparation is then in the
         model state, as where features come as they are. None: the scorer gets them as they are.
       power: of the same preparation.
+      distill: how it learns from a teacher; None without one.
+      taught: numbers of the teacher's features of a frame.
     """
 
     net: KeyframeNet
@@ -83,6 +87,8 @@ class KeyframeTask(FromImages):
     still: bool = False
     components: int | None = None
     power: float = 1.0
+    distill: ScorerDistillation | None = None
+    taught: int = 0
     monitor: str = "spearman"
     BESIDE = PREPARATION
 
@@ -96,7 +102,10 @@ class KeyframeTask(FromImages):
                 None if kept is None else lambda width: neutral_preparation(width, kept, power)
             )
             variables = self.drawn(key, batch, neutral)
-        return {"net": variables.pop("params")}, variables
+        params = {"net": variables.pop("params")}
+        if self.distill is not None:
+            params |= self.distill.init(self.net.scorer.width, self.taught)
+        return params, variables
 
     def outputs(
         self,
@@ -106,8 +115,11 @@ class KeyframeTask(FromImages):
         positions: jax.Array,
         keys: tuple[jax.Array, jax.Array],
         axis_name: str | None,
-    ) -> tuple[jax.Array, Tree]:
-        """Scores (B, T) of disturbed or augmented clips, and the updated model state."""
+    ) -> tuple[dict[str, jax.Array], Tree]:
+        """Scores (B, T) of disturbed or augmented clips, and the updated model state.
+
+        With a teacher that shows it, also what is inside the network, see `seen_inside`.
+        """
         augment_key, dropout_key = keys
         each = example_keys(augment_key, positions)
         if self.net.backbone is None:
@@ -116,17 +128,32 @@ class KeyframeTask(FromImages):
             frames = self.augmented(each, batch["image"])
         scorer = self.net.scorer.clone(axis_name=axis_name)
         mask = batch["mask"]
-        scores, updated = self.trained_on(
-            params, model_state, frames, mask, dropout_key, axis_name, scorer=scorer
+        shown = (INSIDE,) if self.distill is not None and self.distill.beside_scores else ()
+        found, updated = self.trained_on(
+            *(params, model_state, frames, mask, dropout_key, axis_name, shown), scorer=scorer
         )
-        return scores, updated
+        return seen_inside(found[0], found[1][INSIDE]) if shown else {SCORES: found}, updated
 
     def terms(
-        self, params: Tree, outputs: jax.Array, batch: Batch, axis_name: str | None
+        self, params: Tree, outputs: Tree, batch: Batch, axis_name: str | None
     ) -> dict[str, Term]:
         """The loss's terms; clips do not see each other."""
-        del params, axis_name
-        return self.loss_terms.terms(outputs, batch["target"], batch["mask"])
+        del axis_name
+        terms = self.loss_terms.terms(outputs[SCORES], batch["target"], batch["mask"])
+        if self.distill is None:
+            return terms
+        weight = self.distill.task
+        own = {name: term._replace(weight=weight * term.weight) for name, term in terms.items()}
+        by_teacher = self.distill.terms(params, outputs, batch, self.loss_terms)
+        return by_teacher | (own if weight else {})
+
+    def explained(
+        self, params: Tree, model_state: Tree, features: jax.Array, mask: jax.Array
+    ) -> dict[str, jax.Array]:
+        """What `predict_features` says, and what is inside the network: see `seen_inside`."""
+        variables = {"params": params["net"], **self.statistics(model_state)}
+        scores, shown = self.net.apply(variables, features, mask, method="score", mutable=[INSIDE])
+        return seen_inside(scores, shown[INSIDE])
 
     def predict(self, params: Tree, model_state: Tree, batch: Batch) -> jax.Array:
         """Scores (B, T) float32 in (0, 1); 0 where "mask" is false."""

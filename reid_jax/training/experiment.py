@@ -16,6 +16,7 @@ from reid_jax.training.parallel import Layout
 from reid_jax.training.stages import Stage, frozen_blocks, update_rates
 from reid_jax.training.step import TrainStep, make_train_step
 from reid_jax.training.task import Batch, Task
+from reid_jax.training.teaching import Teacher, taught
 from reid_jax.weights import into_embedding_net
 
 Blocks = Callable[[], Iterable[Batch]]
@@ -55,6 +56,7 @@ class Experiment:
       counted: what a row of a batch is, for the speed: "images" or "clips".
       watch: says what is wrong, in a sentence or not at all, by the rows of the log so far and by
         what was predicted in the validation, if there is one.
+      teacher: that the task learns from; its feed brings what the teacher says, or its variables.
     """
 
     task: Task
@@ -71,6 +73,7 @@ class Experiment:
     summary: str
     counted: str
     watch: Watch
+    teacher: Teacher | None = None
 
 
 def unchanged(params: Any, model_state: Any) -> tuple[Any, Any]:
@@ -91,6 +94,7 @@ def make_experiment(
     unit: int = 1,
     validation: Validation | None = None,
     watch: Watch = lambda rows, predictions: "",
+    teacher: Teacher | None = None,
 ) -> Experiment:
     """An experiment, with what its configuration says of optimiser, stages and batches.
 
@@ -119,6 +123,7 @@ def make_experiment(
         summary=summary,
         counted=counted,
         watch=watch,
+        teacher=teacher,
     )
 
 
@@ -155,7 +160,7 @@ def step_of_stage(
     task: Any = experiment.task
     if frozen:  # a task with a backbone, then
         task = replace(task, frozen=frozen)
-    return make_train_step(
+    step = make_train_step(
         task,
         experiment.optimizer,
         seed=seed,
@@ -167,3 +172,4 @@ def step_of_stage(
         if stage.blocks < 0 and stage.rate == stage.backbone_rate == 1
         else update_rates(params, stage, frozen),
     )
+    return taught(step, experiment.teacher, layout, seed=seed, streams=streams)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
@@ -10,8 +11,10 @@ import numpy as np
 from reid_jax.data.photos.dataset import Dataset
 from reid_jax.data.photos.resident import load_resident
 from reid_jax.data.photos.stream import Sampler, stream
+from reid_jax.ops.losses.distilled import TAUGHT
 from reid_jax.training.hosts.join import own_rows
 from reid_jax.training.step import TrainStep, make_resident_steps, make_streamed_step
+from reid_jax.training.teaching import Teacher, beside
 
 # A set up to this size is kept in device memory when the configuration leaves the choice.
 RESIDENT_BYTES = 4 * 2**30
@@ -30,7 +33,7 @@ class Feed:
       own_rows: of several processes each gets its own part of a batch, not the whole.
     """
 
-    shared: dict[str, np.ndarray]
+    shared: dict[str, Any]
     batch_axis: int
     make_step: Callable[[TrainStep], TrainStep]
     calls: Callable[[int, int], Iterator[tuple[Any, int]]]
@@ -71,11 +74,17 @@ def make_feed(
     channels: int,
     input: str,
     steps_per_call: int,
+    teacher: Teacher | None = None,
 ) -> Feed:
-    """A resident feed, or a streamed one where asked for or where the set is too large."""
+    """A resident feed, or a streamed one where asked for or where the set is too large.
+
+    Where there is a `teacher`, batches bring what it says of them, or its variables.
+    """
     sampler = own_rows(sampler)
+    from_teacher = {} if teacher is None else teacher.shared
     if is_resident(input, len(dataset), size, channels):
         shared = {"image": load_resident(dataset, size, channels), "label": dataset.labels}
+        shared |= from_teacher
 
         def calls(start: int, stop: int) -> Iterator[tuple[np.ndarray, int]]:
             while start < stop:
@@ -85,7 +94,13 @@ def make_feed(
                 yield np.stack(rows).astype(np.int32), count
                 start += count
 
-        return Feed(shared, 1, make_resident_steps, calls, own_rows=True)
+        steps = partial(make_resident_steps, beside=beside)
+        return Feed(shared, 1, steps, calls, own_rows=True)
+
+    kept = from_teacher.pop(TAUGHT, None)
+
+    def with_kept(step: int, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return batch if kept is None else {**batch, TAUGHT: kept[sampler(step)]}
 
     def batches(start: int, stop: int) -> Iterator[tuple[dict[str, np.ndarray], int]]:
         streamed = stream(
@@ -96,6 +111,6 @@ def make_feed(
             start_step=start,
             num_steps=stop - start,
         )
-        return ((batch, 1) for batch in streamed)
+        return ((with_kept(step, batch), 1) for step, batch in enumerate(streamed, start))
 
-    return Feed({}, 0, make_streamed_step, batches, own_rows=True)
+    return Feed(from_teacher, 0, make_streamed_step, batches, own_rows=True)

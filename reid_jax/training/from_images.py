@@ -81,12 +81,14 @@ class FromImages(DividedLoss):
         mask: jax.Array,
         dropout_key: jax.Array,
         axis_name: str | None,
+        shown: tuple[str, ...] = (),
         **parts: Any,
     ) -> tuple[Any, Tree]:
         """What the network gives of frames in training, and the updated model state.
 
         Args:
           frames: images (B, T, H, W, C), augmented and normalised, or prepared features (B, T, D).
+          shown: collections that come back beside what the network gives, in a pair with it.
           parts: of the network beside the backbone, as they are over `axis_name`.
         """
         backbone = self.net.backbone
@@ -101,9 +103,11 @@ class FromImages(DividedLoss):
                 mask,
                 train=True,
                 prepare=functools.partial(self.prepared, model_state),
-                mutable=list(statistics),
+                mutable=[*statistics, *shown],
                 rngs={"dropout": dropout_key},
             )
+        if shown:
+            outputs = outputs, {name: updated.pop(name) for name in shown}
         return outputs, {**model_state, **updated}
 
     def augmented(self, keys: jax.Array, images: jax.Array) -> jax.Array:

@@ -118,6 +118,13 @@ def keep_videos(workdir: Path, data: Any, parts: Parts) -> None:
     write_text(workdir / _NAME, json.dumps(content, indent=1) + "\n")
 
 
+def trained_digests(workdir: Path) -> set[str]:
+    """What names the content of the videos that a run was trained on; empty where it kept none."""
+    kept = _read(workdir)
+    named = kept.get(_DIGESTS, {})
+    return {named[key] for key in kept.get("train", []) if key in named}
+
+
 def kept_alike(workdirs: Sequence[Path]) -> bool:
     """Whether runs have kept the same videos in the same parts, wherever these are."""
     first, *others = (_read(workdir) for workdir in workdirs)

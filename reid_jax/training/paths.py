@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from reid_jax.errors import UserError
-from reid_jax.fields import PATH, PATHS, PHOTOS, WEIGHTS, changed
+from reid_jax.fields import PATH, PATHS, PHOTOS, TEACHERS, WEIGHTS, changed
 from reid_jax.files import expanded
 from reid_jax.platforms import longest_path
 from reid_jax.remote.storage import is_url
+from reid_jax.training.network_words import AUTO, is_network, put_together, taken_apart
 from reid_jax.weights import is_published, with_origin
 from reid_jax.weights.published import origin_of
 
@@ -42,8 +43,8 @@ def check_length(workdir: Path) -> None:
 
 def located(config: Config) -> Config:
     """The configuration with the paths in it made independent of the current folder."""
-    one_by_one = {PATH: absolute, PATHS: absolute_paths}
-    return changed(config, {**one_by_one, WEIGHTS: absolute_weights, PHOTOS: absolute_photos})
+    files = {PATH: absolute, PATHS: absolute_paths, PHOTOS: absolute_photos}
+    return changed(config, {**files, WEIGHTS: absolute_weights, TEACHERS: absolute_networks})
 
 
 def located_with_weights(config: Config) -> Config:
@@ -76,6 +77,18 @@ def absolute_weights(source: str) -> str:
         return source
     origin, file = origin_of(source)
     return f"{origin}:{absolute(file)}" if origin else absolute(source)
+
+
+def absolute_networks(words: str) -> str:
+    """Runs and published networks, separated by commas, runs from the root."""
+    return ",".join(_absolute_network(word.strip()) for word in words.split(",") if word.strip())
+
+
+def _absolute_network(word: str) -> str:
+    if not is_network(word):
+        return absolute(word)
+    source, options = taken_apart(word)
+    return put_together(source if source == AUTO else absolute_weights(source), options)
 
 
 def absolute_photos(source: str) -> str:

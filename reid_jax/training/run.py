@@ -62,8 +62,8 @@ class _NoSuchWordError(UserError, AttributeError):
     """An attribute that there is not, said to a person; `hasattr` knows it as well."""
 
 
-def train(question: Question[Any, Any], config: Any, workdir: Path) -> None:
-    """Trains (or goes on training) and writes the report on what was held out.
+def train(question: Question[Any, Any], config: Any, workdir: Path, *, report: bool = True) -> None:
+    """Trains (or goes on training), and with `report` writes that on what was held out.
 
     Raises:
       UserError: configuration, data, devices and folder do not fit; before anything is compiled.
@@ -80,7 +80,7 @@ def train(question: Question[Any, Any], config: Any, workdir: Path) -> None:
     question.check(config)
     with together(train.coordinator, url_of(workdir) or workdir):
         with _at_hand(workdir):
-            interrupted = _train(question, config, workdir, started)
+            interrupted = _train(question, config, workdir, started, report)
         if interrupted:
             raise KeyboardInterrupt(interrupted)
 
@@ -103,7 +103,9 @@ def _at_hand(workdir: Path) -> Iterator[None]:
     gathered("what was uploaded", None)
 
 
-def _train(question: Question[Any, Any], config: Any, workdir: Path, started: float) -> str:
+def _train(
+    question: Question[Any, Any], config: Any, workdir: Path, started: float, report: bool
+) -> str:
     """Returns what is to be said of a training that was interrupted, or ""."""
     keep_compilations()
     config = question.complete(config)
@@ -140,7 +142,7 @@ def _train(question: Question[Any, Any], config: Any, workdir: Path, started: fl
         say(stopped)
     elif jax.process_count() > 1:
         say(f"Trained; reid-jax evaluate {shown} writes the report.")
-    else:
+    elif report:
         question.report_trained(workdir, config, data)
     return ""
 

@@ -148,18 +148,26 @@ def warm_decay(step: jax.Array, decay: float) -> jax.Array:
     return jnp.minimum(decay, (1.0 + step) / (10.0 + step))
 
 
-def make_resident_steps(train_step: TrainStep) -> TrainStep:
+def _nothing(dataset: Batch, rows: jax.Array) -> dict[str, Any]:
+    del dataset, rows
+    return {}
+
+
+def make_resident_steps(
+    train_step: TrainStep, beside: Callable[[Batch, jax.Array], dict[str, Any]] = _nothing
+) -> TrainStep:
     """Steps on a set that lives in device memory: `(state, dataset, indices, *, axis_name)`.
 
     `dataset` has "image" uint8 (N, H, W, C) and "label" int32 (N,); `indices` int32 (S, B) says
     which examples make the batches of S steps. Returns the state after S steps and metrics (S,).
+    `beside(dataset, rows)` is what else a batch has.
     """
 
     def resident_steps(
         state: TrainState, dataset: Batch, indices: jax.Array, *, axis_name: str | None = None
     ) -> tuple[TrainState, Metrics]:
         def one(state: TrainState, rows: jax.Array) -> tuple[TrainState, Metrics]:
-            batch = gather(dataset["image"], dataset["label"], rows)
+            batch = gather(dataset["image"], dataset["label"], rows) | beside(dataset, rows)
             return train_step(state, batch, axis_name=axis_name)
 
         if indices.shape[0] == 1:  # XLA on a CPU runs convolutions inside a loop many times slower
@@ -171,13 +179,15 @@ def make_resident_steps(train_step: TrainStep) -> TrainStep:
 
 
 def make_streamed_step(train_step: TrainStep) -> TrainStep:
-    """The same interface for batches from the host: `(state, {}, batch, *, axis_name)`."""
+    """The same interface for batches from the host: `(state, dataset, batch, *, axis_name)`.
+
+    What `dataset` has, each batch has.
+    """
 
     def streamed_step(
         state: TrainState, dataset: Batch, batch: Batch, *, axis_name: str | None = None
     ) -> tuple[TrainState, Metrics]:
-        del dataset
-        state, metrics = train_step(state, batch, axis_name=axis_name)
+        state, metrics = train_step(state, {**batch, **dataset}, axis_name=axis_name)
         return state, {name: value.reshape(1) for name, value in metrics.items()}
 
     return streamed_step

@@ -16,6 +16,7 @@ from reid_jax.reporting.measure import OURS, Measure, columns, number
 from reid_jax.reporting.table import Table, results_table
 from reid_jax.same_video.glossary import MEASURES as VIDEOS
 from reid_jax.same_video.glossary import WORDS as VIDEO_WORDS
+from scripts.tables.distillation import distillation_table
 from scripts.tables.engines import engines_table
 from scripts.tables.groups import groups_table
 from scripts.tables.installed import installed_tables
@@ -81,6 +82,11 @@ def _rendered(results: Path) -> dict[str, str]:
     if scales := sorted(results.glob("scale_*.json")):
         measured = [json.loads(file.read_text()) for file in scales]
         rendered["scale"] = _scale_table(measured).as_markdown()
+    if (distilled := results / "distillation.json").is_file():
+        for what, entry in json.loads(distilled.read_text()).items():
+            names = {"photos": ("Rank-1", "mAP"), "frames": ("Kendall", "Spearman")}[what]
+            table = distillation_table(entry, *names).as_markdown()
+            rendered[f"distilled_{what}"] = f"{table}\n\n{_measured([entry])}"
     if (engines := results / "engines.json").is_file():
         rendered["engines"] = engines_table(json.loads(engines.read_text()))
     if (plans := results / "plans.json").is_file():

@@ -15,6 +15,11 @@ from reid_jax.ops.losses.batch import (
     supervised_contrastive_loss,
 )
 from reid_jax.ops.losses.contrastive import pair_contrastive_loss
+from reid_jax.ops.losses.distillation import (
+    relational_angle_loss,
+    relational_distance_loss,
+    similarity_preserving_loss,
+)
 from reid_jax.ops.losses.proxy_anchor import proxy_anchor_loss
 from reid_jax.ops.losses.triplet import triplet_loss
 from reid_jax.ops.mining.in_batch import in_batch
@@ -34,6 +39,13 @@ LOSSES = {
     "circle": functools.partial(circle_loss, scale=16.0),
     "proxy_anchor": lambda z, y, **others: proxy_anchor_loss(z, PROXIES, y, **others),
     "supervised_contrastive": supervised_contrastive_loss,
+    "similarity": lambda z, y, **others: similarity_preserving_loss(
+        z, jnp.asarray(PROXIES)[y], **others
+    ),
+    "distance": lambda z, y, **others: relational_distance_loss(
+        z, jnp.asarray(PROXIES)[y], **others
+    ),
+    "angle": lambda z, y, **others: relational_angle_loss(z, jnp.asarray(PROXIES)[y], **others),
 }
 
 

@@ -101,6 +101,35 @@ def make_splits(
     return Splits(train, validation, test)
 
 
+def split_unnamed(
+    number: int, test_fraction: float, validation_fraction: float, seed: int
+) -> Splits:
+    """Divides photos of nobody, one by one: each part is searched in itself.
+
+    Args:
+      number: of photos.
+      test_fraction, validation_fraction: as of `make_splits`.
+
+    Raises:
+      UserError: a part would have fewer than three photos, too few to compare neighbours.
+    """
+    generator = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, 2])))
+    order = generator.permutation(number)
+    tested = round(test_fraction * number)
+    validated = round(validation_fraction * (number - tested))
+    parts = np.split(order, [tested, tested + validated])
+    test, validation, train = (np.sort(part) for part in parts)
+    least = min(len(part) for part in (test, train, *([validation] if validation_fraction else [])))
+    if least < _FEWEST_UNNAMED:
+        raise UserError(
+            f"{number:,} photos of nobody leave {least} for one of the parts, which needs "
+            f"{_FEWEST_UNNAMED}: add photos, or change data.test_fraction or "
+            "data.validation_fraction."
+        )
+    judged = QueryGallery(validation, validation) if validation_fraction else None
+    return Splits(train, judged, QueryGallery(test, test))
+
+
 def check_several(labels: np.ndarray) -> None:
     """Refuses photos of a single individual, among which every answer is right.
 
@@ -116,6 +145,7 @@ def check_several(labels: np.ndarray) -> None:
 
 _SIDES = ("train", "test", "query", "gallery")
 _VALIDATION = ("validation", "valid", "val")
+_FEWEST_UNNAMED = 3  # photos of a part
 _NAMED = 3  # values of a column, in a note
 _METHODS = ("identity", "photo", "date", "open", "given")
 

@@ -90,8 +90,26 @@ def local_attention(
     return result.reshape(batch, blocks * radius, heads, dim)[:, :length]
 
 
+def attention_map(query: jax.Array, key: jax.Array, mask: jax.Array) -> jax.Array:
+    """What every frame attends to in `global_attention`, mean over heads: (B, T, T) float32.
+
+    Args:
+      query, key: (B, T, H, d).
+      mask: bool (B, T), true where a frame exists.
+    """
+    _check(query, key, key, mask)
+    scale = query.shape[-1] ** -0.5
+    logits = jnp.einsum("bqhd,bkhd->bhqk", query * scale, key, preferred_element_type=jnp.float32)
+    valid = mask[:, None, None, :]
+    weights = jax.nn.softmax(jnp.where(valid, logits, -1e30))
+    return jnp.where(valid, weights, 0.0).mean(axis=1)
+
+
 class AttentionHeads(nn.Module):
     """The heads' outputs side by side: features (B, T, D), mask (B, T) -> (B, T, H d).
+
+    Heads that see the whole video show what they attend to, `attention_map`, to who asks for
+    Flax's "intermediates".
 
     Attributes:
       heads, head_dim: H and d.
@@ -113,6 +131,8 @@ class AttentionHeads(nn.Module):
             heads = local_attention(qkv[0], qkv[1], qkv[2], mask, radius=self.radius)
         else:
             heads = global_attention(qkv[0], qkv[1], qkv[2], mask)
+            if self.is_mutable_collection("intermediates"):
+                self.sow("intermediates", "attention", attention_map(qkv[0], qkv[1], mask))
         return heads.reshape(batch, length, width)
 
 

@@ -1,0 +1,1 @@
+"""Which network should it be: candidates trained with one budget, measured, and recommended."""
