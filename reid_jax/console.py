@@ -97,6 +97,15 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
 
 
+def clock(seconds: float) -> str:
+    """``75.04 -> 1:15.0``, and with hours ``1:00:15.0``."""
+    tenths = round(seconds * 10)
+    minutes, rest = divmod(tenths, 600)
+    hours, minutes = divmod(minutes, 60)
+    start = f"{hours}:{minutes:02d}" if hours else f"{minutes}"
+    return f"{start}:{rest / 10:04.1f}"
+
+
 class Bar:
     """How far work is that takes above two seconds; a context manager.
 

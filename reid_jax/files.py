@@ -106,8 +106,7 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
             yield stream
         return
     make_folder(path.parent)
-    name = path.name if len(os.fsencode(path.name)) <= _PREFIX else "new"
-    beside = path.with_name(f".{name}.{secrets.token_hex(4)}")
+    beside = _hidden(path)
     try:
         with naming(path, beside):
             with open(beside, "xb") as file:  # with the mode that the umask leaves
@@ -118,6 +117,12 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
+
+
+def _hidden(path: Path) -> Path:
+    """A name beside a path that nothing else has."""
+    name = path.name if len(os.fsencode(path.name)) <= _PREFIX else "new"
+    return path.with_name(f".{name}.{secrets.token_hex(4)}")
 
 
 @contextlib.contextmanager
@@ -199,6 +204,34 @@ def share(path: Path) -> None:
     if os.stat(path.parent).st_mode & shared == shared:
         with contextlib.suppress(OSError):  # somebody else's, who has done so or has not
             os.chmod(path, os.stat(path).st_mode | stat.S_IRGRP | stat.S_IWGRP)
+
+
+def check_new(out: Path) -> None:
+    """Refuses a folder that holds something.
+
+    Raises:
+      UserError: it does, or it cannot be written.
+    """
+    if out.is_dir() and any(out.iterdir()):
+        raise UserError(f"{out} holds something already; name a folder that is new or empty.")
+    check_destinations(folder=out)
+
+
+@contextlib.contextmanager
+def whole_folder(out: Path) -> Iterator[Path]:
+    """A folder that takes the place of `out` when the block ends well, and else is gone."""
+    whole = out.absolute()
+    make_folder(whole.parent)
+    folder = _hidden(whole)
+    folder.mkdir()
+    try:
+        yield folder
+        share(folder)
+        if whole.is_dir():
+            whole.rmdir()
+        replace(folder, whole)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def digest_of(file: IO[bytes]) -> bytes:

@@ -9,6 +9,7 @@ import glob
 import importlib
 import os
 import platform
+import shutil
 import sys
 import time
 import types
@@ -112,6 +113,23 @@ def link_folder(link: Path, folder: Path) -> None:
         if os.name != "nt":
             raise
         importlib.import_module("_winapi").CreateJunction(str(folder), str(link))
+
+
+def link_file(file: Path, link: Path) -> str:
+    """Makes another name for a file: a hard link, else a symbolic one, else a copy; says which.
+
+    Two disks have no hard links between them; FAT has no links, and Windows asks who makes one.
+    A symbolic link says the way from it, so that both may be moved together.
+    """
+    real = file.resolve()  # a hard link of a link would be another way from another place
+    with contextlib.suppress(OSError, NotImplementedError):
+        os.link(real, link)
+        return "hard"
+    with contextlib.suppress(OSError, NotImplementedError, ValueError):  # of Windows' C: and D:
+        link.symlink_to(os.path.relpath(real, link.parent.resolve()))
+        return "symbolic"
+    shutil.copyfile(real, link)
+    return "copy"
 
 
 def lock_file(descriptor: int) -> bool | None:

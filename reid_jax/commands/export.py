@@ -33,7 +33,7 @@ def export(
     from reid_jax.errors import UserError
     from reid_jax.export.engines.table import engine
     from reid_jax.export.exportable import Exportable
-    from reid_jax.export.folder import check_new
+    from reid_jax.files import check_new
     from reid_jax.questions import load
 
     engine(to)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import inspect
 import json
 import os
-import secrets
-import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -26,8 +23,7 @@ from reid_jax.export.engines.table import engine
 from reid_jax.export.pictures import drawn
 from reid_jax.export.program import Known, Program
 from reid_jax.export.tracing import MOST_FRAMES
-from reid_jax.files import check_destinations, make_folder, share, write_arrays
-from reid_jax.platforms import replace
+from reid_jax.files import check_new, whole_folder, write_arrays
 
 FORM = 1
 FACTS, EXAMPLE, README, REFERENCE = "model.json", "example.py", "README.md", "reference.npz"
@@ -60,7 +56,7 @@ def export(
         batch = 1
         say(f"{found.title} takes one number of photos at a time: 1; --batch says another")
     say(f"writing {found.title}")
-    with _beside(out) as folder:
+    with whole_folder(out) as folder:
         found.write(program, folder, batch)
         facts = _facts(program, found, to, batch, known)
         say("comparing it with JAX")
@@ -73,34 +69,6 @@ def export(
         _write_beside(program, found, folder, known, facts)
     _print(found, out, facts, agreed)
     return out
-
-
-def check_new(out: Path) -> None:
-    """Refuses a folder that holds something.
-
-    Raises:
-      UserError: it does, or it cannot be written.
-    """
-    if out.is_dir() and any(out.iterdir()):
-        raise UserError(f"{out} holds something already; name a folder that is new or empty.")
-    check_destinations(folder=out)
-
-
-@contextlib.contextmanager
-def _beside(out: Path) -> Iterator[Path]:
-    """A folder that takes the place of `out` when the block ends well, and else is gone."""
-    whole = out.absolute()
-    make_folder(whole.parent)
-    folder = whole.with_name(f".{whole.name[:200]}.{secrets.token_hex(4)}")
-    folder.mkdir()
-    try:
-        yield folder
-        share(folder)
-        if whole.is_dir():
-            whole.rmdir()
-        replace(folder, whole)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _facts(

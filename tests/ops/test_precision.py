@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from reid_jax.keyframes.context import frame_context
-from reid_jax.keyframes.films.transnet import _compared
 from reid_jax.keyframes.net import KeyframeScorer
 from reid_jax.keyframes.task import prepare
 from reid_jax.models import EmbeddingNet
+from reid_jax.models.transnet import _compared
 from reid_jax.ops.distances import squared_euclidean
 from reid_jax.ops.losses.margin_softmax import margin_softmax_loss
 from reid_jax.same_video.similarity import chamfer_similarity

@@ -11,7 +11,8 @@ from reid_jax.data.videos.features import load_video_features
 from reid_jax.data.videos.file import VideoFile
 from reid_jax.data.videos.frames import indices_at_rate
 from reid_jax.errors import UserError
-from reid_jax.keyframes.films import extract, scenes
+from reid_jax.keyframes.films import extract
+from reid_jax.weights import scenes
 from reid_jax.weights.frozen import FrameEncoder
 from tests.doors import call
 from tests.keyframe_videos import write_videos

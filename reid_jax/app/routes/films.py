@@ -17,8 +17,8 @@ from reid_jax.app.routes.photos import as_json
 from reid_jax.app.safety import RefusedError
 from reid_jax.app.site import Site
 from reid_jax.app.workers.children import ChildError
+from reid_jax.console import clock
 from reid_jax.keyframes.films.destination import SHEET, SUMMARY
-from reid_jax.keyframes.films.pictures import clock
 
 _FILES = {"sheet": (SHEET, "image/jpeg"), "clip": (SUMMARY, "video/mp4")}
 _WIDTH, _HEIGHT = 1000.0, 160.0

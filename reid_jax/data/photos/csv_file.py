@@ -56,14 +56,7 @@ def read_table(
         over several lines, or one of another column holds whole rows, known by the ending of the
         file in the first required column; with the lines.
     """
-    try:
-        with open_binary(file) as stream:
-            data = stream.read()
-    except OSError as error:
-        if is_url(file):
-            raise refused(file, error) from error
-        raise UserError(f"{file} cannot be read: {error.strerror}.") from error
-    text, notes = _decode(data, file)
+    text, notes = _decode(_bytes_of(file), file)
     header, rows, delimiter = _split(text, file, strict)
     missing = [name for name in required if name not in header]
     if missing:
@@ -86,6 +79,42 @@ def read_table(
         rows = [(line, row + [""] * (len(header) - len(row))) for line, row in rows]
     columns = {name: [row[place].strip() for _, row in rows] for name, place in wanted.items()}
     return Table(tuple(line for line, _ in rows), columns, notes)
+
+
+@dataclass(frozen=True)
+class Cells:
+    """All of a table.
+
+    Attributes:
+      header: the names of its columns, in lower case, without spaces around.
+      rows: the line in which each row begins, from 1, and its fields as they stand there.
+      notes: sentences about how the file was read.
+    """
+
+    header: tuple[str, ...]
+    rows: Sequence[tuple[int, Sequence[str]]]
+    notes: tuple[str, ...] = ()
+
+
+def read_cells(file: str) -> Cells:
+    """Reads all of a CSV file, as :func:`read_table` does, whatever its rows are.
+
+    Raises:
+      UserError: the file cannot be read, or a quote is not closed.
+    """
+    text, notes = _decode(_bytes_of(file), file)
+    header, rows, _ = _split(text, file, strict=True)
+    return Cells(tuple(header), rows, notes)
+
+
+def _bytes_of(file: str) -> bytes:
+    try:
+        with open_binary(file) as stream:
+            return stream.read()
+    except OSError as error:
+        if is_url(file):
+            raise refused(file, error) from error
+        raise UserError(f"{file} cannot be read: {error.strerror}.") from error
 
 
 def lines_text(lines: Sequence[int]) -> str:

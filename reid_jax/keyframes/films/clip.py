@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from reid_jax.data.videos.frames import Size, Video, frame_edges, usual_gap
-from reid_jax.keyframes.films.scenes import divide
 from reid_jax.keyframes.selection import SHARE, knapsack, to_frames
 from reid_jax.platforms import replace
+from reid_jax.weights.scenes import divide
 
 _SHOT = 2.0  # seconds, the shots that TVSum's annotators rated
 _CLOCK = 90_000  # ticks a second

@@ -10,7 +10,7 @@ from reid_jax.data.videos.frames import Frame, Video, indices_at_rate, uniform_i
 from reid_jax.data.videos.open import open_video
 from reid_jax.data.videos.walk import Encoder, walk
 from reid_jax.errors import UserError
-from reid_jax.keyframes.films.scenes import SIZE, new_detector, scenes_from_cuts
+from reid_jax.weights.scenes import SIZE, new_detector, scenes_from_cuts
 
 
 @dataclass(frozen=True, eq=False)

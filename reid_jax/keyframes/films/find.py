@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from reid_jax.compilations import keep_compilations
-from reid_jax.console import counted, say
+from reid_jax.console import clock, counted, say
 from reid_jax.data.names import composed
 from reid_jax.data.videos.named import distinct, name_of, named_videos, pass_over
 from reid_jax.errors import UserError
@@ -19,7 +19,6 @@ from reid_jax.keyframes.films.clip import frames_of, summary_shots
 from reid_jax.keyframes.films.destination import new_folder, publish
 from reid_jax.keyframes.films.features import Described, describe, each_video
 from reid_jax.keyframes.films.keyframe_files import Keyframes, write_keyframes
-from reid_jax.keyframes.films.pictures import clock
 from reid_jax.training.hosts.films import PROBLEM, collect_films, shared_films
 from reid_jax.training.hosts.shares import Piece, Shares, sharing
 

@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from reid_jax.console import clock
 from reid_jax.data.videos.keyframe_folders import MARK
 from reid_jax.files import as_text, atomic_write, write_text
 from reid_jax.keyframes.ensemble import Ensemble
 from reid_jax.keyframes.films.clip import parts, write_clip
 from reid_jax.keyframes.films.destination import SHEET, SUMMARY, TIMELINE, keyframe_name
 from reid_jax.keyframes.films.features import Described
-from reid_jax.keyframes.films.pictures import clock, contact_sheet, thumbnail_width, timeline
+from reid_jax.keyframes.films.pictures import contact_sheet, thumbnail_width, timeline
 
 _QUALITY = 92
 

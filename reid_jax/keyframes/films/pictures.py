@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from reid_jax.console import clock
 from reid_jax.reporting.figures import INK, LINE, MUTED, NETWORK, OTHER, as_png, new_figure
 
 THUMBNAIL = 320  # width on a sheet of a few pictures, in pixels
@@ -12,15 +13,6 @@ _MARGIN, _GAP, _TEXT, _TITLE = 24, 14, 22, 46
 _MOST_COLUMNS = 10
 _DENSE = 600  # frames or scenes in the plot that run into each other
 _LABELLED = 40  # keyframes that have their number in the plot
-
-
-def clock(seconds: float) -> str:
-    """``75.04 -> 1:15.0``, and with hours ``1:00:15.0``."""
-    tenths = round(seconds * 10)
-    minutes, rest = divmod(tenths, 600)
-    hours, minutes = divmod(minutes, 60)
-    start = f"{hours}:{minutes:02d}" if hours else f"{minutes}"
-    return f"{start}:{rest / 10:04.1f}"
 
 
 def thumbnail_width(number: int) -> int:

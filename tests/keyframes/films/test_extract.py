@@ -13,8 +13,8 @@ from reid_jax.data.videos.features import load_video_features
 from reid_jax.data.videos.named import video_digest
 from reid_jax.errors import UserError
 from reid_jax.keyframes.films import extract as command
-from reid_jax.keyframes.films import scenes
 from reid_jax.keyframes.films.feature_file import FeatureFile
+from reid_jax.weights import scenes
 from reid_jax.weights.frozen import FrameEncoder
 from tests.data.videos.test_files import encode
 
@@ -87,7 +87,7 @@ def test_an_interrupted_command_keeps_what_is_done_and_goes_on(network, films, t
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
-from reid_jax.keyframes.films import extract as command, scenes
+from reid_jax.keyframes.films import extract as command; from reid_jax.weights import scenes
 from tests.keyframes.films.test_extract import MeanColours
 
 class Killed(MeanColours):

@@ -22,7 +22,7 @@ def contents(place: Path) -> dict[str, bytes]:
     return {path.relative_to(place).as_posix(): path.read_bytes() for path in files}
 
 
-BEGIN = "from reid_jax.keyframes.films import scenes; scenes._variables = lambda: None"
+BEGIN = "from reid_jax.weights import scenes; scenes._variables = lambda: None"
 
 
 def said(count: int, *words: object) -> list[str]:

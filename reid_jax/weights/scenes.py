@@ -12,9 +12,9 @@ import numpy as np
 
 from reid_jax.console import say
 from reid_jax.errors import UserError
-from reid_jax.keyframes.films.transnet import HEIGHT, WIDTH, TransNetV2
-from reid_jax.keyframes.films.transnet_weights import published_transnet
+from reid_jax.models.transnet import HEIGHT, WIDTH, TransNetV2
 from reid_jax.ops.convolution.compilation import compiler_options
+from reid_jax.weights.transnet import published_transnet
 
 SIZE = WIDTH, HEIGHT
 _STEP, _CONTEXT = 50, 25  # frames that a window decides, and that it sees on either side

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from reid_jax.errors import UserError
-from reid_jax.keyframes.films import scenes
-from reid_jax.keyframes.films.scenes import (
+from reid_jax.models.transnet import TransNetV2
+from reid_jax.weights import scenes
+from reid_jax.weights.scenes import (
     HistogramDetector,
     TransNetDetector,
     divide,
@@ -21,15 +22,14 @@ from reid_jax.keyframes.films.scenes import (
     peaks,
     scenes_from_cuts,
 )
-from reid_jax.keyframes.films.transnet import TransNetV2
-from reid_jax.keyframes.films.transnet_weights import (
+from reid_jax.weights.transnet import (
     published_transnet,
     transnet_variables,
 )
 from tests.parity_cases import draw_weight
 from tests.transnet_cases import FIRST_OF_SHOTS, drawn_shots
 
-EXPECTED = np.load(Path(__file__).parents[2] / "fixtures" / "transnet.npz")
+EXPECTED = np.load(Path(__file__).parents[1] / "fixtures" / "transnet.npz")
 apply = jax.jit(TransNetV2().apply)
 
 
