@@ -142,7 +142,7 @@ def with_flags(
     parameters = inspect.signature(function).parameters
     if "workdir" in parameters:
         words = [re.sub(r"^--model(?==|$)", "--workdir", word) for word in words]
-    kinds = {f"--{name.replace('_', '-')}": each for name, each in parameters.items()}
+    kinds = {_flag(name): each for name, each in parameters.items()}
     there = {word.partition("=")[0] for word in words}
     missing = [flag for flag in first if flag not in there]
     rest, put = list(words), list[str]()
@@ -159,6 +159,11 @@ def with_flags(
             put += rest[:1]
             del rest[:1]
     return put + rest
+
+
+def _flag(name: str) -> str:
+    """The flag of a parameter: `--from` of `from_`, as the word alone is one of Python's."""
+    return f"--{name.rstrip('_').replace('_', '-')}"
 
 
 def flags_alone(function: Callable[..., Any], words: Sequence[str]) -> list[str]:

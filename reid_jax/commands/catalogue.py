@@ -47,6 +47,7 @@ _SHORT = {
     "--what": "WHAT",
     "--text": "TEXT",
     "--number": "NUMBER",
+    "--source": "SOURCE",
     "--old": "OLD",
     "--new": "NEW",
 }
@@ -55,6 +56,7 @@ _INDIVIDUALS = "reid_jax.commands.individuals"
 _VIDEOS = "reid_jax.commands.videos"
 _GALLERY = "reid_jax.commands.gallery"
 _DECISIONS = "reid_jax.commands.decisions"
+_EXCHANGE = "reid_jax.commands.exchange"
 _EXPORT = "reid_jax.commands.export"
 _ARCHITECTURES = "reid_jax.commands.architectures"
 _MACHINE = "reid_jax.commands.machine"
@@ -193,6 +195,15 @@ WHO = (
         f"{_GALLERY}:reembed",
         "by another network, compared with that before",
         _KEPT,
+    ),
+    Command(
+        "gallery export",
+        f"{_EXCHANGE}:export",
+        "to CSV, XLSX, Camtrap DP, folders of links",
+        _KEPT,
+    ),
+    Command(
+        "gallery import", f"{_EXCHANGE}:import_", "names and facts from there", (*_KEPT, "--source")
     ),
     Command("gallery check", f"{_DECISIONS}:check", "is it whole, could it be made again", _KEPT),
 )

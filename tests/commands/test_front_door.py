@@ -315,7 +315,7 @@ def test_the_wheel_lists_every_package():
     import tomllib
 
     listed = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["setuptools"]
-    kinds = ("*.py", "*.toml", "*.css", "*.html")
+    kinds = ("*.py", "*.toml", "*.json", "*.css", "*.html")
     files = [path for kind in kinds for path in (REPOSITORY / "reid_jax").rglob(kind)]
     folders = {path.parent for path in files}
     names = {".".join(folder.relative_to(REPOSITORY).parts) for folder in folders}

@@ -129,14 +129,19 @@ def with_ids(photos: Gallery, taken: Collection[str]) -> Gallery:
     ids = []
     for number, one in enumerate(photos.known_ids.tolist()):
         if not one or one in used:
-            content = digests[number] or _digest(photos.paths[number])
-            one, copy = content[:_ID], 1
+            content = content_id(digests[number] or _digest(photos.paths[number]))
+            one, copy = content, 1
             while one in used:
                 copy += 1
-                one = f"{content[:_ID]}-{copy}"
+                one = f"{content}-{copy}"
         used.add(one)
         ids.append(one)
     return replace(photos, ids=np.array(ids, object))
+
+
+def content_id(digest: str) -> str:
+    """What the ids of all photos of one content begin with, up to the number of a copy."""
+    return digest[:_ID]
 
 
 def _digest(path: str) -> str:

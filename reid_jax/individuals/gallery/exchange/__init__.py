@@ -1,0 +1,1 @@
+"""A gallery handed to other programs and to people, and taken back from them."""
