@@ -144,6 +144,13 @@ OPERATIONS = (
     ),
     Operation(
         "get",
+        "/v1/export/{kind}",
+        "Who is who, without photos: csv, xlsx or camtrap-dp.zip",
+        {200: "A file", 404: "There is no such export", 429: "Another one is being written"},
+        ({**_ID, "name": "kind"},),
+    ),
+    Operation(
+        "get",
         "/pictures/{size}/{id}",
         "A picture of a photo, large or small",
         {200: "A JPEG without the facts that a camera wrote"},

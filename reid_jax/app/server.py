@@ -28,6 +28,7 @@ from reid_jax.app.refusals import RefusedError
 from reid_jax.app.routes.acts import ActRoutes
 from reid_jax.app.routes.boxes import BoxRoutes
 from reid_jax.app.routes.doubts import DoubtRoutes
+from reid_jax.app.routes.downloads import DownloadRoutes
 from reid_jax.app.routes.films import FilmRoutes
 from reid_jax.app.routes.individuals import IndividualRoutes
 from reid_jax.app.routes.machine import MachineRoutes
@@ -184,6 +185,7 @@ def routes_of(
         *IndividualRoutes(site).routes(),
         *doubts.routes(),
         *ActRoutes(site).routes(),
+        *DownloadRoutes(site).routes(),
         *FilmRoutes(site).routes(),
         *ProgramRoutes(site, photos).routes(),
         *MachineRoutes(site).routes(),

@@ -63,6 +63,7 @@ ROUTES: dict[tuple[str, str], Right] = {
     ("GET", "/individuals"): "look",
     ("GET", "/individual"): "look",
     ("GET", "/v1/individuals"): "look",
+    ("GET", "/v1/export/{kind}"): "look",
     ("GET", "/v1/gallery/history"): "look",
     ("POST", "/v1/gallery/{act}"): "decide",
     ("GET", "/films"): "look",
