@@ -284,12 +284,14 @@ def identify(
     strangers: float | None = None,
     evidence: Evidence | None = None,
     side: str = "",
+    boxes: Path | None = None,
 ) -> None:
-    """Says for each photo who it probably is, or that it is unknown.
+    """Says for each photo, or each track of a film, who it probably is, or that it is unknown.
 
     Args:
         gallery: Folder of the gallery.
-        photos: Photos, folders with photos, or boxes, as csv:FILE or megadetector:FILE.
+        photos: Photos, folders with photos, or boxes, as csv:FILE or megadetector:FILE. Or films,
+            of which each track gets an answer.
         json: File for all answers.
         csv: File for all answers, a row for each candidate.
         html: File for a page with the pictures side by side.
@@ -305,9 +307,12 @@ def identify(
             with.
         side: Which side of animals these photos show, as left; they are then compared with photos
             of that side alone, and an unknown one may be known from another side.
+        boxes: Of films, where animals are in their frames: JSON of MegaDetector, or CSV with
+            columns frame and bbox. Without, a scene is one track.
     """
     from reid_jax.compilations import keep_compilations
-    from reid_jax.files import check_destinations, write_text
+    from reid_jax.data.videos.open import is_film
+    from reid_jax.files import check_destinations, expanded, write_text
     from reid_jax.individuals.gallery import identify as search
     from reid_jax.individuals.gallery import output
     from reid_jax.individuals.gallery.sheet import as_html
@@ -315,16 +320,34 @@ def identify(
 
     keep_compilations()
     check_destinations(json, csv, html, table)
-    found = search.identify(
-        gallery,
-        photos,
-        workdir=workdir,
-        rule=score,
-        index=index,
-        strangers=strangers,
-        evidence=evidence,
-        side=side,
-    )
+    films = [film for film in map(expanded, photos) if is_film(film)]
+    if films and (len(films) < len(photos) or index != "exact"):
+        raise UserError("Films are looked up without photos beside them, and by --index exact.")
+    if boxes is not None and not films:
+        raise UserError("--boxes is of films; boxes of photos are given as megadetector:FILE.")
+    if films:
+        from reid_jax.individuals.gallery.films.identify import identify_films, tracks_text
+
+        found, tracks, notes = identify_films(
+            *(gallery, films, boxes),
+            workdir=workdir,
+            rule=score,
+            strangers=strangers,
+            evidence=evidence,
+            side=side,
+        )
+        print(tracks_text(tracks, [output.shown(each.text) for each in found.answers], notes))
+    else:
+        found = search.identify(
+            gallery,
+            photos,
+            workdir=workdir,
+            rule=score,
+            index=index,
+            strangers=strangers,
+            evidence=evidence,
+            side=side,
+        )
     if found.answers:
         print(f"{output.as_table(found)}\n\n{output.summary(found)}")
     elif len(found.skipped) > 1:  # of one the error says why

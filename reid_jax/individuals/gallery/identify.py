@@ -154,6 +154,7 @@ class Identification:
       side: which the photos show; the gallery is then its photos of that side. Empty where nobody
         said.
       elsewhere: how many individuals are known from other sides alone.
+      pictures: JPEGs by path, of what is no file of its own.
     """
 
     gallery: Gallery = field(repr=False)
@@ -167,6 +168,7 @@ class Identification:
     evidence: Evidence = "none"
     side: str = ""
     elsewhere: int = 0
+    pictures: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
         return len(self.answers)

@@ -95,7 +95,10 @@ def as_html(found: Identification) -> str:
       UserError: the gallery is no longer there.
     """
     pictures = _gallery_pictures(found)
-    asked = parallel_map(thumbnail_of_file, [answer.path for answer in found.answers])
+    asked = parallel_map(
+        lambda path: found.pictures.get(path) or thumbnail_of_file(path),
+        [answer.path for answer in found.answers],
+    )
     cards = "\n".join(
         _card(answer, picture, found, pictures)
         for answer, picture in zip(found.answers, asked, strict=True)

@@ -1,0 +1,1 @@
+"""Individuals in films: frames become tracks, and each track gets one answer."""
