@@ -24,6 +24,7 @@ from reid_jax.data.names import is_nobody
 from reid_jax.data.parallel import parallel_map
 from reid_jax.data.photos.exif import Taken, taken
 from reid_jax.data.photos.images import BadImageError, proportions
+from reid_jax.data.photos.reading import SIDE
 from reid_jax.errors import UserError
 from reid_jax.files import as_text, write_text
 from reid_jax.individuals.gallery.decisions import NO_ANIMAL
@@ -216,7 +217,8 @@ def _observation(
     time, name = _time(said.of("date")), said.of(INDIVIDUAL)
     animal = said.of(MARK) != NO_ANIMAL
     tags = {
-        "side": said.of("orientation"),
+        SIDE: said.of(SIDE),
+        "orientation": said.of("orientation"),
         "mark": said.of(MARK),
         "box": "" if said.box is None else str(said.box),
         DATE: "" if said.of("date") else "unknown",

@@ -14,6 +14,7 @@ from reid_jax.data.crops import BadBoxError, Box, box_of, whole_and_box
 from reid_jax.data.names import is_nobody
 from reid_jax.data.photos.csv_file import read_cells
 from reid_jax.data.photos.dates import read_dates
+from reid_jax.data.photos.reading import SIDE
 from reid_jax.errors import UserError
 from reid_jax.individuals.gallery.decisions import DIFFERENT, MARKS, NO_ANIMAL, SAME
 from reid_jax.individuals.gallery.exchange.camtrap import (
@@ -159,7 +160,8 @@ def _said(
         NOTE: row.get("observationComments", "").strip(),
         MARK: mark if mark in MARKS else "",
         DATE: "" if np.isnat(date) or tags.get(DATE) == "unknown" else str(date),
-        "orientation": tags.get("side", ""),
+        "orientation": tags.get("orientation", ""),
+        SIDE: tags.get(SIDE, "").lower(),
         "camera": camera,
     }
     path = medium["filePath"].strip()

@@ -14,6 +14,7 @@ from reid_jax.data.parallel import parallel_map
 from reid_jax.data.photos.csv_file import Cells, lines_text, read_cells
 from reid_jax.data.photos.dates import read_dates
 from reid_jax.data.photos.images import BadImageError, proportions
+from reid_jax.data.photos.reading import SIDE
 from reid_jax.errors import UserError
 from reid_jax.files import as_text
 from reid_jax.individuals.gallery.decisions import DIFFERENT, MARKS, SAME
@@ -23,16 +24,22 @@ from reid_jax.individuals.gallery.journal.entries import CONFIRMED, INDIVIDUAL, 
 METADATA = "metadata.csv"
 YES, NO, NONE = "yes", "no", "none"
 COLUMNS = (
-    *("id", "path", "identity", "bbox", "part", "date", "orientation", "camera", "confirmed"),
-    *("note", "mark", SAME, DIFFERENT, "individual_note"),
+    *("id", "path", "identity", "bbox", "part", "date", "orientation", SIDE, "camera"),
+    *("confirmed", "note", "mark", SAME, DIFFERENT, "individual_note"),
 )
 """`bbox` is that of wildlife-datasets, in pixels; `part` the same exactly, with its margin."""
 
 _SPELLED = {
     "identity": ("identity", "individual", "name"),
-    "orientation": ("orientation", "side", "viewpoint"),
+    "orientation": ("orientation", "viewpoint"),
 }
-_FACTS = {"orientation": "orientation", "camera": "camera", "note": NOTE, "mark": MARK}
+_FACTS = {
+    "orientation": "orientation",
+    SIDE: SIDE,
+    "camera": "camera",
+    "note": NOTE,
+    "mark": MARK,
+}
 _NAMED = 5  # columns and lines that are named
 
 
@@ -55,6 +62,7 @@ def as_rows(content: Content, names: Sequence[str]) -> list[dict[str, str]]:
             "part": "" if each.box is None else str(each.box).lstrip("#"),
             "date": _date(each),
             "orientation": each.of("orientation"),
+            SIDE: each.of(SIDE),
             "camera": each.of("camera"),
             "confirmed": YES if each.of(CONFIRMED) else NO,
             "note": each.of(NOTE),
@@ -175,7 +183,7 @@ def _said(row: Mapping[str, str], date: str, where: str) -> Said:
     for column, attribute in _FACTS.items():
         text = row.get(column, "").strip()
         if text and (column == "note" or not is_nobody(text) or text == NONE):
-            facts[attribute] = text
+            facts[attribute] = text.lower() if column == SIDE else text
     if facts.get(MARK, NONE) not in (NONE, *MARKS):
         raise UserError(f'its mark is "{facts[MARK]}", not "{MARKS[0]}", "{MARKS[1]}" or "{NONE}"')
     return Said(path, _box(row), id, facts, where)

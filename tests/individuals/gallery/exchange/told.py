@@ -34,6 +34,7 @@ def photos_of(folder: Path, names) -> Gallery:
     columns = {
         "date": dates,
         "orientation": np.array(["left", "right", "", *["top|left 50%"] * 6]),
+        "side": np.array(["left", "right", "", *["left"] * 6]),
         "camera": np.array(["", "north", "north", *["süd, 2"] * 6]),
         DIGEST: np.array([file_digest(path).decode() for path in paths]),
     }
