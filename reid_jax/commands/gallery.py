@@ -311,23 +311,20 @@ def identify(
             columns frame and bbox. Without, a scene is one track.
     """
     from reid_jax.compilations import keep_compilations
-    from reid_jax.data.videos.open import is_film
-    from reid_jax.files import check_destinations, expanded, write_text
+    from reid_jax.files import check_destinations, write_text
     from reid_jax.individuals.gallery import identify as search
     from reid_jax.individuals.gallery import output
+    from reid_jax.individuals.gallery.films.identify import (
+        films_among,
+        identify_films,
+        tracks_text,
+    )
     from reid_jax.individuals.gallery.sheet import as_html
     from reid_jax.individuals.gallery.spreadsheet import as_spreadsheet
 
     keep_compilations()
     check_destinations(json, csv, html, table)
-    films = [film for film in map(expanded, photos) if is_film(film)]
-    if films and (len(films) < len(photos) or index != "exact"):
-        raise UserError("Films are looked up without photos beside them, and by --index exact.")
-    if boxes is not None and not films:
-        raise UserError("--boxes is of films; boxes of photos are given as megadetector:FILE.")
-    if films:
-        from reid_jax.individuals.gallery.films.identify import identify_films, tracks_text
-
+    if films := films_among(photos, boxes, index):
         found, tracks, notes = identify_films(
             *(gallery, films, boxes),
             workdir=workdir,

@@ -11,15 +11,15 @@ from reid_jax.data.crops import BadBoxError, Box
 from reid_jax.data.photos.blank import without_content
 from reid_jax.data.photos.images import MINIMUM_SIDE, resize
 from reid_jax.data.videos.frames import Video, indices_at_rate
-from reid_jax.data.videos.open import open_video
+from reid_jax.data.videos.open import is_film, open_video
 from reid_jax.errors import UserError
-from reid_jax.files import as_text
+from reid_jax.files import as_text, expanded
 from reid_jax.individuals.evidence.features import Evidence
 from reid_jax.individuals.gallery.calibrating import calibrated, calibration_of, of_side
 from reid_jax.individuals.gallery.evidence import evidence_for, features_asked
 from reid_jax.individuals.gallery.films.boxes import FilmBoxes, read_boxes
 from reid_jax.individuals.gallery.films.tracks import linked
-from reid_jax.individuals.gallery.identify import Identification, look_up
+from reid_jax.individuals.gallery.identify import Identification, Index, look_up
 from reid_jax.individuals.gallery.members import model_of
 from reid_jax.individuals.gallery.pictures import LARGE_SIDE, jpeg
 from reid_jax.individuals.gallery.stored.reading import read_gallery
@@ -83,6 +83,20 @@ class _Looked:
     blocks: list[np.ndarray] = field(default_factory=list)
     cuts: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     skipped: list[tuple[str, str]] = field(default_factory=list)
+
+
+def films_among(photos: Sequence[str], boxes: Path | None, index: Index) -> list[Path]:
+    """The films, where films are named.
+
+    Raises:
+      UserError: photos are named beside them, or what cannot be is asked of one or the other.
+    """
+    films = [film for film in map(expanded, photos) if is_film(film)]
+    if films and (len(films) < len(photos) or index != "exact"):
+        raise UserError("Films are looked up without photos beside them, and by --index exact.")
+    if boxes is not None and not films:
+        raise UserError("--boxes is of films; boxes of photos are given as megadetector:FILE.")
+    return films
 
 
 def identify_films(
