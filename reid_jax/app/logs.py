@@ -16,11 +16,16 @@ _LARGEST, _FILES = 5_000_000, 3
 _EDGES = (0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0, 2.5, 10.0)  # seconds
 
 
+class _Quiet(RotatingFileHandler):
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """What a full disk does not take is lost; who is answered has not to know."""
+
+
 class Log:
     """Writes an object a line, with the time; of old files three are kept."""
 
     def __init__(self, file: Path) -> None:
-        self._handler = RotatingFileHandler(file, maxBytes=_LARGEST, backupCount=_FILES)
+        self._handler = _Quiet(file, maxBytes=_LARGEST, backupCount=_FILES)
         self._handler.setFormatter(logging.Formatter("%(message)s"))
 
     def write(self, event: str, **facts: Any) -> None:

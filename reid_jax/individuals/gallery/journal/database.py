@@ -124,6 +124,8 @@ def in_words(what: str) -> Iterator[None]:
             text = f"{what} is being written to by others all the time; try again later."
         elif "readonly" in reason or "full" in reason or "read-only" in reason:
             text = f"{what} cannot be written to ({reason}); nothing was decided."
+        elif "I/O error" in reason:
+            text = f"{what} cannot be used ({reason}), as on a full disk; nothing was decided."
         elif isinstance(error.orig, sqlite3.Error):
             text = f"{what} is damaged ({reason})."
         else:
