@@ -85,6 +85,16 @@ class Desk:
         """There is a decision to be written to the gallery."""
         self._decided.set()
 
+    def calibrate(self) -> None:
+        """Finds out what similarities are worth, where names have changed since; and answers again.
+
+        Raises:
+          UserError: the gallery or its run cannot be used.
+          ChildError: the child failed.
+        """
+        self._embedder.ask({"gallery": str(self._shelf.folder), "photos": []}, _START)
+        self._answer_again()
+
     def take_back(self, photo: str, who: str) -> None:
         """Takes back a decision on a photo, also out of the gallery.
 

@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from hashlib import blake2b
 
 import numpy as np
 
 from reid_jax.data.names import composed
-from reid_jax.individuals.gallery.value import DIGEST, Gallery
+from reid_jax.individuals.gallery.reports.where import CONFIRMED, INDIVIDUAL, Facts, Where
+from reid_jax.individuals.gallery.value import COLUMNS, DIGEST, POSITION, Gallery
 
 _NAMES = 2**17  # whose keys are kept, as a list is sorted each time that it is shown
 ORDERS = ("name", "photos", "last seen")
@@ -28,6 +29,8 @@ class Held:
       facts: camera, orientation and the like, those that are known.
       digest: of its content; "" where nobody knows.
       mark: why it takes no part; "" where it does.
+      position: latitude and longitude in degrees; None where nobody knows.
+      confirmed: whether somebody said surely who it is.
     """
 
     id: str
@@ -38,6 +41,8 @@ class Held:
     facts: dict[str, str]
     digest: str = ""
     mark: str = ""
+    position: tuple[float, float] | None = None
+    confirmed: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,14 +80,39 @@ class Holdings:
     aside: dict[str, Held]
     position: int
 
-    def found(self, words: str, order: str) -> list[Individual]:
-        """Individuals whose name holds each of some words, in an order of `ORDERS`."""
+    @cached_property
+    def facts(self) -> Facts:
+        """About the photos, in their order."""
+        photos = self.photos.values()
+        names = [name for name in COLUMNS if name not in ("date", *POSITION)]
+        columns = {name: [photo.facts.get(name, "") for photo in photos] for name in names}
+        columns[INDIVIDUAL] = [photo.individual for photo in photos]
+        columns[CONFIRMED] = ["yes" if photo.confirmed else "no" for photo in photos]
+        for at, name in enumerate(POSITION):
+            columns[name] = ["" if p.position is None else f"{p.position[at]:.6f}" for p in photos]
+        dates = np.array([photo.date or "NaT" for photo in photos], "datetime64[s]")
+        return Facts.of_columns(dates, columns)
+
+    def found(self, words: str, order: str, where: Where | None = None) -> list[Individual]:
+        """Individuals whose name holds each of some words, in an order of `ORDERS`.
+
+        Args:
+          where: what photos have to be; others are not shown. None for all.
+
+        Raises:
+          UserError: it names what is not there.
+        """
         wanted = composed(words).casefold().split()
         some = [
             one
             for name, one in self.individuals.items()
             if all(word in composed(name).casefold() for word in wanted)
         ]
+        if where:
+            pairs = zip(self.photos, self.facts.mask(where).tolist(), strict=True)
+            fit = {id for id, fits in pairs if fits}
+            parts = ((one.name, [p for p in one.photos if p.id in fit]) for one in some)
+            some = [Individual(name, photos) for name, photos in parts if photos]
         if order == "photos":
             return sorted(some, key=lambda one: (-len(one.photos), natural(one.name)))
         if order == "last seen":
@@ -128,10 +158,12 @@ def held_photos(gallery: Gallery) -> list[Held]:
     """The photos of a gallery, in its order."""
     dates = gallery.columns.get("date")
     others = {
-        name: column
-        for name, column in gallery.columns.items()
-        if name in ("camera", "orientation")
+        name: gallery.columns[name].tolist()
+        for name in COLUMNS
+        if name in gallery.columns and name not in ("date", *POSITION)
     }
+    places = _positions(*(gallery.column(name).tolist() for name in POSITION))
+    sure = [False] * len(gallery) if gallery.confirmed is None else gallery.confirmed.tolist()
     digests, known = gallery.column(DIGEST).tolist(), gallery.known_ids.tolist()
     marks = [""] * len(gallery) if gallery.marks is None else gallery.marks.tolist()
     photos: list[Held] = []
@@ -140,14 +172,22 @@ def held_photos(gallery: Gallery) -> list[Held]:
         facts = {fact: str(column[row]) for fact, column in others.items() if column[row]}
         id = blake2b(str(path).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
         told = str(path), str(name), date, facts, str(digests[row]), str(marks[row])
-        photos.append(Held(id, str(known[row]), *told))
+        photos.append(Held(id, str(known[row]), *told, places[row], sure[row]))
     return photos
+
+
+def _positions(
+    latitudes: Sequence[str], longitudes: Sequence[str]
+) -> list[tuple[float, float] | None]:
+    pairs = zip(latitudes, longitudes, strict=True)
+    return [(float(y), float(x)) if y and x else None for y, x in pairs]
 
 
 def followed(
     before: Holdings,
     names: Mapping[str, str | None],
     marks: Mapping[str, str | None],
+    sure: Mapping[str, str | None],
     fresh: Mapping[str, Held],
     position: int,
 ) -> Holdings | None:
@@ -156,6 +196,7 @@ def followed(
     Args:
       names: whose photos are now, by how the gallery knows them; None for one that was removed.
       marks: why they take no part; None where they do.
+      sure: whether somebody said surely who they are; None where nobody did.
       fresh: photos that came.
       position: of the journal by now.
 
@@ -164,7 +205,7 @@ def followed(
     """
     known, aside, individuals = dict(before.known), dict(before.aside), dict(before.individuals)
     photos, paths, digests = dict(before.photos), dict(before.paths), dict(before.digests)
-    changed = {**names, **marks, **dict.fromkeys(fresh)}
+    changed = {**names, **marks, **sure, **dict.fromkeys(fresh)}
     theirs: dict[str, list[Held]] = {}
 
     def of(name: str) -> list[Held]:
@@ -187,6 +228,7 @@ def followed(
             held,
             individual=names.get(one, held.individual) or "",
             mark=marks.get(one, held.mark) or "",
+            confirmed=sure[one] is not None if one in sure else held.confirmed,
         )
         if now.mark or not now.individual:
             aside[one] = now

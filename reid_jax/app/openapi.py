@@ -13,6 +13,13 @@ def _query(name: str, kind: str) -> dict[str, Any]:
     return {"name": name, "in": "query", "schema": {"type": kind}}
 
 
+_WHERE = (_query("where", "string"), _query("since", "string"), _query("until", "string"))
+_OCCASIONS = (
+    *(_query("by", "string"), _query("dates", "string"), _query("group", "string")),
+    _query("confirmed", "boolean"),
+)
+
+
 def _json(**facts: str) -> dict[str, Any]:
     properties = {name: {"type": kind} for name, kind in facts.items()}
     return {"application/json": {"schema": {"type": "object", "properties": properties}}}
@@ -138,9 +145,73 @@ OPERATIONS = (
     Operation(
         "get",
         "/v1/individuals",
-        "Names and how many photos each has; q searches",
-        {200: "Individuals"},
-        (_query("q", "string"),),
+        "Names and how many photos each has; q searches, photos are filtered",
+        {200: "Individuals", 422: "A condition means nothing"},
+        (_query("q", "string"), *_WHERE),
+    ),
+    Operation(
+        "get",
+        "/v1/individual",
+        "One individual: its photos with dates, positions and what is said of them, and its note",
+        {200: "The individual", 404: "There is none of this name"},
+        (_query("name", "string"),),
+    ),
+    Operation(
+        "get",
+        "/v1/gallery/history",
+        "What was decided about the gallery or an individual, the last first",
+        {200: "Decisions"},
+        (_query("individual", "string"),),
+    ),
+    Operation(
+        "post",
+        "/v1/gallery/describe",
+        "Says something (column, value) of photos, by their ids, or of all photos of an individual",
+        {200: "The number of the decision", 409: "Somebody was quicker", 422: "Why not"},
+        (),
+        _json(photos="array", name="string", column="string", value="string"),
+    ),
+    Operation(
+        "post",
+        "/v1/gallery/threshold",
+        "Says from which probability (value) a name is given; null for that of the calibration",
+        {200: "The number of the decision", 409: "Somebody was quicker", 422: "Why not"},
+        (),
+        _json(value="number"),
+    ),
+    Operation(
+        "get",
+        "/v1/reports/sureness",
+        "Whether probabilities are right, and what follows from each threshold",
+        {200: "Numbers and how they were found; or null, and whether that is being found out"},
+    ),
+    Operation(
+        "get",
+        "/v1/reports/catches",
+        "Photos, individuals and new individuals of each day, month, season or year (by)",
+        {200: "Numbers", 422: "A condition means nothing"},
+        (_query("by", "string"), _query("confirmed", "boolean"), *_WHERE),
+    ),
+    Operation(
+        "get",
+        "/v1/reports/population",
+        "Encounter histories by occasion, photos that are left out, and an estimate with interval",
+        {200: "Histories", 422: "A condition means nothing"},
+        (*_OCCASIONS, *_WHERE),
+    ),
+    Operation(
+        "get",
+        "/v1/reports/encounters.csv",
+        "Encounter histories as a table; also catches.csv, occasions.csv and left-out.csv",
+        {200: "CSV", 422: "A condition means nothing"},
+        (*_OCCASIONS, *_WHERE),
+    ),
+    Operation(
+        "get",
+        "/v1/reports/encounters.inp",
+        "Encounter histories for program MARK",
+        {200: "Text", 422: "A condition means nothing, or nobody was seen"},
+        (*_OCCASIONS, *_WHERE),
     ),
     Operation(
         "get",

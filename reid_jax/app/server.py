@@ -34,6 +34,7 @@ from reid_jax.app.routes.individuals import IndividualRoutes
 from reid_jax.app.routes.machine import MachineRoutes
 from reid_jax.app.routes.photos import PhotoRoutes, largest
 from reid_jax.app.routes.programs import ProgramRoutes
+from reid_jax.app.routes.reports import ReportRoutes
 from reid_jax.app.routes.review import ReviewRoutes
 from reid_jax.app.routes.signing import SigningRoutes
 from reid_jax.app.safety import Guard
@@ -186,6 +187,7 @@ def routes_of(
         *doubts.routes(),
         *ActRoutes(site).routes(),
         *DownloadRoutes(site).routes(),
+        *ReportRoutes(site).routes(),
         *FilmRoutes(site).routes(),
         *ProgramRoutes(site, photos).routes(),
         *MachineRoutes(site).routes(),

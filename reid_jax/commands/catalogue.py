@@ -46,6 +46,8 @@ _SHORT = {
     "--into": "NAME",
     "--what": "WHAT",
     "--text": "TEXT",
+    "--column": "COLUMN",
+    "--value": "VALUE",
     "--number": "NUMBER",
     "--source": "SOURCE",
     "--old": "OLD",
@@ -61,6 +63,7 @@ _EXPORT = "reid_jax.commands.export"
 _ARCHITECTURES = "reid_jax.commands.architectures"
 _MACHINE = "reid_jax.commands.machine"
 _DEPLOY = "reid_jax.commands.deploy"
+_REPORTS = "reid_jax.commands.reports"
 _SOURCE, _RUN, _KEPT = ("--workdir", "--data"), ("--workdir",), ("--gallery",)
 
 GROUPS: dict[str, tuple[Command, ...]] = {
@@ -178,6 +181,18 @@ WHO = (
     ),
     Command("gallery box", f"{_DECISIONS}:box", "where the animal is", (*_KEPT, "--photo")),
     Command(
+        "gallery describe",
+        f"{_REPORTS}:describe",
+        "sex, place, side and more",
+        (*_KEPT, "--column", "--value"),
+    ),
+    Command(
+        "gallery threshold",
+        f"{_REPORTS}:threshold",
+        "from when on names are given",
+        (*_KEPT, "--value"),
+    ),
+    Command(
         "gallery history",
         f"{_DECISIONS}:history",
         "what was decided, and by whom",
@@ -205,6 +220,7 @@ WHO = (
     Command(
         "gallery import", f"{_EXCHANGE}:import_", "names and facts from there", (*_KEPT, "--source")
     ),
+    Command("gallery report", f"{_REPORTS}:report", "how sure it is, who was seen when", _KEPT),
     Command("gallery check", f"{_DECISIONS}:check", "is it whole, could it be made again", _KEPT),
 )
 """Those that `reid-jax gallery` lists, and the screen of all names in a line."""

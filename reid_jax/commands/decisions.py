@@ -15,16 +15,29 @@ Numbers = Positional[Annotated[tuple[float, ...], arg(metavar="X Y WIDTH HEIGHT"
 Names = Positional[Annotated[tuple[str, ...], arg(metavar="NAME ...")]]
 
 
-def list_names(gallery: Path) -> None:
+def list_names(
+    gallery: Path, where: tuple[str, ...] = (), since: str = "", until: str = ""
+) -> None:
     """Lists the individuals of a gallery with their numbers of photos.
 
     Args:
         gallery: Folder of the gallery.
+        where: Only photos that are so, as side=left sex=female; COLUMN= for those without.
+        since: Only photos of this day, month or year, and later: 2020-05-31, 2020-05 or 2020.
+        until: Only photos up to this day, month or year.
     """
     from reid_jax.individuals.gallery.decisions import Decisions
+    from reid_jax.individuals.gallery.reports.where import Where, ids_where
     from reid_jax.individuals.gallery.words import individuals_text
 
-    print(individuals_text(Decisions(gallery).individuals()))
+    found = Decisions(gallery).individuals()
+    if wanted := Where.of(where, since, until):
+        ids = ids_where(gallery, wanted)
+        found = {name: [each for each in some if each.id in ids] for name, some in found.items()}
+        found = {name: some for name, some in found.items() if some}
+        if not found:
+            raise UserError("No photo is so; give other conditions.")
+    print(individuals_text(found))
 
 
 def show(gallery: Path, what: str) -> None:
@@ -66,7 +79,7 @@ def confirm(
     from reid_jax.individuals.gallery.decisions import Decisions
 
     decided = Decisions(gallery, who).confirm(photo, name, new=new, reason=reason)
-    _said(gallery, decided)
+    print_decision(gallery, decided)
 
 
 @writes("gallery")
@@ -82,7 +95,7 @@ def rename(gallery: Path, name: str, new_name: str, who: str = "", reason: str =
     """
     from reid_jax.individuals.gallery.decisions import Decisions
 
-    _said(gallery, Decisions(gallery, who).rename(name, new_name, reason=reason))
+    print_decision(gallery, Decisions(gallery, who).rename(name, new_name, reason=reason))
 
 
 @writes("gallery")
@@ -98,7 +111,7 @@ def merge(gallery: Path, into: str, names: Names, who: str = "", reason: str = "
     """
     from reid_jax.individuals.gallery.decisions import Decisions
 
-    _said(gallery, Decisions(gallery, who).merge(names, into, reason=reason))
+    print_decision(gallery, Decisions(gallery, who).merge(names, into, reason=reason))
 
 
 @writes("gallery")
@@ -117,7 +130,7 @@ def split(
     """
     from reid_jax.individuals.gallery.decisions import Decisions
 
-    _said(gallery, Decisions(gallery, who).split(name, photos, new_name, reason=reason))
+    print_decision(gallery, Decisions(gallery, who).split(name, photos, new_name, reason=reason))
 
 
 @writes("gallery")
@@ -141,7 +154,7 @@ def move(
     """
     from reid_jax.individuals.gallery.decisions import Decisions
 
-    _said(gallery, Decisions(gallery, who).move(photos, name, new=new, reason=reason))
+    print_decision(gallery, Decisions(gallery, who).move(photos, name, new=new, reason=reason))
 
 
 @writes("gallery")
@@ -164,7 +177,7 @@ def mark(
     from reid_jax.individuals.gallery.decisions import CANNOT_TELL, NO_ANIMAL, Decisions
 
     marks = {"no-animal": NO_ANIMAL, "cannot-tell": CANNOT_TELL, "none": ""}
-    _said(gallery, Decisions(gallery, who).mark(photos, marks[what], reason=reason))
+    print_decision(gallery, Decisions(gallery, who).mark(photos, marks[what], reason=reason))
 
 
 @writes("gallery")
@@ -182,7 +195,7 @@ def note(gallery: Path, what: str, text: str, who: str = "", reason: str = "") -
 
     decisions = Decisions(gallery, who)
     photo, name = decisions.meant(what)
-    _said(gallery, decisions.note(text, photo=photo, individual=name, reason=reason))
+    print_decision(gallery, decisions.note(text, photo=photo, individual=name, reason=reason))
 
 
 @writes("gallery")
@@ -207,7 +220,7 @@ def link(
     from reid_jax.individuals.gallery.decisions import Decisions
 
     said = "" if what == "nothing" else what
-    _said(gallery, Decisions(gallery, who).link(photo, other, said, reason=reason))
+    print_decision(gallery, Decisions(gallery, who).link(photo, other, said, reason=reason))
 
 
 @writes("gallery")
@@ -236,7 +249,7 @@ def box(
 
     keep_compilations()
     drawn = Drawn(photo, numbers, another=another, new=new)
-    _said(gallery, draw_box(gallery, drawn, who, workdir=workdir))
+    print_decision(gallery, draw_box(gallery, drawn, who, workdir=workdir))
 
 
 def history(gallery: Path, what: str = "", last: int = 30) -> None:
@@ -271,7 +284,7 @@ def undo(gallery: Path, number: int | None = None, who: str = "", reason: str = 
     """
     from reid_jax.individuals.gallery.decisions import Decisions
 
-    _said(gallery, Decisions(gallery, who).undo(number, reason=reason))
+    print_decision(gallery, Decisions(gallery, who).undo(number, reason=reason))
 
 
 @writes("gallery")
@@ -333,8 +346,8 @@ def check(gallery: Path, all: bool = False, workdir: Path | None = None) -> None
     print("The gallery is whole, and could be made again from its photos and decisions.")
 
 
-def _said(gallery: Path, number: int) -> None:
-    """Says what was decided."""
+def print_decision(gallery: Path, number: int) -> None:
+    """Prints what was decided."""
     from reid_jax.individuals.gallery.decisions import Decisions
     from reid_jax.individuals.gallery.words import entries_text
 

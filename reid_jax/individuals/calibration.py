@@ -93,6 +93,7 @@ class Asked:
       individuals: ``(Q,)``: whose photos they are.
       known: ``(Q,)`` bool: asked with its individual in the gallery; else as a stranger.
       among, beside: with how many individuals known ones and strangers were compared.
+      photos: ``(Q,)`` int64, the row of each in what was asked about.
     """
 
     scores: np.ndarray
@@ -101,6 +102,18 @@ class Asked:
     known: np.ndarray
     among: int
     beside: int
+    photos: np.ndarray
+
+    def take(self, rows: np.ndarray) -> "Asked":
+        """The lists at ``rows``."""
+        return replace(
+            self,
+            scores=self.scores[rows],
+            right=self.right[rows],
+            individuals=self.individuals[rows],
+            known=self.known[rows],
+            photos=self.photos[rows],
+        )
 
 
 class Search(Protocol):
@@ -153,14 +166,16 @@ def ask(
     answered = np.isfinite(scores[:, 0])
     present = len(np.unique(search.individuals))
     inside = np.isin(individuals[strange], np.asarray(search.individuals)).any()
-    return Asked(
-        scores=scores[answered],
-        right=right[answered],
-        individuals=whose[answered],
-        known=is_known[answered],
+    asked = Asked(
+        scores=scores,
+        right=right,
+        individuals=whose,
+        known=is_known,
         among=present,
         beside=present - int(inside),
+        photos=np.concatenate([np.flatnonzero(known), np.flatnonzero(strange)]),
     )
+    return asked.take(np.flatnonzero(answered))
 
 
 def calibrate(asked: Asked, *, individuals: int, strangers: float = STRANGERS) -> Calibration:

@@ -11,8 +11,10 @@ from reid_jax.app.holdings import Held, Holdings, followed, held_photos, holding
 from reid_jax.app.reading.thumbnails import Thumbnails
 from reid_jax.errors import UserError
 from reid_jax.individuals.gallery.journal.entries import (
+    CONFIRMED,
     INDIVIDUAL,
     MARK,
+    NAME_FROM,
     PATH,
     ROOT,
     UNCALIBRATED,
@@ -25,11 +27,16 @@ from reid_jax.individuals.gallery.stored.difference import with_facts
 from reid_jax.individuals.gallery.stored.layout import Form
 from reid_jax.individuals.gallery.stored.reading import form_of, of_current, read_gallery
 from reid_jax.individuals.gallery.stored.segments import read_segment
-from reid_jax.individuals.gallery.value import TRAINED
+from reid_jax.individuals.gallery.value import PLACE, POSITION, SEX, TRAINED
 
 _MOMENT = 1.0  # seconds
 _SUBJECT = photo("")
-_NOT_SHOWN = {*UNCALIBRATED, TRAINED} - {PATH}  # facts on which no page rests that is kept
+_NOT_SHOWN = {*UNCALIBRATED, TRAINED, NAME_FROM} - {
+    PATH,
+    PLACE,
+    SEX,
+    *POSITION,
+}  # facts on which no page rests that is kept
 
 
 @dataclass
@@ -37,13 +44,14 @@ class _Changes:
     """What some decisions changed.
 
     Attributes:
-      names, marks: by how the gallery knows the photos.
+      names, marks, sure: by how the gallery knows the photos.
       segments: that came.
       unclear: whether there is something else, for which all is read anew.
     """
 
     names: dict[str, str | None] = field(default_factory=dict)
     marks: dict[str, str | None] = field(default_factory=dict)
+    sure: dict[str, str | None] = field(default_factory=dict)
     segments: list[int] = field(default_factory=list)
     unclear: bool = False
 
@@ -60,6 +68,8 @@ class _Changes:
                     found.names[one] = change.after
                 elif change.attribute == MARK:
                     found.marks[one] = change.after
+                elif change.attribute == CONFIRMED:
+                    found.sure[one] = change.after
                 elif change.attribute == ROOT:
                     found.unclear |= change.before is not None  # photos lie elsewhere
                 else:
@@ -152,7 +162,7 @@ class Shelf:
                 some = held_photos(with_facts(found, roots))
                 fresh |= {each.known: each for each in some if each.known in changes.names}
         last = max((entry.number for entry in entries), default=before.position)
-        return followed(before, changes.names, changes.marks, fresh, last)
+        return followed(before, changes.names, changes.marks, changes.sure, fresh, last)
 
     def _take_all(self, form: Form) -> None:
         named = journals.reading(form).segments()

@@ -36,6 +36,8 @@ class ActRoutes:
             "confirm": self._confirm,
             "link": self._link,
             "undo": self._undo,
+            "describe": self._describe,
+            "threshold": self._threshold,
         }
 
     def routes(self) -> list[Route]:
@@ -116,6 +118,24 @@ class ActRoutes:
     def _undo(self, decisions: Decisions, body: Body) -> int:
         return decisions.undo(_number(body, "number"))
 
+    def _describe(self, decisions: Decisions, body: Body) -> int:
+        column, value = text_of(body, "column"), text_of(body, "value")
+        photos = self._photos(body) if "photos" in body else self._all_of(text_of(body, "name"))
+        return decisions.describe(photos, column, value, rests_on=_seen(body))
+
+    def _all_of(self, name: str) -> list[str]:
+        assert self._site.shelf is not None
+        one = self._site.shelf.holdings().individuals.get(name)
+        if one is None:
+            raise RefusedError(422, "Name photos, or an individual that is in the gallery.")
+        return [photo.known for photo in one.photos]
+
+    def _threshold(self, decisions: Decisions, body: Body) -> int:
+        value = body.get("value")
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+            raise RefusedError(422, "value is a probability, or null for that of the calibration.")
+        return decisions.name_from(None if value is None else float(value), rests_on=_seen(body))
+
     def _photos(self, body: Body) -> list[str]:
         """The gallery's names of photos that a page knows by its own."""
         assert self._site.shelf is not None
@@ -160,6 +180,8 @@ _WORDS = {
     "note": "Noted",
     "mark": "Marked",
     "link": "Said of two photos",
+    "describe": "Described",
+    "threshold": "Names are given from",
     "box": "Box drawn",
 }
 
@@ -177,6 +199,13 @@ def in_words(entry: Entry) -> dict[str, Any]:
         if names[0] == names[1]:  # a box: the photo goes, and its part comes
             some, photos = some[:1], ""
         parts.append(" → ".join(some) + photos)
+    elif entry.kind == "threshold":
+        after = entry.changes[0].after
+        parts.append("as calibrated" if after is None else f"{100 * float(after):.0f}%")
+    elif entry.kind == "describe":
+        change = entry.changes[0]
+        number = counted(len(entry.changes), "photo")
+        parts.append(f"{change.attribute} {change.after or 'not known'}, {number}")
     elif entry.kind in ("note", "mark", "link"):
         parts.append(entry.changes[0].after or "nothing")
     elif entry.changes:

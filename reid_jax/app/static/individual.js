@@ -75,6 +75,20 @@ pressed("another", async () => {
   if (other) draw(other).catch((error) => toast(error.message));
 });
 
+pressed("sex", async () => {
+  const sexes = Promise.resolve(["female", "male"]);
+  const value = await ask({ title: `Sex of ${name}`, text: "Leave it empty where nobody knows.", value: byId("sex").dataset.sex, yes: "Keep", among: sexes });
+  if (value !== null && (await decide("describe", { name, column: "sex", value }))) location.reload();
+});
+
+pressed("describe", async () => {
+  const column = byId("column");
+  const word = column.selectedOptions[0].textContent;
+  const title = `The ${word} of ${counted(chosen().length, "photo")}`;
+  const value = await ask({ title, text: "Leave it empty where nobody knows.", value: "", yes: "Keep" });
+  if (value !== null && (await decide("describe", { photos: chosen(), column: column.value, value }))) location.reload();
+});
+
 function count() {
   for (const id of ["box", "another"]) byId(id).hidden = chosen().length !== 1;
   byId("chosen").hidden = !chosen().length;

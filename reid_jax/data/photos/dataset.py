@@ -19,8 +19,8 @@ class Dataset:
       labels: int32 (N,), index into `identities`.
       identities: the individuals' names. A subset keeps all of them.
       columns: optional facts about each photo, each (N,): "date" datetime64[s], "orientation",
-        "camera", "split", "alphabet", "drawer", and "digest" of its file (see
-        `content.content_digests`).
+        "camera", "place", "sex", "latitude" and "longitude" in degrees (float64), "split",
+        "alphabet", "drawer", and "digest" of its file (see `content.content_digests`).
       pixels: uint8 (N, H, W, C) where the source is in memory, else None.
       mirrored: bool (N,), which photos are loaded with left and right exchanged; None for none.
       skipped: (path, reason) of each photo that could not be used.

@@ -19,7 +19,8 @@ from reid_jax.remote.storage import is_url
 
 _REQUIRED = ("path", "identity")
 _BOX = "bbox"
-_TEXTS = ("orientation", SIDE, "camera", "split")
+_TEXTS = ("orientation", SIDE, "camera", "split", "place", "sex")
+_NUMBERS = {"latitude": 90.0, "longitude": 180.0}  # degrees, and the most there are
 _PLAIN = Reading()
 _NAMED = 8  # dates that cannot be read, with what stands there
 
@@ -34,10 +35,11 @@ def csv_dataset(
     """Reads `path`, a CSV file or the folder of a metadata.csv.
 
     Columns: path (relative to the folder of the CSV) and identity; where present date,
-    orientation, side, camera and split, empty where a row says nothing, and bbox, of which the part
-    is read. Rows without a photo or an individual, with a box that is none, and photos listed a
-    second time under whatever path with the same box, are in `Dataset.skipped`. Dates that cannot
-    be read are missing, and in `Dataset.unread`.
+    orientation, side, camera, split, place and sex, empty where a row says nothing, latitude and
+    longitude in degrees, and bbox, of which the part is read. Rows without a photo or an
+    individual, with a box that is none, and photos listed a second time under whatever path with
+    the same box, are in `Dataset.skipped`. Dates that cannot be read are missing, and in
+    `Dataset.unread`.
 
     Args:
       path: the file or its folder.
@@ -60,7 +62,8 @@ def csv_dataset(
     needed = _REQUIRED[:1] if unnamed else _REQUIRED
     required = (*needed, *side) if reading.side_needed else needed
     texts = tuple(dict.fromkeys((*_TEXTS, *side)))
-    table = read_table(file, required, (*_REQUIRED, *texts, "date", _BOX), strict=not keep)
+    optional = (*_REQUIRED, *texts, *_NUMBERS, "date", _BOX)
+    table = read_table(file, required, optional, strict=not keep)
     names = table.columns.get("identity", [""] * len(table.lines))
     finder, found = finder_in(os.path.dirname(file)), Found(keep=keep)
     found.notes += table.notes
@@ -91,6 +94,7 @@ def csv_dataset(
     if "split" in columns and (note := in_no_side(columns["split"])):
         found.notes.append(note)
     unread: dict[str, str] = {}
+    columns |= _positions(table, used, found)
     if "date" in table.columns:
         columns["date"], reasons = read_dates([table["date"][row] for row in used])
         if reasons:
@@ -119,6 +123,41 @@ def _without_a_box(table: Table, used: list[int]) -> str:
         return ""
     photos = counted(len(whole), "photo has", "photos have")
     return f"{photos} no box in the column {_BOX}; such a photo is read whole"
+
+
+def _positions(table: Table, used: list[int], found: Found) -> dict[str, np.ndarray]:
+    """Latitude and longitude of the rows, NaN where one of the two is missing or is none."""
+    if not all(name in table.columns for name in _NUMBERS):
+        return {}
+    texts = [(table["latitude"][row], table["longitude"][row]) for row in used]
+    both = np.array(
+        [
+            [_degrees(text, most) for text, most in zip(pair, _NUMBERS.values(), strict=True)]
+            for pair in texts
+        ],
+        np.float64,
+    ).reshape(-1, 2)
+    missing = np.isnan(both[:, 0]) | np.isnan(both[:, 1])
+    wrong = [
+        table.lines[row]
+        for row, pair, bad in zip(used, texts, missing, strict=True)
+        if bad and not all(is_nobody(text) for text in pair)
+    ]
+    if wrong:
+        found.notes.append(
+            f"the positions in {lines_text(wrong)} are not read; write degrees, as 47.3769 and "
+            "-8.5417"
+        )
+    both[missing] = np.nan
+    return dict(zip(_NUMBERS, both.T, strict=True))
+
+
+def _degrees(text: str, most: float) -> float:
+    try:
+        found = float(text.replace(",", "."))  # where the comma is the decimal sign
+    except ValueError:
+        return float("nan")
+    return found if abs(found) <= most else float("nan")
 
 
 def _value(text: str) -> str:

@@ -20,9 +20,11 @@ from reid_jax.individuals.choice import ChoiceCalibration
 from reid_jax.individuals.evidence.features import Evidence
 from reid_jax.individuals.gallery.evidence import calibrations_of, worth
 from reid_jax.individuals.gallery.familiar import familiar_from, hubs
+from reid_jax.individuals.gallery.journal.entries import NAME_FROM
 from reid_jax.individuals.gallery.reference import held_out, of_one_side
+from reid_jax.individuals.gallery.reports.judging import judged
 from reid_jax.individuals.gallery.store import keep_worth
-from reid_jax.individuals.gallery.value import TRAINED, Gallery
+from reid_jax.individuals.gallery.value import DIGEST, TRAINED, Gallery
 from reid_jax.individuals.search import gallery_search
 from reid_jax.ops.ranking.individuals import RULES, Rule
 from reid_jax.ops.ranking.matching import encounters, has_match, is_known
@@ -30,14 +32,21 @@ from reid_jax.ops.ranking.matching import encounters, has_match, is_known
 _MOST = 600  # photos asked about, as known ones and as strangers: enough for the curves
 _MANY = 20_000  # photos, from which it takes more than two seconds
 _FEWEST = 10  # individuals for a rate of some percent
+JUDGED = "judged"
+"""The setting that keeps answers by which it is calibrated, see `judging`."""
 
 
 def calibration_of(gallery: Gallery, rule: Rule, evidence: Evidence = "none") -> Calibration | None:
-    """What the scores of a rule are worth in this gallery, or None where nobody knows."""
+    """What the scores of a rule are worth in this gallery, or None where nobody knows.
+
+    Where somebody decided from which probability a name is given, it is given from there.
+    """
     found = calibrations_of(gallery, evidence).get(rule)
     if found is None:
         return None
-    return Calibration(**{**found, "choice": ChoiceCalibration(**found["choice"])})
+    calibration = Calibration(**{**found, "choice": ChoiceCalibration(**found["choice"])})
+    chosen = gallery.settings.get(NAME_FROM)
+    return calibration if chosen is None else dataclasses.replace(calibration, name_from=chosen)
 
 
 def calibrated(gallery: Gallery, strangers: float | None = None) -> Gallery:
@@ -48,7 +57,7 @@ def calibrated(gallery: Gallery, strangers: float | None = None) -> Gallery:
         the gallery's own.
     """
     share = strangers_of(gallery) if strangers is None else strangers
-    there = "calibration" in gallery.settings
+    there = "calibration" in gallery.settings and JUDGED in gallery.settings
     if there and "strangers" in gallery.settings and share == strangers_of(gallery):
         return gallery
     found = recalibrated(gallery, share)
@@ -72,12 +81,13 @@ def recalibrated(gallery: Gallery, strangers: float | None = None) -> Gallery:
         say(f"calibrating on {len(gallery):,} photos")
     photos = _Photos.of(gallery)
     asked = _chosen(photos)
-    found, how = _calibrations(photos, *asked, share)
+    found, answers, how = _calibrations(photos, *asked, share)
     settings = {
         **{name: value for name, value in gallery.settings.items() if name != "sides"},
         "strangers": share,
         "calibration": {rule: dataclasses.asdict(one) for rule, one in found.items()},
         "calibrated_with": how,
+        JUDGED: answers,
         "familiar_from": familiar_from(gallery),
         "hubs": hubs(gallery),
     }
@@ -142,8 +152,8 @@ def check_strangers(share: float) -> None:
 
 def _calibrations(
     photos: "_Photos", known: np.ndarray, strange: np.ndarray, how: str, strangers: float
-) -> tuple[dict[Rule, Calibration], str]:
-    """For each rule, by the photos that were chosen; and in words, with what."""
+) -> tuple[dict[Rule, Calibration], dict[str, Any], str]:
+    """For each rule, by the photos that were chosen; the answers; and in words, with what."""
     size = int(photos.present.max()) + 1
     search = gallery_search(photos.embeddings[photos.own], photos.present, photos.metric)
     rows = np.flatnonzero(known | strange)
@@ -154,12 +164,12 @@ def _calibrations(
         return ask(search, *asked, rule=rule, apart=[apart])
 
     try:
-        return _each(in_the_gallery, size, strangers), how
+        return *_each(in_the_gallery, size, strangers, photos.digests[rows]), how
     except UserError as error:
         why = str(error)
     rest = ~photos.own
     if not rest.any():
-        return {}, f"nothing: {why}"
+        return {}, {}, f"nothing: {why}"
     names, individuals = np.unique(photos.individuals[rest], return_inverse=True)
     others = gallery_search(photos.embeddings[rest], individuals, photos.metric)
     met = photos.encounters[rest]
@@ -172,13 +182,21 @@ def _calibrations(
 
     how = f"the run's held-out photos of {len(names)} individuals, for a gallery of {size}"
     try:
-        return _each(among_others, size, strangers), f"{how} ({why})"
+        nameless = np.full(len(met), "")
+        return *_each(among_others, size, strangers, nameless), f"{how} ({why})"
     except UserError:
-        return {}, f"nothing: {why}"
+        return {}, {}, f"nothing: {why}"
 
 
-def _each(asked: Callable[[Rule], Asked], size: int, strangers: float) -> dict[Rule, Calibration]:
-    return {rule: calibrate(asked(rule), individuals=size, strangers=strangers) for rule in RULES}
+def _each(
+    asked: Callable[[Rule], Asked], size: int, strangers: float, digests: np.ndarray
+) -> tuple[dict[Rule, Calibration], dict[str, Any]]:
+    """Calibrations by rule; and the answers of the first rule, as settings keep them."""
+    answers = {rule: asked(rule) for rule in RULES}
+    calibrations = {
+        rule: calibrate(answers[rule], individuals=size, strangers=strangers) for rule in RULES
+    }
+    return calibrations, {"none": judged(answers[RULES[0]], digests, strangers)}
 
 
 def _chosen(photos: "_Photos") -> tuple[np.ndarray, np.ndarray, str]:
@@ -250,6 +268,7 @@ class _Photos:
         :meth:`reid_jax.individuals.gallery.reference.TrainedOn.marks`, "" where it is not known.
       present: ``(G,)`` individuals of the gallery.
       metric: of the comparison.
+      digests: ``(N,)`` contents; "" for photos that are not in the gallery, or not known.
     """
 
     embeddings: np.ndarray
@@ -258,6 +277,7 @@ class _Photos:
     marks: np.ndarray
     present: np.ndarray
     metric: str
+    digests: np.ndarray
 
     @staticmethod
     def of(gallery: Gallery) -> "_Photos":
@@ -280,7 +300,8 @@ class _Photos:
         unsaid = np.full(len(gallery), "")
         marks = np.concatenate([gallery.columns.get(TRAINED, unsaid), others["marks"][new]])
         metric = gallery.settings["metric"]
-        return _Photos(embeddings, individuals, met, marks, present, metric)
+        digests = np.concatenate([gallery.column(DIGEST), np.full(int(new.sum()), "")])
+        return _Photos(embeddings, individuals, met, marks, present, metric, digests)
 
     @property
     def own(self) -> np.ndarray:

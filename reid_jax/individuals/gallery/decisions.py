@@ -4,6 +4,7 @@ Each decision is one transaction of the gallery's journal; any number of process
 once. Embeddings and pictures are neither read nor written: only which of them count may be undone.
 """
 
+import json
 import unicodedata
 from collections.abc import Iterable, Sequence
 
@@ -24,6 +25,7 @@ from reid_jax.individuals.gallery.journal.entries import (
     Decision,
 )
 from reid_jax.individuals.gallery.journal.journal import MADE, ChangedError
+from reid_jax.individuals.gallery.reports.where import described
 from reid_jax.individuals.gallery.stored import journals
 
 __all__ = ["CANNOT_TELL", "MARKS", "NO_ANIMAL", "ChangedError", "Decisions", "Photo"]
@@ -219,6 +221,47 @@ class Decisions(Decided):
         if not changes:
             raise UserError(f"That is what is said of {photo} and {other} already.")
         return self._decide("link", changes, reason, seen)
+
+    def describe(
+        self,
+        photos: Sequence[str],
+        column: str,
+        value: str,
+        *,
+        reason: str = "",
+        rests_on: int | None = None,
+    ) -> int:
+        """Says something about photos: their place, the sex of whom they show, and so on.
+
+        Args:
+          column: one of :data:`reid_jax.individuals.gallery.value.COLUMNS`.
+          value: "" where nobody knows; a date as 2020-05-31 or 2020-05-31T14:05.
+        """
+        seen, ids = self._seen(rests_on), self._ids(photos)
+        column, value = described(column, value)
+        changes = self._changed(column, {entries.photo(one): value for one in ids})
+        if not changes:
+            raise UserError(f"That is what is said of {_listed(photos)} already.")
+        return self._decide("describe", changes, reason, seen)
+
+    def name_from(
+        self, probability: float | None, *, reason: str = "", rests_on: int | None = None
+    ) -> int:
+        """Says from which probability on a name is given; below it nobody is named.
+
+        Args:
+          probability: 0.5 or more and below 1; None for what follows from the calibration.
+        """
+        seen = self._seen(rests_on)
+        if probability is not None and not 0.5 <= probability < 1:
+            raise UserError(
+                f"A name is given from a probability of 0.5 or more and below 1, not {probability}."
+            )
+        value = None if probability is None else json.dumps(probability)
+        changes = self._changed(entries.NAME_FROM, {entries.GALLERY: value})
+        if not changes:
+            raise UserError("That is from where names are given already.")
+        return self._decide("threshold", changes, reason, seen)
 
     def undo(self, number: int | None = None, *, reason: str = "") -> int:
         """Takes a decision back, by another one; that for other embeddings, while the former stay.

@@ -25,6 +25,7 @@ from reid_jax.individuals.evidence.fusion import Fusion
 from reid_jax.individuals.evidence.local import Background, Local
 from reid_jax.individuals.evidence.pairs import Pairs
 from reid_jax.individuals.evidence.search import Reach
+from reid_jax.individuals.gallery.reports.judging import judged
 from reid_jax.individuals.gallery.value import DIGEST, Gallery
 from reid_jax.ops.ranking.individuals import RULES
 
@@ -184,19 +185,22 @@ def worth(
 
     size = int(individuals.max()) + 1
     kinds: tuple[Evidence, ...] = ("local", "fused")
+    digests = gallery.column(DIGEST)[rows]
+    calibrations: dict[str, Any] = {}
+    answers: dict[str, Any] = {}
     try:
-        calibrations = {
-            evidence: {
+        for evidence in kinds:
+            lists = {rule: asked(evidence, rule) for rule in RULES}
+            calibrations[evidence] = {
                 rule: dataclasses.asdict(
-                    calibrate(asked(evidence, rule), individuals=size, strangers=strangers)
+                    calibrate(lists[rule], individuals=size, strangers=strangers)
                 )
                 for rule in RULES
             }
-            for evidence in kinds
-        }
+            answers[evidence] = judged(lists[RULES[0]], digests, strangers)
     except UserError as error:
         return {**found, "calibration": {}, "why": str(error)}
-    return {**found, "calibration": calibrations}
+    return {**found, "calibration": calibrations, "judged": answers}
 
 
 def calibrations_of(gallery: Gallery, evidence: Evidence) -> dict[str, Any]:

@@ -32,7 +32,7 @@ from reid_jax.individuals.gallery.store import (
 )
 from reid_jax.individuals.gallery.stored.journals import check_url
 from reid_jax.individuals.gallery.stored.reading import read_gallery
-from reid_jax.individuals.gallery.value import COLUMNS, DIGEST, TRAINED, Gallery, join
+from reid_jax.individuals.gallery.value import COLUMNS, DIGEST, TRAINED, Gallery, as_column, join
 from reid_jax.individuals.model import TrainedModel
 from reid_jax.individuals.published import PublishedModel, open_model
 from reid_jax.individuals.sources import load_dataset
@@ -346,11 +346,8 @@ def check_fingerprint(
 
 def _described(dataset: Dataset, trained_on: TrainedOn) -> Gallery:
     """What is known of photos before they are embedded: a gallery without embeddings."""
-    columns = {name: dataset.columns[name] for name in COLUMNS if name in dataset.columns}
-    columns |= {
-        name: np.array([as_text(value) for value in column], np.str_)
-        for name, column in columns.items()
-        if name != "date"
+    columns = {
+        name: as_column(name, dataset.columns[name]) for name in COLUMNS if name in dataset.columns
     }
     names = np.array([as_text(name) for name in dataset.identities], object)[dataset.labels]
     digests = content_digests(dataset)

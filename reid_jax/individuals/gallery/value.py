@@ -8,11 +8,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reid_jax.data.photos.reading import SIDE
+from reid_jax.files import as_text
 
 if TYPE_CHECKING:
     from reid_jax.individuals.evidence.local import Local
 
-COLUMNS = ("date", "camera", "orientation", SIDE)
+PLACE, SEX = "place", "sex"
+POSITION = ("latitude", "longitude")
+"""Degrees, as text."""
+
+COLUMNS = ("date", "camera", "orientation", SIDE, PLACE, SEX, *POSITION)
 """Facts about a photo that are kept, where they are known."""
 
 TRAINED = "trained"
@@ -45,6 +50,7 @@ class Gallery:
       position: of the journal when it was read.
       marks: ``(N,)`` str, why a photo takes no part in answers; "" for one that does. None where
         all do.
+      confirmed: ``(N,)`` bool, whether somebody said surely who that is. None where nobody did.
     """
 
     paths: np.ndarray
@@ -59,6 +65,7 @@ class Gallery:
     ids: np.ndarray | None = None
     position: int = 0
     marks: np.ndarray | None = None
+    confirmed: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -95,6 +102,7 @@ class Gallery:
             local=None if self.local is None else self.local.take(rows),
             ids=None if self.ids is None else self.ids[rows],
             marks=None if self.marks is None else self.marks[rows],
+            confirmed=None if self.confirmed is None else self.confirmed[rows],
         )
 
 
@@ -111,9 +119,11 @@ def join(first: Gallery, second: Gallery) -> Gallery:
     local = (
         None if first.local is None or second.local is None else first.local.joined(second.local)
     )
-    marks = None
+    marks = confirmed = None
     if first.marks is not None:
         marks = np.concatenate([first.marks, np.full(len(second), "")])
+    if first.confirmed is not None:
+        confirmed = np.concatenate([first.confirmed, np.zeros(len(second), bool)])
     taken = set(first.known_ids.tolist())
     others = ["" if one in taken else one for one in second.known_ids.tolist()]
     return replace(
@@ -127,7 +137,17 @@ def join(first: Gallery, second: Gallery) -> Gallery:
         local=local,
         ids=np.concatenate([first.known_ids, np.array(others, object)]),
         marks=marks,
+        confirmed=confirmed,
     )
+
+
+def as_column(name: str, values: np.ndarray) -> np.ndarray:
+    """A column of a source, ``(N,)``, as a gallery keeps it: all but dates as text."""
+    if name == "date":
+        return values
+    if name in POSITION:
+        return np.array(["" if np.isnan(each) else f"{each:.6f}" for each in values], np.str_)
+    return np.array([as_text(each) for each in values], np.str_)
 
 
 _ARRAYS = ("paths", "identities", "embeddings", "thumbnails")

@@ -17,7 +17,13 @@ from reid_jax.individuals.gallery.arrivals import INDIVIDUAL
 from reid_jax.individuals.gallery.calibrating import calibration_of, sides_of
 from reid_jax.individuals.gallery.decided import Photo
 from reid_jax.individuals.gallery.evidence import evidence_of, reach_of, settings_of
-from reid_jax.individuals.gallery.journal.entries import CONFIRMED, NETWORK, Entry, replayed
+from reid_jax.individuals.gallery.journal.entries import (
+    CONFIRMED,
+    NAME_FROM,
+    NETWORK,
+    Entry,
+    replayed,
+)
 from reid_jax.individuals.gallery.mending.doubts import Doubts
 from reid_jax.individuals.gallery.mending.duplicates import Twins
 from reid_jax.individuals.gallery.output import (
@@ -161,7 +167,7 @@ def described(folder: Path, gallery: Gallery) -> str:
                 ),
                 ("strangers", f"{percent(found.strangers)} of the photos to come, as assumed"),
             ]
-        rows.append((f"score {rule}", _rates(found)))
+        rows.append((f"score {rule}", _rates(found, gallery)))
     rows += _evidence(gallery)
     if gallery.position:
         rows.append(("decisions", f"{gallery.position:,}; reid-jax gallery history lists them"))
@@ -197,11 +203,16 @@ def _evidence(gallery: Gallery) -> list[tuple[str, str]]:
         return [("local features", f"kept, not used: {settings_of(gallery).get('why')}")]
     return [
         ("local features", f"{kind}; compared {reach_of(gallery)}"),
-        (f"score {rule}", _rates(found)),
+        (f"score {rule}", _rates(found, gallery)),
     ]
 
 
-def _rates(found: Calibration) -> str:
+def _rates(found: Calibration, gallery: Gallery) -> str:
+    if NAME_FROM in gallery.settings:
+        return (
+            f"a name from {percent(found.name_from)} on, as somebody decided; reid-jax gallery "
+            "report says what follows"
+        )
     return (
         f"a name from {percent(found.name_from)} on; of known ones {percent(found.right)} "
         f"get theirs and {percent(found.wrong)} another, of strangers "
@@ -233,6 +244,8 @@ def _changes(entry: Entry, paths: Mapping[str, str]) -> list[str]:
         _, _, rest = subject.partition("/")
         return " and ".join(shown(paths.get(each, each)) for each in rest.split("/"))
 
+    said: Counter[tuple[str, str | None]] = Counter()
+
     moves: Counter[tuple[str | None, str | None]] = Counter()
     single: dict[tuple[str | None, str | None], str] = {}
     others = []
@@ -246,9 +259,17 @@ def _changes(entry: Entry, paths: Mapping[str, str]) -> list[str]:
         elif change.attribute == NETWORK:
             name = (change.after or "").rpartition(": ")[2]
             others.append(f"embeddings of the network {name}" if name else "former embeddings")
+        elif change.attribute == NAME_FROM:
+            others.append(f"a name is given {_from(change.after)}")
+        elif entry.kind == "describe":
+            said[change.attribute, change.after] += 1
         elif change.attribute != TRAINED:  # which follows from the network
             value = "nothing" if change.after is None else shown(change.after)
             others.append(f"{change.attribute} of {about(change.subject)}: {value}")
+    others += [
+        f"{what} of {counted(number, 'photo')}: {shown(value or 'not known')}"
+        for (what, value), number in said.items()
+    ]
     lines = [] if entry.undoes is None else [f"takes back decision {entry.undoes}"]
     order = sorted(moves.items(), key=lambda each: (-each[1], each[0][1] or "", each[0][0] or ""))
     for (before, after), number in order:
@@ -263,6 +284,10 @@ def _changes(entry: Entry, paths: Mapping[str, str]) -> list[str]:
     if len(lines) > _CHANGES:
         lines = [*lines[:_CHANGES], f"... and {len(lines) - _CHANGES:,} more"]
     return lines
+
+
+def _from(probability: str | None) -> str:
+    return "as calibrated" if probability is None else f"from {percent(float(probability))} on"
 
 
 def returned_text(entries: Sequence[Entry]) -> str:

@@ -121,4 +121,4 @@ def _with(
 def _compared(before: Gallery, new: Gallery, folder: Path) -> Compared | None:
     sure = {one.id for one in Decisions(folder).photos().values() if one.confirmed}
     confirmed = np.array([one in sure for one in new.known_ids], bool)
-    return compare(before, new, of_nobody(new, folder), confirmed)
+    return compare(before, new, of_nobody(new), confirmed)

@@ -8,7 +8,10 @@ INDIVIDUAL = "individual"
 """The attribute of a photo that says who it is; None for one that is not in the gallery."""
 
 NOTE, CONFIRMED, LINK, PATH, ROOT = "note", "confirmed", "link", "path", "root"
-UNCALIBRATED = (NOTE, CONFIRMED, LINK, PATH, ROOT)
+UNCALIBRATED = (
+    *(NOTE, CONFIRMED, LINK, PATH, ROOT),
+    *("place", "sex", "latitude", "longitude"),
+)
 """Attributes on which no similarity is worth more or less."""
 
 MARK = "mark"
@@ -22,6 +25,8 @@ NETWORK = "network"
 
 REEMBED = "reembed"
 """The kind of decision by which embeddings of another network took the place of those there."""
+NAME_FROM = "name_from"
+"""The setting from which probability on a name is given, where somebody chose it."""
 
 Fact = tuple[str, str]
 """Subject and attribute, see :class:`Change`."""

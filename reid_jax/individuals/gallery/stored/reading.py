@@ -12,7 +12,15 @@ import numpy as np
 import pyarrow
 
 from reid_jax.errors import UserError
-from reid_jax.individuals.gallery.journal.entries import INDIVIDUAL, MARK, State, photo
+from reid_jax.individuals.gallery.journal.entries import (
+    CONFIRMED,
+    GALLERY,
+    INDIVIDUAL,
+    MARK,
+    NAME_FROM,
+    State,
+    photo,
+)
 from reid_jax.individuals.gallery.stored import journals
 from reid_jax.individuals.gallery.stored.difference import with_facts
 from reid_jax.individuals.gallery.stored.layout import (
@@ -28,7 +36,7 @@ from reid_jax.individuals.gallery.value import Gallery
 
 Read = TypeVar("Read")
 
-WORTH = ("calibration", "calibrated_with", "familiar_from", "hubs", "sides")
+WORTH = ("calibration", "calibrated_with", "judged", "familiar_from", "hubs", "sides")
 """Settings that follow from who is who, and from the embeddings."""
 
 TURNS = 100
@@ -130,7 +138,7 @@ def _read(form: Form, thumbnails: bool) -> Gallery:
         return _read_first(form, thumbnails)
     state = journals.reading(form).state()
     everything = everything_of(form, state, thumbnails)
-    names, marks = state.of(INDIVIDUAL), state.of(MARK)
+    names, marks, sure = (state.of(what) for what in (INDIVIDUAL, MARK, CONFIRMED))
     rows = last_rows(everything.known_ids, {s.partition("/")[2] for s in names})
     if len(rows) != len(names):
         raise ValueError(f"{len(names)} photos, of which {len(rows)} are stored")
@@ -144,6 +152,7 @@ def _read(form: Form, thumbnails: bool) -> Gallery:
         reference=read_reference(form.generation / REFERENCE),
         position=state.position,
         marks=np.array([marks.get(each, "") for each in subjects], np.str_),
+        confirmed=np.array([each in sure for each in subjects], bool),
     )
     return replace(gallery, settings={**_settings(form, state), **_counts(gallery)})
 
@@ -232,6 +241,9 @@ def _settings(form: Form, state: State) -> dict[str, Any]:
     """The settings, without what no longer follows from who is who."""
     kept = json.loads(form.settings.read_text())
     settings: dict[str, Any] = kept["settings"]
+    settings.pop(NAME_FROM, None)
+    if (chosen := state.facts.get((GALLERY, NAME_FROM))) is not None:
+        settings[NAME_FROM] = json.loads(chosen)
     if kept["names_changed"] == state.names_changed:
         return settings
     settings = {name: value for name, value in settings.items() if name not in WORTH}

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Collection
-from pathlib import Path
 
 import numpy as np
 
@@ -11,9 +10,8 @@ from reid_jax.data.photos.dataset import Dataset
 from reid_jax.data.photos.folder import Found, checked_dataset
 from reid_jax.files import expanded
 from reid_jax.individuals.gallery.decided import GROUP
-from reid_jax.individuals.gallery.decisions import Decisions
 from reid_jax.individuals.gallery.stored.reading import read_gallery
-from reid_jax.individuals.gallery.value import COLUMNS, Gallery
+from reid_jax.individuals.gallery.value import COLUMNS, POSITION, Gallery
 from reid_jax.remote.folders import brought
 from reid_jax.remote.storage import is_url
 
@@ -35,7 +33,7 @@ def gallery_dataset(where: str, *, unnamed: bool = False, keep: Collection[str] 
     folder = brought(where) if is_url(where) else expanded(where)
     gallery = read_gallery(folder, thumbnails=False)
     found, rows = Found(keep=keep), []
-    nobody = of_nobody(gallery, folder)
+    nobody = of_nobody(gallery)
     for row, (path, name) in enumerate(zip(gallery.paths, gallery.identities, strict=True)):
         if nobody[row] and not unnamed:
             found.skipped.append((path, f'its name is "{name}"'))
@@ -43,13 +41,16 @@ def gallery_dataset(where: str, *, unnamed: bool = False, keep: Collection[str] 
             rows.append(row)
     used = np.array(rows, np.int64)
     columns = {name: gallery.columns[name][used] for name in COLUMNS if name in gallery.columns}
+    for name in POSITION:
+        if name in columns:
+            columns[name] = np.array([float(each or "nan") for each in columns[name]], np.float64)
     return checked_dataset(found, columns, f"the gallery {where}")
 
 
-def of_nobody(gallery: Gallery, folder: Path) -> np.ndarray:
+def of_nobody(gallery: Gallery) -> np.ndarray:
     """``(N,)`` bool, whether nobody has said who a photo shows."""
-    numbered = np.array([bool(_NUMBERED.fullmatch(name)) for name in gallery.identities], bool)
-    if numbered.any():
-        said = {photo.id for photo in Decisions(folder).photos().values() if photo.confirmed}
-        numbered &= [one not in said for one in gallery.known_ids]
-    return numbered | np.array([is_nobody(name) for name in gallery.identities], bool)
+    names, of = np.unique(gallery.identities.astype(np.str_), return_inverse=True)
+    numbered = np.array([bool(_NUMBERED.fullmatch(name)) for name in names], bool)[of]
+    if gallery.confirmed is not None:
+        numbered &= ~gallery.confirmed
+    return numbered | np.array([is_nobody(name) for name in names], bool)[of]
