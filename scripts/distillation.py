@@ -1,8 +1,8 @@
 """Small networks alone and with a teacher, kept as scripts/results/distillation.json for its table.
 
-    python scripts/distillation.py photos --csv PATH/metadata.csv --workdir runs/distillation
+    python scripts/distillation.py photos --csv PATH/metadata.csv --work runs/distillation
     python scripts/distillation.py frames --videos PATH/tvsum.h5 --splits PATH/splits.json \
-        --workdir runs/distillation
+        --work runs/distillation
 """
 
 import csv
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from tyro.conf import Positional
 
 from reid_jax import configurations, questions
 from reid_jax.architectures.choice.trial import judged_photos
@@ -162,8 +163,8 @@ def keep(found: dict[str, Any], name: str, judged: dict[str, Any]) -> None:
 
 
 def main(
-    what: Literal["photos", "frames"],
-    workdir: Path,
+    what: Positional[Literal["photos", "frames"]],
+    work: Path,
     csv: Path | None = None,
     videos: Path | None = None,
     splits: Path | None = None,
@@ -174,7 +175,7 @@ def main(
 
     Args:
         what: Photos of individuals, or frames of videos.
-        workdir: Folder of the runs.
+        work: Folder of the runs.
         csv: A table of photos, for photos.
         videos: An H5 file, for frames.
         splits: Its folds.
@@ -183,11 +184,11 @@ def main(
     """
     if what == "photos":
         assert csv is not None
-        rows = photos(csv, workdir / "photos", steps)
+        rows = photos(csv, work / "photos", steps)
     else:
         assert videos is not None
         assert splits is not None
-        rows = frames(videos.absolute(), splits.absolute(), workdir / "frames", folds)
+        rows = frames(videos.absolute(), splits.absolute(), work / "frames", folds)
     kept = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
     kept[what] = {
         "date": date.today().isoformat(),

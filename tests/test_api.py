@@ -468,11 +468,16 @@ def test_every_loss_is_jitted_in_anyones_loop(name):
         "margin_softmax": (jnp.eye(4), labels),
         "chunked_margin_softmax": (jnp.eye(4), labels),
         "proxy_anchor": (jnp.eye(4), labels),
+        **dict.fromkeys(("cosine", "similarity_preserving"), (z[::-1],)),
+        **dict.fromkeys(("relational_angle", "relational_distance"), (z[::-1],)),
     }.get(name, (labels,))
     if name == "margin_logits":
         assert jax.jit(loss)(z, labels // 2).shape == (8, 4)
     elif name == "feature_quality":
         assert jax.jit(loss)(z).shape == (8,)
+    elif name in ("frame_features", "attention_map"):
+        maps, mask = jnp.abs(z.reshape(2, 4, 4)), jnp.ones((2, 4), bool)
+        assert np.isfinite(jax.jit(loss)(maps[:, :, ::-1], maps, mask)[0])
     elif name == "sample_classes":
         drawn = jax.jit(loss, static_argnums=(2, 3))(jax.random.key(0), labels, 4, 4)
         assert (drawn[0][drawn[1]] == labels).all()
