@@ -99,16 +99,7 @@ def program_of(network: str, size: int) -> Program:
     """A network with drawn weights, and statistics as a training would leave them."""
     module = create_backbone(network)
     example = jnp.zeros((1, size, size, 3))
-    variables = jax.jit(module.init)(jax.random.key(0), example)
-    rng = np.random.default_rng(1)
-
-    def drawn(path: Any, leaf: jax.Array) -> np.ndarray:
-        if "batch_stats" not in jax.tree_util.keystr(path):
-            return np.asarray(leaf)
-        low = 0.5 if path[-1].key == "var" else -0.2
-        return rng.uniform(low, low + 1.0 if low > 0 else -low, leaf.shape).astype(np.float32)
-
-    variables = jax.tree_util.tree_map_with_path(drawn, variables)
+    variables = with_statistics(jax.jit(module.init)(jax.random.key(0), example))
 
     def function(images: jax.Array) -> dict[str, jax.Array]:
         pixels = (images.astype(jnp.float32) / 255 - 0.5) / 0.25
@@ -126,6 +117,19 @@ def program_of(network: str, size: int) -> Program:
         facts={},
         example="reid_jax.individuals.example",
     )
+
+
+def with_statistics(variables: Any) -> Any:
+    """Variables with drawn statistics of BatchNorm, as a training would leave them."""
+    rng = np.random.default_rng(1)
+
+    def drawn(path: Any, leaf: jax.Array) -> np.ndarray:
+        if "batch_stats" not in jax.tree_util.keystr(path):
+            return np.asarray(leaf)
+        low = 0.5 if path[-1].key == "var" else -0.2
+        return rng.uniform(low, low + 1.0 if low > 0 else -low, leaf.shape).astype(np.float32)
+
+    return jax.tree_util.tree_map_with_path(drawn, variables)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from reid_jax.errors import UserError
 from reid_jax.training.network_words import with_options
 
 Evidence = Literal["none", "local", "fused"]
+Store = Literal["float32", "int8"]
 
 
 @writes("out")
@@ -29,6 +30,7 @@ def build(
     side_column: str = "",
     coordinator: str = "",
     journal: str = "",
+    store: Store = "float32",
 ) -> None:
     """Makes a gallery from photos of known individuals, or puts a new one in an old one's place.
 
@@ -56,6 +58,7 @@ def build(
         journal: A PostgreSQL database that keeps who is who, postgresql://USER@HOST/DATABASE; its
             password comes from PGPASSWORD or ~/.pgpass. By default a file in OUT does, which at a
             URL one command at a time changes.
+        store: How embeddings are kept: int8 is a quarter of the memory; what it loses is said.
     """
     from reid_jax.compilations import keep_compilations
     from reid_jax.individuals.gallery import members, words
@@ -66,16 +69,10 @@ def build(
     with sharing(coordinator, out) as shares:
         if is_gallery(out):
             say(f"{out} is a gallery already; the new one takes its place when it is finished.")
-        named = with_options(
-            workdir,
-            backbone=backbone,
-            views=views,
-            image_size=image_size,
-            margin=margin,
-            box_confidence=box_confidence,
-        )
+        seen = {"backbone": backbone, "views": views, "image_size": image_size}
+        named = with_options(workdir, **seen, margin=margin, box_confidence=box_confidence)
         gallery, dataset = members.build(
-            Path(named), data, out, strangers, shares, evidence, journal, side_column
+            Path(named), data, out, strangers, shares, evidence, journal, side_column, store
         )
         say(words.source_text(dataset), end="")
         print(words.described(out, gallery))
@@ -225,6 +222,7 @@ def reembed(
     gallery: Path,
     workdir: Network | None = None,
     take: Literal["new", "better", "before"] = "new",
+    store: Store | None = None,
     who: str = "",
     backbone: str = "",
     views: int | None = None,
@@ -241,6 +239,7 @@ def reembed(
             all of it again from photos and decisions.
         take: Which embeddings the gallery has in the end: the new ones, the better ones by mAP, or
             those from before, so that both are compared alone.
+        store: How embeddings are kept, as for build; by default as they were.
         who: Who wants it; by default REID_JAX_WHO, or who is logged in.
         backbone: Of a published network from a file, hub or hub:OWNER/REPOSITORY, which one it is.
         views: Of a published network, how many altered copies of a photo are embedded with it.
@@ -255,7 +254,7 @@ def reembed(
     named = None if workdir is None else Path(with_options(workdir, **options))
     if named is None and any(value not in (None, "") for value in options.values()):
         raise UserError("Say which published network that is about, with --model.")
-    print(words.as_text(embed_anew(gallery, named, take=take, who=who)))
+    print(words.as_text(embed_anew(gallery, named, take=take, store=store, who=who)))
 
 
 def info(gallery: Path) -> None:

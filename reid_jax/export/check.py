@@ -107,14 +107,21 @@ def difference(found: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarra
 
 def in_turns(*functions: Callable[[], Any]) -> Any:
     """Milliseconds of each function, the best of some calls that take turns."""
-    best = [float("inf")] * len(functions)
+    return tuple(turns(*functions).min(axis=0).tolist())
+
+
+def turns(*functions: Callable[[], Any]) -> np.ndarray:
+    """Milliseconds (T, F) of F functions that took T turns, after one that does not count."""
     for function in functions:
         function()
-    began, turns = time.perf_counter(), 0
-    while turns < _TURNS or (time.perf_counter() - began < _SECONDS and turns < 10 * _TURNS):
-        turns += 1
-        for place, function in enumerate(functions):
+    began, found = time.perf_counter(), list[list[float]]()
+    while len(found) < _TURNS or (
+        time.perf_counter() - began < _SECONDS and len(found) < 10 * _TURNS
+    ):
+        spent = []
+        for function in functions:
             start = time.perf_counter()
             function()
-            best[place] = min(best[place], 1e3 * (time.perf_counter() - start))
-    return tuple(best)
+            spent.append(1e3 * (time.perf_counter() - start))
+        found.append(spent)
+    return np.array(found)

@@ -20,9 +20,12 @@ from reid_jax.errors import UserError
 from reid_jax.export.check import BATCHES, MOST, Found, compared
 from reid_jax.export.engines.engine import Engine
 from reid_jax.export.engines.table import engine
+from reid_jax.export.int8.made import in_eight_bits, lines
+from reid_jax.export.int8.table import quantiser
 from reid_jax.export.pictures import drawn
 from reid_jax.export.program import Known, Program
 from reid_jax.export.tracing import MOST_FRAMES
+from reid_jax.export.trial import Trial
 from reid_jax.files import check_new, whole_folder, write_arrays
 
 FORM = 1
@@ -32,7 +35,13 @@ _PICTURES = {"one.png": (0, 160, 120), "two.png": (1, 131, 97)}
 
 
 def export(
-    program: Program, to: str, out: Path, *, batch: int = 0, known: Known | None = None
+    program: Program,
+    to: str,
+    out: Path,
+    *,
+    batch: int = 0,
+    known: Known | None = None,
+    trial: Trial | None = None,
 ) -> Path:
     """Writes a program for an engine; see `Exportable.export`.
 
@@ -48,7 +57,7 @@ def export(
         )
     if known is not None and known.fingerprint != program.fingerprint:
         raise UserError("The gallery was built with another network than the one that is exported.")
-    found = engine(to)
+    found, by = engine(to), None if trial is None else quantiser(to)
     check_new(out)
     if found.fixed and not batch:
         if not program.apart:
@@ -66,6 +75,9 @@ def export(
             "differences": {str(count): value for count, value in agreed.differences.items()},
             "versions": _versions(found),
         }
+        if by is not None and trial is not None:
+            made = in_eight_bits(program, found, by, folder, facts, batch, trial)
+            facts["int8"] = made.as_json()
         _write_beside(program, found, folder, known, facts)
     _print(found, out, facts, agreed)
     return out
@@ -132,6 +144,8 @@ def _write_beside(
     if known is not None:
         names = np.asarray(known.identities).astype(str)
         write_arrays(folder / GALLERY, {"embeddings": known.embeddings, "identities": names})
+    for file, arrays in program.beside.items():
+        write_arrays(folder / file, arrays)
     if program.name == "image" and program.apart:
         for name, asked in _PICTURES.items():
             drawn(*asked).save(folder / name)
@@ -155,10 +169,12 @@ def example_of(program: Program, found: Engine) -> str:
 
 
 def _readme(program: Program, found: Engine, facts: Mapping[str, Any]) -> str:
-    """Ten lines."""
+    """Ten lines, and of 8-bit integers what these are worth."""
     given = facts["input"]
     results = ", ".join(f"`{one['name']}` {_shape(one['shape'])}" for one in facts["outputs"])
     worst = max(facts["checked"]["differences"].values())
+    eight = ["", *lines(facts["int8"], found.title)] if "int8" in facts else []
+    wide = "in float32 it differed" if eight else "they differ"
     return "\n".join(
         [
             f"# {facts.get('network', 'A network')}, for {found.title}",
@@ -167,9 +183,10 @@ def _readme(program: Program, found: Engine, facts: Mapping[str, Any]) -> str:
             f"{_shape(given['shape'])}, and gives {results}, float32.",
             "All is inside: normalisation, network, pooling, what follows. `model.json` says more.",
             f"`pip install {found.needs} numpy pillow`, then `python {EXAMPLE}` shows its use.",
-            f"`{REFERENCE}` holds inputs and JAX's answers; they differ by {worst:.1e} at most.",
+            f"`{REFERENCE}` holds inputs and JAX's answers; {wide} by {worst:.1e} at most.",
             f"Licence of the weights: {facts.get('licence', 'that of whoever trained them')}.",
             f"Made by {facts['made_by']}; checksums stand in `model.json`.",
+            *eight,
             "",
         ]
     )
@@ -187,4 +204,6 @@ def _print(found: Engine, out: Path, facts: Mapping[str, Any], agreed: Found) ->
             engine_, jax_ = agreed.milliseconds[count]
             line += f"; {engine_:.1f} ms, JAX {jax_:.1f} ms"
         print(line)
+    if "int8" in facts:
+        print("\n".join(lines(facts["int8"], found.title)))
     print(f"{size / 1e6:.1f} MB in {', '.join(found.files)}; open {out / README}")

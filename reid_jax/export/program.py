@@ -30,6 +30,7 @@ class Program:
       facts: what `model.json` says beside what is known of every program.
       example: the module whose source becomes `example.py`.
       fingerprint: of the network, as galleries keep it.
+      beside: arrays that `example.py` reads, by their file's name and theirs.
     """
 
     function: Callable[[jax.Array], dict[str, jax.Array]]
@@ -41,6 +42,7 @@ class Program:
     example: str
     least: int = 1
     fingerprint: str = ""
+    beside: Mapping[str, Answers] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from reid_jax.data.photos.stream import in_parts
 from reid_jax.errors import UserError
 from reid_jax.export.exportable import Exportable
 from reid_jax.export.program import Program
+from reid_jax.export.trial import Trial
 from reid_jax.files import write_arrays
 from reid_jax.individuals.config import EmbeddingConfig, ModelConfig
 from reid_jax.individuals.experiment import load_backbone, make_task, whitening_set
@@ -29,6 +30,7 @@ from reid_jax.individuals.kept import Kept, named
 from reid_jax.individuals.measures import raw_pixel_embeddings
 from reid_jax.individuals.split_file import load_run_data
 from reid_jax.individuals.task import EmbeddingTask
+from reid_jax.individuals.trial import photo_trial
 from reid_jax.individuals.validation import WHITENED_BY
 from reid_jax.models import EmbeddingNet
 from reid_jax.ops.keys import initial_key
@@ -171,6 +173,11 @@ class TrainedModel(TrainedRun, Exportable):
             {"network": str(self.workdir.name), "step": self.step},
             self.fingerprint,
         )
+
+    def trial(self, source: str, number: int) -> Trial:
+        """Photos to calibrate with, of a source or of the training, and the run's test photos."""
+        facts = self.config, self._shape, self.task.metric
+        return photo_trial(source, number, self.load_data, *facts)
 
     @cached_property
     def blend(self) -> float | None:

@@ -16,16 +16,20 @@ from reid_jax.data.videos.frames import indices_at_rate
 from reid_jax.data.videos.fused import files_of
 from reid_jax.data.videos.images import load_frames
 from reid_jax.data.videos.open import open_video
+from reid_jax.data.videos.rows import AsTheyAre, rows_of
 from reid_jax.data.videos.walk import features_at
 from reid_jax.errors import UserError
 from reid_jax.export.exportable import Exportable
 from reid_jax.export.program import Program
+from reid_jax.export.trial import Trial
 from reid_jax.keyframes.config import KeyframeConfig
 from reid_jax.keyframes.distillation import ATTENTION
 from reid_jax.keyframes.experiment import make_task
 from reid_jax.keyframes.exported import frame_program
 from reid_jax.keyframes.inputs import as_batch, prepare_video
+from reid_jax.keyframes.kept import load_run_videos
 from reid_jax.keyframes.task import PREPARATION, KeyframeTask
+from reid_jax.keyframes.trial import film_trial
 from reid_jax.ops.batching import in_blocks
 from reid_jax.ops.convolution.compilation import compiler_options
 from reid_jax.training.hosts.agreement import digest
@@ -207,6 +211,41 @@ class TrainedScorer(TrainedRun, Exportable):
         facts = {"network": self.workdir.name, "step": self.step}
         variables = self.params, self.model_state
         return frame_program(wide, run.task, variables, run.scores, run.score, facts)
+
+    def trial(self, source: str, number: int) -> Trial:
+        """Films to calibrate with, of a source or of the training, and the run's test videos."""
+        given = self._rows_of(source) if source else []
+        train: list[np.ndarray] = []
+        tests: list[Any] = []
+        why = "the run's test videos"
+        try:
+            split = load_run_videos(self.workdir, self.config)
+            train = [] if given else [rows for *_, rows in self._seen(split.train)]
+            tests = self._seen(split.test)
+        except (UserError, OSError) as error:
+            if not given:
+                raise UserError(
+                    f"{error} Name videos to calibrate with: --calibrate FILE.h5, or films."
+                ) from error
+            why = "nothing: the run's videos are not here"
+        why = why if tests or why.startswith("nothing") else "nothing: the run held no video out"
+        return film_trial(given or train, source or "the training", number, tests, why)
+
+    def _rows_of(self, source: str) -> list[np.ndarray]:
+        rate, encoder = self.config.data.features_rate, None
+        if self.width is None:
+            return rows_of(source, AsTheyAre(self.config.data.image_size), rate, None)
+        if not source.endswith(".h5") and self.config.data.features_backbone:
+            encoder = encoder_of(self)
+        return rows_of(source, encoder, rate, self.width)
+
+    def _seen(self, videos: Sequence[VideoFeatures]) -> list[Any]:
+        """Videos, the same at the frames that are seen of them, and these or their features."""
+        if self.width is not None:
+            return [(video, video, video.features.astype(np.float32)) for video in videos]
+        data = self.config.data
+        found = load_frames(Path(data.path), Path(data.frames), videos, data.image_size)
+        return [(video, *seen) for video, seen in zip(videos, found, strict=True)]
 
     def scores(self, features: jax.Array, mask: jax.Array) -> jax.Array:
         """Scores (B, T) of prepared features (B, T, D) where `mask` (B, T) holds."""

@@ -13,9 +13,10 @@ from reid_jax.keyframes.compare import compare_runs
 from reid_jax.keyframes.config import KeyframeConfig
 from reid_jax.keyframes.experiment import VideoSplit, build, described, imagine
 from reid_jax.keyframes.installed import scorer_of
+from reid_jax.keyframes.kept import load_run_videos, parts_of
 from reid_jax.keyframes.model import TrainedScorer, load_scorer
 from reid_jax.keyframes.ridge_choice import chosen, kept_choice
-from reid_jax.keyframes.run import evaluate_run, load_run_videos, parts_of, report
+from reid_jax.keyframes.run import evaluate_run, report
 from reid_jax.keyframes.teaching import open_teachers, said_of_training
 from reid_jax.training.experiment import Experiment
 from reid_jax.training.from_images import keep_frames_of_films, with_place_for_frames

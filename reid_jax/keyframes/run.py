@@ -1,6 +1,5 @@
 """A keyframe run: trained, tested beside its baselines, and used on other videos."""
 
-import functools
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,34 +11,16 @@ from reid_jax.data.videos.features import VideoFeatures, video_digest
 from reid_jax.data.videos.fused import load_named
 from reid_jax.errors import UserError, said_unless_written
 from reid_jax.files import check_destinations, write_arrays
-from reid_jax.keyframes.config import KeyframeConfig
-from reid_jax.keyframes.experiment import VideoSplit, load_videos
+from reid_jax.keyframes.experiment import VideoSplit
 from reid_jax.keyframes.installed import scorer_of
+from reid_jax.keyframes.kept import load_run_videos
 from reid_jax.keyframes.model import TrainedScorer, load_scorer
 from reid_jax.keyframes.report import write_keyframe_report
 from reid_jax.reporting.run_facts import mark_report, report_folder
 from reid_jax.training.hosts.join import is_first
 from reid_jax.training.hosts.shares import Shares, sharing
-from reid_jax.training.kept_videos import Parts, about_fold, kept_videos, moved_to
+from reid_jax.training.kept_videos import about_fold, moved_to
 from reid_jax.training.logging import read_metrics
-
-
-def parts_of(split: VideoSplit) -> Parts:
-    """What a run keeps of its videos."""
-    parts = {"train": split.train, "validation": split.validation, "test": split.test}
-    return {name: {video.key: _seen(video) for video in part} for name, part in parts.items()}
-
-
-def _seen(video: VideoFeatures) -> Sequence[Any]:
-    truth = (video.gtscore, video.user_scores, video.user_summary)
-    scenes = (video.change_points, video.shots_2s, video.category)
-    return (video.features, video.picks, video.n_frames, *truth, *scenes)
-
-
-def load_run_videos(workdir: Path, config: KeyframeConfig) -> VideoSplit:
-    """The videos of a configuration; of a run that has begun only those that it began with."""
-    load = functools.partial(load_videos, config.data, config.train.seed)
-    return kept_videos(workdir, config.data, load, parts_of)
 
 
 def run_videos(scorer: TrainedScorer) -> VideoSplit:

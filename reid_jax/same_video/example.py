@@ -35,6 +35,8 @@ def main(opened: Any) -> None:
         most = facts["batch"] or facts["clip"]
         one, other = (ask(thinned(clip, most))["embedding"][0] for clip in clips)
         print(f"cosine of embeddings {(one * other).sum():.3f}")
+        if (HERE / "head.npz").exists():
+            print(f"learned similarity {learned(one, other):.3f}, above 0 for the same video")
 
 
 def thinned(clip: np.ndarray, most: int) -> np.ndarray:
@@ -42,6 +44,18 @@ def thinned(clip: np.ndarray, most: int) -> np.ndarray:
     if len(clip) <= most:
         return clip
     return clip[np.linspace(0, len(clip) - 1, most).round().astype(int)]
+
+
+def learned(one: np.ndarray, other: np.ndarray) -> float:
+    """What a Siamese network's head says of two embeddings."""
+    with np.load(HERE / "head.npz") as kept:
+        head = dict(kept)
+    size = len(one)
+    x = np.concatenate([np.abs(one - other) * size**0.5, one * other * size])
+    x = x @ head["kernel"] + head["bias"]
+    x = 0.5 * x * (1 + np.tanh((2 / np.pi) ** 0.5 * (x + 0.044715 * x**3)))
+    correction = x @ head["last_kernel"] + head["last_bias"]
+    return float(head["scale"] * (one * other).sum() + correction[0])
 
 
 def chamfer(one: np.ndarray, other: np.ndarray) -> float:

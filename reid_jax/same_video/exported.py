@@ -58,6 +58,7 @@ def clip_program(
         rows = (mean + scene + 0.3 * rng.normal(size=(_FRAMES, len(mean)))).astype(np.float32)
     else:
         rows = drawn_films(config.data.image_size)
+    head = {} if params is None or task.net.head is None else _head(params["net"]["head"])
     return Program(
         function=embed,
         name="features" if describe is None else "image",
@@ -68,7 +69,16 @@ def clip_program(
         example="reid_jax.same_video.example",
         # A graph joins each frame to so many others.
         least=getattr(task.net.encoder, "neighbours", 1) if params is not None else 1,
+        beside={"head.npz": head} if head else {},
     )
+
+
+def _head(params: Mapping[str, Any]) -> Answers:
+    """What `PairHead` has learnt, as the example computes it."""
+    hidden, last = params["Dense_0"], params["Dense_1"]
+    found = {"scale": params["scale"], "kernel": hidden["kernel"], "bias": hidden["bias"]}
+    found |= {"last_kernel": last["kernel"], "last_bias": last["bias"]}
+    return {name: np.asarray(array, np.float32) for name, array in found.items()}
 
 
 def _facts(config: VideoSimilarityConfig, task: VideoSimilarityTask, sees: bool) -> dict[str, Any]:

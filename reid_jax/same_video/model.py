@@ -20,6 +20,7 @@ from reid_jax.data.videos.walk import features_at
 from reid_jax.errors import UserError
 from reid_jax.export.exportable import Exportable
 from reid_jax.export.program import Program
+from reid_jax.export.trial import Trial
 from reid_jax.ops.batching import padded
 from reid_jax.reporting.measure import OURS
 from reid_jax.same_video.config import VideoSimilarityConfig
@@ -29,6 +30,7 @@ from reid_jax.same_video.looks import Clip, Looking, alike
 from reid_jax.same_video.run import CHAMFER
 from reid_jax.same_video.similarity import chamfer_similarity
 from reid_jax.same_video.task import WHITENING
+from reid_jax.same_video.trial import clip_trial
 from reid_jax.same_video.verdict import DIFFERENT, SAME, Calibration, Verdict, installed_calibration
 from reid_jax.same_video.whitening import installed_whitening
 from reid_jax.training.from_images import describing
@@ -146,6 +148,13 @@ class SimilarityRun(TrainedRun, Exportable):
             "thresholds": {"same_video": self.threshold},
         }
         return clip_program(wide, task, variables, describe, facts)
+
+    def trial(self, source: str, number: int) -> Trial:
+        """Clips to calibrate with, of a source or of the training, and pairs of test videos."""
+        encoder = None
+        if source and not source.endswith(".h5") and self.config.data.backbone:
+            encoder = self._encoder
+        return clip_trial(self.workdir, self.config, encoder, self.width, source, number)
 
     @functools.cached_property
     def judge(self) -> "SimilarityRun":

@@ -20,6 +20,7 @@ from scripts.tables.distillation import distillation_table
 from scripts.tables.engines import engines_table
 from scripts.tables.groups import groups_table
 from scripts.tables.installed import installed_tables
+from scripts.tables.int8 import int8_tables
 from scripts.tables.plans import plan_tables
 from scripts.tables.results import FROM_IMAGES
 
@@ -89,6 +90,8 @@ def _rendered(results: Path) -> dict[str, str]:
             rendered[f"distilled_{what}"] = f"{table}\n\n{_measured([entry])}"
     if (engines := results / "engines.json").is_file():
         rendered["engines"] = engines_table(json.loads(engines.read_text()))
+    if (int8 := results / "int8.json").is_file():
+        rendered |= int8_tables(json.loads(int8.read_text()))
     if (plans := results / "plans.json").is_file():
         before = results / "plans_before.json"
         earlier = json.loads(before.read_text()) if before.is_file() else []

@@ -132,6 +132,8 @@ def test_an_encoder_of_clips(tmp_path, encoder):
     verdict = "same video" if found.same else "different"
     assert example(folder, *files)[0] == f"Chamfer {found.chamfer:.3f}: {verdict}"
     assert example(folder, files[0], files[0])[1] == "cosine of embeddings 1.000"
+    learned = example(folder, *files)[2]
+    assert learned.startswith(f"learned similarity {found.network:.3f}, ")
 
 
 def test_an_encoder_of_clips_of_images(tmp_path):

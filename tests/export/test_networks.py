@@ -35,6 +35,13 @@ def test_every_other_network(name):
 
 
 @pytest.mark.exhaustive
+@pytest.mark.parametrize(("name", "transposes"), [("convnext_tiny", 1)])
+def test_dense_layers_take_channels_where_they_stand(name, transposes):
+    counted = Counter(node.operation for node in graph(program_of(name, 64), 0).nodes)
+    assert counted["Transpose"] == transposes
+
+
+@pytest.mark.exhaustive
 def test_one_layout_and_no_norm_are_left_of_an_efficient_net():
     """Its graph by jax2onnx has 130 transposes; the input's is all that there has to be."""
     counted = Counter(node.operation for node in graph(program_of("efficientnet_b0", 64), 0).nodes)

@@ -61,17 +61,23 @@ def _by_matrix(
     rank = len(tensor.order)
     into = values if inner == 0 else values.T  # (K, N)
     place = tensor.order.index(axis)
-    if rank > 2 and place == rank - 2:
+    if rank == 4 and place == 1:  # over channels that stand in front: nothing has to move
         order = tensor.order
-        inputs = [builder.constant(np.ascontiguousarray(into.T)), tensor.name]
+        kernel = np.ascontiguousarray(into.T)[:, :, None, None]
+        name = builder.node("Conv", [tensor.name, builder.constant(kernel)], kernel_shape=[1, 1])
+    elif rank > 2 and place == rank - 2:
+        order = tensor.order
+        name = builder.node("MatMul", [builder.constant(np.ascontiguousarray(into.T)), tensor.name])
     else:
         order = (*(a for a in tensor.order if a != axis), axis)
         inputs = [builder.stored(tensor, order), builder.constant(np.ascontiguousarray(into))]
+        name = builder.node("MatMul", inputs)
     # The result's axes: the tensor's others in their own order, and the matrix's, behind or before.
     others = [a for a in range(rank) if a != axis]
     new = {a: i + (0 if first else 1) for i, a in enumerate(others)}
     new[axis] = len(others) if first else 0
-    return builder.tensor("MatMul", inputs, call.out, order=tuple(new[a] for a in order))
+    shape = tuple(call.out.shape)
+    return Tensor(name, shape, call.out.dtype, shape, tuple(new[a] for a in order))
 
 
 def _matrix(builder: Builder, value: Value, batch: Any, rows: Any, columns: Any) -> str:

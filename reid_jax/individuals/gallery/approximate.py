@@ -38,7 +38,7 @@ class ApproximateSearch:
         except ImportError as error:
             raise missing("The index faiss", "FAISS", "faiss") from error
         self._cosine = gallery.settings["metric"] == "cosine"
-        vectors = gallery.embeddings
+        vectors = np.asarray(gallery.embeddings)
         self._gallery = _unit(vectors) if self._cosine else np.asarray(vectors, np.float32)
         self._individuals = np.asarray(individuals)
         order = np.argsort(self._individuals, kind="stable")

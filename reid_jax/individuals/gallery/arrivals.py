@@ -1,4 +1,4 @@
-"""Which photos of a source a gallery has already, by path and by content, and what differs."""
+"""Photos of a source: what is known of them, which a gallery has already, and what differs."""
 
 import os
 from collections import Counter, defaultdict
@@ -9,9 +9,13 @@ import numpy as np
 
 from reid_jax.data.crops import whole_and_box
 from reid_jax.data.names import composed
+from reid_jax.data.photos import Dataset
+from reid_jax.data.photos.content import content_digests
 from reid_jax.errors import UserError
+from reid_jax.files import as_text
 from reid_jax.individuals.evidence.features import Evidence
-from reid_jax.individuals.gallery.value import COLUMNS, DIGEST, TRAINED, Gallery
+from reid_jax.individuals.gallery.reference import TrainedOn, stored_paths
+from reid_jax.individuals.gallery.value import COLUMNS, DIGEST, TRAINED, Gallery, as_column
 
 INDIVIDUAL = "individual"
 
@@ -29,6 +33,27 @@ class Comparison:
     moved: np.ndarray
     stale: np.ndarray
     differ: Mapping[str, np.ndarray]
+
+
+def described(dataset: Dataset, trained_on: TrainedOn) -> Gallery:
+    """What is known of photos before they are embedded: a gallery without embeddings."""
+    columns = {
+        name: as_column(name, dataset.columns[name]) for name in COLUMNS if name in dataset.columns
+    }
+    names = np.array([as_text(name) for name in dataset.identities], object)[dataset.labels]
+    digests = content_digests(dataset)
+    return Gallery(
+        paths=stored_paths(dataset),
+        identities=names,
+        columns={
+            **columns,
+            TRAINED: trained_on.marks(digests, names),
+            DIGEST: digests.astype(np.str_),
+        },
+        embeddings=np.zeros((len(dataset), 0), np.float32),
+        thumbnails=None,
+        settings={},
+    )
 
 
 def compare(gallery: Gallery, photos: Gallery) -> Comparison:

@@ -159,7 +159,7 @@ def worth(
     if not len(rows):
         return {**found, "calibration": {}, "why": "no photo has another one of its individual"}
     pairs = Pairs.of(
-        np.asarray(gallery.embeddings)[rows],
+        np.asarray(gallery.embeddings[rows]),
         gallery.local.take(rows),
         gallery.embeddings,
         gallery.local,

@@ -36,7 +36,7 @@ class Familiar:
         centred = training - self._mean
         directions, scales = inverse_root(centred.T @ centred / len(training), floor=1.0)
         self._matrix = directions * scales
-        photos = np.concatenate([training, np.asarray(gallery.embeddings)[rows]])
+        photos = np.concatenate([training, np.asarray(gallery.embeddings[rows])])
         self._search = gallery_search(self._whitened(photos), np.zeros(len(photos), np.int32))
         self._names = np.concatenate(
             [gallery.reference["trained_identities"], gallery.identities[rows].astype(np.str_)]
@@ -79,7 +79,7 @@ def familiar_from(gallery: Gallery) -> float | None:
     levels = []
     for embeddings, whose in (
         (gallery.reference["held_out"], gallery.reference["identities"]),
-        (np.asarray(gallery.embeddings)[own], gallery.identities[own].astype(np.str_)),
+        (np.asarray(gallery.embeddings[own]), gallery.identities[own].astype(np.str_)),
     ):
         if len(np.unique(whose)) >= _FEWEST:
             alike = familiar.of(embeddings, whose)
@@ -99,7 +99,7 @@ def hubs(gallery: Gallery) -> list[tuple[str, float]]:
     rng = np.random.default_rng(3)
     own = rng.permutation(len(gallery))[:_ASKED]
     names = gallery.identities.astype(np.str_)
-    queries, whose = [np.asarray(gallery.embeddings)[own]], [names[own]]
+    queries, whose = [np.asarray(gallery.embeddings[own])], [names[own]]
     if "training" in gallery.reference:
         queries += [gallery.reference["training"][:_ASKED], gallery.reference["held_out"]]
         whose += [gallery.reference["trained_identities"][:_ASKED], gallery.reference["identities"]]

@@ -12,7 +12,6 @@ import numpy as np
 from reid_jax.console import say
 from reid_jax.data.names import composed
 from reid_jax.data.photos import Dataset
-from reid_jax.data.photos.content import content_digests
 from reid_jax.data.photos.reading import Reading
 from reid_jax.errors import UserError
 from reid_jax.files import as_text
@@ -23,16 +22,17 @@ from reid_jax.individuals.gallery.calibrating import check_strangers, recalibrat
 from reid_jax.individuals.gallery.decided import not_there
 from reid_jax.individuals.gallery.evidence import with_features, with_features_of_files
 from reid_jax.individuals.gallery.pictures import shared_thumbnails
-from reid_jax.individuals.gallery.reference import RunPhotos, TrainedOn, stored_path, stored_paths
+from reid_jax.individuals.gallery.reference import RunPhotos, stored_path, stored_paths
 from reid_jax.individuals.gallery.store import (
     check_place,
     check_replaced,
     update_gallery,
     write_gallery,
 )
+from reid_jax.individuals.gallery.stored.eight_bits import Store, stored_as
 from reid_jax.individuals.gallery.stored.journals import check_url
 from reid_jax.individuals.gallery.stored.reading import read_gallery
-from reid_jax.individuals.gallery.value import COLUMNS, DIGEST, TRAINED, Gallery, as_column, join
+from reid_jax.individuals.gallery.value import Gallery, join
 from reid_jax.individuals.model import TrainedModel
 from reid_jax.individuals.published import PublishedModel, open_model
 from reid_jax.individuals.sources import load_dataset
@@ -51,6 +51,7 @@ def build(
     evidence: Evidence | None = None,
     journal: str = "",
     side_column: str = "",
+    store: Store = "float32",
 ) -> tuple[Gallery, Dataset]:
     """Embeds all photos of a source with a run, calibrates, and writes the gallery.
 
@@ -64,6 +65,7 @@ def build(
       journal: the URL of a PostgreSQL database that keeps its decisions; "" for a file in `out`.
       side_column: the column that says which side of an animal is seen, of this source and of
         those that are added; "" for that of the run.
+      store: how embeddings are kept, from now on; "int8" says what is found otherwise.
 
     Returns:
       The gallery, and the photos as they were read (with those that were skipped).
@@ -80,6 +82,7 @@ def build(
     dataset = _photos(model, source, side_column)
     gallery, empty = embedded_gallery(model, dataset, source, out, shares)
     gallery = with_side_column(gallery, reading_of(model, side_column).side_column)
+    gallery = stored_as(gallery, store, model.task.metric)
     gallery = recalibrated(with_evidence(gallery, dataset, kind), strangers)
     write_gallery(out, gallery, journal)
     return gallery, dataclasses.replace(dataset, skipped=(*dataset.skipped, *empty))
@@ -117,7 +120,7 @@ def embedded_gallery(
       UserError: no photo shows anything.
     """
     run = RunPhotos.of(model)
-    gallery, empty = _embedded(model, dataset, _described(dataset, run.trained_on), shares)
+    gallery, empty = _embedded(model, dataset, arrivals.described(dataset, run.trained_on), shares)
     _check_usable(len(gallery), empty)
     settings: dict[str, Any] = {
         "fingerprint": model.fingerprint,
@@ -206,7 +209,7 @@ def add(
     model = model_of(folder, stored, workdir)
     dataset = _photos(model, source, stored.settings.get("side_column", ""), needed=False)
     run = RunPhotos.of(model)
-    photos = _described(dataset, run.trained_on)
+    photos = arrivals.described(dataset, run.trained_on)
     known = run.known_to(stored, model)
     new = np.flatnonzero(arrivals.compare(known, photos).rows < 0)
     embedded, empty = _embedded(model, dataset.subset(new), photos.take(new), shares)
@@ -344,27 +347,6 @@ def check_fingerprint(
         )
 
 
-def _described(dataset: Dataset, trained_on: TrainedOn) -> Gallery:
-    """What is known of photos before they are embedded: a gallery without embeddings."""
-    columns = {
-        name: as_column(name, dataset.columns[name]) for name in COLUMNS if name in dataset.columns
-    }
-    names = np.array([as_text(name) for name in dataset.identities], object)[dataset.labels]
-    digests = content_digests(dataset)
-    return Gallery(
-        paths=stored_paths(dataset),
-        identities=names,
-        columns={
-            **columns,
-            TRAINED: trained_on.marks(digests, names),
-            DIGEST: digests.astype(np.str_),
-        },
-        embeddings=np.zeros((len(dataset), 0), np.float32),
-        thumbnails=None,
-        settings={},
-    )
-
-
 def _taken(dataset: Dataset, gallery: Gallery) -> Dataset:
     """Those photos of a source that are in a gallery, in its order."""
     place = {path: row for row, path in enumerate(stored_paths(dataset))}
@@ -381,7 +363,7 @@ def _embedded(
     if len(rows):
         embeddings = model.embed(dataset, rows, shares=shares)
     else:
-        embeddings = photos.embeddings
+        embeddings = np.asarray(photos.embeddings)
         if shares is not None:
             shares.end()
     found = dataclasses.replace(photos.take(rows), embeddings=embeddings, thumbnails=pictures[rows])

@@ -17,6 +17,7 @@ from reid_jax.individuals.gallery import members
 from reid_jax.individuals.gallery.calibrating import calibration_of
 from reid_jax.individuals.gallery.decisions import Decisions
 from reid_jax.individuals.gallery.identify import Identification, Index, identify
+from reid_jax.individuals.gallery.stored.eight_bits import Store
 from reid_jax.individuals.gallery.stored.reading import read_gallery
 from reid_jax.individuals.gallery.value import Gallery as StoredGallery
 from reid_jax.ops.ranking.individuals import Rule
@@ -72,6 +73,7 @@ class Gallery:
         run: str | PathLike[str],
         strangers: float = STRANGERS,
         evidence: Evidence | None = None,
+        store: Store = "float32",
     ) -> Gallery:
         """Embeds photos of known individuals and writes a gallery; one that is there is replaced.
 
@@ -82,13 +84,14 @@ class Gallery:
           strangers: the share of photos to come of individuals that are not in it.
           evidence: by what photos are compared: the network ("none"), points in which they agree
             ("local"), or both ("fused"), which is the default where OpenCV is installed.
+          store: embeddings in float32, or in a quarter of the memory ("int8").
 
         Raises:
           UserError: the run, the source or the folder cannot be used.
         """
         place, trained = folder_of(folder), folder_of(run)
         with mirrored(place, trained, owned=place):
-            members.build(trained, source, place, strangers, evidence=evidence)
+            members.build(*(trained, source, place, strangers), evidence=evidence, store=store)
         return cls(folder, run)
 
     def __repr__(self) -> str:
@@ -112,8 +115,8 @@ class Gallery:
 
     @property
     def embeddings(self) -> np.ndarray:
-        """(N, D) float32, mapped from the disk."""
-        return self._read().embeddings
+        """(N, D) float32, mapped from the disk; made of 8 bits where these are kept."""
+        return np.asanyarray(self._read().embeddings)
 
     def exported(self) -> Known:
         """What an exported network needs to name these individuals, see `Exportable.export`."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from reid_jax.data.photos.reading import SIDE
 from reid_jax.files import as_text
+from reid_jax.ops.ranking.eight import Embeddings, joined, taken
 
 if TYPE_CHECKING:
     from reid_jax.individuals.evidence.local import Local
@@ -38,7 +39,7 @@ class Gallery:
       paths, identities: ``(N,)`` str, no path twice.
       columns: some of :data:`COLUMNS`, :data:`TRAINED` and :data:`DIGEST`, ``(N,)`` each; "date"
         as datetime64[s].
-      embeddings: ``(N, D)`` float32.
+      embeddings: ``(N, D)`` float32, or what stands for it in 8 bits.
       thumbnails: ``(N,)`` objects: a JPEG as bytes. None where they were not asked for.
       settings: whose embeddings they are and what their scores are worth; JSON values.
       folder: the generation that it was read from.
@@ -56,7 +57,7 @@ class Gallery:
     paths: np.ndarray
     identities: np.ndarray
     columns: Mapping[str, np.ndarray]
-    embeddings: np.ndarray
+    embeddings: Embeddings
     thumbnails: np.ndarray | None
     settings: Mapping[str, Any]
     folder: Path | None = None
@@ -97,7 +98,7 @@ class Gallery:
             paths=self.paths[rows],
             identities=self.identities[rows],
             columns={name: column[rows] for name, column in self.columns.items()},
-            embeddings=np.asarray(self.embeddings)[rows],
+            embeddings=taken(self.embeddings, rows),
             thumbnails=None if self.thumbnails is None else self.thumbnails[rows],
             local=None if self.local is None else self.local.take(rows),
             ids=None if self.ids is None else self.ids[rows],
@@ -113,7 +114,8 @@ def join(first: Gallery, second: Gallery) -> Gallery:
     one, without an id.
     """
     both = [(getattr(first, name), getattr(second, name)) for name in _ARRAYS]
-    paths, identities, embeddings, thumbnails = (np.concatenate(two) for two in both)
+    paths, identities, thumbnails = (np.concatenate(two) for two in both)
+    embeddings = joined((first.embeddings, second.embeddings))
     there = [name for name in KEPT if name in first.columns or name in second.columns]
     columns = {name: np.concatenate([first.column(name), second.column(name)]) for name in there}
     local = (
@@ -150,4 +152,4 @@ def as_column(name: str, values: np.ndarray) -> np.ndarray:
     return np.array([as_text(each) for each in values], np.str_)
 
 
-_ARRAYS = ("paths", "identities", "embeddings", "thumbnails")
+_ARRAYS = ("paths", "identities", "thumbnails")

@@ -33,6 +33,7 @@ from reid_jax.individuals.gallery.output import (
     shown,
     skipped_text,
 )
+from reid_jax.individuals.gallery.stored.eight_bits import store_of
 from reid_jax.individuals.gallery.value import TRAINED, Gallery
 from reid_jax.ops.ranking.individuals import RULES
 
@@ -129,6 +130,7 @@ def described(folder: Path, gallery: Gallery) -> str:
     _, counts = np.unique(gallery.identities, return_counts=True)
     each = f"{counts.min()} / {np.median(counts):g} / {counts.max()}"
     familiar = settings.get("familiar_from")
+    kept = "8-bit numbers" if store_of(gallery) == "int8" else "numbers"
     rows = [
         ("gallery", shown(str(folder))),
         ("photos", f"{len(gallery):,}"),
@@ -144,7 +146,7 @@ def described(folder: Path, gallery: Gallery) -> str:
         ("from", ", ".join(shown(source) for source in settings["sources"])),
         ("built", settings["built"]),
         ("run", shown(settings["run"])),
-        ("network", f"{settings['fingerprint']}, {gallery.embeddings.shape[1]} numbers a photo"),
+        ("network", f"{settings['fingerprint']}, {gallery.embeddings.shape[1]} {kept} a photo"),
         ("compared by", settings["metric"]),
         ("calibrated on", settings["calibrated_with"]),
         (

@@ -16,6 +16,7 @@ from reid_jax.errors import UserError
 from reid_jax.ops.batching import blocks, filled
 from reid_jax.ops.distances import cosine_similarity, euclidean
 from reid_jax.ops.ranking.blocks import check_embeddings, check_length, check_metric, collected
+from reid_jax.ops.ranking.eight import EightBit
 from reid_jax.ops.ranking.match_ranks import excluded, largest
 from reid_jax.ops.ranking.matching import Codes
 
@@ -107,7 +108,7 @@ class GallerySearch:
     """The photos of a gallery on the device, or divided over several, ready to be searched.
 
     Attributes:
-      embeddings: ``(G, D)`` float.
+      embeddings: ``(G, D)`` float, or in 8 bits, which they stay on the device.
       individuals: ``(G,)`` integers from 0.
       metric: "cosine" or "euclidean".
       mesh: of one axis, over which the photos are divided; without one they are on one device.
@@ -153,8 +154,12 @@ class GallerySearch:
         return jax.device_put(whole, NamedSharding(self.mesh, PartitionSpec(*self.mesh.axis_names)))
 
     @cached_property
-    def _on_devices(self) -> tuple[jax.Array, jax.Array]:
-        return self._divided(self.embeddings, np.float32), self._divided(self.individuals, np.int32)
+    def _on_devices(self) -> tuple[Any, jax.Array]:
+        individuals = self._divided(self.individuals, np.int32)
+        if isinstance(self.embeddings, EightBit):
+            codes = self._divided(self.embeddings.codes, np.int8)
+            return (codes, self._divided(self.embeddings.scales, np.float32)), individuals
+        return self._divided(self.embeddings, np.float32), individuals
 
     @cached_property
     def _rows(self) -> int:
@@ -254,8 +259,22 @@ def rounded_up(number: int, parts: int = 1) -> int:
     return -(-number // unit) * unit
 
 
-def similarities(queries: jax.Array, gallery: jax.Array, metric: str) -> jax.Array:
-    """``(B, D)`` and ``(G, D)`` -> ``(B, G)``: cosines, or minus Euclidean distances; float32."""
+def similarities(queries: jax.Array, gallery: Any, metric: str) -> jax.Array:
+    """``(B, D)`` and ``(G, D)`` -> ``(B, G)``: cosines, or minus Euclidean distances; float32.
+
+    A gallery in 8 bits is int8 ``(G, D)`` and a scale a row ``(G,)``, G as :func:`rounded_up` says;
+    a part of it is widened at a time.
+    """
+    if isinstance(gallery, tuple):
+        number = gallery[0].shape[0]
+        block = max(_UNIT, 2 ** number.bit_length() // 256)
+
+        def part(given: tuple[jax.Array, jax.Array]) -> jax.Array:
+            codes, scales = given
+            return similarities(queries, codes.astype(jnp.float32) * scales[:, None], metric).T
+
+        parts = [each.reshape(-1, block, *each.shape[1:]) for each in gallery]
+        return jax.lax.map(part, tuple(parts)).reshape(number, -1).T
     if metric == "cosine":
         return cosine_similarity(queries, gallery)
     return -euclidean(queries, gallery)
@@ -267,7 +286,7 @@ def similarities(queries: jax.Array, gallery: jax.Array, metric: str) -> jax.Arr
 )
 def _best(
     queries: jax.Array,
-    gallery: jax.Array,
+    gallery: Any,
     individual: jax.Array,
     query_codes: tuple[tuple[jax.Array, ...], ...],
     gallery_codes: tuple[tuple[jax.Array, ...], ...],
@@ -283,21 +302,22 @@ def _best(
 
     def search(
         queries: jax.Array,
-        gallery: jax.Array,
+        gallery: Any,
         individual: jax.Array,
         query_codes: tuple[tuple[jax.Array, ...], ...],
         gallery_codes: tuple[tuple[jax.Array, ...], ...],
         num_photos: jax.Array,
     ) -> tuple[jax.Array, jax.Array]:
-        place = jnp.arange(gallery.shape[0], dtype=jnp.int32)
+        photos = individual.shape[0]
+        place = jnp.arange(photos, dtype=jnp.int32)
         if axis_name is not None:
-            place += jax.lax.axis_index(axis_name) * gallery.shape[0]
+            place += jax.lax.axis_index(axis_name) * photos
         ignored = (place >= num_photos)[None, :]
         if query_codes:
             ignored = ignored | excluded(query_codes, gallery_codes)
         similarity = jnp.where(ignored, -jnp.inf, similarities(queries, gallery, metric))
         if rule is None:
-            best, where = best_photos(similarity, min(k, gallery.shape[0]), axis_name)
+            best, where = best_photos(similarity, min(k, photos), axis_name)
             return best[:, :k], where[:, :k]
         scores = individual_scores(similarity, individual, num_individuals, rule, metric, axis_name)
         best, where = jax.lax.top_k(scores, k)

@@ -45,6 +45,7 @@ from reid_jax.individuals.gallery.stored.writing import (
     write_settings,
 )
 from reid_jax.individuals.gallery.value import TRAINED, Gallery, join
+from reid_jax.ops.ranking.eight import taken
 from reid_jax.platforms import sync_folder
 
 
@@ -101,7 +102,7 @@ def renew(
         columns = {**photos.columns, TRAINED: made.column(TRAINED)[rows]}
         photos = replace(
             photos,
-            embeddings=made.embeddings[rows],
+            embeddings=taken(made.embeddings, rows),
             columns=columns,
             reference=made.reference,
         )

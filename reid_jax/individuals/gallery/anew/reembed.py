@@ -17,11 +17,13 @@ from reid_jax.individuals.gallery.journal.person import person
 from reid_jax.individuals.gallery.members import model_of, place_of
 from reid_jax.individuals.gallery.reference import RunPhotos
 from reid_jax.individuals.gallery.store import check_place
+from reid_jax.individuals.gallery.stored.eight_bits import Store, store_of, stored_as
 from reid_jax.individuals.gallery.stored.reading import WORTH, read_gallery
 from reid_jax.individuals.gallery.stored.source import of_nobody
 from reid_jax.individuals.gallery.value import TRAINED, Gallery
 from reid_jax.individuals.model import TrainedModel
 from reid_jax.individuals.published import open_model
+from reid_jax.ops.ranking.eight import taken
 
 Take = Literal["new", "better", "before"]
 """Which embeddings the gallery has in the end: the new ones, those that find more, or the ones from
@@ -46,7 +48,12 @@ class Reembedded:
 
 
 def reembed(
-    folder: Path, workdir: Path | None = None, *, take: Take = "new", who: str = ""
+    folder: Path,
+    workdir: Path | None = None,
+    *,
+    take: Take = "new",
+    store: Store | None = None,
+    who: str = "",
 ) -> Reembedded:
     """Embeds all photos that a gallery stores by a network; every decision is kept.
 
@@ -56,6 +63,7 @@ def reembed(
       folder: of the gallery.
       workdir: of the run, or a word for a published network; None for the gallery's own.
       take: which embeddings it has in the end.
+      store: how these are kept; None for as they were.
       who: wants it; by default see :func:`reid_jax.individuals.gallery.journal.person.person`.
 
     Raises:
@@ -74,6 +82,7 @@ def reembed(
     say(f"{counted(len(photos), 'photo')} of {folder} are embedded by {model.workdir}")
     made, gone = embedded(photos, model, run.trained_on)
     made = replace(made, reference=run.embedded(model))
+    made = stored_as(made, store or store_of(before), model.task.metric)
     before, new = _with(before, made, model, folder)
     compared = None if same else _compared(before.taking_part, new.taking_part, folder)
     worse = compared is not None and not compared.is_better
@@ -110,7 +119,7 @@ def _with(
         settings["evidence"] = {"kind": settings["evidence"]["kind"]}
     new = replace(
         before,
-        embeddings=made.embeddings[rows],
+        embeddings=taken(made.embeddings, rows),
         columns={**before.columns, TRAINED: made.column(TRAINED)[rows]},
         reference=made.reference,
         settings=settings,

@@ -8,6 +8,7 @@ import numpy as np
 from reid_jax.individuals.gallery.journal.entries import INDIVIDUAL, PATH, Change, Fact, photo
 from reid_jax.individuals.gallery.stored.roots import resolved, rooted, roots_of
 from reid_jax.individuals.gallery.value import KEPT, Gallery
+from reid_jax.ops.ranking.eight import alike
 
 
 @dataclass(frozen=True)
@@ -86,8 +87,7 @@ def _rewritten(old: Gallery, new: Gallery, stored: Gallery, changed: Gallery) ->
     ):
         return True
     return not (
-        np.array_equal(old.embeddings, new.embeddings)
-        and np.array_equal(old.thumbnails, new.thumbnails)  # type: ignore[arg-type]
+        alike(old.embeddings, new.embeddings) and np.array_equal(old.thumbnails, new.thumbnails)  # type: ignore[arg-type]
     )
 
 

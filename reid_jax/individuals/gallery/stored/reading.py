@@ -33,6 +33,7 @@ from reid_jax.individuals.gallery.stored.layout import (
 )
 from reid_jax.individuals.gallery.stored.segments import read_paths, read_segment, with_ids
 from reid_jax.individuals.gallery.value import Gallery
+from reid_jax.ops.ranking.eight import joined as joined_embeddings
 
 Read = TypeVar("Read")
 
@@ -192,7 +193,7 @@ def everything_of(form: Form, state: State, thumbnails: bool) -> Gallery:
         paths=joined("paths"),
         identities=joined("identities"),
         columns=columns,
-        embeddings=joined("embeddings"),
+        embeddings=joined_embeddings([each.embeddings for each in found]),
         thumbnails=joined("thumbnails") if thumbnails else None,
         local=local,
         ids=joined("ids"),

@@ -1,7 +1,9 @@
 """Segments: photos of a gallery that were written at once and are never written again.
 
 SEGMENT/photos.parquet     id, path, identity when they came, columns, thumbnails
-SEGMENT/embeddings.npy     (N, D) float32
+SEGMENT/embeddings.npy     (N, D) float32; or in 8 bits:
+SEGMENT/eight.npy          (N, D) int8, and
+SEGMENT/scales.npy         (N,) float32, by which these are multiplied
 SEGMENT/local*.npy         local features, see `local_store`
 """
 
@@ -19,6 +21,7 @@ from pyarrow import parquet
 from reid_jax.data.names import composed
 from reid_jax.files import share
 from reid_jax.individuals.gallery.value import DIGEST, KEPT, Gallery
+from reid_jax.ops.ranking.eight import EightBit, Embeddings
 from reid_jax.platforms import sync, sync_folder
 
 _ID = 16  # digits of the digest that a photo is known by
@@ -56,8 +59,9 @@ def write_segment(folder: Path, photos: Gallery) -> None:
     columns["thumbnail"] = pyarrow.array(photos.thumbnails.tolist(), pyarrow.binary())
     with synced(folder / "photos.parquet") as file:
         parquet.write_table(pyarrow.table(columns), file)
-    with synced(folder / "embeddings.npy") as file:
-        np.save(file, np.asarray(photos.embeddings, np.float32))
+    for name, array in _arrays(photos.embeddings).items():
+        with synced(folder / name) as file:
+            np.save(file, array)
     if photos.local is not None:
         from reid_jax.individuals.gallery.stored.local_store import write_local
 
@@ -79,7 +83,7 @@ def read_segment(folder: Path, size: int, thumbnails: bool) -> Gallery:
     wanted = [name for name in file.schema_arrow.names if thumbnails or name != "thumbnail"]
     table = file.read(columns=wanted)
     values = {name: table[name].to_numpy(zero_copy_only=False) for name in table.column_names}
-    embeddings = np.load(folder / "embeddings.npy", mmap_mode="r")
+    embeddings = _read_embeddings(folder)
     if embeddings.shape != (table.num_rows, size):
         raise ValueError(f"{table.num_rows} photos, embeddings {embeddings.shape}")
     columns = {name: values[name] for name in KEPT if name in values}
@@ -94,6 +98,26 @@ def read_segment(folder: Path, size: int, thumbnails: bool) -> Gallery:
         settings={},
         ids=values["id"].astype(object) if "id" in values else None,
     )
+
+
+_WIDE, _EIGHT, _SCALES = "embeddings.npy", "eight.npy", "scales.npy"
+
+
+def _arrays(embeddings: Embeddings) -> dict[str, np.ndarray]:
+    if isinstance(embeddings, EightBit):
+        return {_EIGHT: embeddings.codes, _SCALES: embeddings.scales}
+    return {_WIDE: np.asarray(embeddings, np.float32)}
+
+
+def _read_embeddings(folder: Path) -> Embeddings:
+    """Mapped, not read."""
+    if not (folder / _EIGHT).exists():
+        wide: np.ndarray = np.load(folder / _WIDE, mmap_mode="r")
+        return wide
+    codes, scales = np.load(folder / _EIGHT, mmap_mode="r"), np.load(folder / _SCALES)
+    if scales.shape != codes.shape[:1]:
+        raise ValueError(f"{len(codes)} embeddings, {len(scales)} scales")
+    return EightBit(codes, scales)
 
 
 def count_photos(folder: Path) -> int:
