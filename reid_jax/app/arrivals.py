@@ -35,6 +35,11 @@ CREATE TABLE IF NOT EXISTS arrivals (
 _INDEX = "CREATE INDEX IF NOT EXISTS arrivals_state ON arrivals (kind, state, worth)"
 _CHANGED = "CREATE INDEX IF NOT EXISTS arrivals_changed ON arrivals (changed)"
 _SAID = "CREATE INDEX IF NOT EXISTS arrivals_said ON arrivals (kind, state, said)"
+_TABLES = (_TABLE, _INDEX, _CHANGED, _SAID, f"PRAGMA user_version={_FORM}")
+_TO_SECOND = (
+    "ALTER TABLE arrivals ADD COLUMN said TEXT NOT NULL DEFAULT ''",
+    "UPDATE arrivals SET said=coalesce(json_extract(about, '$.decision.name'), '')",
+)
 _COLUMNS = "id, kind, name, ending, bytes, came, state, about, worth, changed"
 
 
@@ -93,13 +98,11 @@ class Arrivals:
                 raise UserError(f"{file} was written by a newer reid_jax; update it.")
             self._base.execute("PRAGMA journal_mode=WAL")
             self._base.execute("PRAGMA synchronous=FULL")
-            if form == 1:
-                self._base.execute("ALTER TABLE arrivals ADD COLUMN said TEXT NOT NULL DEFAULT ''")
-                self._base.execute(
-                    "UPDATE arrivals SET said=coalesce(json_extract(about, '$.decision.name'), '')"
-                )
-            for statement in (_TABLE, _INDEX, _CHANGED, _SAID, f"PRAGMA user_version={_FORM}"):
+            self._base.execute("BEGIN IMMEDIATE")  # a kill leaves the form that was, or this one
+            [form] = self._base.execute("PRAGMA user_version").fetchone()
+            for statement in (*(_TO_SECOND if form == 1 else ()), *_TABLES):
                 self._base.execute(statement)
+            self._base.execute("COMMIT")
             share(file)
         except sqlite3.Error as error:
             raise UserError(f"{file} cannot be used ({error}).") from error

@@ -1,6 +1,8 @@
 """Disks, clocks, databases and photos that fail while people decide."""
 
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 
@@ -15,6 +17,7 @@ from reid_jax.individuals.gallery.store import move_journal
 from tests.app.conftest import write_shown
 from tests.app.running import picture, serving
 from tests.doors import call
+from tests.paths import REPOSITORY
 from tests.postgres import postgres
 
 
@@ -173,3 +176,60 @@ def test_quick_check_is_that_of_sqlite(tmp_path):
     assert sqlite3.connect(tmp_path / "arrivals.sqlite").execute("SELECT 1").fetchone() == (1,)
     _, wrong = check_waiting(Places(tmp_path))
     assert wrong
+
+
+OPENS = """
+import os, sqlite3, sys
+from pathlib import Path
+import reid_jax.app.arrivals as module
+left = [int(sys.argv[2])]
+def traced(statement):
+    left[0] -= 1
+    if left[0] < 0:
+        os.kill(os.getpid(), 9)
+def connect(*words, **more):
+    base = sqlite3.Connection(*words, **more)
+    base.set_trace_callback(traced)
+    return base
+module.sqlite3.connect = connect
+module.Arrivals(Path(sys.argv[1]))
+print("opened")
+"""
+
+
+def test_a_kill_before_any_statement_of_a_migration_loses_nothing(tmp_path):
+    """A list of the first form, brought up to date by who is killed earlier and later."""
+    done, statements = False, 0
+    while not done:
+        place = tmp_path / f"{statements}.sqlite"
+        base = sqlite3.connect(place)
+        base.execute(
+            "CREATE TABLE arrivals (id TEXT PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL, "
+            "ending TEXT NOT NULL, bytes INTEGER NOT NULL, came REAL NOT NULL, state TEXT NOT NULL,"
+            " worth REAL NOT NULL, changed INTEGER NOT NULL, about TEXT NOT NULL)"
+        )
+        row = (
+            "0" * 32,
+            "photo",
+            "a",
+            ".jpg",
+            1,
+            1.0,
+            "decided",
+            0.0,
+            1,
+            '{"decision":{"name":"Ada"}}',
+        )
+        base.execute("INSERT INTO arrivals VALUES (?,?,?,?,?,?,?,?,?,?)", row)
+        base.execute("PRAGMA user_version=1")
+        base.commit()
+        base.close()
+        command = [sys.executable, "-c", OPENS, str(place), str(statements)]
+        found = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
+        done = found.stdout == "opened\n"
+        assert done or found.returncode == -9, found.stderr
+        again = Arrivals(place)
+        assert again.names(["decided"]) == {"Ada": 1}
+        again.close()
+        statements += 1
+    assert statements > 8
