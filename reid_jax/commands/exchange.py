@@ -67,7 +67,8 @@ def import_(
     from reid_jax.individuals.gallery.exchange.taking import take_in
 
     done = take_in(gallery, source, from_, who, reason)
-    words = f"{counted(done.photos, 'photo')} of the gallery are in {source}"
+    photos = counted(done.photos, "photo of the gallery is", "photos of the gallery are")
+    words = f"{photos} in {source}"
     if done.number is None:
         print(f"{words}; nothing is said of them that was not so already")
     else:

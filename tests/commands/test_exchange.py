@@ -55,7 +55,8 @@ def test_a_table_goes_out_and_comes_back(gallery, tmp_path, capsys):
         ),
         (("export", "nowhere", "--to", "csv", "--out", "new"), "There is no gallery nowhere"),
         (("import", "GALLERY", "nowhere.csv"), "nowhere.csv does not exist"),
-        (("import", "GALLERY", "GALLERY", "--from", "csv"), "There is no metadata.csv in"),
+        (("import", "GALLERY", "photos", "--from", "csv"), "There is no metadata.csv in"),
+        (("import", "GALLERY", "GALLERY"), "is a gallery; reid-jax gallery export"),
     ],
 )
 def test_what_cannot_be_is_one_sentence(gallery, tmp_path, monkeypatch, capsys, words, said):

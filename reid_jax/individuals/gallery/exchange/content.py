@@ -121,12 +121,13 @@ def said_by(gallery: Gallery, state: State) -> list[Said]:
       state: of its journal.
     """
     photos = []
+    columns = {name: _texts(gallery.column(name)) for name in COLUMNS}
     for row, one in enumerate(gallery.known_ids.tolist()):
         path, box = whole_and_box(str(gallery.paths[row]))
         said = {
             INDIVIDUAL: str(gallery.identities[row]),
             **{name: state.facts.get((photo(one), name), "") for name in (CONFIRMED, NOTE, MARK)},
-            **{name: column_text(gallery, name, row) for name in COLUMNS},
+            **{name: texts[row] for name, texts in columns.items()},
         }
         photos.append(Said(path, box, one, {what: text for what, text in said.items() if text}))
     return photos
@@ -150,12 +151,13 @@ def consistent(folder: Path, who: str = "") -> tuple[Gallery, State]:
     raise UserError(f"The gallery {folder} is changed all the time; try again later.")
 
 
-def column_text(gallery: Gallery, name: str, row: int) -> str:
-    """A value of a column of a photo as text, "" where nobody knows it."""
-    value = gallery.column(name)[row]
-    if name == "date":
-        return "" if np.isnat(value) else str(value.astype("datetime64[s]"))
-    return str(value)
+def _texts(column: np.ndarray) -> list[str]:
+    """The values of a column as texts, "" where nobody knows one."""
+    if column.dtype.kind != "M":
+        return [str(value) for value in column.tolist()]
+    texts = np.datetime_as_string(column.astype("datetime64[s]"))
+    found: list[str] = np.where(np.isnat(column), "", texts).tolist()
+    return found
 
 
 def root_of(paths: Iterable[str]) -> str:

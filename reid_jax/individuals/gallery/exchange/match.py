@@ -60,6 +60,8 @@ class Photos:
                 return "the photo of this name in the gallery has another content"
         if len(there) == 1:
             return there[0]
+        if not there and any(self._ends(row, said.path) for row in rows):
+            return "the gallery has this photo without this box, which gallery add brings"
         if not there:
             return "it is not in the gallery"
         return f"{len(there):,} photos of the gallery are called so"

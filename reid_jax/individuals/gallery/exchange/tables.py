@@ -41,6 +41,7 @@ _FACTS = {
     "mark": MARK,
 }
 _NAMED = 5  # columns and lines that are named
+_WIDEST = 30  # letters of the name of a column
 
 
 def as_rows(content: Content, names: Sequence[str]) -> list[dict[str, str]]:
@@ -222,10 +223,16 @@ def _places(header: Sequence[str], source: str) -> dict[str, int]:
     if not places.keys() & {"id", "path"} or not places.keys() - {"id", "path", "bbox", "part"}:
         raise UserError(
             f"{source} does not say which photo is whose: its columns are "
-            f"{', '.join(filter(None, header)) or 'none'}, and path and identity are needed, or "
+            f"{_listed(header) or 'none'}, and path and identity are needed, or "
             "others that reid-jax gallery export writes."
         )
     return places
+
+
+def _listed(header: Sequence[str]) -> str:
+    """The first columns, also of a file that is no table."""
+    names = ["".join(filter(str.isprintable, name))[:_WIDEST] for name in header if name]
+    return ", ".join([*names[:_NAMED], *(["..."] if len(names) > _NAMED else [])])
 
 
 def _unknown(header: Sequence[str], places: Mapping[str, int]) -> list[str]:

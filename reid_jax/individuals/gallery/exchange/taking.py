@@ -32,6 +32,7 @@ from reid_jax.individuals.gallery.journal.entries import (
 )
 from reid_jax.individuals.gallery.journal.person import person
 from reid_jax.individuals.gallery.stored import journals
+from reid_jax.individuals.gallery.stored.layout import is_gallery
 from reid_jax.individuals.gallery.stored.reading import form_of
 from reid_jax.individuals.gallery.value import COLUMNS
 
@@ -132,6 +133,8 @@ def read_source(source: Path, form: Form | None) -> Content:
     """
     if not source.exists():
         raise UserError(f"{source} does not exist; name what reid-jax gallery export wrote.")
+    if is_gallery(source):
+        raise UserError(f"{source} is a gallery; reid-jax gallery export writes what is imported.")
     form = form or _form_of(source)
     if form == "links":
         if not source.is_dir():
@@ -149,11 +152,22 @@ def read_source(source: Path, form: Form | None) -> Content:
 
 
 def _form_of(source: Path) -> Form:
-    """Of what form a source looks to be."""
+    """Of what form a source looks to be.
+
+    Raises:
+      UserError: of none.
+    """
     if not source.is_dir():
         if source.name.lower() == camtrap.DESCRIPTOR:
             return "camtrap-dp"
-        return "xlsx" if source.suffix.lower() in (".xlsx", ".xlsm") else "csv"
+        endings: dict[str, Form] = {".xlsx": "xlsx", ".xlsm": "xlsx"}
+        endings |= dict.fromkeys((".csv", ".tsv", ".txt"), "csv")
+        if (form := endings.get(source.suffix.lower())) is None:
+            raise UserError(
+                f"{source} is none of .csv, .xlsx, {camtrap.DESCRIPTOR} and a folder; unpack what "
+                "is packed, or say what it is with --from."
+            )
+        return form
     marks: tuple[tuple[str, Form], ...] = (
         (camtrap.DESCRIPTOR, "camtrap-dp"),
         (linking.TABLE, "links"),

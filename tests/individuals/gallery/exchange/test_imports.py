@@ -106,12 +106,18 @@ def test_what_cannot_be_taken_in_is_one_sentence_and_changes_nothing(
         ("folder", "There is no photo in .*folder"),
         ("text.xlsx", r"text.xlsx is no workbook \(BadZipFile\); give XLSX"),
         ("datapackage.json", "datapackage.json is no JSON"),
+        (
+            "package.zip",
+            "package.zip is none of .csv, .xlsx, datapackage.json and a",
+        ),
+        ("gallery", "gallery is a gallery; reid-jax gallery export writes"),
     ],
 )
 def test_a_source_that_is_none(gallery, tmp_path, name, words):
     (tmp_path / "folder").mkdir()
     (tmp_path / "text.xlsx").write_text("no book")
     (tmp_path / "datapackage.json").write_text("{")
+    (tmp_path / "package.zip").write_bytes(b"PK")
     with pytest.raises(UserError, match=words):
         take_in(gallery, tmp_path / name, None)
 
@@ -171,6 +177,14 @@ def test_a_workbook_that_a_person_changed(tmp_path):
     decisions = Decisions(tmp_path / "gallery")
     assert [p.confirmed for p in decisions.photos().values()] == [False, False, True] + [False] * 3
     assert done.skipped == (("Luna", "a note about an individual without photos here"),)
+
+
+def test_a_box_that_the_gallery_does_not_have_is_told(gallery, tmp_path):
+    file = table(tmp_path, "path,identity,bbox", '0.jpg,Ida,"[1, 2, 3, 4]"', "1.jpg,Ida,")
+    done = take_in(gallery, file, None)
+    [(what, why)] = done.skipped
+    assert what == "0.jpg#xywh=1,2,3,4, line 2"
+    assert why == "the gallery has this photo without this box, which gallery add brings"
 
 
 def test_photos_that_lie_elsewhere_are_known_by_their_content(tmp_path):
