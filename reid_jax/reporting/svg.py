@@ -10,7 +10,7 @@ from math import cos, floor, log10, radians
 
 WIDTH, HEIGHT = 1000.0, 160.0
 _MAP = 1000.0  # of the longer side
-_MARGIN = 60.0
+_MARGIN, _FOOT = 60.0, 70.0  # around the positions, and below for the bar
 _LONGEST_BAR = 0.3  # of the width of a map
 _EARTH = 6_371_008.8  # metres, its mean radius
 _SMALLEST = 100.0  # metres that a map shows at least
@@ -74,19 +74,19 @@ def map_of(positions: Sequence[tuple[float, float]], label: str) -> tuple[str, f
     width, height = max(max(xs) - min(xs), _SMALLEST), max(max(ys) - min(ys), _SMALLEST)
     width, height = max(width, height / 2), max(height, width / 3)  # no map is a thread
     scale = (_MAP - 2 * _MARGIN) / max(width, height)
-    view = (width * scale + 2 * _MARGIN, height * scale + 2 * _MARGIN)
+    view = (width * scale + 2 * _MARGIN, height * scale + 2 * _MARGIN + _FOOT)
     places: dict[tuple[str, str], int] = {}
     for x, y in zip(xs, ys, strict=True):
-        place = f"{view[0] / 2 + x * scale:.1f}", f"{view[1] / 2 - y * scale:.1f}"
+        place = f"{view[0] / 2 + x * scale:.1f}", f"{(view[1] - _FOOT) / 2 - y * scale:.1f}"
         places[place] = places.get(place, 0) + 1
     shapes = "".join(
-        f'<circle class="place" cx="{x}" cy="{y}" r="{min(9 + 3 * number**0.5, 40):.1f}"/>'
+        f'<circle class="place" cx="{x}" cy="{y}" r="{min(12 + 4 * number**0.5, 44):.1f}"/>'
         for (x, y), number in places.items()
     )
     bar = _round(_LONGEST_BAR * view[0] / scale)
-    end, at = _MARGIN / 2 + bar * scale, view[1] - _MARGIN / 3
+    end, at = _MARGIN / 2 + bar * scale, view[1] - _FOOT / 2
     shapes += f'<path class="bar" d="M{_MARGIN / 2:g} {at:.1f}H{end:.1f}"/>'
-    north = f"M{view[0] - 30:.1f} 60V20m-12 16 12-16 12 16"
+    north = f"M{view[0] - 40:.1f} {at + 22:.1f}v-44m-12 16 12-16 12 16"
     shapes += f'<path class="north" d="{north}"/>'
     return (
         f'<svg class="map" viewBox="0 0 {view[0]:.1f} {view[1]:.1f}" role="img" '

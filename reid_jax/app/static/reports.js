@@ -19,8 +19,8 @@ function draw(each) {
   }
   const known = each.own + each.other + each.close + each.unknown;
   const strangers = each.named + each.stranger_close + each.stranger_unknown;
-  byId("known-words").textContent = `Of ${counted(known, "photo")} ${each.own} get their name, ${each.other} another one's, ${each.close} are too close to call, ${each.unknown} are called unknown.`;
-  byId("stranger-words").textContent = `Of ${counted(strangers, "photo")} ${each.named} get a wrong name, ${each.stranger_close} are too close to call, ${each.stranger_unknown} are called unknown.`;
+  byId("known-words").textContent = `${counted(known, "photo")}: ${each.own} with their name, ${each.other} with another one's, ${each.close} too close to call, ${each.unknown} called unknown.`;
+  byId("stranger-words").textContent = `${counted(strangers, "photo")}: ${each.named} with a wrong name, ${each.stranger_close} too close to call, ${each.stranger_unknown} called unknown.`;
 }
 
 async function keep(value) {

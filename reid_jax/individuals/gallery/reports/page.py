@@ -57,7 +57,7 @@ def _seen(report: Report) -> str:
     return section(
         "What was seen",
         drawings.catches_chart(report.months, "month") + ends,
-        notes(["Light bars are photos of each month, dark bars the individuals on them."]),
+        notes(["Pale bars are photos of each month, full ones the individuals on them."]),
         drawings.discovery_chart(report.months) + ends,
         notes([f"Individuals known so far, {months[-1].known:,} at the end."]),
         Table(head, rows[-_MANY:]).as_html(),

@@ -115,7 +115,7 @@ def said(each: Consequences) -> str:
     strangers = each.named + each.stranger_close + each.stranger_unknown
     return (
         f"With names from {percent(each.level)} on: of {counted(known, 'photo')} of known "
-        f"individuals {each.own:,} get their name, {each.other:,} another one's, "
-        f"{each.close:,} are too close to call and {each.unknown:,} are called unknown; of "
-        f"{counted(strangers, 'photo')} of strangers {each.named:,} get a wrong name."
+        f"individuals {each.own:,} with their name, {each.other:,} with another one's, "
+        f"{each.close:,} too close to call, {each.unknown:,} called unknown; of "
+        f"{counted(strangers, 'photo')} of strangers {each.named:,} with a wrong name."
     )

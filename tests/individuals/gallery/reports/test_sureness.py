@@ -129,7 +129,7 @@ def test_what_a_gallery_keeps_of_its_calibration(seen_folder):
     # Halves were not fitted on what they judge; the shares are nearly those of the whole.
     at = found.at(found.level)
     assert at.own / calibration.num_known == pytest.approx(calibration.right, abs=0.1)
-    assert f"{at.own:,} get their name" in said(at)
+    assert f"{at.own:,} with their name" in said(at)
     assert found.difference < 0.15
     assert calibrated(read_gallery(seen_folder)).settings["judged"] == gallery.settings["judged"]
 
