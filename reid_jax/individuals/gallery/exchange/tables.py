@@ -20,11 +20,15 @@ from reid_jax.files import as_text
 from reid_jax.individuals.gallery.decisions import DIFFERENT, MARKS, SAME
 from reid_jax.individuals.gallery.exchange.content import Content, Said
 from reid_jax.individuals.gallery.journal.entries import CONFIRMED, INDIVIDUAL, MARK, NOTE
+from reid_jax.individuals.gallery.reports.where import described
+from reid_jax.individuals.gallery.value import PLACE, POSITION, SEX
 
 METADATA = "metadata.csv"
 YES, NO, NONE = "yes", "no", "none"
+_DESCRIBED = (PLACE, SEX, *POSITION)
 COLUMNS = (
     *("id", "path", "identity", "bbox", "part", "date", "orientation", SIDE, "camera"),
+    *_DESCRIBED,
     *("confirmed", "note", "mark", SAME, DIFFERENT, "individual_note"),
 )
 """`bbox` is that of wildlife-datasets, in pixels; `part` the same exactly, with its margin."""
@@ -65,6 +69,7 @@ def as_rows(content: Content, names: Sequence[str]) -> list[dict[str, str]]:
             "orientation": each.of("orientation"),
             SIDE: each.of(SIDE),
             "camera": each.of("camera"),
+            **{name: each.of(name) for name in _DESCRIBED},
             "confirmed": YES if each.of(CONFIRMED) else NO,
             "note": each.of(NOTE),
             "mark": each.of(MARK),
@@ -185,6 +190,10 @@ def _said(row: Mapping[str, str], date: str, where: str) -> Said:
         text = row.get(column, "").strip()
         if text and (column == "note" or not is_nobody(text) or text == NONE):
             facts[attribute] = text.lower() if column == SIDE else text
+    for column in _DESCRIBED:
+        text = row.get(column, "").strip()
+        if not is_nobody(text):
+            facts[column] = described(column, text)[1]
     if facts.get(MARK, NONE) not in (NONE, *MARKS):
         raise UserError(f'its mark is "{facts[MARK]}", not "{MARKS[0]}", "{MARKS[1]}" or "{NONE}"')
     return Said(path, _box(row), id, facts, where)

@@ -108,3 +108,27 @@ def test_a_table_of_photos_says_places_sexes_and_positions(tmp_path):
     assert pairs[:2] == [(47.5, 8.25), (-47.5, -8.0)]
     assert all(str(each) == "nan" for pair in pairs[2:] for each in pair)
     assert any("positions in lines 4, 6 are not read" in note for note in found.notes)
+
+
+def test_what_was_said_is_exported_and_imported(seen_folder, tmp_path, capsys):
+    folder = tmp_path / "gallery"
+    shutil.copytree(seen_folder, folder)
+    call("gallery", "export", folder, "--to", "csv", "--out", tmp_path / "out")
+    table = next((tmp_path / "out").rglob("*.csv"))
+    with open(table, newline="") as file:
+        rows = list(csv.DictReader(file))
+    gallery = read_gallery(folder, thumbnails=False, marked=True)
+    for name in ("place", "sex", "latitude", "longitude"):
+        assert [row[name] for row in rows] == gallery.column(name).tolist()
+    rows[0].update(sex="male", place="Harbour", latitude="10,5", longitude="20")
+    rows[1]["latitude"] = "far north"
+    with open(table, "w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0].keys())
+        writer.writeheader()
+        writer.writerows(rows)
+    call("gallery", "import", folder, table)
+    assert "is no latitude" in capsys.readouterr().out
+    now = read_gallery(folder, thumbnails=False, marked=True)
+    said = [now.column(name)[0] for name in ("sex", "place", "latitude", "longitude")]
+    assert said == ["male", "Harbour", "10.500000", "20.000000"]
+    assert now.column("sex")[1:].tolist() == gallery.column("sex")[1:].tolist()
