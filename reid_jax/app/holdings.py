@@ -1,9 +1,9 @@
 """What is in a gallery now, as pages show it: individuals, their photos, and where each lies."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from hashlib import blake2b
 
 import numpy as np
@@ -13,6 +13,7 @@ from reid_jax.individuals.gallery.reports.where import CONFIRMED, INDIVIDUAL, Fa
 from reid_jax.individuals.gallery.value import COLUMNS, DIGEST, POSITION, Gallery
 
 _NAMES = 2**17  # whose keys are kept, as a list is sorted each time that it is shown
+_SAID = tuple(name for name in COLUMNS if name not in ("date", *POSITION))
 ORDERS = ("name", "photos", "last seen")
 
 
@@ -83,15 +84,30 @@ class Holdings:
     @cached_property
     def facts(self) -> Facts:
         """About the photos, in their order."""
-        photos = self.photos.values()
-        names = [name for name in COLUMNS if name not in ("date", *POSITION)]
-        columns = {name: [photo.facts.get(name, "") for photo in photos] for name in names}
-        columns[INDIVIDUAL] = [photo.individual for photo in photos]
-        columns[CONFIRMED] = ["yes" if photo.confirmed else "no" for photo in photos]
-        for at, name in enumerate(POSITION):
-            columns[name] = ["" if p.position is None else f"{p.position[at]:.6f}" for p in photos]
-        dates = np.array([photo.date or "NaT" for photo in photos], "datetime64[s]")
-        return Facts.of_columns(dates, columns)
+        photos = list(self.photos.values())
+
+        def column(name: str) -> list[str]:
+            return [photo.facts.get(name, "") for photo in photos]
+
+        def degrees(at: int) -> list[str]:
+            return ["" if p.position is None else f"{p.position[at]:.6f}" for p in photos]
+
+        columns: dict[str, Callable[[], list[str]]] = {
+            INDIVIDUAL: lambda: [photo.individual for photo in photos],
+            **{name: partial(column, name) for name in _SAID},
+            **{name: partial(degrees, at) for at, name in enumerate(POSITION)},
+            CONFIRMED: lambda: ["yes" if photo.confirmed else "no" for photo in photos],
+        }
+
+        def dates() -> np.ndarray:
+            return np.array([photo.date or "NaT" for photo in photos], "datetime64[s]")
+
+        return Facts(len(photos), dates, columns)
+
+    @cached_property
+    def said(self) -> dict[str, set[str]]:
+        """What is said of photos somewhere, by column; "" where something is not known."""
+        return _said_of(self.photos.values())
 
     def found(self, words: str, order: str, where: Where | None = None) -> list[Individual]:
         """Individuals whose name holds each of some words, in an order of `ORDERS`.
@@ -160,7 +176,7 @@ def held_photos(gallery: Gallery) -> list[Held]:
     others = {
         name: gallery.columns[name].tolist()
         for name in COLUMNS
-        if name in gallery.columns and name not in ("date", *POSITION)
+        if name in gallery.columns and name in _SAID
     }
     places = _positions(*(gallery.column(name).tolist() for name in POSITION))
     sure = [False] * len(gallery) if gallery.confirmed is None else gallery.confirmed.tolist()
@@ -241,7 +257,19 @@ def followed(
         individuals.pop(name, None)
         if some:
             individuals[name] = Individual(name, _latest_first(some))
-    return Holdings(individuals, photos, paths, digests, known, aside, position)
+    found = Holdings(individuals, photos, paths, digests, known, aside, position)
+    if "said" in before.__dict__:  # no value of a photo that stays has changed
+        fresh_said = _said_of(fresh.values())
+        vars(found)["said"] = {name: before.said[name] | fresh_said[name] for name in _SAID}
+    return found
+
+
+def _said_of(photos: Iterable[Held]) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {name: set() for name in _SAID}
+    for photo in photos:
+        for name, values in found.items():
+            values.add(photo.facts.get(name, ""))
+    return found
 
 
 def _latest_first(photos: Sequence[Held]) -> list[Held]:

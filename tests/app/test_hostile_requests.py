@@ -19,6 +19,8 @@ TARGETS = (
 PREFIXES = (
     *("/", "/static/", "/static/x/", "/pictures/", "/pictures/large/", "/pictures/small/"),
     *("/films/", "/v1/photos/", "/v1/review/", "/individual?name=", "/v1/individuals?q="),
+    *("/individuals?where=", "/individuals?since=", "/reports?dates=", "/reports?group="),
+    *("/v1/reports/encounters.inp?where=", "/v1/reports/catches?by=", "/v1/individual?name="),
 )
 ODD = (
     *(

@@ -67,7 +67,7 @@ class IndividualRoutes:
             "number": number,
             "pages": pages,
             "filter": filtered,
-            "choices": choices(holdings.facts),
+            "choices": choices(holdings.said),
             "address": filtered.address(q=words, order=order),
         }
         return self._site.page(request, "individuals.html", facts)

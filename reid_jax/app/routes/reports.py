@@ -1,6 +1,7 @@
 """Reports of the gallery: how sure it is, who was seen when, tables for other programs."""
 
 import threading
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from reid_jax.individuals.gallery.reports.occasions import UNITS, Unit
 from reid_jax.individuals.gallery.reports.photos import Photos, photos_of
 from reid_jax.individuals.gallery.reports.population import estimate
 from reid_jax.individuals.gallery.reports.sure import Sure, is_found, said, sure_of
-from reid_jax.individuals.gallery.reports.where import Facts
+from reid_jax.individuals.gallery.reports.where import CONFIRMED, Facts
 from reid_jax.individuals.gallery.stored.reading import form_of, position_of, read_gallery
 from reid_jax.individuals.gallery.value import Gallery
 
@@ -84,7 +85,8 @@ class ReportRoutes:
         unit: Unit = "month" if request.query_params.get("seen") != "year" else "year"
         found, seen = report.population(photos, wanted), catches(photos, unit)
         sure, waiting, why = self._sure(gallery)
-        columns = [name for name in _GROUPED if everything.counted(name)]
+        said_of = {name: everything.values(name) for name in _GROUPED}
+        columns = [name for name in _GROUPED if any(said_of[name])]
         facts = {
             "filter": filtered,
             "address": filtered.address(
@@ -96,7 +98,7 @@ class ReportRoutes:
             "wanted": wanted,
             "units": UNITS,
             "columns": columns,
-            "choices": choices(everything),
+            "choices": choices(said_of),
             "photos": len(photos),
             "seen": seen,
             "unit": unit,
@@ -180,14 +182,18 @@ class ReportRoutes:
         return _file(report.left_out_csv(*self._histories(request)), "left-out.csv")
 
 
-def choices(facts: Facts) -> list[tuple[str, list[str]]]:
-    """Columns and their values that a page offers to choose from."""
+def choices(said: Mapping[str, Collection[str]]) -> list[tuple[str, list[str]]]:
+    """Columns and their values that a page offers to choose from.
+
+    Args:
+      said: the values of each column, "" among them where some are not known.
+    """
     found = []
-    for name in (*_GROUPED, "confirmed"):
-        values = list(facts.counted(name))
-        if len(facts.values[name]) > 1 and len(values) <= _CHOICES:
-            found.append((name, sorted(values)))
-    return found
+    for name in _GROUPED:
+        values = sorted(filter(None, said[name]))
+        if len(said[name]) > 1 and len(values) <= _CHOICES:
+            found.append((name, values))
+    return [*found, (CONFIRMED, ["no", "yes"])]
 
 
 def _rows(found: Histories) -> list[tuple[Any, ...]]:

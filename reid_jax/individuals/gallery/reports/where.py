@@ -2,9 +2,9 @@
 
 import difflib
 import re
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -122,47 +122,57 @@ def described(column: str, value: str) -> tuple[str, str]:
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of N photos, so that it can be asked often.
+    """What is known of N photos, so that it can be asked often; a column is looked at when asked.
 
     Attributes:
-      dates: ``(N,)`` datetime64[s].
-      values: the distinct values of each column, "" among them where some are not known.
-      codes: by column ``(N,)``, which of them each photo has.
+      number: N.
+      when: gives the dates, ``(N,)`` datetime64[s].
+      columns: gives N values, by the name of the column; "" where one is not known.
     """
 
-    dates: np.ndarray
-    values: Mapping[str, tuple[str, ...]]
-    codes: Mapping[str, np.ndarray]
+    number: int
+    when: Callable[[], np.ndarray]
+    columns: Mapping[str, Callable[[], Sequence[str]]]
+    _coded: dict[str, tuple[tuple[str, ...], np.ndarray]] = field(default_factory=dict, repr=False)
 
     @staticmethod
     def of(gallery: Gallery) -> "Facts":
         """Of all photos of a gallery."""
-        confirmed = np.zeros(len(gallery), bool) if gallery.confirmed is None else gallery.confirmed
-        columns = {
-            INDIVIDUAL: gallery.identities.tolist(),
-            **{name: gallery.column(name).tolist() for name in COLUMNS if name != "date"},
-            CONFIRMED: np.where(confirmed, "yes", "no").tolist(),
-        }
-        return Facts.of_columns(gallery.column("date"), columns)
 
-    @staticmethod
-    def of_columns(dates: np.ndarray, columns: Mapping[str, Sequence[str]]) -> "Facts":
-        """Of dates, ``(N,)`` datetime64[s], and columns of N values each."""
-        values = {name: tuple(sorted(set(column))) for name, column in columns.items()}
-        codes = {}
-        for name, column in columns.items():
-            place = {value: code for code, value in enumerate(values[name])}
-            found = map(place.__getitem__, column)
-            codes[name] = np.fromiter(found, np.int64, len(column))
-        return Facts(dates, values, codes)
+        def confirmed() -> Sequence[str]:
+            if gallery.confirmed is None:
+                return ["no"] * len(gallery)
+            found: list[str] = np.where(gallery.confirmed, "yes", "no").tolist()
+            return found
+
+        def column(name: str) -> Sequence[str]:
+            found: list[str] = gallery.column(name).tolist()
+            return found
+
+        columns: dict[str, Callable[[], Sequence[str]]] = {
+            INDIVIDUAL: gallery.identities.tolist,
+            **{name: partial(column, name) for name in COLUMNS if name != "date"},
+            CONFIRMED: confirmed,
+        }
+        return Facts(len(gallery), partial(gallery.column, "date"), columns)
 
     def __len__(self) -> int:
-        return len(self.dates)
+        return self.number
+
+    @cached_property
+    def dates(self) -> np.ndarray:
+        """``(N,)`` datetime64[s], NaT where nobody knows."""
+        return self.when()
 
     def take(self, rows: np.ndarray) -> "Facts":
-        """About the photos at ``rows``; values that none of them has stay named."""
-        codes = {name: some[rows] for name, some in self.codes.items()}
-        return Facts(self.dates[rows], self.values, codes)
+        """About the photos at ``rows``."""
+
+        def column(name: str) -> Sequence[str]:
+            found: list[str] = self.column(name)[rows].tolist()
+            return found
+
+        columns = {name: partial(column, name) for name in self.columns}
+        return Facts(len(rows), lambda: self.dates[rows], columns)
 
     def known(self, name: str) -> str:
         """A column by any of its names.
@@ -171,15 +181,30 @@ class Facts:
           UserError: there is none; the nearest is named.
         """
         name = _column(name)
-        if name not in self.values:
-            raise UserError(_no_column(name, tuple(self.values)))
-        if name == SIDE and not any(self.values[SIDE]):  # sources say it as the orientation, too
+        if name not in self.columns:
+            raise UserError(_no_column(name, tuple(self.columns)))
+        if name == SIDE and not any(self.values(SIDE)):  # sources say it as the orientation, too
             return "orientation"
         return name
 
+    def values(self, name: str) -> tuple[str, ...]:
+        """The distinct values of a column, sorted; "" first where some are not known."""
+        return self._of(name)[0]
+
     def column(self, name: str) -> np.ndarray:
         """``(N,)`` str, the values of a column."""
-        return np.array(self.values[name], np.str_)[self.codes[name]]
+        values, codes = self._of(name)
+        return np.array(values, np.str_)[codes]
+
+    def _of(self, name: str) -> tuple[tuple[str, ...], np.ndarray]:
+        """The distinct values, and ``(N,)`` int64, which of them each photo has."""
+        if name not in self._coded:
+            column = self.columns[name]()
+            values = tuple(sorted(set(column)))
+            place = {value: code for code, value in enumerate(values)}
+            codes = np.fromiter(map(place.__getitem__, column), np.int64, len(column))
+            self._coded[name] = values, codes
+        return self._coded[name]
 
     def mask(self, where: Where) -> np.ndarray:
         """``(N,)`` bool: the photos that are so. A photo without a date is of no time.
@@ -188,24 +213,19 @@ class Facts:
           UserError: there is no such column, or no photo has such a value; the nearest is named.
         """
         found = np.ones(len(self), bool)
-        for name, wanted in where.values.items():
-            name = self.known(name)
-            there = [_compared(value) for value in self.values[name]]
+        for asked, wanted in where.values.items():
+            name = self.known(asked)
+            values, codes = self._of(name)
+            there = [_compared(value) for value in values]
             if missing := sorted(wanted - {*there, ""}):
-                raise UserError(_no_value(name, missing[0], self.values[name]))
-            found &= np.array([value in wanted for value in there], bool)[self.codes[name]]
+                raise UserError(_no_value(name, missing[0], values))
+            found &= np.array([value in wanted for value in there], bool)[codes]
         with np.errstate(invalid="ignore"):
             if where.since is not None:
                 found &= self.dates >= where.since
             if where.until is not None:
                 found &= self.dates < where.until
         return found
-
-    def counted(self, name: str) -> dict[str, int]:
-        """How many photos have each value of a column that is known, the most frequent first."""
-        numbers = np.bincount(self.codes[name], minlength=len(self.values[name])).tolist()
-        found = Counter(dict(zip(self.values[name], numbers, strict=True)))
-        return {value: number for value, number in found.most_common() if value and number}
 
 
 def _no_column(name: str, columns: Sequence[str]) -> str:
