@@ -23,7 +23,10 @@ function show(found) {
   doubt = found;
   byId("work").hidden = !doubt;
   byId("empty").hidden = Boolean(doubt);
-  if (!doubt) return byId("question").replaceChildren("Names to check");
+  if (!doubt) {
+    byId("verdict").textContent = "";
+    return byId("question").replaceChildren("Names to check");
+  }
   const { kind, name, other_name, photos, other_photos, dates } = doubt;
   const merge = kind === "merge";
   view.reset();
