@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import shutil
+import subprocess
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from tests.paths import REPOSITORY
 from tests.tiny_run import make_tiny_run
 
 WIDTHS = ((360, 740), (1024, 768), (1920, 1080))
+AXE = "4.14.1"
+_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 NAMES = ("Ada", "Bo", "Cy", "Di", "Ed", "Flo")
 
 
@@ -92,3 +95,31 @@ def screenshot(page, name: str) -> None:
     """Keeps what is seen, where somebody wants to look at it."""
     if folder := os.environ.get("REID_JAX_SCREENSHOTS"):
         page.screenshot(path=f"{folder}/{name}.png")
+
+
+@pytest.fixture(scope="module")
+def axe():
+    """The text of axe-core's script, which npm brings into `build/`, where nothing is kept."""
+    folder = REPOSITORY / "build" / f"axe-{AXE}"
+    script = folder / "node_modules" / "axe-core" / "axe.min.js"
+    if not script.is_file():
+        command = ["npm", "install", "--no-save", "--prefix", str(folder), f"axe-core@{AXE}"]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            pytest.skip(f"npm cannot bring axe-core ({error})")
+        if done.returncode:
+            pytest.skip(f"npm cannot bring axe-core ({done.stderr.strip()[-200:]})")
+    return script.read_text()
+
+
+def violations(page, axe: str) -> list[str]:
+    """What keeps somebody out of a page: no violation of WCAG 2.2 AA, nor of what is usual."""
+    page.evaluate(axe)
+    asked = "tags => axe.run(document, {runOnly: {type: 'tag', values: tags}})"
+    found = page.evaluate(asked, _TAGS)
+    return [
+        f"{each['id']}: {node['target']} {node['failureSummary']}"
+        for each in found["violations"]
+        for node in each["nodes"]
+    ]

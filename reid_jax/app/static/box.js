@@ -19,7 +19,8 @@ function seen(pane, picture) {
 // Shows all of a photo in a pane and lets a box be drawn; the box, or null where it was left.
 export function drawBox(pane, picture, source, box = null) {
   const frame = el("div", { class: "box", hidden: true });
-  const hint = el("p", { class: "hint", role: "status" }, "Drag a box around the animal. Arrow keys move it, with Shift they size it; Enter keeps it, Escape leaves.");
+  const leave = el("button", { type: "button", class: "leave", onclick: () => pane.leave() }, "Leave");
+  const hint = el("p", { class: "hint", role: "status" }, "Drag a box around the animal", el("span", { class: "long" }, "; arrow keys move it, with Shift they size it, Enter keeps it, Escape leaves"));
   const before = picture.src;
   let corners = box && [box[0], box[1], box[0] + box[2], box[1] + box[3]];
   let drag = null;
@@ -62,6 +63,7 @@ export function drawBox(pane, picture, source, box = null) {
       watched.disconnect();
       frame.remove();
       hint.remove();
+      leave.remove();
       pane.classList.remove("drawing");
       pane.removeAttribute("tabindex");
       if (!found) picture.src = before;
@@ -81,6 +83,7 @@ export function drawBox(pane, picture, source, box = null) {
       event.preventDefault();
       event.stopImmediatePropagation();
       pane.setPointerCapture(event.pointerId);
+      hint.hidden = true;
       const from = at(event);
       drag = { id: event.pointerId, from, edges: edges(from), was: corners };
     });
@@ -103,6 +106,7 @@ export function drawBox(pane, picture, source, box = null) {
       const moved = at(event).some((value, n) => Math.abs(value - drag.from[n]) > 0.005);
       if (!moved) corners = drag.was;
       drag = null;
+      hint.hidden = false;
       draw();
       if (moved) keep();
     });
@@ -134,7 +138,7 @@ export function drawBox(pane, picture, source, box = null) {
     on(picture, "load", draw);
     const watched = new ResizeObserver(draw);
     watched.observe(pane);
-    pane.append(frame, hint);
+    pane.append(frame, hint, leave);
     pane.classList.add("drawing");
     pane.tabIndex = 0;
     pane.focus();
@@ -148,14 +152,12 @@ export function drawBox(pane, picture, source, box = null) {
 export async function askBox(photo, title) {
   const { box } = await get(`/v1/gallery/box?photo=${photo}`);
   const picture = el("img", { alt: "The whole photo" });
-  const pane = el("figure", { class: "pane alone", role: "group", "aria-label": title }, picture);
+  const pane = el("div", { class: "pane alone", role: "group", "aria-label": title }, picture);
   const all = box ? el("button", { type: "button" }, "All of the photo") : null;
-  const cancel = el("button", { type: "button", class: "plain" }, "Cancel");
-  const dialog = el("dialog", { class: "wide", "aria-label": title }, el("h2", {}, title), pane, el("div", { class: "fields" }, cancel, all));
+  const dialog = el("dialog", { class: "wide", "aria-label": title }, el("h2", {}, title), pane, el("div", { class: "fields" }, all));
   document.body.append(dialog);
   dialog.showModal();
   let whole = false;
-  cancel.addEventListener("click", () => pane.leave());
   all?.addEventListener("click", () => {
     whole = true;
     pane.leave();

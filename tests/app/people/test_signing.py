@@ -3,11 +3,10 @@
 import pytest
 
 from reid_jax.app.people.users import Users
-from tests.app.browsing import WIDTHS, browser, opened_page, screenshot
+from tests.app.browsing import WIDTHS, axe, browser, opened_page, screenshot, violations
 from tests.app.conftest import write_shown
 from tests.app.running import serving
 from tests.app.signed_in import PASSWORD
-from tests.app.test_access import axe, violations
 
 __all__ = ["axe", "browser"]  # fixtures
 pytestmark = pytest.mark.exhaustive
