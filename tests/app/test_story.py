@@ -182,9 +182,8 @@ def test_films_get_keyframes_and_are_compared(page, tmp_path, axe):
         page.locator(".verdict", has_text="Of one video").wait_for(timeout=120_000)
         page.locator(".pairs img").first.wait_for()
         assert not violations(page, axe)
-        page.wait_for_function(
-            "[...document.querySelectorAll('.pairs img')].some(i => i.naturalWidth)"
-        )
+        drawn = "[...document.querySelectorAll('.pairs img')].some(i => i.naturalWidth)"
+        running.until(lambda: page.evaluate(drawn))
         if folder := os.environ.get("REID_JAX_SCREENSHOTS"):
             page.screenshot(path=f"{folder}/compared.png", full_page=True)
         page.get_by_role("link", name="carphone_pristine.mp4").click()
@@ -196,8 +195,7 @@ def test_films_get_keyframes_and_are_compared(page, tmp_path, axe):
         before = [running.get(f"{address}/{name}").body for name in ("sheet", "clip")]
 
         def chosen(number: int) -> None:
-            counted = "document.querySelectorAll('#chosen li').length"
-            page.wait_for_function(f"{counted} === {number}")
+            running.until(lambda: page.locator("#chosen li").count() == number)
 
         page.locator("#others .choose").first.click()
         chosen(found + 1)

@@ -48,7 +48,9 @@ if (byId("chosen")) {
   for (const button of document.querySelectorAll(".choose")) {
     const item = button.closest("[data-frame]");
     button.addEventListener("click", async () => {
-      await choose({ frame: Number(item.dataset.frame), chosen: item.parentElement.id !== "chosen" });
+      const chosen = item.parentElement.id === "chosen";
+      if (chosen && byId("chosen").children.length === 1) return toast("A film keeps one frame at least; add another one first.");
+      await choose({ frame: Number(item.dataset.frame), chosen: !chosen });
       button.focus();
     });
   }

@@ -1,5 +1,5 @@
 // Films: they are sent one after the other, looked at, and compared by twos.
-import { el, get, icon, percent, post, send, takeFiles, toast } from "./app.js";
+import { counted, el, get, icon, percent, post, send, takeFiles, toast } from "./app.js";
 
 const list = document.getElementById("files");
 const two = document.getElementById("two");
@@ -19,7 +19,7 @@ function row(film) {
   else what.append(bdi(film.name));
   const words = {
     received: keyframes ? "Its frames are being looked at" : "Waiting",
-    answered: keyframes ? `${film.film?.keyframes} keyframes, ${film.film?.scenes} scenes` : "Ready to be compared",
+    answered: keyframes ? `${counted(film.film?.keyframes ?? 0, "keyframe")}, ${counted(film.film?.scenes ?? 0, "scene")}` : "Ready to be compared",
     refused: `Cannot be used: ${film.why}`,
   };
   const picture = film.state === "answered" && keyframes
