@@ -42,11 +42,30 @@ def write_workbook(path: Path, content: Content, names: Sequence[str]) -> None:
       UserError: openpyxl is missing, or a cell or a sheet cannot hold it.
     """
     openpyxl = _openpyxl()
+    of_photos = _texts(_COLUMNS, tables.as_rows(content, names))
+    of_individuals = _texts(_OF_INDIVIDUALS, _individuals(content))
     book = openpyxl.Workbook(write_only=True)
-    _fill(book, _PHOTOS, _COLUMNS, tables.as_rows(content, names))
-    _fill(book, _INDIVIDUALS, _OF_INDIVIDUALS, _individuals(content))
+    _fill(book, _PHOTOS, _COLUMNS, of_photos)
+    _fill(book, _INDIVIDUALS, _OF_INDIVIDUALS, of_individuals)
     with atomic_write(path) as file:
         book.save(file)
+
+
+def _texts(columns: Sequence[str], rows: Sequence[dict[str, str]]) -> list[list[str]]:
+    """The cells of a sheet, before a sheet is begun.
+
+    Raises:
+      UserError: a cell, or a sheet, cannot hold it.
+    """
+    if len(rows) > _MOST:
+        raise UserError(f"A sheet holds {_MOST:,} rows, not {len(rows):,}; export --to csv.")
+    found = [[_escaped(as_text(row[name])) for name in columns] for row in rows]
+    if long := next((text for row in found for text in row if len(text) > _LONGEST), ""):
+        raise UserError(
+            f"A cell holds {_LONGEST:,} letters, not {len(long):,}, as {long[:40]!r}... has; "
+            "export --to csv."
+        )
+    return found
 
 
 def _individuals(content: Content) -> list[dict[str, str]]:
@@ -69,12 +88,10 @@ def _individuals(content: Content) -> list[dict[str, str]]:
     return found
 
 
-def _fill(book: Any, title: str, columns: Sequence[str], rows: Sequence[dict[str, str]]) -> None:
+def _fill(book: Any, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from openpyxl.styles import Font
     from openpyxl.utils import get_column_letter
 
-    if len(rows) > _MOST:
-        raise UserError(f"A sheet holds {_MOST:,} rows, not {len(rows):,}; export --to csv.")
     sheet = book.create_sheet(title)
     sheet.freeze_panes = "A2"
     for number, name in enumerate(columns, 1):
@@ -84,20 +101,14 @@ def _fill(book: Any, title: str, columns: Sequence[str], rows: Sequence[dict[str
     with Bar(f"Writing {title}", len(rows)) as bar:
         for number, row in enumerate(rows):
             bar.update(number)
-            sheet.append(_cells(sheet, [row[name] for name in columns], None))
+            sheet.append(_cells(sheet, row, None))
 
 
-def _cells(sheet: Any, values: Iterable[str], font: Any) -> list[Any]:
+def _cells(sheet: Any, texts: Iterable[str], font: Any) -> list[Any]:
     from openpyxl.cell import WriteOnlyCell
 
     found = []
-    for value in values:
-        text = _escaped(as_text(value))
-        if len(text) > _LONGEST:
-            raise UserError(
-                f"A cell holds {_LONGEST:,} letters, not {len(text):,}, as {text[:40]!r}... has; "
-                "export --to csv."
-            )
+    for text in texts:
         cell = WriteOnlyCell(sheet, text or None)
         if text:
             cell.data_type = "s"  # it may have been taken for a formula

@@ -22,7 +22,7 @@ def galleries(tmp_path_factory):
     return told(tmp_path_factory.mktemp("told"))
 
 
-@pytest.mark.parametrize("photos", ["none", "copy"])
+@pytest.mark.parametrize("photos", ["none", pytest.param("copy", marks=pytest.mark.exhaustive)])
 @pytest.mark.parametrize("form", FORMS)
 def test_nothing_is_lost(galleries, tmp_path, form, photos):
     full, empty = galleries
