@@ -170,6 +170,11 @@ class Identification:
     elsewhere: int = 0
     pictures: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
+    @property
+    def unit(self) -> str:
+        """What each answer is about."""
+        return "track" if self.pictures else "photo"
+
     def __len__(self) -> int:
         return len(self.answers)
 

@@ -99,7 +99,7 @@ def _verdict(answer: Answer, elsewhere: int) -> str:
 def summary(found: Identification) -> str:
     """How many photos, individuals, unknown ones, and which photos were skipped."""
     photos = found.answers
-    lines = [f"{counted(len(photos), 'photo')}: {outcome(photos)}"]
+    lines = [f"{counted(len(photos), found.unit)}: {outcome(photos)}"]
     if found.calibration is not None:
         lines.append(assumption(found.calibration))
     if sided := side_text(found):

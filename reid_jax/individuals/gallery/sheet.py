@@ -146,7 +146,7 @@ def _opening(found: Identification) -> str:
         f"{counted(len(gallery), 'photo')} of "
         f"{counted(len(set(gallery.identities.tolist())), 'individual')}"
     )
-    lead = f"<b>{counted(len(answers), 'photo')}</b> compared with {size}: {outcome(answers)}."
+    lead = f"<b>{counted(len(answers), found.unit)}</b> compared with {size}: {outcome(answers)}."
     if found.skipped:
         lead += f" {counted(len(found.skipped), 'file')} skipped."
     if found.calibration is None:
