@@ -19,6 +19,8 @@ GAINS = [
     ("lite", 1.6),
     ("mobilenet", 1.6),
     ("efficientnet_v2", 1.25),
+    ("efficientnetv2", 1.25),
+    ("osnet", 1.6),
     ("efficientnet_b7", 1.6),
     ("efficientnet_b6", 1.75),
     ("efficientnet_b5", 1.85),
@@ -31,7 +33,7 @@ GAINS = [
 # compile, and run with `make test CI=1`.
 SAMPLE = {
     *("alexnet", "resnet18", "mobilenetv1_100", "mobilenet_v3_small", "efficientnet_b0"),
-    *("tf_efficientnet_lite0", "vit_small_patch16_224"),
+    *("tf_efficientnet_lite0", "vit_small_patch16_224", "osnet_x0_25", "iresnet18"),
 }
 
 # The family each network is of; the first of a family is also compared in training mode.
@@ -64,6 +66,7 @@ FAMILIES = {
     "mobilenet_v3": ["mobilenet_v3_small", "mobilenet_v3_large"],
     "efficientnet": [f"efficientnet_b{i}" for i in range(8)],
     "efficientnet_v2": ["efficientnet_v2_s"],
+    "efficientnet_rw": ["efficientnetv2_rw_m"],
     "efficientnet_lite": [f"tf_efficientnet_lite{i}" for i in range(3)],
     "convnext": ["convnext_tiny"],
     "vit": ["vit_b_16", "vit_small_patch16_224"],
@@ -75,13 +78,28 @@ FAMILIES = {
         "swin_large_patch4_window7_224",
         "swin_large_patch4_window12_384",
     ],
+    "dinov2": [f"vit_{size}_patch14_dinov2" for size in ("small", "base", "large")],
+    "dinov2_registers": [f"vit_{size}_patch14_reg4_dinov2" for size in ("small", "base", "large")],
+    "osnet": ["osnet_x0_25", "osnet_x1_0"],
+    "osnet_ain": ["osnet_ain_x1_0"],
+    "iresnet": ["iresnet18", "iresnet50", "iresnet100"],
 }
 NETWORKS = [name for family in FAMILIES.values() for name in family]
 IN_TRAINING = [family[0] for family in FAMILIES.values()]
+# The position embedding as it lies in the file, and one that is neither.
+OTHER_SIZES = [
+    (f"vit_{kind}_patch14_{registers}dinov2", size)
+    for kind, size in (("small", 518), ("base", 252))
+    for registers in ("", "reg4_")
+]
 
 
 def image_size(name: str) -> int:
     """Small sizes that each architecture admits; 224 where the reference admits no other."""
+    if "dinov2" in name:
+        return 196
+    if name.startswith("iresnet"):
+        return 112
     if name.startswith("vit"):
         return 224
     if name.startswith("swin_") and "patch" in name:  # timm's have the size in their weights
@@ -89,9 +107,9 @@ def image_size(name: str) -> int:
     return 72 if name == "alexnet" else 64
 
 
-def draw_images(name: str, count: int = 2) -> np.ndarray:
+def draw_images(name: str, count: int = 2, size: int | None = None) -> np.ndarray:
     """Normalised images (count, S, S, 3)."""
-    size = image_size(name)
+    size = size or image_size(name)
     rng = np.random.default_rng(zlib.crc32(f"images of {name}".encode()))
     return rng.standard_normal((count, size, size, 3)).astype(np.float32)
 
@@ -114,6 +132,8 @@ def draw_weight(network: str, tensor: str, shape: tuple[int, ...]) -> np.ndarray
         return 0.2 * normal
     if tensor.endswith("running_var"):
         return np.exp(0.3 * normal)
+    if tensor.endswith("prelu.weight"):
+        return 0.25 * np.exp(0.3 * normal)
     if tensor.endswith(("layer_scale", "gamma")):
         return 0.3 * np.exp(0.3 * normal)
     if tensor.endswith("bias"):

@@ -236,7 +236,7 @@ def models(
     json: Path | None = None,
     plot: Path | None = None,
 ) -> None:
-    """Prints the table of all networks, or the layers of one.
+    """Prints the published networks that have a name, the table of all, or the layers of one.
 
     Args:
         name: One network, to be printed layer by layer: of images, over time ("keyframe scorer",
@@ -310,7 +310,10 @@ def _rows(size: int | None, compiled: bool, speed: bool, temporal: bool) -> list
     )
     from reid_jax.models import backbone_names
     from reid_jax.reporting.cost import costs_table, summarize
+    from reid_jax.reporting.published import published_table
 
+    if not temporal:
+        print(published_table().as_markdown(), end="\n\n", flush=True)
     rows: list[dict[str, Any]] = []
     for each in temporal_module_names() if temporal else backbone_names():
         if temporal:

@@ -37,6 +37,8 @@ from reid_jax.training.experiment import (
 from reid_jax.training.feed import imagined_feed, make_feed
 from reid_jax.training.teaching import Teacher
 from reid_jax.weights import input_info, load_pretrained
+from reid_jax.weights.convert import load_behind
+from reid_jax.weights.published import published_of
 
 
 def make_task(config: EmbeddingConfig, num_classes: int, taught: int = 0) -> EmbeddingTask:
@@ -74,9 +76,23 @@ def load_backbone(model: ModelConfig) -> Mapping[str, Any] | None:
     return load_pretrained(model.backbone, model.pretrained) if model.pretrained else None
 
 
+def published_start(model: ModelConfig) -> Start:
+    """Puts the published numbers that a configuration starts from, if any, into drawn ones.
+
+    Raises:
+      UserError: they cannot be had, or do not fit.
+    """
+    if not model.pretrained:
+        return unchanged
+    backbone = load_backbone(model)
+    behind = load_behind(model.backbone, model.pretrained)
+    return functools.partial(start_from, backbone, behind=behind)
+
+
 def make_net(model: ModelConfig, *, standing: bool = False) -> EmbeddingNet:
     """The embedding network of a configuration; `standing` where its loss wants that."""
     dtype = jax.numpy.dtype(model.dtype)
+    published = published_of(model.pretrained)
     return EmbeddingNet(
         backbone=create_backbone(
             model.backbone,
@@ -92,8 +108,24 @@ def make_net(model: ModelConfig, *, standing: bool = False) -> EmbeddingNet:
         pooling=model.pooling,
         normalize=model.normalize,
         bnneck=model.bnneck,
+        neck_bias=published is not None and published.neck,
         standing=standing,
     )
+
+
+def net_as_published(model: ModelConfig) -> EmbeddingNet:
+    """The network of a configuration as far as it was published: nothing is projected."""
+    published = published_of(model.pretrained)
+    alone = ModelConfig(
+        backbone=model.backbone,
+        backbone_options=model.backbone_options,
+        dtype=model.dtype,
+        embedding_dim=0,
+        pooling="avg" if published is None else published.pooling,
+        bnneck=published is not None and published.neck,
+        pretrained=model.pretrained,
+    )
+    return make_net(alone)
 
 
 def load_data(config: DataConfig, seed: int) -> tuple[Dataset, Splits]:
@@ -153,7 +185,7 @@ def build(
       UserError: when configuration and data do not fit.
     """
     data, train = config.data, config.train
-    start = functools.partial(start_from, load_backbone(config.model))
+    start = published_start(config.model)
     if not train.steps:  # no batch is drawn, so that there may be too few photos for one
         labels = dataset.labels[splits.train]
         return imagine(config, len(np.unique(labels)), len(labels), start)

@@ -22,7 +22,12 @@ from reid_jax.export.program import Program
 from reid_jax.export.trial import Trial
 from reid_jax.files import write_arrays
 from reid_jax.individuals.config import EmbeddingConfig, ModelConfig
-from reid_jax.individuals.experiment import load_backbone, make_task, whitening_set
+from reid_jax.individuals.experiment import (
+    make_task,
+    net_as_published,
+    published_start,
+    whitening_set,
+)
 from reid_jax.individuals.exported import example_photos, photo_program
 from reid_jax.individuals.fingerprint import fingerprint
 from reid_jax.individuals.glossary import FROZEN, TUNED
@@ -32,10 +37,8 @@ from reid_jax.individuals.split_file import load_run_data
 from reid_jax.individuals.task import EmbeddingTask
 from reid_jax.individuals.trial import photo_trial
 from reid_jax.individuals.validation import WHITENED_BY
-from reid_jax.models import EmbeddingNet
 from reid_jax.ops.keys import initial_key
 from reid_jax.ops.whitening import some_of_each, whitened, within_class_whitening
-from reid_jax.training.experiment import start_from
 from reid_jax.training.hosts.agreement import digest
 from reid_jax.training.hosts.shares import BATCH, BLOCK, Shares, share_size
 from reid_jax.training.logging import read_metrics
@@ -296,20 +299,20 @@ class TrainedModel(TrainedRun, Exportable):
 
     @property
     def frozen(self) -> Network | None:
-        """The published backbone that training started from, if any: pooled features.
+        """The published network that training started from, if any, as it was published.
 
         None, and a sentence, where the published weights are no longer where they were.
         """
+        model = self.config.model
+        if not model.pretrained:
+            return None
         try:
-            backbone = load_backbone(self.config.model)
+            start = published_start(model)
         except (UserError, OSError) as error:
             say(f"no row for frozen features: {error}")
             return None
-        if backbone is None:
-            return None
-        task = replace(self.task, net=EmbeddingNet(self.task.net.backbone))
-        params, model_state = task.init(jax.random.key(0), self._example)
-        variables = start_from(backbone, params, model_state)
+        task = replace(self.task, net=net_as_published(model))
+        variables = start(*task.init(jax.random.key(0), self._example))
         return Network(make_predictor(task, self.layout), *variables, ends_with="features")
 
     @cached_property

@@ -12,12 +12,11 @@ from reid_jax.data.photos import Dataset, Splits
 from reid_jax.errors import UserError
 from reid_jax.fields import NOT_NEGATIVE
 from reid_jax.individuals.config import DataConfig, EmbeddingConfig, ModelConfig, complete
-from reid_jax.individuals.experiment import load_backbone, make_task
+from reid_jax.individuals.experiment import make_task, published_start
 from reid_jax.individuals.model import Network, TrainedModel, load_run
 from reid_jax.ops.images.augment import Augmentation
 from reid_jax.ops.losses.objectives import Joint, MarginSoftmax, ProxyAnchor
 from reid_jax.training.config import TrainConfig
-from reid_jax.training.experiment import start_from
 from reid_jax.training.network_words import AUTO, is_network, put_together, taken_apart
 from reid_jax.training.paths import absolute_weights
 from reid_jax.weights import input_info, is_published
@@ -72,7 +71,7 @@ def open_model(place: Path) -> TrainedModel:
         config = replace(config, model=replace(config.model, bnneck=published.neck))
     example = np.zeros((1, config.data.image_size, config.data.image_size, 3), np.uint8)
     variables = make_task(config, num_classes=0).init(jax.random.key(0), {"image": example})
-    variables = start_from(load_backbone(config.model), *variables)
+    variables = published_start(config.model)(*variables)
     named = put_together(absolute_weights(word), options)
     return PublishedModel(Path(named), config, *variables, step=0)
 
@@ -97,7 +96,9 @@ def starting_from(config: EmbeddingConfig, source: str) -> EmbeddingConfig:
     model = replace(config.model, backbone=backbone)
     if (published := published_of(source)) is not None:
         neck = published.neck and isinstance(config.loss, Joint | MarginSoftmax | ProxyAnchor)
-        model = replace(model, pooling=published.pooling, bnneck=neck)
+        model = replace(
+            model, pooling=published.pooling, bnneck=neck, backbone_options=published.options
+        )
     size = input_info(backbone, source).input_size
     return replace(config, model=model, data=replace(config.data, image_size=size))
 
@@ -126,6 +127,7 @@ def _configured(word: str, options: Mapping[str, str]) -> tuple[EmbeddingConfig,
         augment=_VIEWS,
         model=ModelConfig(
             backbone=backbone,
+            backbone_options="" if published is None else published.options,
             pretrained=source,
             pooling="avg" if published is None else published.pooling,
             embedding_dim=0,

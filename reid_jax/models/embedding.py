@@ -27,6 +27,7 @@ class EmbeddingNet(nn.Module):
       normalize: scale "embedding" to length one.
       bnneck: Luo et al. 2019 (section 3.5): a batch norm without bias between the features of the
         metric loss and those of the classification loss.
+      neck_bias: the neck has a bias, as in networks that were published so.
       standing: gives "standing" (B,), too, in training: how long "neck" is, before it is scaled to
         length one, beside others (`reid_jax.models.standing.Standing`).
       hidden: width of a layer with ReLU between the pooled features and the projection, or 0.
@@ -51,6 +52,7 @@ class EmbeddingNet(nn.Module):
     pooling: str = "avg"
     normalize: bool = True
     bnneck: bool = False
+    neck_bias: bool = False
     standing: bool = False
     hidden: int = 0
     dropout: float = 0.0
@@ -82,7 +84,7 @@ class EmbeddingNet(nn.Module):
         if self.bnneck:
             norm = BatchNorm(
                 use_running_average=not train,
-                use_bias=False,
+                use_bias=self.neck_bias,
                 axis_name=self.axis_name,
                 groups=getattr(self.backbone, "norm_groups", 0),
                 name="neck",

@@ -23,6 +23,14 @@ def average_pool(x: jax.Array) -> jax.Array:
     return widen(x).mean((1, 2))
 
 
+def halved(x: jax.Array) -> jax.Array:
+    """Means of squares of 2 x 2 positions: (B, H, W, C) -> (B, H // 2, W // 2, C)."""
+    chex.assert_rank(x, 4)
+    batch, height, width, features = x.shape
+    x = x[:, : height // 2 * 2, : width // 2 * 2]
+    return x.reshape(batch, height // 2, 2, width // 2, 2, features).mean((2, 4))
+
+
 def _require_positions(x: jax.Array) -> None:
     if 0 in x.shape[1:3]:
         raise UserError(

@@ -17,12 +17,14 @@ from reid_jax.models.backbones.convnext import CONVNEXTS, ConvNeXt
 from reid_jax.models.backbones.densenet import DENSENETS, DenseNet
 from reid_jax.models.backbones.efficientnet import EFFICIENTNETS, EFFICIENTNETS_LITE
 from reid_jax.models.backbones.inverted_residual import MobileNet
+from reid_jax.models.backbones.iresnet import IRESNETS, IResNet
 from reid_jax.models.backbones.mobilenet import MOBILENETS, MOBILENETS_V1, MobileNetV1
+from reid_jax.models.backbones.osnet import OSNETS, OSNet
 from reid_jax.models.backbones.plain import VGG, VGGS, AlexNet
 from reid_jax.models.backbones.resnet import RESNETS, ResNet
 from reid_jax.models.backbones.small import SmallCNN, TwoConv
 from reid_jax.models.backbones.swin import SWINS, SWINS_LARGE, SwinTransformer
-from reid_jax.models.backbones.vit import VITS, VisionTransformer
+from reid_jax.models.backbones.vit import DINOS, VITS, VisionTransformer
 from reid_jax.models.paper_options import class_options, read_options
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -52,11 +54,13 @@ class BackboneInfo:
       build: the module class; `options` are its arguments.
       family: which name map the weights follow (`reid_jax.weights.names`).
       inputs: what the reference's published weights expect (any image size works).
-      reference: whose names the weights have, "torchvision" or "timm"; "" for nets of our own.
+      reference: whose names the weights have, "torchvision", "timm", "torchreid" or "insightface";
+        "" for nets of our own.
       hub: timm's Hugging Face repository with weights for exactly this arithmetic, "" where there
         is none (torchvision's EfficientNet-B5 ... B7 and MobileNetV3 differ from timm's in the
         epsilon of the batch norms or in the padding).
       hub_inputs: what those weights expect.
+      classes: that the published weights tell apart, of ImageNet; 0 for those that embed.
 
     Example:
       >>> rj.models.backbone_info("resnet50").hub
@@ -71,6 +75,7 @@ class BackboneInfo:
     reference: str = "torchvision"
     hub: str = ""
     hub_inputs: InputInfo = InputInfo()
+    classes: int = 1000
 
 
 def _small() -> list[BackboneInfo]:
@@ -117,6 +122,9 @@ _REGISTRY: dict[str, BackboneInfo] = {
         *_published(ConvNeXt, CONVNEXTS, "convnext", "fb_in1k"),
         *_published(VisionTransformer, VITS, "vit"),
         *_published(SwinTransformer, SWINS | SWINS_LARGE, "swin"),
+        *_published(VisionTransformer, DINOS, "vit"),
+        *_published(OSNet, OSNETS, "osnet"),
+        *_published(IResNet, IRESNETS, "resnet"),
     ]
 }
 
@@ -182,6 +190,27 @@ for _name in SWINS_LARGE:
         hub=f"timm/{_name}.ms_in22k_ft_in1k",
         hub_inputs=_inputs,
     )
+_amend(
+    "efficientnetv2_rw_m",
+    reference="timm",
+    inputs=InputInfo(320),
+    hub="timm/efficientnetv2_rw_m.agc_in1k",
+    hub_inputs=InputInfo(320),
+)
+for _name in DINOS:
+    _inputs = InputInfo(518)
+    _amend(
+        _name,
+        reference="timm",
+        inputs=_inputs,
+        hub=f"timm/{_name}.lvd142m",
+        hub_inputs=_inputs,
+        classes=0,
+    )
+for _name in OSNETS:
+    _amend(_name, reference="torchreid", inputs=InputInfo(256), classes=0)
+for _name in IRESNETS:
+    _amend(_name, reference="insightface", inputs=InputInfo(112, HALF, HALF), classes=0)
 
 
 def backbone_names() -> tuple[str, ...]:

@@ -62,6 +62,16 @@ PUBLISHED = {
     "mobilenet_v2": Published(3.5, 300),
     "efficientnet_b0": Published(5.3, 390),
     "efficientnet_b7": Published(66, 37_000, "at 600 px"),
+    "efficientnetv2_rw_m": Published(53.2, 12_700, "at 320 px"),
+    "vit_small_patch14_dinov2": Published(22.1, 46_800, "at 518 px"),
+    "vit_base_patch14_dinov2": Published(86.6, 151_700, "at 518 px"),
+    "vit_large_patch14_dinov2": Published(304.4, 507_100, "at 518 px"),
+    "osnet_x1_0": Published(2.19, 1_958, "twice that of 256 x 128 px"),
+    "osnet_x0_25": Published(0.204, 164.6, "twice that of 256 x 128 px"),
+    "osnet_ain_x1_0": Published(2.19, 1_958, "twice that of 256 x 128 px"),
+    "iresnet18": Published(24.0, 2_600),
+    "iresnet50": Published(43.6, 6_300),
+    "iresnet100": Published(65.2, 12_100),
 }
 
 
@@ -217,7 +227,7 @@ def number_of_parameters(tree: Any) -> int:
 def summarize(
     name: str, *, input_size: int | None = None, compiled: bool = True, speed: bool = False
 ) -> dict[str, Any]:
-    """One row of the table, with 1000 classes (none for networks without published weights).
+    """One row of the table, with the classes of the published weights (none without any).
 
     Keys: name, input_size, parameters, multiply_adds (formula), compiled_multiply_adds,
     activation_bytes (float32 outputs of all layers, one image), images_per_second; those not asked
@@ -225,7 +235,7 @@ def summarize(
     """
     info = backbone_info(name)
     size = input_size or info.inputs.input_size
-    num_classes = 1000 if info.reference else 0
+    num_classes = _classes(name)
     rows = layers(name, num_classes=num_classes, input_size=size)
     return {
         "name": name,
@@ -273,9 +283,13 @@ def _published_cell(published: Published) -> str:
 
 
 def layers_of_network(name: str, *, input_size: int | None = None) -> list[Layer]:
-    """One network layer by layer, with 1000 classes where there are published weights."""
-    classes = 1000 if backbone_info(name).reference else 0
-    return layers(name, num_classes=classes, input_size=input_size)
+    """One network layer by layer, with the classes of its published weights."""
+    return layers(name, num_classes=_classes(name), input_size=input_size)
+
+
+def _classes(name: str) -> int:
+    info = backbone_info(name)
+    return info.classes if info.reference else 0
 
 
 def table_of_layers(rows: Sequence[Layer]) -> str:

@@ -17,10 +17,15 @@ _PAPERS = {
     "vit": (2020, "a transformer over patches"),
     "swin": (2021, "attention in windows that shift"),
     "efficientnet_v2": (2021, "fused blocks, searched for training speed"),
+    "efficientnetv2_rw": (2021, "timm's own V2, drawn after the paper's first figure"),
     "convnext": (2022, "a ResNet with a transformer's habits"),
+    "osnet": (2019, "one block sees at four scales, and weighs them"),
+    "osnet_ain": (2021, "instance norm where a search put it, for cameras not seen"),
+    "iresnet": (2019, "a ResNet of faces: batch norm first, each position kept (ArcFace)"),
 }
 # In percent: torchvision's first weights, except MobileNetV1, SE-ResNet, timm's Swin-B and L
 # (their papers; these began with ImageNet-22k) and EfficientNet-Lite (its authors).
+# DINOv2's are of a linear layer on features learnt without labels (its authors).
 _TOP_1 = {
     "alexnet": 56.5,
     **{"vgg11": 69.0, "vgg11_bn": 70.4, "vgg13": 69.9, "vgg13_bn": 71.6},
@@ -36,12 +41,20 @@ _TOP_1 = {
     **{"tf_efficientnet_lite0": 75.1, "tf_efficientnet_lite1": 76.7, "tf_efficientnet_lite2": 77.6},
     **{"convnext_tiny": 82.5, "vit_b_16": 81.1, "swin_t": 81.5, "swin_s": 83.2, "swin_b": 83.6},
     **{"swin_base_patch4_window12_384": 86.4, "swin_large_patch4_window7_224": 86.3},
-    **{"swin_large_patch4_window12_384": 87.3},
+    **{"swin_large_patch4_window12_384": 87.3, "efficientnetv2_rw_m": 84.8},
+    **{"vit_small_patch14_dinov2": 81.1, "vit_small_patch14_reg4_dinov2": 80.9},
+    **{"vit_base_patch14_dinov2": 84.5, "vit_base_patch14_reg4_dinov2": 84.6},
+    **{"vit_large_patch14_dinov2": 86.3, "vit_large_patch14_reg4_dinov2": 86.7},
 }
+
+_REGISTERS = "; tokens beside those of the image"
 
 
 def paper_cells(name: str) -> tuple[str, str, str]:
     """Year, top-1 and what was new of a network, as text; empty where nothing is published."""
+    if "dinov2" in name:
+        top = _TOP_1[name]
+        return ("2023", f"{top:.1f}", f"learnt without labels{_REGISTERS * ('reg4' in name)}")
     fitting = [start for start in _PAPERS if name.startswith(start)]
     year, new = _PAPERS[max(fitting, key=len)] if fitting else ("", "")
     top = _TOP_1.get(name)

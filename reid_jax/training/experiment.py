@@ -135,12 +135,19 @@ def initial_variables(experiment: Experiment, seed: int, streams: int = STREAMS)
 
 
 def start_from(
-    backbone: Mapping[str, Any] | None, params: Any, model_state: Any
+    backbone: Mapping[str, Any] | None,
+    params: Any,
+    model_state: Any,
+    behind: Mapping[tuple[str, ...], Any] | None = None,
 ) -> tuple[Any, Any]:
-    """A task's initial variables with the backbone's replaced by published ones, if given."""
+    """A task's initial variables with the backbone's replaced by published ones, if given.
+
+    Args:
+      behind: published numbers of pooling and neck, see `into_embedding_net`.
+    """
     if backbone is None:
         return params, model_state
-    variables = into_embedding_net({"params": params["net"], **model_state}, backbone)
+    variables = into_embedding_net({"params": params["net"], **model_state}, backbone, behind)
     return {**params, "net": variables.pop("params")}, variables
 
 

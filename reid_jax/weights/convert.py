@@ -15,6 +15,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from reid_jax.errors import UserError
 from reid_jax.models import backbone_info
+from reid_jax.weights import nearest
 from reid_jax.weights.inputs import dialect_of
 from reid_jax.weights.names import (
     Path as FlaxPath,
@@ -31,8 +32,8 @@ from reid_jax.weights.sources import read_tensors
 
 Variables = dict[str, Any]
 
-# Buffers that follow from the network itself.
-_NOT_LEARNT = ("num_batches_tracked", "relative_position_index", "attn_mask")
+# Buffers that follow from the network itself, and what only DINOv2's own training needs.
+_NOT_LEARNT = ("num_batches_tracked", "relative_position_index", "attn_mask", "mask_token")
 # Names in files that torchvision published before it renamed its modules.
 _FORMER_NAMES = [
     (r"(denselayer\d+\.(?:norm|conv))\.([12])\.", r"\1\2."),
@@ -73,6 +74,26 @@ def load_pretrained(name: str, source: str | Path, *, num_classes: int = 0) -> V
     return variables_from_tensors(name, tensors, num_classes, str(source))
 
 
+def load_behind(name: str, source: str | Path) -> dict[FlaxPath, jax.Array]:
+    """What a published network has behind its backbone, by its path in an `EmbeddingNet`.
+
+    Args:
+      source: as in `load_pretrained`; of one that names no published network it is nothing.
+
+    Raises:
+      UserError: the source cannot be had, or the file lacks some of it.
+    """
+    published = published_of(source)
+    if published is None or not (published.exponent or published.neck):
+        return {}
+    found = published.behind_backbone(read_tensors(name, source))
+    return {
+        # PyTorch keeps a number as a vector of one
+        path: jnp.asarray(value, jnp.float32).reshape(() if path[-1] == "p" else (-1,))
+        for path, value in found.items()
+    }
+
+
 def save_pretrained(name: str, variables: Mapping[str, Any], path: str | Path) -> None:
     """Writes variables of the network `name`, with or without classifier, as `.safetensors`.
 
@@ -97,6 +118,8 @@ def variables_from_tensors(
     tensors = {
         _current_name(key): value for key, value in tensors.items() if not key.endswith(_NOT_LEARNT)
     }
+    if "register_tokens" in tensors:
+        tensors = _without_own_position(tensors)
     dialect = dialect_of(name, tensors.keys(), num_classes)
     names = reference_names(name, num_classes, dialect)
     shapes = variable_shapes(name, num_classes)
@@ -105,19 +128,22 @@ def variables_from_tensors(
     pooled = set(reference_names(name, 0, dialect).values())
     missing = [key for key in names.values() if key not in tensors]
     if missing:
-        hint = "" if set(missing) & pooled else "; num_classes=0 does without the classifier"
+        hint = "; num_classes=0 does without the classifier"
+        hint = nearest.hint(tensors, name) if set(missing) & pooled else hint
         raise UserError(f"{source} lacks {_some(missing)} of {name}{hint}")
     known = set(reference_names(name, 1, dialect).values())
     extra = sorted(tensors.keys() - known)
     if extra:
-        raise UserError(f"{source} holds {_some(extra)}, which {name} does not have")
+        hint = nearest.hint(tensors, name)
+        raise UserError(f"{source} holds {_some(extra)}, which {name} does not have{hint}")
 
     flat = {}
     for path, key in names.items():
         array = np.asarray(tensors[key])
         expected = expected_shapes[key]
         if array.shape != expected:
-            hint = "" if key in pooled else "; num_classes=0 drops the classifier"
+            hint = "; num_classes=0 drops the classifier"
+            hint = nearest.hint(tensors, name) if key in pooled else hint
             raise UserError(
                 f"{key} in {source} has shape {array.shape}, but {name} needs {expected}{hint}"
             )
@@ -152,8 +178,16 @@ def tensors_from_variables(name: str, variables: Mapping[str, Any]) -> dict[str,
     return tensors
 
 
-def into_embedding_net(variables: Mapping[str, Any], backbone: Mapping[str, Any]) -> Variables:
+def into_embedding_net(
+    variables: Mapping[str, Any],
+    backbone: Mapping[str, Any],
+    behind: Mapping[FlaxPath, jax.Array] | None = None,
+) -> Variables:
     """The variables of an `EmbeddingNet` with those of its backbone replaced by `backbone`.
+
+    Args:
+      behind: of pooling and neck, by path; what the net has not, or for other features, is left
+        out.
 
     Raises:
       UserError: where the two are not of the same network.
@@ -179,12 +213,25 @@ def into_embedding_net(variables: Mapping[str, Any], backbone: Mapping[str, Any]
                 f"but {old.shape} in the network"
             )
         flat[path] = given[inner]
+    for path, value in (behind or {}).items():
+        if path in flat and flat[path].shape == value.shape:
+            flat[path] = value
     return unflatten_dict(flat)
 
 
 def _require_reference(name: str) -> None:
     if not backbone_info(name).reference:
         raise UserError(f"{name} is a network of this library's own: there are no weights for it")
+
+
+def _without_own_position(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """DINOv2 with registers as timm has it: the class token's position is part of the token."""
+    tensors = dict(tensors)
+    positions = np.asarray(tensors["pos_embed"])
+    tensors["reg_token"] = tensors.pop("register_tokens")
+    tensors["cls_token"] = tensors["cls_token"] + positions[:, :1]
+    tensors["pos_embed"] = positions[:, 1:]
+    return tensors
 
 
 def _current_name(key: str) -> str:

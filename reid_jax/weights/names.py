@@ -189,10 +189,13 @@ def _vit(network: Network, top: str, *rest: str) -> str:
             "norm2": ("ln_2", "norm2"),
             "fc1": ("mlp.0", "mlp.fc1"),
             "fc2": ("mlp.3", "mlp.fc2"),
+            "layer_scale1": ("", "ls1.gamma"),
+            "layer_scale2": ("", "ls2.gamma"),
         }
         return f"{prefix[index]}.{inner[rest[0]][index]}"
     return {
         "class_token": ("class_token", "cls_token"),
+        "registers": ("", "reg_token"),
         "pos_embedding": ("encoder.pos_embedding", "pos_embed"),
         "patch": ("conv_proj", "patch_embed.proj"),
         "norm": ("encoder.ln", "norm"),
@@ -232,6 +235,7 @@ def _mobile_timm(network: Network, top: str, *rest: str) -> str:
         return f"{prefix}.se.{ {'fc1': 'conv_reduce', 'fc2': 'conv_expand'}[rest[1]] }"
     layers = [layer for layer in network.layers(top) if layer != "se"]
     convolutions = {
+        ("expand", "project"): ("conv_exp", "conv_pwl"),
         ("depthwise", "project"): ("conv_dw", "conv_pw"),
         ("expand", "depthwise", "project"): ("conv_pw", "conv_dw", "conv_pwl"),
     }[tuple(layers)]
@@ -275,4 +279,5 @@ _FAMILIES: dict[str, Callable[..., str]] = {
     "vit": _vit,
     "mobile": _mobile,
     "swin": family_names.swin,
+    "osnet": family_names.osnet,
 }

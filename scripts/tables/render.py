@@ -13,6 +13,7 @@ from reid_jax.keyframes.glossary import README as KEYFRAME_README
 from reid_jax.keyframes.glossary import WORDS as KEYFRAME_WORDS
 from reid_jax.reporting.cost import costs_table
 from reid_jax.reporting.measure import OURS, Measure, columns, number
+from reid_jax.reporting.published import published_table
 from reid_jax.reporting.table import Table, results_table
 from reid_jax.same_video.glossary import MEASURES as VIDEOS
 from reid_jax.same_video.glossary import WORDS as VIDEO_WORDS
@@ -29,8 +30,8 @@ def update_tables(results: Path, *pages: Path) -> None:
     """Writes each table of `pages` between its markers, `<!-- table: NAME -->` and `<!-- end -->`.
 
     A table is of the result file of its name; those of benchmarks and scaling are of all files
-    `bench_*.json` and `scale_*.json`, one a device. `headlines` is of several files, `glossary` of
-    none.
+    `bench_*.json` and `scale_*.json`, one a device. `headlines` is of several files, `glossary`
+    and `published` of none.
     """
     rendered = _rendered(results)
     for page in pages:
@@ -75,6 +76,7 @@ def _rendered(results: Path) -> dict[str, str]:
     if (installed := results / "installed.json").is_file():
         rendered |= installed_tables(json.loads(installed.read_text()), found)
     rendered["glossary"] = _glossary()
+    rendered["published"] = published_table().as_markdown()
     if benches := sorted(results.glob("bench_*.json")):
         devices = [json.loads(file.read_text()) for file in benches]
         versions = "\n".join(map(_measured, devices))

@@ -1,6 +1,6 @@
-"""Every network against torchvision 0.28 and timm 1.0, on weights drawn by name.
+"""Every network against the definition it was published with, on weights drawn by name.
 
-`data/parity.npz` holds what they computed (`data/make_parity.py` writes it).
+`fixtures/parity.npz` holds what these computed (`fixtures/make_parity.py` writes it).
 """
 
 from functools import partial
@@ -18,6 +18,7 @@ from reid_jax.weights.names import dialects, reference_names, reference_shapes
 from tests.parity_cases import (
     IN_TRAINING,
     NETWORKS,
+    OTHER_SIZES,
     SAMPLE,
     draw_cotangent,
     draw_images,
@@ -99,6 +100,18 @@ def test_training_mode(name: str) -> None:
     flat = np.concatenate([statistics[key] for key in sorted(statistics)])
     ours = summary(flat, f"{name}/training_statistics")
     assert relative_error(ours, EXPECTED[f"{name}/training_statistics"]) <= 1e-4
+
+
+@pytest.mark.parametrize(
+    ("name", "size"), [pytest.param(*case, marks=pytest.mark.exhaustive) for case in OTHER_SIZES]
+)
+def test_positions_are_interpolated_as_published(name: str, size: int) -> None:
+    variables = drawn_variables(name)
+    variables["params"].pop("head")
+    apply = jax.jit(create_backbone(name).apply, compiler_options=THOROUGH)
+    features = apply(variables, jnp.asarray(draw_images(name, 1, size)))
+    key = f"{name} at {size}/features"
+    assert relative_error(summary(np.asarray(features), key), EXPECTED[key]) <= 1e-4
 
 
 def test_every_published_network_is_compared() -> None:

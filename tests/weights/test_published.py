@@ -18,9 +18,10 @@ from reid_jax.commands.learn import _from_published
 from reid_jax.errors import UserError
 from reid_jax.individuals.config import EmbeddingConfig, complete
 from reid_jax.individuals.published import open_model
-from reid_jax.models import backbone_info, backbone_names
+from reid_jax.models import backbone_info, backbone_names, create_backbone
 from reid_jax.training.paths import absolute_weights
 from reid_jax.weights import input_info, load_pretrained
+from reid_jax.weights.names import dialects, reference_shapes
 from reid_jax.weights.published import NAMES, backbone_of, origin_of, published_of
 from tests.paths import REPOSITORY
 
@@ -36,32 +37,164 @@ MEGA = {
     "layers.2.blocks.5.attn.qkv.weight": (1152, 384),
     "norm.weight": (768,),
 }
+MIEW = {
+    "backbone.conv_stem.weight": (32, 3, 3, 3),
+    "backbone.bn1.running_mean": (32,),
+    "backbone.blocks.0.0.conv_exp.weight": (32, 32, 3, 3),
+    "backbone.blocks.0.2.bn2.bias": (32,),
+    "backbone.blocks.1.0.conv_pwl.weight": (56, 128, 1, 1),
+    "backbone.blocks.3.0.conv_dw.weight": (320, 1, 3, 3),
+    "backbone.blocks.4.14.se.conv_reduce.weight": (48, 1152, 1, 1),
+    "backbone.blocks.5.23.conv_pwl.weight": (328, 1968, 1, 1),
+    "backbone.conv_head.weight": (2152, 328, 1, 1),
+    "backbone.bn2.running_var": (2152,),
+    "pooling.p": (1,),
+    "bn.running_mean": (2152,),
+    "final.weight": (10, 2152),
+}
+DINO = {
+    "cls_token": (1, 1, 384),
+    "reg_token": (1, 4, 384),
+    "pos_embed": (1, 1369, 384),
+    "patch_embed.proj.weight": (384, 3, 14, 14),
+    "blocks.11.ls2.gamma": (384,),
+    "blocks.0.mlp.fc1.weight": (1536, 384),
+    "norm.bias": (384,),
+}
+OSNET = {
+    "conv1.conv.weight": (64, 3, 7, 7),
+    "conv1.bn.running_var": (64,),
+    "conv2.0.conv1.conv.weight": (64, 64, 1, 1),
+    "conv2.0.conv2a.conv2.weight": (64, 1, 3, 3),
+    "conv2.0.conv2d.3.bn.weight": (64,),
+    "conv2.0.gate.fc1.bias": (4,),
+    "conv2.0.downsample.bn.bias": (256,),
+    "conv2.2.0.conv.weight": (256, 256, 1, 1),
+    "conv4.1.conv3.bn.running_mean": (512,),
+    "conv5.conv.weight": (512, 512, 1, 1),
+    "fc.0.weight": (512, 512),
+    "fc.1.running_mean": (512,),
+    "classifier.weight": (751, 512),
+}
+AIN = {
+    "conv1.bn.weight": (64,),
+    "conv2.0.conv2.3.layers.3.conv1.weight": (64, 64, 1, 1),
+    "conv2.1.IN.bias": (256,),
+    "conv3.0.conv3.bn.running_var": (384,),
+    "conv4.0.conv3.conv.weight": (512, 128, 1, 1),
+    "pool2.0.conv.weight": (256, 256, 1, 1),
+    "pool3.0.bn.weight": (384,),
+}
+FACES = {
+    "conv1.weight": (64, 3, 3, 3),
+    "prelu.weight": (64,),
+    "layer1.0.downsample.0.weight": (64, 64, 1, 1),
+    "layer3.13.bn3.running_var": (256,),
+    "layer4.2.prelu.weight": (512,),
+    "bn2.bias": (512,),
+    "fc.weight": (512, 25088),
+    "features.running_mean": (512,),
+}
+FILES = {  # some names of the file, and the number of all of them
+    "MegaDescriptor-T-224": (MEGA, 171),
+    "MiewID-msv3": (MIEW, 1138),
+    "DINOv2-S-reg4": (DINO, 176),
+    "OSNet-Market": (OSNET, 393),
+    "OSNet-AIN-MSMT17": (AIN, 378),
+    "ArcFace-R50": (FACES, 302),
+}
 
 
-def drawn(name, dialect="timm"):
-    """A file of the published names and shapes."""
-    from reid_jax.weights.names import reference_shapes
-
-    rng = np.random.default_rng(0)
+def shapes_of(name):
+    """All names and shapes of a published file."""
     published = NAMES[name]
-    shapes = reference_shapes(published.backbone, 0, dialect)
-    return {
-        published.prefix + key: 0.05 * rng.standard_normal(shape, np.float32)
-        for key, shape in shapes.items()
+    dialect = dialects(published.backbone)[-1]
+    classes = {"OSNet-Market": 751, "OSNet-AIN-MSMT17": 4101}.get(name, 0)
+    shapes = reference_shapes(published.backbone, classes, dialect)
+    shapes = {published.prefix + key: shape for key, shape in shapes.items()}
+    if published.neck:
+        leaves = ("weight", "bias", "running_mean", "running_var")
+        shapes |= {f"bn.{leaf}": (published.dimensions,) for leaf in leaves}
+        shapes |= {"pooling.p": (1,), "final.weight": (10, 2152), "final.bias": (10,)}
+    return shapes
+
+
+def drawn(name):
+    """A file of the published names and shapes."""
+    rng = np.random.default_rng(0)
+    tensors = {
+        key: 0.05 * rng.standard_normal(shape, np.float32) for key, shape in shapes_of(name).items()
     }
+    positive = {key: 0.5 + np.abs(value) for key, value in tensors.items() if "running_var" in key}
+    return tensors | positive
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[] if name[0] in "OA" else [pytest.mark.exhaustive])
+        for name in FILES
+    ],
+)
+def test_names_and_shapes_are_the_published_ones(name):
+    some, number = FILES[name]
+    shapes = shapes_of(name)
+    assert some.items() <= shapes.items()
+    assert len(shapes) == number
 
 
 @pytest.mark.exhaustive
 def test_megadescriptor_embeds_from_a_file(tmp_path):
-    tensors = drawn("MegaDescriptor-T-224", "authors")
-    assert MEGA.items() <= {key: value.shape for key, value in tensors.items()}.items()
-    assert len(tensors) == 171
     file = tmp_path / "model.safetensors"
-    save_file(tensors, file)
+    save_file(drawn("MegaDescriptor-T-224"), file)
     model = open_model(f"{file}?backbone=MegaDescriptor-T-224&image_size=32")
     assert model.task.mean == model.task.std == (0.5,) * 3
     assert model.embed([np.zeros((32, 32, 3), np.uint8)]).shape == (1, 768)
     assert open_model(f"{file}?backbone=MegaDescriptor-T-224").config.data.image_size == 224
+
+
+@pytest.mark.exhaustive
+def test_miewid_pools_and_normalises_as_published(tmp_path):
+    tensors = drawn("MiewID-msv3") | {"pooling.p": np.float32([2.5])}
+    file = tmp_path / "model.safetensors"
+    save_file(tensors, file)
+    model = open_model(f"{file}?backbone=MiewID-msv3&image_size=64")
+    image = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    found = model.embed([image])[0]
+    assert found.shape == (2152,)
+    network = create_backbone("efficientnetv2_rw_m")
+    variables = load_pretrained("efficientnetv2_rw_m", f"MiewID-msv3:{file}")
+    normalised = (np.float32(image) / 255 - model.task.mean) / model.task.std
+    maps = jax.jit(lambda v, x: network.apply(v, x, features_only=True))(
+        variables, np.float32(normalised[None])
+    )
+    last = np.maximum(np.asarray(maps["head"], np.float64)[0], 1e-6)
+    pooled = np.mean(last**2.5, (0, 1)) ** (1 / 2.5)
+    scale = tensors["bn.weight"] / np.sqrt(tensors["bn.running_var"] + 1e-5)
+    normed = (pooled - tensors["bn.running_mean"]) * scale + tensors["bn.bias"]
+    np.testing.assert_allclose(found, normed / np.linalg.norm(normed), atol=1e-5)
+    del tensors["bn.bias"]
+    save_file(tensors, file)
+    with pytest.raises(UserError, match=r"lacks bn\.bias"):
+        open_model(f"{file}?backbone=MiewID-msv3&image_size=64")
+
+
+def test_osnet_sees_a_square_as_it_was_trained(tmp_path):
+    """From a file of several devices, with its classifier; pairs of columns are averaged."""
+    name = "OSNet-x0.25-Market"
+    file = tmp_path / "osnet.safetensors"
+    tensors = drawn(name) | {"classifier.weight": np.zeros((751, 512), np.float32)}
+    save_file({f"module.{key}": value for key, value in tensors.items()}, file)
+    model = open_model(f"{file}?backbone={name}&image_size=64")
+    assert model.config.model.backbone_options == "narrow=2"
+    image = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    network = create_backbone("osnet_x0_25")
+    variables = load_pretrained("osnet_x0_25", f"{name}:{file}")
+    narrow = (np.float32(image) / 255 - model.task.mean) / model.task.std
+    narrow = narrow.reshape(1, 64, 32, 2, 3).mean(3)
+    expected = jax.jit(network.apply)(variables, np.float32(narrow))[0]
+    found = model.embed([image])[0]
+    np.testing.assert_allclose(found, expected / np.linalg.norm(expected), atol=1e-5)
 
 
 def test_every_name_says_what_it_is():
@@ -82,6 +215,9 @@ def test_every_name_says_what_it_is():
         UserError, match=r"called MegaDescriptor-T: did you mean MegaDescriptor-T-224"
     ):
         backbone_of("hub:MegaDescriptor-T")
+    assert origin_of("hub:conservationxlabs/miewid-msv3") == ("MiewID-msv3", "")
+    with pytest.raises(UserError, match=r"ArcFace-R50 is not on the hub: fetch it from https"):
+        load_pretrained("iresnet50", "hub:ArcFace-R50")
     with pytest.raises(UserError, match=r"is of swin_t, not of resnet18"):
         load_pretrained("resnet18", "hub:MegaDescriptor-T-224")
 
@@ -103,6 +239,14 @@ def test_a_training_takes_from_them_what_was_not_given():
     assert (packaged.model.backbone, packaged.data.image_size) == ("mobilenet_v2", 224)
     taken, words = _from_published(EmbeddingConfig(), ["--pretrained", "auto"])
     assert words == [f"--pretrained=pypi:{taken.model.backbone}"]
+    people, _ = _from_published(config, ["--pretrained=hub:OSNet-Market"])
+    assert people.model.backbone_options == "narrow=2"
+    animals, _ = _from_published(config, ["--pretrained=hub:MiewID-msv3"])
+    assert (animals.model.pooling, animals.model.bnneck, animals.data.image_size) == (
+        "gem",
+        True,
+        440,
+    )
     plain = (EmbeddingConfig(), ["--pretrained=hub:timm/resnet18", "--x"])
     assert _from_published(*plain) == plain
     assert (

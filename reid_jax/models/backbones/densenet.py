@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from reid_jax.models.layers import Backbone, Dtype, ModuleDef, conv
-from reid_jax.models.pooling import average_pool
+from reid_jax.models.pooling import average_pool, halved
 from reid_jax.ops.convolution.max_pool import max_pool
 
 
@@ -39,9 +39,7 @@ class Transition(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         y = self.norm(name="norm")(x, act=nn.relu)
         y = conv(x.shape[-1] // 2, 1, dtype=self.dtype, name="conv")(y)
-        batch, height, width, features = y.shape
-        y = y[:, : height // 2 * 2, : width // 2 * 2]
-        return y.reshape(batch, height // 2, 2, width // 2, 2, features).mean((2, 4))
+        return halved(y)
 
 
 class DenseNet(Backbone):

@@ -1,4 +1,7 @@
-"""EfficientNet-B0 ... B7 by compound scaling (Tan and Le 2019), V2-S (2021) and Lite0 ... Lite2."""
+"""EfficientNet-B0 ... B7 by compound scaling (Tan and Le 2019), V2-S (2021) and Lite0 ... Lite2.
+
+V2-rw-M is timm's own, drawn after the V2 paper's first figure.
+"""
 
 from __future__ import annotations
 
@@ -91,9 +94,10 @@ def _lite(width: float, depth: float) -> dict[str, Any]:
     }
 
 
-def _v2_s() -> dict[str, Any]:
-    stages, inputs = [], 24
-    for fused, kernel, stride, expansion, features, blocks in _V2_S:
+def _v2(rows: list[tuple[bool, int, int, int, int, int]], stem: int, **options: Any) -> Any:
+    projects = options.pop("projects", False)
+    stages, inputs = [], stem
+    for fused, kernel, stride, expansion, features, blocks in rows:
         stage = []
         for i in range(blocks):
             spec = BlockSpec(
@@ -105,11 +109,22 @@ def _v2_s() -> dict[str, Any]:
                 reduced=0 if fused else inputs // 4,
                 se_act=nn.silu,
                 fused=fused,
+                projects=projects,
             )
             stage.append(spec)
             inputs = features
         stages.append(tuple(stage))
-    return {"stages": tuple(stages), "stem": 24, "head": 1280, "act": nn.silu, "epsilon": 1e-3}
+    return {"stages": tuple(stages), "stem": stem, "act": nn.silu, **options}
+
+
+def _v2_rw_m() -> Any:
+    """V2-S with 272 for its last 256 channels, 1.2 times as wide, 1.2 or 1.6 times as deep."""
+    rows = []
+    for stage, (fused, kernel, stride, expansion, features, blocks) in enumerate(_V2_S):
+        features = make_divisible(1.2 * (272 if features == 256 else features))
+        blocks = math.ceil(blocks * (1.2 if stage < 4 else 1.6))
+        rows.append((fused, kernel, stride, expansion, features, blocks))
+    return _v2(rows, make_divisible(1.2 * 24), head=make_divisible(1.2 * 1792), projects=True)
 
 
 # B5 and larger have TensorFlow's epsilon and momentum in torchvision.
@@ -124,7 +139,8 @@ EFFICIENTNETS: dict[str, dict[str, Any]] = {
     "efficientnet_b5": _scaled(1.6, 2.2, **_LARGE),
     "efficientnet_b6": _scaled(1.8, 2.6, **_LARGE),
     "efficientnet_b7": _scaled(2.0, 3.1, **_LARGE),
-    "efficientnet_v2_s": _v2_s(),
+    "efficientnet_v2_s": _v2(_V2_S, 24, head=1280, epsilon=1e-3),
+    "efficientnetv2_rw_m": _v2_rw_m(),
 }
 EFFICIENTNETS_LITE: dict[str, dict[str, Any]] = {
     "tf_efficientnet_lite0": _lite(1.0, 1.0),

@@ -31,6 +31,8 @@ class BlockSpec:
       fused: one dense convolution instead of expansion and depthwise convolution (Tan and Le 2021).
       residual: add the input where the shapes allow it.
       separable: depthwise and pointwise convolution, both with activation (Howard et al. 2017).
+      projects: a fused block that does not expand has its linear 1x1 convolution, too, as in timm's
+        own networks.
     """
 
     kernel: int
@@ -44,6 +46,7 @@ class BlockSpec:
     fused: bool = False
     residual: bool = True
     separable: bool = False
+    projects: bool = False
 
 
 class InvertedResidual(nn.Module):
@@ -60,7 +63,7 @@ class InvertedResidual(nn.Module):
         spec = self.spec
         y = x
         if spec.fused:
-            plain = spec.expanded == x.shape[-1]
+            plain = spec.expanded == x.shape[-1] and not spec.projects
             features = spec.features if plain else spec.expanded
             y = self._layer("expand", features, spec.kernel, spec.stride, spec.act)(y)
             if not plain:

@@ -1,4 +1,4 @@
-"""Vision transformer (Dosovitskiy et al. 2021)."""
+"""Vision transformer (Dosovitskiy et al. 2021), as DINOv2 too (Oquab et al. 2024)."""
 
 from __future__ import annotations
 
@@ -18,11 +18,16 @@ _dense = partial(nn.Dense, kernel_init=nn.initializers.xavier_uniform())
 
 
 class EncoderBlock(nn.Module):
-    """Pre-norm self-attention and a two-layer perceptron, each on a residual branch: (B, T, D)."""
+    """Pre-norm self-attention and a two-layer perceptron, each on a residual branch: (B, T, D).
+
+    With `layer_scale` each branch is multiplied by a learned vector (Touvron et al. 2021, eq. 5),
+    which begins with that number.
+    """
 
     heads: int
     drop_path: DropPath
     dtype: Dtype = jnp.float32
+    layer_scale: float = 0.0
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -33,13 +38,20 @@ class EncoderBlock(nn.Module):
         logits = jnp.einsum("bqhd,bkhd->bhqk", q * q.shape[-1] ** -0.5, k)
         attention = nn.softmax(widen(logits)).astype(self.dtype)
         y = jnp.einsum("bhqk,bkhd->bqhd", attention, v).reshape(batch, tokens, width)
-        y = _dense(width, dtype=self.dtype, name="proj")(y)
+        y = self._scaled(_dense(width, dtype=self.dtype, name="proj")(y), "layer_scale1")
         x = x + self.drop_path(gradient_barrier(y))
 
         y = _norm(dtype=self.dtype, name="norm2")(x)
         y = nn.gelu(_dense(4 * width, dtype=self.dtype, name="fc1")(y), approximate=False)
-        y = _dense(width, dtype=self.dtype, name="fc2")(y)
+        y = self._scaled(_dense(width, dtype=self.dtype, name="fc2")(y), "layer_scale2")
         return x + self.drop_path(gradient_barrier(y))
+
+    def _scaled(self, y: jax.Array, name: str) -> jax.Array:
+        if not self.layer_scale:
+            return y
+        init = nn.initializers.constant(self.layer_scale)
+        scale = self.param(name, init, (y.shape[-1],), jnp.float32)
+        return y * scale[None, None].astype(self.dtype)
 
 
 class VisionTransformer(Backbone):
@@ -48,6 +60,9 @@ class VisionTransformer(Backbone):
     Attributes:
       grid: side, in patches, of the grid that the position embedding is made for; for images of
         another size it is interpolated. What is left over beyond whole patches is not seen.
+      layer_scale: see `EncoderBlock`.
+      registers: tokens beside those of the image (Darcet et al. 2024); with them the class token
+        has no position.
 
     Maps (B, h, w, D) of the patch tokens: a quarter, half, three quarters of the depth, and the
     end, after the last norm.
@@ -58,6 +73,8 @@ class VisionTransformer(Backbone):
     heads: int
     patch: int = 16
     grid: int = 14
+    layer_scale: float = 0.0
+    registers: int = 0
 
     @nn.compact
     def __call__(
@@ -76,18 +93,24 @@ class VisionTransformer(Backbone):
             name="patch",
         )(images.astype(self.dtype))
         batch, rows, columns, width = x.shape
-        token = self.param("class_token", nn.initializers.zeros, (1, 1, width), jnp.float32)
-        token = jnp.broadcast_to(token.astype(self.dtype), (batch, 1, width))
-        x = jnp.concatenate([token, x.reshape(batch, rows * columns, width)], axis=1)
-        x = x + self._positions(rows, columns).astype(self.dtype)
+        extra = [self._token("class_token", 1, batch)]
+        x = x.reshape(batch, rows * columns, width)
+        if self.registers:
+            x = x + self._positions(rows, columns).astype(self.dtype)
+            extra.append(self._token("registers", self.registers, batch))
+            x = jnp.concatenate([*extra, x], axis=1)
+        else:
+            x = jnp.concatenate([*extra, x], axis=1)
+            x = x + self._positions(rows, columns).astype(self.dtype)
 
         def patches(x: jax.Array) -> jax.Array:
-            return x[:, 1:].reshape(batch, rows, columns, width)
+            return x[:, 1 + self.registers :].reshape(batch, rows, columns, width)
 
         maps = {}
         for i in range(self.depth):
             drop_path = self.drop_path_layer(train, i, self.depth)
-            x = self.block(EncoderBlock)(self.heads, drop_path, self.dtype, name=f"block_{i}")(x)
+            make = self.block(EncoderBlock)
+            x = make(self.heads, drop_path, self.dtype, self.layer_scale, name=f"block_{i}")(x)
             if (i + 1) % (self.depth // 4) == 0 and i + 1 < self.depth:
                 maps[f"block{i + 1}"] = patches(x)
         x = _norm(dtype=self.dtype, name="norm")(x)
@@ -97,13 +120,19 @@ class VisionTransformer(Backbone):
         pooled = widen(x[:, 0])
         return self.classify(pooled, train, "head") if self.num_classes else pooled
 
+    def _token(self, name: str, number: int, batch: int) -> jax.Array:
+        """(B, number, D), the same for each image."""
+        token = self.param(name, nn.initializers.zeros, (1, number, self.width), jnp.float32)
+        return jnp.broadcast_to(token.astype(self.dtype), (batch, number, self.width))
+
     def _positions(self, rows: int, columns: int) -> jax.Array:
-        shape = (1, 1 + self.grid**2, self.width)
+        own = 0 if self.registers else 1
+        shape = (1, own + self.grid**2, self.width)
         init = nn.initializers.normal(0.02)
         embedding = self.param("pos_embedding", init, shape, jnp.float32)
         if rows == columns == self.grid:
             return embedding
-        token, grid = embedding[:, :1], embedding[:, 1:]
+        token, grid = embedding[:, :own], embedding[:, own:]
         grid = grid.reshape(1, self.grid, self.grid, self.width)
         grid = jax.image.resize(grid, (1, rows, columns, self.width), "cubic")
         return jnp.concatenate([token, grid.reshape(1, rows * columns, self.width)], axis=1)
@@ -112,4 +141,16 @@ class VisionTransformer(Backbone):
 VITS: dict[str, dict[str, Any]] = {
     "vit_small_patch16_224": {"width": 384, "depth": 12, "heads": 6},
     "vit_b_16": {"width": 768, "depth": 12, "heads": 12},
+}
+
+_DINO = {"patch": 14, "grid": 37, "layer_scale": 1e-5}
+_SIZES = {
+    "small": {"width": 384, "depth": 12, "heads": 6},
+    "base": {"width": 768, "depth": 12, "heads": 12},
+    "large": {"width": 1024, "depth": 24, "heads": 16},
+}
+DINOS: dict[str, dict[str, Any]] = {
+    f"vit_{size}_patch14_{kind}dinov2": {**shape, **_DINO, "registers": registers}
+    for kind, registers in {"": 0, "reg4_": 4}.items()
+    for size, shape in _SIZES.items()
 }
