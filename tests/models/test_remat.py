@@ -7,6 +7,7 @@ import pytest
 
 from reid_jax.errors import UserError
 from reid_jax.models import create_backbone
+from reid_jax.models.backbones.iresnet import IResNet
 from reid_jax.models.backbones.resnet import ResNet
 from reid_jax.models.backbones.vit import VisionTransformer
 from reid_jax.training.parallel import make_layout
@@ -14,6 +15,14 @@ from reid_jax.training.parallel import make_layout
 NETWORKS = {
     "resnet": (ResNet, {"stages": (1, 0, 0, 0), "bottleneck": False, "drop_path": 0.5}),
     "vit": (VisionTransformer, {"width": 8, "depth": 4, "heads": 2, "patch": 8, "grid": 4}),
+    "registers": (
+        VisionTransformer,
+        {
+            **{"width": 8, "depth": 4, "heads": 2, "patch": 8, "grid": 6},
+            **{"layer_scale": 0.5, "registers": 2, "drop_path": 0.5},
+        },
+    ),
+    "iresnet": (IResNet, {"stages": (1, 1, 0, 0), "drop_path": 0.5}),
 }
 
 

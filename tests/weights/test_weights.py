@@ -277,6 +277,16 @@ def test_into_an_embedding_net(tensors: dict[str, np.ndarray]) -> None:
     )
     with pytest.raises(UserError, match="lack"):
         into_embedding_net(variables, {"params": {}})
+    merged["params"]["neck"] = {"scale": np.ones(16)}
+    behind = {
+        ("params", "neck", "scale"): np.full(16, 2.0),
+        ("params", "neck", "bias"): np.ones(16),  # which the net has not
+        ("params", "projection", "bias"): np.ones(8),  # of other features
+    }
+    again = into_embedding_net(merged, pretrained, behind)["params"]
+    np.testing.assert_array_equal(again["neck"]["scale"], behind["params", "neck", "scale"])
+    assert "bias" not in again["neck"]
+    assert again["projection"]["bias"].shape == (16,)
 
 
 def test_normalisation_comes_with_the_weights() -> None:
