@@ -20,7 +20,7 @@ GAINS = [
     ("mobilenet", 1.6),
     ("efficientnet_v2", 1.25),
     ("efficientnetv2", 1.25),
-    ("osnet", 1.6),
+    ("osnet", 1.0),
     ("efficientnet_b7", 1.6),
     ("efficientnet_b6", 1.75),
     ("efficientnet_b5", 1.85),

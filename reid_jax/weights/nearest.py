@@ -21,6 +21,7 @@ _MARKS = {
     "mobile": ("features.0.0.weight", "conv_stem.weight", "_conv_stem.weight"),
 }
 _ALIKE = 0.3  # of the tensors, from where on a network is worth naming
+_ITSELF = 0.9  # from where on no other needs to be looked for
 
 
 def nearest_network(tensors: Mapping[str, np.ndarray]) -> tuple[str, int, int]:
@@ -31,20 +32,18 @@ def nearest_network(tensors: Mapping[str, np.ndarray]) -> tuple[str, int, int]:
     """
     best, most = ("", 0, 0), _ALIKE
     for name in _candidates(tensors):
-        for dialect in dialects(name):
-            shapes = reference_shapes(name, 0, dialect)
-            shared = sum(
-                key in tensors and tensors[key].shape == shape for key, shape in shapes.items()
-            )
-            # what the file has beyond counts against a network that is a part of a larger one
-            alike = shared / max(len(shapes), len(tensors) - 2)
-            if alike > most:
-                best, most = (name, shared, len(shapes)), alike
+        shared, number, alike = _likeness(tensors, name)
+        if alike > most:
+            best, most = (name, shared, number), alike
+        if alike == 1:
+            break
     return best
 
 
 def hint(tensors: Mapping[str, np.ndarray], name: str) -> str:
     """What to add to a sentence that says why a file is not of the network `name`."""
+    if _likeness(tensors, name)[2] >= _ITSELF:
+        return ""
     nearest, shared, number = nearest_network(tensors)
     if nearest == name:
         return ""
@@ -52,6 +51,20 @@ def hint(tensors: Mapping[str, np.ndarray], name: str) -> str:
         return "; no network here has such names and shapes"
     fit = "all fit" if shared == number else f"{shared} of {number} tensors fit"
     return f"; the nearest is {nearest}, of which {fit}"
+
+
+def _likeness(tensors: Mapping[str, np.ndarray], name: str) -> tuple[int, int, float]:
+    """How many tensors of a network a file has, of how many, and both as a part of the larger."""
+    found = []
+    for dialect in dialects(name):
+        shapes = reference_shapes(name, 0, dialect)
+        shared = sum(
+            key in tensors and tensors[key].shape == shape for key, shape in shapes.items()
+        )
+        # two more are the classifier; others count against what is a part of a larger network
+        larger = max(len(shapes), len(tensors) - 2)
+        found.append((shared, len(shapes), shared / larger))
+    return max(found, key=lambda each: each[2])
 
 
 def _candidates(tensors: Mapping[str, np.ndarray]) -> Iterable[str]:

@@ -10,7 +10,8 @@ import pytest
 from reid_jax.errors import UserError
 from reid_jax.weights import hub
 
-huggingface_hub = pytest.importorskip("huggingface_hub")
+pytest.importorskip("huggingface_hub")
+from huggingface_hub import constants, file_download
 
 CONTENT = b"numbers of a network, and more of them" * 100
 FILE = "model.safetensors"
@@ -63,7 +64,7 @@ def server(monkeypatch, tmp_path):
     server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server_port}/")
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "kept"))
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "kept"))
     yield server
     server.shutdown()
     server.server_close()
@@ -94,7 +95,7 @@ def test_what_the_hub_does_not_have_is_said(server, repository, reason):
 
 
 def test_a_file_that_breaks_off_or_is_another_is_never_taken(server, tmp_path, monkeypatch):
-    monkeypatch.setattr(huggingface_hub.file_download.time, "sleep", lambda _: None)
+    monkeypatch.setattr(file_download.time, "sleep", lambda _: None)
     with pytest.raises(UserError, match="it broke off"):
         hub.fetched("someone/cut", (FILE,))
     with pytest.raises(UserError, match=r"has another checksum .* removed: fetch it again"):
@@ -103,6 +104,6 @@ def test_a_file_that_breaks_off_or_is_another_is_never_taken(server, tmp_path, m
 
 
 def test_a_hub_that_is_not_to_be_asked(server, monkeypatch):
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(UserError, match="HF_HUB_OFFLINE is set"):
         hub.fetched("someone/good", (FILE,))

@@ -224,7 +224,9 @@ def test_the_network_that_a_file_is_of_is_named(tmp_path: Path) -> None:
     shapes = reference_shapes("iresnet18", 0, "insightface")
     file = {f"module.{key}": np.zeros(shape, np.float32) for key, shape in shapes.items()}
     save_file(file, path)
-    with pytest.raises(UserError, match=r"of resnet18; the nearest is iresnet18, of which all fit"):
+    with pytest.raises(
+        UserError, match=r"resnet18 does not have; the nearest is iresnet18, of which all fit"
+    ):
         load_pretrained("resnet18", path)
     load_pretrained("iresnet18", path)
     del file["module.fc.weight"]
@@ -323,7 +325,7 @@ def test_a_file_without_names_is_left_to_its_reader(tmp_path: Path) -> None:
 def test_the_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     hub = pytest.importorskip("huggingface_hub")
     monkeypatch.setattr("reid_jax.weights.hub._silence", lambda _: None)
-    monkeypatch.setattr(hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     asked = []
 
     def refuse(repository: str, file: str, **_: Any) -> str:

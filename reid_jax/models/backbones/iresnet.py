@@ -92,7 +92,7 @@ class IResNet(Backbone):
         # the published layer has flattened (C, H, W)
         x = widen(x.transpose(0, 3, 1, 2).reshape(x.shape[0], -1))
         x = Dropout(self.dropout, not train, self.axis_name)(x)
-        pooled = norm(name="features", dtype=jnp.float32)(nn.Dense(512, name="fc")(x))
+        pooled = norm(name="features", dtype=x.dtype)(nn.Dense(512, name="fc")(x))
         return self.classify(pooled, train, "classifier") if self.num_classes else pooled
 
 

@@ -144,7 +144,7 @@ class OSNet(Backbone):
         if features_only:
             return maps
         pooled = nn.Dense(512, name="fc_0")(average_pool(x))
-        pooled = norm(name="fc_1", dtype=jnp.float32)(pooled, act=nn.relu)
+        pooled = norm(name="fc_1", dtype=pooled.dtype)(pooled, act=nn.relu)
         return self.classify(pooled, train, "classifier") if self.num_classes else pooled
 
 
