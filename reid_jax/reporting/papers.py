@@ -52,10 +52,9 @@ _REGISTERS = "; tokens beside those of the image"
 
 def paper_cells(name: str) -> tuple[str, str, str]:
     """Year, top-1 and what was new of a network, as text; empty where nothing is published."""
+    top = f"{_TOP_1[name]:.1f}" if name in _TOP_1 else ""
     if "dinov2" in name:
-        top = _TOP_1[name]
-        return ("2023", f"{top:.1f}", f"learnt without labels{_REGISTERS * ('reg4' in name)}")
+        return "2023", top, f"learnt without labels{_REGISTERS if 'reg4' in name else ''}"
     fitting = [start for start in _PAPERS if name.startswith(start)]
     year, new = _PAPERS[max(fitting, key=len)] if fitting else ("", "")
-    top = _TOP_1.get(name)
-    return str(year), "" if top is None else f"{top:.1f}", new
+    return str(year), top, new
