@@ -61,6 +61,21 @@ def same(found: Holdings, folder) -> bool:
     return True
 
 
+def test_what_is_said_is_read_again_and_a_threshold_is_not(shelf, folder, reads):
+    decisions = Decisions(folder)
+    decisions.name_from(0.9)
+    assert same(shelf.holdings(), folder)
+    assert not reads
+    decisions.describe([photo_id(0)], "sex", "female")
+    assert same(shelf.holdings(), folder)
+    assert len(reads) == 1
+    assert shelf.holdings().said["sex"] == {"", "female"}
+    decisions.rename("Luna", "Zoe")
+    assert shelf.holdings().said["sex"] == {"", "female"}
+    assert shelf.holdings().facts.values("sex") == ("", "female")
+    assert len(reads) == 1
+
+
 def arrive(folder, name: str, number: int) -> None:
     """Another photo of somebody."""
     more = dataclasses.replace(drawn([name], number), ids=None)
