@@ -252,6 +252,21 @@ OPERATIONS = (
         (),
         _json(first="string", second="string"),
     ),
+    Operation(
+        "get",
+        "/v1/training",
+        "How far the training on what people said is, and what came of it",
+        {200: "Its phase; losses; both networks compared", 404: "No gallery is served"},
+    ),
+    Operation(
+        "post",
+        "/v1/training",
+        'do is "begin" with minutes, "go on", "stop", "take" the new embeddings, "refuse" them, or '
+        '"back" to the former',
+        {200: "How far it is now", 409: "That cannot be now; why"},
+        (),
+        _json(do="string", minutes="number"),
+    ),
     Operation("get", "/healthz", "Whether the server lives", {200: "It does"}),
     Operation("get", "/readyz", "Whether it can answer", {200: "Yes", 503: "Not yet"}),
     Operation("get", "/metrics", "Numbers for Prometheus", {200: "Text"}),

@@ -37,10 +37,12 @@ from reid_jax.app.routes.programs import ProgramRoutes
 from reid_jax.app.routes.reports import ReportRoutes
 from reid_jax.app.routes.review import ReviewRoutes
 from reid_jax.app.routes.signing import SigningRoutes
+from reid_jax.app.routes.training import TrainingRoutes
 from reid_jax.app.safety import Guard
 from reid_jax.app.site import Progress, Site
 from reid_jax.app.tokens import Tokens
 from reid_jax.app.watched import Watched
+from reid_jax.app.workers.training import Trainer
 from reid_jax.console import say
 from reid_jax.errors import UserError
 from reid_jax.individuals.gallery.stored.layout import LOCK
@@ -151,6 +153,7 @@ def _hold(held: contextlib.ExitStack, gallery: Path) -> None:
 def _open(site: Site, shelf: Shelf) -> None:
     site.desk = Desk(site.places, site.arrivals, shelf, site.log, site.numbers)
     site.shelf = shelf
+    site.trainer = Trainer(site.places, shelf, site.log)
 
 
 def _make(site: Site, served: Served) -> None:
@@ -186,6 +189,7 @@ def routes_of(
         *IndividualRoutes(site).routes(),
         *doubts.routes(),
         *ActRoutes(site).routes(),
+        *TrainingRoutes(site).routes(),
         *DownloadRoutes(site).routes(),
         *ReportRoutes(site).routes(),
         *FilmRoutes(site).routes(),
@@ -227,7 +231,7 @@ def application(
         finally:
             photos.close()
             doubts.close()
-            for worker in (site.watched, site.desk, site.films):
+            for worker in (site.trainer, site.watched, site.desk, site.films):
                 if worker is not None:
                     worker.close()
 

@@ -20,6 +20,7 @@ from reid_jax.app.people.entrance import caller_of
 from reid_jax.app.places import Places, shown_name
 from reid_jax.app.reading.shelf import Shelf
 from reid_jax.app.watched import Watched
+from reid_jax.app.workers.training import Trainer
 
 _WHO, _SEAT = "reid_jax_who", "reid_jax_seat"
 _YEAR = 365 * 86400
@@ -52,6 +53,7 @@ class Site:
       watched: who looks into a folder; None where none is watched.
       films: who works on films; None where they are not asked for.
       making: how far a gallery is that will be served; None where none is made.
+      trainer: who trains on what people have said; None where no gallery is served.
     """
 
     title: str
@@ -64,6 +66,7 @@ class Site:
     films: Films | None = None
     watched: Watched | None = None
     making: Progress | None = None
+    trainer: Trainer | None = None
 
     @property
     def ready(self) -> bool:

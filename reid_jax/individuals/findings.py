@@ -166,7 +166,8 @@ def _groups(
     if "date" in columns:
         year = np.asarray(columns["date"])[query].astype("datetime64[Y]").astype(str)
         names["year"] = np.where(year == "NaT", _NO_VALUE, year)
-    if SIDE in names and np.array_equal(names[SIDE], np.char.lower(names.get("orientation", []))):
+    same = names.get("orientation", np.full(len(query), "none"))
+    if SIDE in names and np.array_equal(names[SIDE], np.char.lower(same)):
         del names[SIDE]  # the same column, which is there already
     groups = {name: _rows(values, per_query) for name, values in names.items()}
     for name, rows in groups.items():

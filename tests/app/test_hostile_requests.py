@@ -208,7 +208,8 @@ def test_bodies_that_are_no_json(shown):
             b"9" * 10_000,
         ),
     ):
-        for path in ("/v1/me", f"/v1/review/{'0' * 32}", "/v1/films/compare", "/v1/session"):
+        me, review, compare = "/v1/me", f"/v1/review/{'0' * 32}", "/v1/films/compare"
+        for path in (me, review, compare, "/v1/session", "/v1/training"):
             reply = shown.ask("POST", path, body, {"Content-Type": "application/json"})
             assert 400 <= reply.status < 500, (path, body[:40], reply.status)
             assert "Traceback" not in reply.body.decode()

@@ -124,6 +124,15 @@ def test_everything_is_written_and_the_page_stands_alone(tmp_path):
     assert "| raw pixels |" in (tmp_path / "tables.md").read_text()
 
 
+def test_sides_are_shown_where_no_other_column_says_them():
+    per_query = {"ap": np.ones(4), "cmc@1": np.ones(4)}
+    sides, rows = np.array(["left", "right", "left", ""]), np.arange(4)
+    found = findings._groups({"side": sides}, rows, per_query)
+    assert [row.name for row in found["side"]] == ["left", "not given", "right"]
+    columns = {"side": sides, "orientation": np.array(["Left", "right", "left", ""])}
+    assert set(findings._groups(columns, rows, per_query)) == {"orientation"}
+
+
 def test_findings_match_loops():
     rng = np.random.default_rng(2)
     dataset = photos(5, 6, columns={"camera": np.tile([0, 1, 2], 10)})

@@ -13,7 +13,7 @@ from reid_jax.app.safety import RefusedError
 from reid_jax.app.site import Site, who
 from reid_jax.console import counted
 from reid_jax.individuals.gallery.decisions import ChangedError, Decisions
-from reid_jax.individuals.gallery.journal.entries import INDIVIDUAL, Entry
+from reid_jax.individuals.gallery.journal.entries import INDIVIDUAL, REEMBED, Entry
 from reid_jax.individuals.gallery.journal.journal import MADE
 
 _MOST_PHOTOS = 5_000
@@ -183,6 +183,7 @@ _WORDS = {
     "describe": "Described",
     "threshold": "Names are given from",
     "box": "Box drawn",
+    REEMBED: "Embedded by another network",
 }
 
 
@@ -208,7 +209,7 @@ def in_words(entry: Entry) -> dict[str, Any]:
         parts.append(f"{change.attribute} {change.after or 'not known'}, {number}")
     elif entry.kind in ("note", "mark", "link"):
         parts.append(entry.changes[0].after or "nothing")
-    elif entry.changes:
+    elif entry.changes and entry.kind != REEMBED:
         parts.append(counted(len({change.subject for change in entry.changes}), "photo"))
     return {
         "number": entry.number,

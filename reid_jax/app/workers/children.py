@@ -1,5 +1,6 @@
 """Child programs of the server: started when they are asked, ended when they take too long."""
 
+import contextlib
 import json
 import os
 import queue
@@ -126,6 +127,15 @@ class Child:
 
         threading.Thread(target=read, daemon=True).start()
         return process
+
+    def end_gently(self, seconds: float) -> None:
+        """Asks it to end, and ends it where it takes longer; the next request starts it anew."""
+        process = self._process
+        if process is not None:
+            process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(seconds)
+        self._end()
 
     def _end(self) -> None:
         process, self._process = self._process, None

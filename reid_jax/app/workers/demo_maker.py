@@ -123,7 +123,7 @@ def _watching(metrics: Path, tell: Tell) -> Iterator[None]:
         started = started or time.monotonic()
         passed = time.monotonic() - started
         facts: dict[str, Any] = {"words": "training a small network", "total": _SECONDS}
-        tell({**facts, "done": min(passed, _SECONDS), "numbers": _losses(metrics)})
+        tell({**facts, "done": min(passed, _SECONDS), "numbers": losses(metrics)})
         if passed >= _SECONDS:
             over = True
             signal.raise_signal(signal.SIGTERM)
@@ -132,7 +132,7 @@ def _watching(metrics: Path, tell: Tell) -> Iterator[None]:
         yield
 
 
-def _losses(metrics: Path) -> list[list[float]]:
+def losses(metrics: Path) -> list[list[float]]:
     """Step and loss of each row of the log."""
     try:
         lines = metrics.read_text().splitlines()
