@@ -231,7 +231,9 @@ def application(
         finally:
             photos.close()
             doubts.close()
-            for worker in (site.trainer, site.watched, site.desk, site.films):
+            if site.trainer is not None:
+                site.trainer.close()
+            for worker in (site.watched, site.desk, site.films):
                 if worker is not None:
                     worker.close()
 

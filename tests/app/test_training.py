@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from reid_jax.app.holdings import Shelf
 from reid_jax.app.logs import Log
 from reid_jax.app.places import Places
+from reid_jax.app.reading.shelf import Shelf
 from reid_jax.app.workers import training as module
 from reid_jax.app.workers.children import ChildError
 from reid_jax.app.workers.training import Trainer

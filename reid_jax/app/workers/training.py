@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from reid_jax.app.holdings import Shelf
 from reid_jax.app.logs import Log
 from reid_jax.app.places import Places
+from reid_jax.app.reading.shelf import Shelf
 from reid_jax.app.workers.children import Child, ChildError
 from reid_jax.errors import UserError
 from reid_jax.files import make_folder, write_text
