@@ -76,7 +76,7 @@ class Reviewers:
             while not self._ended.is_set():
                 step(number)
                 number += 1
-                time.sleep(0.05)
+                time.sleep(0.15)
         except LOST:
             pass
 
@@ -138,6 +138,12 @@ class Reviewers:
     def _names(self) -> list[str]:
         found = self._ask("GET", "/v1/individuals").json()["individuals"]
         return [each["name"] for each in found]
+
+
+def numbers_of(running: Running) -> dict[str, int]:
+    """How many photos are in each state."""
+    found: dict[str, int] = running.get("/v1/photos").json()["numbers"]
+    return found
 
 
 def children(process: int) -> list[int]:
@@ -217,7 +223,11 @@ def test_what_was_acknowledged_survives_kills(tmp_path, kills):
     for turn in range(kills):
         with serving(*words) as running:
             reviewers = Reviewers(running, said, turn)
-            time.sleep(random.uniform(0.2, 15))
+            if turn % 3 == 1:  # while decisions are written to the gallery
+                running.until(lambda: numbers_of(running).get("filing"), 240)
+                time.sleep(random.uniform(0, 8))
+            else:
+                time.sleep(random.uniform(0.2, 15))
             kill(running, all_of_it=bool(turn % 2))
             reviewers.end()
         check(tmp_path, said)
@@ -226,8 +236,8 @@ def test_what_was_acknowledged_survives_kills(tmp_path, kills):
     with serving(*words) as running:
 
         def all_filed() -> bool:
-            numbers = running.get("/v1/photos").json()["numbers"]
+            numbers = numbers_of(running)
             return not (numbers.get("decided", 0) + numbers.get("filing", 0))
 
-        running.until(all_filed, 600)
+        running.until(all_filed, 3600)
     check(tmp_path, said, filed=True)
