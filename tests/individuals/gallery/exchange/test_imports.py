@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from reid_jax.errors import UserError
-from reid_jax.individuals.gallery.decisions import Decisions
+from reid_jax.individuals.gallery.decisions import ChangedError, Decisions
+from reid_jax.individuals.gallery.exchange import taking
 from reid_jax.individuals.gallery.exchange.giving import give_out
 from reid_jax.individuals.gallery.exchange.taking import take_in
 from reid_jax.individuals.gallery.store import write_gallery
@@ -177,6 +178,20 @@ def test_a_workbook_that_a_person_changed(tmp_path):
     decisions = Decisions(tmp_path / "gallery")
     assert [p.confirmed for p in decisions.photos().values()] == [False, False, True] + [False] * 3
     assert done.skipped == (("Luna", "a note about an individual without photos here"),)
+
+
+def test_what_somebody_decided_meanwhile_is_not_decided_over(gallery, tmp_path, monkeypatch):
+    file = table(tmp_path, "path,identity", "0.jpg,Ida", "1.jpg,Ida")
+    change = taking._change_others
+
+    def meanwhile(*arguments):
+        Decisions(gallery, who="bob").confirm("0.jpg", "Tom")
+        change(*arguments)
+
+    monkeypatch.setattr(taking, "_change_others", meanwhile)
+    with pytest.raises(ChangedError, match=r"has changed: .* since decision 2 \(confirm by bob"):
+        take_in(gallery, file, None)
+    assert who_is(gallery) == ["Tom", *NAMES[1:]]
 
 
 def test_a_box_that_the_gallery_does_not_have_is_told(gallery, tmp_path):
