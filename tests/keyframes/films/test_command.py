@@ -15,19 +15,20 @@ import pytest
 from PIL import Image
 
 from reid_jax.commands.videos import extract, keyframes
+from reid_jax.console import clock
 from reid_jax.data.videos.features import load_video_features
 from reid_jax.data.videos.file import VideoFile
 from reid_jax.errors import UserError
 from reid_jax.keyframes.config import KeyframeConfig, ScorerConfig, VideoDataConfig
-from reid_jax.keyframes.films import keyframe_files, scenes
+from reid_jax.keyframes.films import keyframe_files
 from reid_jax.keyframes.films.destination import new_folder, publish
 from reid_jax.keyframes.films.features import describe
-from reid_jax.keyframes.films.pictures import clock, contact_sheet, timeline
+from reid_jax.keyframes.films.pictures import contact_sheet, timeline
 from reid_jax.keyframes.model import encoder_of, load_scorer
 from reid_jax.models import create_backbone
 from reid_jax.questions import train
 from reid_jax.training.config import OptimizerConfig, TrainConfig
-from reid_jax.weights import save_pretrained
+from reid_jax.weights import save_pretrained, scenes
 from reid_jax.weights.frozen import frozen_encoder
 from tests.data.videos.test_files import SIDE, encode
 from tests.paths import shared
