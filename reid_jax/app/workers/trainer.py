@@ -63,7 +63,10 @@ def _watching(run: Path, seconds: float, tell: Tell) -> Iterator[None]:
         done = min(time.monotonic() - started, seconds)
         found = losses(run / "metrics.jsonl")
         what = "a network learns" if found else "photos are counted, and how fast it learns here"
-        tell({"words": what, "done": done, "total": seconds, "numbers": found})
+        if done == seconds:  # on a machine with other work
+            tell({"words": "the time is over, and it comes to an end", "numbers": found})
+        else:
+            tell({"words": what, "done": done, "total": seconds, "numbers": found})
 
     with every(_LOOK, look):
         yield
