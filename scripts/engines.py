@@ -120,10 +120,12 @@ def program_of(network: str, size: int) -> Program:
 
 
 def with_statistics(variables: Any) -> Any:
-    """Variables with drawn statistics of BatchNorm, as a training would leave them."""
+    """Variables with drawn statistics of BatchNorm, as a training would leave them, and scales."""
     rng = np.random.default_rng(1)
 
     def drawn(path: Any, leaf: jax.Array) -> np.ndarray:
+        if path[-1].key == "scale" and not np.any(leaf):  # which would leave kernels of zeros
+            return rng.uniform(0.2, 0.4, leaf.shape).astype(np.float32)
         if "batch_stats" not in jax.tree_util.keystr(path):
             return np.asarray(leaf)
         low = 0.5 if path[-1].key == "var" else -0.2

@@ -19,7 +19,7 @@ from reid_jax.export.int8.quantiser import LAYERS, Layer, Quantiser
 from reid_jax.export.program import Answers, Program
 from reid_jax.export.trial import Trial
 
-GOOD = 0.05
+GOOD = 0.1
 """Of what differs between inputs, the part that 8 bits may change before layers are kept."""
 
 _WORTH_KEEPING = 0.8  # of the error in 8 bits, above which float32 is not worth a layer's size

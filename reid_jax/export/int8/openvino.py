@@ -22,9 +22,13 @@ def write(
     silent()
     import nncf
     import openvino
+    from openvino.passes import ConstantFolding, Manager
 
     with others_quiet():
         model = openvino.Core().read_model(str(before / "model.xml"))
+        passes = Manager()
+        passes.register_pass(ConstantFolding())  # kernels by channel are reshaped by computed sizes
+        passes.run_passes(model)
         layers = _weighted(model)
         names = {"first": layers[0], "last": layers[-1]}
         found = nncf.quantize(
