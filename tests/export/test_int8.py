@@ -12,7 +12,7 @@ from PIL import Image
 import reid_jax as rj
 from reid_jax.errors import UserError
 from reid_jax.export.engines.table import engine
-from reid_jax.export.int8 import made
+from reid_jax.export.int8 import made, openvino
 from reid_jax.export.int8.table import quantiser
 from reid_jax.export.trial import Trial
 from tests.export.test_films import scorer, similarity
@@ -189,6 +189,13 @@ def test_calls_have_the_size_that_a_program_has():
         [4, 5, 6, 7],
     ]
     assert made._of_size(films[1:], 4, False)[0][:, 0].tolist() == [0, 1, 2, 2]
+
+
+def test_nncf_gets_calls_of_one_length():
+    photos = [np.zeros((8, 2)), np.zeros((8, 2)), np.zeros((4, 2))]
+    assert [len(each) for each in openvino._of_one_length(photos)] == [8, 8]
+    films = [np.zeros((30, 2)), np.zeros((20, 2)), np.zeros((25, 2))]
+    assert [len(each) for each in openvino._of_one_length(films)] == [20, 20, 20]
 
 
 def test_frames_that_are_too_few_say_so():

@@ -24,6 +24,7 @@ def write(
     import openvino
     from openvino.passes import ConstantFolding, Manager
 
+    alike = _of_one_length(calls)
     with others_quiet():
         model = openvino.Core().read_model(str(before / "model.xml"))
         passes = Manager()
@@ -33,12 +34,19 @@ def write(
         names = {"first": layers[0], "last": layers[-1]}
         found = nncf.quantize(
             model,
-            nncf.Dataset([{name: rows} for rows in calls]),
-            subset_size=len(calls),
+            nncf.Dataset([{name: rows} for rows in alike]),
+            subset_size=len(alike),
             preset=nncf.QuantizationPreset.MIXED,
             ignored_scope=nncf.IgnoredScope(names=sorted({names[layer] for layer in kept})),
         )
         openvino.save_model(found, after / "model.xml", compress_to_fp16=False)
+
+
+def _of_one_length(calls: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """As NNCF needs them: those of the largest length where most have it, else cut to the least."""
+    lengths = [len(rows) for rows in calls]
+    full = [rows for rows in calls if len(rows) == max(lengths)]
+    return full if 2 * len(full) >= len(calls) else [rows[: min(lengths)] for rows in calls]
 
 
 def _weighted(model: Any) -> list[str]:
