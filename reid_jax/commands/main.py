@@ -67,7 +67,7 @@ def find(words: Sequence[str]) -> tuple[Command, list[str]]:
             return command, list(words[length:])
     inside = [each for each in known if each.split()[0] == words[0]]
     if inside and (len(words) == 1 or words[1].startswith("-")):
-        lines = [f"  {each:<20}{known[each].help}" for each in inside]
+        lines = [f"  {each:<22}{known[each].help}" for each in inside]
         print("\n".join([f"usage: reid-jax {words[0]} COMMAND ...", "", *lines]))
         sys.exit(0 if words[1:2] in (["-h"], ["--help"]) else 2)
     called = " ".join(words[:2] if inside else words[:1])
@@ -86,11 +86,11 @@ def help_text() -> str:
     lines = ["usage: reid-jax COMMAND ...", _ABOUT]
     for group, commands in GROUPS.items():
         lines += ["", group]
-        lines += [f"  {command.words:<20}{command.help}" for command in commands]
+        lines += [f"  {command.words:<22}{command.help}" for command in commands]
         if group == "individuals":
-            lines.append(f"  {'gallery':<20}who is who: lists {len(WHO)} more, to decide and undo")
+            lines.append(f"  {'gallery':<22}who is who: lists {len(WHO)} more, to decide and undo")
     lines += ["", "options"]
-    lines += [f"  {words:<20}{text}" for words, text in _OPTIONS.items()]
+    lines += [f"  {words:<22}{text}" for words, text in _OPTIONS.items()]
     lines += ["", "reid-jax COMMAND --help explains a command, reid-jax train lists what to train."]
     return "\n".join(lines)
 
