@@ -10,7 +10,7 @@ from reid_jax.console import be_quiet
 
 _ABOUT = "Who is this individual? Which frames matter? Are these clips of one video?"
 _OPTIONS = {
-    "--quiet, --verbose": "-q: results and errors alone; -v: where errors arose, too",
+    "--quiet, --verbose": "-q: results and errors alone; -v: where they arose, too",
     "--no-cache": "embeddings are computed, none kept or looked up",
     "--version": "of this program, of JAX, and the device",
     "completion SHELL": "a script that completes commands in bash, zsh or fish",
