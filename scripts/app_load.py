@@ -48,7 +48,7 @@ def make(folder: Path, photos: int, individuals: int, waiting: int) -> None:
     names = np.array([f"animal {n % individuals}" for n in range(photos)], object)
     kept = [thumbnails[n % 40] for n in range(photos)]
     settings = {"fingerprint": "none", "run": "none", "run_relative": "", "metric": "cosine"}
-    digests = np.array([f"{n:032x}" for n in range(photos)])
+    digests = np.array([f"{n:016x}{n:016x}" for n in range(photos)])
     gallery = Gallery(
         paths=paths,
         identities=names,

@@ -201,6 +201,8 @@ def test_films_get_keyframes_and_are_compared(page, tmp_path, axe):
         chosen(found + 1)
         page.locator("#others .choose").first.press("Enter")
         chosen(found + 2)
+        assert page.locator("[data-dot]:not([hidden])").count() == found + 2
+        page.get_by_text(f"{found + 2} keyframes").wait_for()
         page.locator("#downloads:not([hidden])").wait_for(timeout=120_000)
         after = [running.get(f"{address}/{name}").body for name in ("sheet", "clip")]
         assert all(one != other for one, other in zip(before, after, strict=True))

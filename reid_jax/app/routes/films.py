@@ -68,8 +68,8 @@ class FilmRoutes:
         found = films.found(arrival.id)
         facts: dict[str, Any] = {"film": as_json(arrival), "found": found}
         if found is not None:
-            facts["line"] = _line(found)
             facts["frames"] = self._frames(arrival, found)
+            facts["line"] = _line(found, facts["frames"])
             facts["made"] = is_made(arrival)
             facts["length"] = clock(found["seconds"])
         return self._site.page(request, "film.html", facts)
@@ -198,8 +198,8 @@ def _picture(place: Path) -> Response:
     return FileResponse(place, media_type="image/jpeg")
 
 
-def _line(found: dict[str, Any]) -> dict[str, Any]:
-    """The scores over time as the points of a line, where scenes begin, and the chosen frames."""
+def _line(found: dict[str, Any], shown: list[dict[str, Any]]) -> dict[str, Any]:
+    """The scores over time as the points of a line, where scenes begin, and frames on it."""
     frames, scores = max(found["frames"] - 1, 1), found["scores"]
     low, high = min(scores), max(scores)
     span = max(high - low, 1e-9)
@@ -211,9 +211,9 @@ def _line(found: dict[str, Any]) -> dict[str, Any]:
     return {
         "points": " ".join(f"{x:.1f},{y:.1f}" for x, y in points),
         "scenes": [f"{_WIDTH * first / frames:.1f}" for first, _ in found["scenes"]],
-        "chosen": [
-            {"x": f"{x:.1f}", "y": f"{y:.1f}", "number": number}
-            for number, frame in enumerate(found["keyframes"], 1)
-            for x, y in [place(frame["frame"], frame["score"])]
+        "dots": [
+            {"x": f"{x:.1f}", "y": f"{y:.1f}", "frame": each["frame"], "chosen": each["chosen"]}
+            for each in shown
+            for x, y in [place(each["frame"], each["score"])]
         ],
     }

@@ -1,5 +1,5 @@
 // One film: frames are chosen and dropped; the sheet and the summary clip follow.
-import { get, post, toast } from "./app.js";
+import { counted, get, post, toast } from "./app.js";
 
 const byId = (id) => document.getElementById(id);
 const { film } = byId("main").dataset;
@@ -20,6 +20,8 @@ function show(found) {
     const now = item.parentElement.id === "chosen";
     if (now !== wanted.has(item.dataset.frame)) put(item, !now);
   }
+  for (const dot of document.querySelectorAll("[data-dot]")) dot.toggleAttribute("hidden", !wanted.has(dot.dataset.dot));
+  byId("count").textContent = counted(wanted.size, "keyframe");
   byId("downloads").hidden = !found.made;
   byId("making").hidden = found.made && !found.not_made;
   byId("making").textContent = found.not_made ? `The sheet and the clip could not be made: ${found.not_made}` : "The sheet and the clip are being made …";
