@@ -49,7 +49,7 @@ def made(tmp_path, monkeypatch):
     places = Places(tmp_path / "server")
     places.prepare()
     log = Log(places.log)
-    yield lambda: Trainer(places, Shelf(tmp_path / "gallery"), log)
+    yield lambda: Trainer(places, Shelf(tmp_path / "gallery", places.thumbnails), log)
     log.close()
 
 
