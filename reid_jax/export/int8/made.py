@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from reid_jax.console import counting, say
+from reid_jax.errors import UserError
 from reid_jax.export.check import padded, turns
 from reid_jax.export.engines.engine import Asked, Engine
 from reid_jax.export.int8.quantiser import LAYERS, Layer, Quantiser
@@ -96,6 +97,16 @@ def in_eight_bits(
     def opened(place: Path) -> Asked:
         return padded(found.opened(place, facts), batch, program.apart)
 
+    def opened_again(place: Path) -> Asked:
+        try:
+            return opened(place)
+        except (RuntimeError, ValueError) as error:
+            reason = str(error).strip().splitlines()[-1]
+            raise UserError(
+                f"{found.title} cannot run its own 8-bit program of this network ({reason}); "
+                "export it without --int8, or to another engine."
+            ) from error
+
     with tempfile.TemporaryDirectory(dir=folder) as made:
         before = opened(folder)
 
@@ -103,8 +114,8 @@ def in_eight_bits(
             by.write(folder, place, program.name, calls, kept)
 
         say(f"finding ranges by {trial.about}")
-        kept, errors, after = _with_kept(Path(made), write, opened, before, calls)
-        whole = opened(after)
+        kept, errors, after = _with_kept(Path(made), write, opened_again, before, calls)
+        whole = opened_again(after)
         rows = program.rows
         counts = sorted({min(max(count, program.least), len(rows)) for count in _TIMED})
         if batch and not program.apart:
