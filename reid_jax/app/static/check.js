@@ -9,6 +9,7 @@ const skipped = new Set();
 let doubt = null;
 let position = 0;
 let busy = false;
+let current = Promise.resolve();
 let timer = 0;
 
 const key = (each) => `${each.kind} ${each.photo} ${each.other}`;
@@ -63,16 +64,24 @@ function rest(found) {
   byId("empty-words").textContent = found.looking ? "Each one with all the others; the first appears by itself." : words;
 }
 
-async function guarded(act) {
-  if (busy) return;
+// One act at a time. A key that comes too early is of a pair that nobody has seen: only what waits
+// is done after it.
+function guarded(act, waits = false) {
+  if (busy && !waits) return current;
+  const before = current;
   busy = true;
-  try {
-    await act();
-  } catch (error) {
-    toast(error.message);
-    if (error.status === 409) await look().catch(() => {});
-  }
-  busy = false;
+  current = (async () => {
+    await before;
+    busy = true;
+    try {
+      await act();
+    } catch (error) {
+      toast(error.message);
+      if (error.status === 409) await look().catch(() => {});
+    }
+    busy = false;
+  })();
+  return current;
 }
 
 function decide(act, body, ...words) {
@@ -112,15 +121,15 @@ function later() {
 }
 
 function undo() {
-  const number = made.at(-1);
-  if (number == null) return toast("You have decided nothing here yet.");
   return guarded(async () => {
+    const number = made.at(-1);
+    if (number == null) return toast("You have decided nothing here yet.");
     await post("/v1/gallery/undo", { number });
     made.pop();
     byId("said").textContent = "Taken back";
     doubt = null;
     await look();
-  });
+  }, true);
 }
 
 const keys = {
