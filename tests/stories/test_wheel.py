@@ -17,10 +17,6 @@ from reid_jax.data.photos import load_dataset
 from tests.paths import REPOSITORY
 
 SOURCES = ("reid_jax", "configs", "pyproject.toml", "README.md", "LICENSE")
-KINDS = (
-    *("*.py", "*.cc", "*.toml", "*.npz", "*.json", "py.typed"),
-    *("*.html", "*.css", "*.js", "*.svg"),
-)
 NOT_OURS = shutil.ignore_patterns("__pycache__", "*.egg-info")
 
 pytestmark = pytest.mark.exhaustive
@@ -73,6 +69,7 @@ def test_the_wheel_holds_the_package_and_its_configurations_alone(built):
             "py.typed",
             "static/*",
             "templates/*",
+            "camtrap_dp/*",
         )
         for path in (REPOSITORY / "reid_jax").rglob(kind)
     }

@@ -119,7 +119,7 @@ def test_a_server_that_ends_stops_it_and_the_next_goes_on(made, tmp_path):
     assert until(again, "compared").run == trainer.now.run
 
 
-@pytest.mark.exhaustive
+@pytest.mark.acceptance
 def test_the_real_one_trains_is_stopped_with_the_server_and_taken_over(tmp_path):
     from PIL import Image
 
@@ -145,7 +145,7 @@ def test_the_real_one_trains_is_stopped_with_the_server_and_taken_over(tmp_path)
     with serving(tmp_path / "server", *words) as server:
         begun = server.ask("POST", "/v1/training", {"do": "begin", "minutes": 3})
         assert begun.status == 200
-        server.until(lambda: server.get("/v1/training").json()["numbers"], 180)
+        server.until(lambda: server.get("/v1/training").json()["numbers"], 600)
         assert server.get("/training").status == 200
     with serving(tmp_path / "server", *words) as server:
         assert server.get("/v1/training").json()["phase"] == "stopped"
