@@ -38,6 +38,7 @@ ALLOWED = {
     "commands/terminal.py": {"sys.platform", "os.execv"},  # huge pages, of Linux alone
     "data/names.py": {"os.sep"},  # where a path of this system begins
     "app/workers/demo_maker.py": {"SIGTERM"},  # raised in its own process, as Windows can
+    "app/workers/trainer.py": {"SIGTERM"},
     "data/photos/folder.py": {"os.sep"},  # of what os.path.relpath returns
     "individuals/gallery/exchange/camtrap.py": {"resource"},  # a word of the standard
     "ops/convolution/onednn.py": {"platform.system"},  # XLA's own convolutions elsewhere
