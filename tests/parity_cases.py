@@ -36,6 +36,14 @@ SAMPLE = {
     *("tf_efficientnet_lite0", "vit_small_patch16_224", "osnet_x0_25", "iresnet18"),
 }
 
+# Those of minutes each, with a smaller one of the same family beside them: `make acceptance`.
+LONG = {
+    *("vit_base_patch14_dinov2", "vit_base_patch14_reg4_dinov2", "vit_large_patch14_dinov2"),
+    *("vit_large_patch14_reg4_dinov2", "iresnet100", "efficientnet_b7", "efficientnetv2_rw_m"),
+    *("swin_base_patch4_window12_384", "swin_large_patch4_window7_224"),
+    "swin_large_patch4_window12_384",
+}
+
 # The family each network is of; the first of a family is also compared in training mode.
 FAMILIES = {
     "plain": [

@@ -143,7 +143,7 @@ def tiny(tmp_path, monkeypatch):
     return path
 
 
-@pytest.mark.exhaustive
+@pytest.mark.acceptance
 def test_a_comparison_goes_on_where_it_stopped_and_says_only_what_it_counted(
     tiny, tmp_path, monkeypatch
 ):

@@ -17,6 +17,7 @@ from reid_jax.weights.convert import tensors_from_variables, variables_from_tens
 from reid_jax.weights.names import dialects, reference_names, reference_shapes
 from tests.parity_cases import (
     IN_TRAINING,
+    LONG,
     NETWORKS,
     OTHER_SIZES,
     SAMPLE,
@@ -61,8 +62,9 @@ def evaluation(name: str, dtype: Any) -> dict[str, float]:
 
 def of(names):
     """Each with the mark that it has."""
-    marks = {True: [], False: [pytest.mark.exhaustive]}
-    return [pytest.param(name, marks=marks[name in SAMPLE]) for name in names]
+    rarely = {name: [pytest.mark.acceptance] for name in LONG}
+    marks = rarely | {name: [] for name in SAMPLE}
+    return [pytest.param(name, marks=marks.get(name, [pytest.mark.exhaustive])) for name in names]
 
 
 @pytest.mark.parametrize("name", of(NETWORKS))
@@ -117,7 +119,7 @@ def test_positions_are_interpolated_as_published(name: str, size: int) -> None:
 def test_every_published_network_is_compared() -> None:
     assert set(NETWORKS) == {name for name in backbone_names() if backbone_info(name).reference}
     assert len(NETWORKS) == len(set(NETWORKS))
-    assert set(NETWORKS) > SAMPLE
+    assert set(NETWORKS) > SAMPLE | LONG
 
 
 @pytest.mark.parametrize(

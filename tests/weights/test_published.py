@@ -154,7 +154,7 @@ def test_megadescriptor_embeds_from_a_file(tmp_path):
     assert open_model(f"{file}?backbone=MegaDescriptor-T-224").config.data.image_size == 224
 
 
-@pytest.mark.exhaustive
+@pytest.mark.acceptance
 def test_miewid_pools_and_normalises_as_published(tmp_path):
     tensors = drawn("MiewID-msv3") | {"pooling.p": np.float32([2.5])}
     file = tmp_path / "model.safetensors"

@@ -71,7 +71,7 @@ def begun(folder):
     return folder
 
 
-@pytest.mark.parametrize("kills", [2, pytest.param(50, marks=pytest.mark.exhaustive)])
+@pytest.mark.parametrize("kills", [2, pytest.param(50, marks=pytest.mark.acceptance)])
 @pytest.mark.parametrize("others", [(DECIDES,), (DECIDES, ADDS)])
 def test_a_kill_leaves_the_old_embeddings_or_the_new_ones_whole(tmp_path, kills, others):
     folder = begun(tmp_path / "gallery")
