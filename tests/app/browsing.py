@@ -63,8 +63,16 @@ def browser():
 
 
 @contextmanager
-def opened_page(browser, width=1024, height=768, **how):
-    """A page of which nothing goes wrong, and which asks no other host."""
+def opened_page(
+    browser,
+    width=1024,
+    height=768,
+    *,
+    own=("http://127.0.0.1:", "blob:"),
+    expected=("status of 404", "status of 409"),
+    **how,
+):
+    """A page of which nothing goes wrong but what is expected, and which asks no other host."""
     context = browser.new_context(viewport={"width": width, "height": height}, **how)
     opened = context.new_page()
     wrong: list[str] = []
@@ -72,15 +80,10 @@ def opened_page(browser, width=1024, height=768, **how):
     opened.on("pageerror", lambda error: wrong.append(str(error)))
     opened.on(
         "request",
-        lambda asked: (
-            None
-            if asked.url.startswith(("http://127.0.0.1:", "blob:"))
-            else wrong.append(f"asked {asked.url}")
-        ),
+        lambda asked: None if asked.url.startswith(own) else wrong.append(f"asked {asked.url}"),
     )
     yield opened
     context.close()
-    expected = ("status of 404", "status of 409")
     assert not [each for each in wrong if not any(word in each for word in expected)]
 
 
@@ -91,10 +94,10 @@ def page(browser):
         yield opened
 
 
-def screenshot(page, name: str) -> None:
+def screenshot(page, name: str, **how) -> None:
     """Keeps what is seen, where somebody wants to look at it."""
     if folder := os.environ.get("REID_JAX_SCREENSHOTS"):
-        page.screenshot(path=f"{folder}/{name}.png")
+        page.screenshot(path=f"{folder}/{name}.png", **how)
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,28 @@
 """Browsers in which somebody has signed in, as tests use them."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 
-from tests.app.running import Reply, Running
+from reid_jax.app.people.users import Users
+from tests.app.conftest import write_shown
+from tests.app.running import Reply, Running, serving
 
 PASSWORD = "a horse, a battery"
+
+
+@contextmanager
+def closed_server(folder: Path, roles: Mapping[str, str]) -> Iterator[Running]:
+    """A running server of a small gallery, in which these people have these roles."""
+    write_shown(folder / "gallery", folder / "photos")
+    (folder / "server").mkdir()
+    users = Users(folder / "server" / "users.sqlite")
+    for name, role in roles.items():
+        users.add(name, role, PASSWORD)
+    users.close()
+    with serving(folder / "server", "--gallery", folder / "gallery") as running:
+        yield running
 
 
 def sign_in(running: Running, name: str, password: str = PASSWORD) -> Reply:

@@ -3,19 +3,18 @@
 At three widths nothing is cut off, in light and dark; nothing is asked of another host.
 """
 
-import os
-import shutil
 from urllib.parse import quote
 
 import pytest
 
 from reid_jax.individuals.gallery.decisions import Decisions
+from tests.app.browsing import WIDTHS, browser, opened_page, screenshot
 from tests.app.running import serving
 from tests.seen_gallery import name_of, write_photos, write_seen
 
+__all__ = ["browser"]  # a fixture
 pytestmark = pytest.mark.exhaustive
 
-WIDTHS = ((360, 740), (1024, 768), (1920, 1080))
 PAGES = {
     "individuals": "/individuals?where=orientation%3Dleft",
     "individual": f"/individual?name={quote(name_of(0))}",
@@ -32,35 +31,12 @@ def running(tmp_path_factory):
         yield server
 
 
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api")
-    program = shutil.which("chromium")
-    if program is None:
-        pytest.skip("chromium is not installed")
-    with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield opened
-        opened.close()
-
-
 @pytest.fixture(params=["light", "dark"])
 def page(request, browser, running):
-    context = browser.new_context(color_scheme=request.param)
-    opened = context.new_page()
-    wrong: list[str] = []
-    opened.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
-    opened.on("pageerror", lambda error: wrong.append(str(error)))
-    opened.on(
-        "request",
-        lambda asked: (
-            None if asked.url.startswith(running.address) else wrong.append(f"asked {asked.url}")
-        ),
-    )
-    opened.scheme = request.param
-    yield opened
-    context.close()
-    assert not wrong
+    strict = {"own": (running.address,), "expected": ()}
+    with opened_page(browser, 1280, 720, **strict, color_scheme=request.param) as opened:
+        opened.scheme = request.param
+        yield opened
 
 
 def test_a_threshold_is_moved_and_kept(page, running):
@@ -112,5 +88,4 @@ def test_nothing_is_cut_off(page, running, width, height):
         page.goto(f"{running.address}{path}")
         page.wait_for_timeout(500)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path
-        if folder := os.environ.get("REID_JAX_SCREENSHOTS"):
-            page.screenshot(path=f"{folder}/{name}-{width}-{page.scheme}.png", full_page=True)
+        screenshot(page, f"{name}-{width}-{page.scheme}", full_page=True)

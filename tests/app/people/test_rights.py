@@ -19,7 +19,7 @@ from reid_jax.app.tokens import Tokens
 from reid_jax.errors import UserError
 from tests.app.conftest import write_shown
 from tests.app.running import picture, serving
-from tests.app.signed_in import PASSWORD, headers_of, sign_in
+from tests.app.signed_in import PASSWORD, closed_server, headers_of, sign_in
 
 RIGHTS = {
     "nobody": frozenset(("anyone",)),
@@ -32,13 +32,7 @@ RIGHTS = {
 def closed(tmp_path_factory):
     """A running server with a user of each role, and a token of each scope."""
     folder = tmp_path_factory.mktemp("closed")
-    write_shown(folder / "gallery", folder / "photos")
-    (folder / "server").mkdir()
-    users = Users(folder / "server" / "users.sqlite")
-    for role in ROLES:
-        users.add(f"A {role}", role, PASSWORD)
-    users.close()
-    with serving(folder / "server", "--gallery", folder / "gallery") as running:
+    with closed_server(folder, {f"A {role}": role for role in ROLES}) as running:
         tokens = Tokens(folder / "server" / "tokens.json")
         shown = {
             f"a token to {scope}": {"Authorization": f"Bearer {tokens.make(scope, scope)}"}

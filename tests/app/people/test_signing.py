@@ -4,9 +4,7 @@ import pytest
 
 from reid_jax.app.people.users import Users
 from tests.app.browsing import WIDTHS, axe, browser, opened_page, screenshot, violations
-from tests.app.conftest import write_shown
-from tests.app.running import serving
-from tests.app.signed_in import PASSWORD
+from tests.app.signed_in import PASSWORD, closed_server
 
 __all__ = ["axe", "browser"]  # fixtures
 pytestmark = pytest.mark.exhaustive
@@ -14,14 +12,8 @@ pytestmark = pytest.mark.exhaustive
 
 @pytest.fixture(scope="module")
 def closed(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("closed")
-    write_shown(folder / "gallery", folder / "photos")
-    (folder / "server").mkdir()
-    users = Users(folder / "server" / "users.sqlite")
-    users.add("Ann", "admin", PASSWORD)
-    users.add("Somebody with quite a long name, really", "reader", PASSWORD)
-    users.close()
-    with serving(folder / "server", "--gallery", folder / "gallery") as running:
+    roles = {"Ann": "admin", "Somebody with quite a long name, really": "reader"}
+    with closed_server(tmp_path_factory.mktemp("closed"), roles) as running:
         yield running
 
 
