@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from reid_jax.errors import UserError
+from reid_jax.errors import UserError, missing
 from reid_jax.export.program import Program
 
 Asked = Callable[[np.ndarray], dict[str, np.ndarray]]
@@ -49,11 +49,7 @@ class Engine:
         Raises:
           UserError: saying how it is.
         """
-        for module in self.modules:
-            if importlib.util.find_spec(module) is None:
-                raise UserError(
-                    f"Export to {self.title} needs {module}: pip install 'reid-jax[{self.extra}]'."
-                )
+        check_there(f"Export to {self.title}", self.modules, self.extra)
         for package, least in self.oldest.items():
             found = version(package)
             if _numbers(found) < _numbers(least):
@@ -61,6 +57,17 @@ class Engine:
                     f"Export to {self.title} needs {package} {least} or newer, not {found}: "
                     f"pip install --upgrade 'reid-jax[{self.extra}]'."
                 )
+
+
+def check_there(what: str, modules: Sequence[str], extra: str) -> None:
+    """Refuses what needs modules that are not installed, without importing them.
+
+    Raises:
+      UserError: saying how the extra is installed that has the first one that is missing.
+    """
+    for module in modules:
+        if importlib.util.find_spec(module) is None:
+            raise missing(what, module, extra)
 
 
 def _numbers(text: str) -> tuple[int, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from reid_jax.errors import UserError
+from reid_jax.export.engines.engine import check_there
 
 Layer = Literal["first", "last"]
 LAYERS: tuple[Layer, ...] = ("first", "last")
@@ -39,8 +38,4 @@ class Quantiser:
         Raises:
           UserError: saying how it is.
         """
-        for module in self.modules:
-            if importlib.util.find_spec(module) is None:
-                raise UserError(
-                    f"--int8 needs {module} here: pip install 'reid-jax[{self.extra}]'."
-                )
+        check_there("--int8 of this engine", self.modules, self.extra)
