@@ -37,7 +37,7 @@ class Candidate:
         return with_values(base, self.changes)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Field:
     """All that is tried for a question.
 
@@ -130,14 +130,14 @@ def _individuals(source: str, changes: Mapping[str, Any]) -> Field:
         for margin in MARGINS
     )
     return Field(
-        "individuals",
-        with_values(base, changes),
-        tuple(candidates),
-        margins,
-        "mAP",
-        "rank1",
-        "Rank-1",
-        (
+        question="individuals",
+        base=with_values(base, changes),
+        candidates=tuple(candidates),
+        margins=margins,
+        monitor="mAP",
+        measure="rank1",
+        title="Rank-1",
+        notes=(
             "Networks with published weights start from ImageNet, those with drawn weights from "
             "nothing; in so short a training that is most of the difference.",
         ),
@@ -167,14 +167,14 @@ def _keyframes(path: str, changes: Mapping[str, Any]) -> Field:
             Candidate(shape, plain),
         ]
     return Field(
-        "keyframes",
-        with_values(base, changes),
-        tuple(candidates),
-        (),
-        "spearman",
-        "kendall_users",
-        "Kendall, annotators",
-        (
+        question="keyframes",
+        base=with_values(base, changes),
+        candidates=tuple(candidates),
+        margins=(),
+        monitor="spearman",
+        measure="kendall_users",
+        title="Kendall, annotators",
+        notes=(
             "Models 1 and 2 share their scorer and differ in the backbone that makes features "
             "(ResNet-50, EfficientNet-B0); on the features of a file they are the first shape.",
         ),
@@ -204,14 +204,14 @@ def _clips(path: str, changes: Mapping[str, Any]) -> Field:
     ]
     assert isinstance(base.loss, SupervisedContrastive)
     return Field(
-        "clips",
-        with_values(base, changes),
-        tuple(candidates),
-        tuple(margins),
-        "roc_auc",
-        "roc_auc",
-        "ROC-AUC",
-        (
+        question="clips",
+        base=with_values(base, changes),
+        candidates=tuple(candidates),
+        margins=tuple(margins),
+        monitor="roc_auc",
+        measure="roc_auc",
+        title="ROC-AUC",
+        notes=(
             "Every network sees features of a file that are whitened first, which is most of what "
             "they all have.",
         ),
