@@ -294,10 +294,10 @@ class Checkpoints:
 
     def _set_aside(self, damaged: list[tuple[int, str]], good: int) -> None:
         """Renames damaged checkpoints; takes best ones of later steps out of the way."""
-        if not damaged and not self._read_only:
-            for later in [best for best in self._best.all_steps() if best > good]:
-                self._best.delete(later)
         if not damaged:
+            steps = () if self._read_only else self._best.all_steps()
+            for later in [best for best in steps if best > good]:
+                self._best.delete(later)
             return
         for step, why in damaged:
             if is_first():
